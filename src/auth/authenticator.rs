@@ -1,0 +1,214 @@
+//! From a credential to a [`Caller`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::api_key;
+use super::caller::{Caller, Player};
+use super::jwt::JwtVerifier;
+use super::repo;
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::db::Db;
+use crate::error::{Code, Error, Result};
+
+/// What an identity that comes from a JSON Web Token is filed under.
+pub(crate) const JWT_PROVIDER: &str = "jwt";
+
+/// How long an outcome is good for: a key revoked by another process is refused after this at the latest.
+const KEPT: Duration = Duration::from_secs(1);
+const MOST_KEPT: u64 = 10_000;
+
+/// Finds out who shows a credential: an API key (`wmk_…`) or a JSON Web Token.
+///
+/// Outcomes, refusals too, are kept for one second, so that a burst of requests with one credential costs one look-up.
+#[derive(Debug)]
+pub struct Authenticator {
+    jwt: JwtVerifier,
+    outcomes: moka::sync::Cache<[u8; 32], Outcome>,
+    generation: AtomicU64,
+}
+
+#[derive(Debug, Clone)]
+struct Outcome {
+    caller: Result<Arc<Caller>>,
+    expires_at: Option<Timestamp>,
+    generation: u64,
+}
+
+impl Authenticator {
+    /// An authenticator with the keys that `config` names.
+    ///
+    /// # Errors
+    /// [`Code::BadUserInput`] when the file of public keys cannot be used.
+    pub fn from_config(config: &Config) -> Result<Self> {
+        let outcomes = moka::sync::Cache::builder().max_capacity(MOST_KEPT).time_to_live(KEPT).build();
+        Ok(Self { jwt: JwtVerifier::from_config(config)?, outcomes, generation: AtomicU64::new(0) })
+    }
+
+    /// Who shows `credential`. A valid token of somebody who has no user yet is a [`Player`] without a user: nobody
+    /// is made here.
+    ///
+    /// # Errors
+    /// [`Code::InvalidCredential`] when the credential is none of ours, has expired or was revoked, and whatever
+    /// keeps the database from answering.
+    pub async fn authenticate(&self, credential: &str, db: &Db, now: Timestamp) -> Result<Arc<Caller>> {
+        let key: [u8; 32] = Sha256::digest(credential).into();
+        // Read before anything is looked up: a change during the look-up must not be hidden by its outcome.
+        let generation = self.generation.load(Ordering::SeqCst);
+        if let Some(outcome) = self.outcomes.get(&key)
+            && outcome.generation == generation
+            && outcome.expires_at.is_none_or(|instant| now < instant)
+        {
+            return outcome.caller;
+        }
+        let (caller, expires_at) = match self.look_up(credential, db, now).await {
+            Ok((caller, expires_at)) => (Ok(Arc::new(caller)), expires_at),
+            Err(refusal) if refusal.code() == Code::InvalidCredential => (Err(refusal), None),
+            Err(failure) => return Err(failure),
+        };
+        self.outcomes.insert(key, Outcome { caller: caller.clone(), expires_at, generation });
+        caller
+    }
+
+    /// Forgets all outcomes, because this process changed keys, users or accounts.
+    pub fn clear(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    async fn look_up(&self, credential: &str, db: &Db, now: Timestamp) -> Result<(Caller, Option<Timestamp>)> {
+        if credential.starts_with(api_key::MARK) {
+            let found = api_key::find(db.reads(), credential, now).await?;
+            let (key, expires_at) = found
+                .ok_or_else(|| Error::new(Code::InvalidCredential, "the API key is unknown, revoked or expired"))?;
+            return Ok((Caller::App(key), expires_at));
+        }
+        let claims = self
+            .jwt
+            .verify(credential, now)
+            .await
+            .map_err(|refusal| Error::new(Code::InvalidCredential, refusal.to_string()))?;
+        let external_id = format!("{}|{}", claims.issuer, claims.subject);
+        let player = Player {
+            user: repo::user_of(db.reads(), JWT_PROVIDER, &external_id).await?,
+            provider: JWT_PROVIDER.to_owned(),
+            external_id,
+            expires_at: Some(claims.expires_at),
+            handle_hint: claims.preferred_username,
+        };
+        Ok((Caller::User(player), Some(claims.expires_at)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::caller::{Scope, UserId};
+    use crate::auth::jwt;
+    use crate::auth::repo::testing::{TestDatabase, link, now};
+    use crate::clock::Ids;
+    use crate::config::Secret;
+
+    const SECRET: &str = "a secret of these tests, long enough";
+
+    fn authenticator() -> Authenticator {
+        let settings = [("WAYMARK_JWT_SECRET".to_owned(), SECRET.to_owned())];
+        Authenticator::from_config(&Config::from_sources(None, settings).unwrap()).unwrap()
+    }
+
+    fn token(subject: &str, ttl_seconds: i64) -> String {
+        jwt::mint(&Secret::new(SECRET), subject, None, None, now(), ttl_seconds).unwrap()
+    }
+
+    async fn new_key(db: &TestDatabase, expires_at: Option<Timestamp>) -> (String, String) {
+        let ids = Ids::system();
+        let (secret, key) =
+            api_key::create(db.writes(), &ids, now(), "key", &[Scope::ProgressWrite], None, expires_at).await.unwrap();
+        (secret.expose().to_owned(), key.prefix)
+    }
+
+    fn user(caller: &Caller) -> Option<UserId> {
+        match caller {
+            Caller::User(player) => player.user,
+            other => panic!("{other:?} is no person"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_of_a_stranger_makes_nobody_and_finds_the_user_once_there_is_one() {
+        let db = TestDatabase::new().await;
+        let authenticator = authenticator();
+        let token = token("ada", 60);
+        let caller = authenticator.authenticate(&token, &db, now()).await.unwrap();
+        assert_eq!(user(&caller), None);
+        let Caller::User(player) = &*caller else { panic!("a token is a person's") };
+        assert_eq!((player.provider.as_str(), player.external_id.as_str()), ("jwt", "|ada"));
+
+        let ada = link(&db, "jwt", "|ada").await;
+        link(&db, "discord", "|bob").await;
+        assert_eq!(user(&authenticator.authenticate(&token, &db, now()).await.unwrap()), None, "kept for a second");
+        authenticator.clear();
+        assert_eq!(user(&authenticator.authenticate(&token, &db, now()).await.unwrap()), Some(ada));
+        let bob = authenticator.authenticate(&self::token("bob", 60), &db, now()).await.unwrap();
+        assert_eq!(user(&bob), None, "another provider's identity is another identity");
+    }
+
+    #[tokio::test]
+    async fn a_kept_credential_is_refused_the_moment_it_expires() {
+        let db = TestDatabase::new().await;
+        let authenticator = authenticator();
+        let end = now().plus_seconds(120);
+        let (key, _) = new_key(&db, Some(end)).await;
+        for credential in [token("ada", 60), key] {
+            assert!(authenticator.authenticate(&credential, &db, end.plus_millis(-1)).await.is_ok());
+            let refusal = authenticator.authenticate(&credential, &db, end).await.unwrap_err();
+            assert_eq!(refusal.code(), Code::InvalidCredential);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_revoked_key_is_refused_at_once_after_clearing_and_otherwise_within_a_second() {
+        let db = TestDatabase::new().await;
+        let authenticator = authenticator();
+        let ((one, one_prefix), (two, two_prefix)) = (new_key(&db, None).await, new_key(&db, None).await);
+        for key in [&one, &two] {
+            let caller = authenticator.authenticate(key, &db, now()).await.unwrap();
+            assert!(caller.has(Scope::ProgressRead) && !caller.has(Scope::Admin));
+        }
+        api_key::revoke(db.writes(), &one_prefix, now()).await.unwrap();
+        authenticator.clear();
+        assert!(authenticator.authenticate(&one, &db, now()).await.is_err());
+
+        assert!(authenticator.authenticate(&two, &db, now()).await.is_ok());
+        api_key::revoke(db.writes(), &two_prefix, now()).await.unwrap();
+        tokio::time::sleep(KEPT + Duration::from_millis(100)).await;
+        assert!(authenticator.authenticate(&two, &db, now()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn many_requests_with_one_credential_cost_one_look_up() {
+        let db = TestDatabase::new().await;
+        let authenticator = authenticator();
+        let (key, _) = new_key(&db, None).await;
+        let before = db.statements();
+        let first = authenticator.authenticate(&key, &db, now()).await.unwrap();
+        let again = authenticator.authenticate(&key, &db, now()).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &again));
+        assert_eq!(db.statements() - before, 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_credential_is_refused_with_a_reason_and_without_an_echo() {
+        let db = TestDatabase::new().await;
+        let authenticator = authenticator();
+        let key = format!("wmk_{}", "0".repeat(64));
+        for credential in ["", "secret-looking", "wmk_", &key, "a.b.c", &format!("{}x", token("ada", 60))] {
+            let refusal = authenticator.authenticate(credential, &db, now()).await.unwrap_err();
+            assert_eq!(refusal.code(), Code::InvalidCredential, "{credential}");
+            assert!(credential.len() < 5 || !refusal.chain().contains(credential));
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Who makes a request, and what the credential they showed is good for.
+
+use std::fmt;
+
+use crate::clock::Timestamp;
+
+/// A user's number inside the database. Never shown to clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(pub(crate) i64);
+
+/// What an API key may do. Each scope includes the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Read the progress of any user.
+    ProgressRead,
+    /// Record the progress of any user.
+    ProgressWrite,
+    /// Everything: the catalogue, users, keys, corrections.
+    Admin,
+}
+
+impl Scope {
+    /// All scopes, the narrowest first.
+    pub const ALL: [Self; 3] = [Self::ProgressRead, Self::ProgressWrite, Self::Admin];
+
+    /// The name as operators write it: `progress:read`, `progress:write` or `admin`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ProgressRead => "progress:read",
+            Self::ProgressWrite => "progress:write",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// Reads a scope's name, as [`Scope::as_str`] writes it.
+    ///
+    /// # Errors
+    /// Lists the scopes there are, when `text` is none of them.
+    pub fn parse(text: &str) -> Result<Self, ParseScopeError> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or(ParseScopeError)
+    }
+
+    /// Whether holding this scope is enough for what `needed` allows.
+    #[must_use]
+    pub fn includes(self, needed: Self) -> bool {
+        self >= needed
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Scope {
+    type Err = ParseScopeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+/// The text is not the name of a scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParseScopeError;
+
+impl fmt::Display for ParseScopeError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a scope is one of progress:read, progress:write, admin")
+    }
+}
+
+impl std::error::Error for ParseScopeError {}
+
+/// Who makes a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// Nobody in particular: no credential was shown.
+    Anonymous,
+    /// A person, known by an identity.
+    User(Player),
+    /// An application, known by its API key.
+    App(AppKey),
+}
+
+impl Caller {
+    /// Whether the caller's API key allows what `needed` names. A person has no scopes: what they may do to their
+    /// own progress does not come from a key.
+    #[must_use]
+    pub fn has(&self, needed: Scope) -> bool {
+        match self {
+            Self::Anonymous | Self::User(_) => false,
+            Self::App(key) => key.scopes.iter().any(|scope| scope.includes(needed)),
+        }
+    }
+
+    /// The user behind the caller: the person themselves, or whom the API key belongs to. `None` for somebody who
+    /// has no user yet.
+    #[must_use]
+    pub const fn user(&self) -> Option<UserId> {
+        match self {
+            Self::Anonymous => None,
+            Self::User(player) => player.user,
+            Self::App(key) => key.owner,
+        }
+    }
+}
+
+/// A person who showed a valid credential of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Player {
+    /// The user this identity belongs to; `None` when there is none yet.
+    pub user: Option<UserId>,
+    /// The kind of identity: `jwt`.
+    pub provider: String,
+    /// The identity within its provider; for `jwt` the issuer (possibly empty), `|` and the subject.
+    pub external_id: String,
+    /// The instant from which the credential counts no longer; `None` when it does not expire.
+    pub expires_at: Option<Timestamp>,
+    /// The handle the credential suggests for a user that has still to be made; not checked.
+    pub handle_hint: Option<String>,
+}
+
+/// An application's API key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppKey {
+    /// The key's number in the database.
+    pub id: i64,
+    /// What the operator called it.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// The user it belongs to, who is then named as the actor of what it does.
+    pub owner: Option<UserId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(scopes: &[Scope]) -> Caller {
+        Caller::App(AppKey { id: 1, name: "game server".to_owned(), scopes: scopes.to_vec(), owner: None })
+    }
+
+    #[test]
+    fn write_includes_read_and_admin_includes_both() {
+        use Scope::{Admin, ProgressRead, ProgressWrite};
+        let table = [(ProgressRead, [true, false, false]), (ProgressWrite, [true, true, false]), (Admin, [true; 3])];
+        for (held, allowed) in table {
+            assert_eq!(Scope::ALL.map(|needed| key(&[held]).has(needed)), allowed, "{held}");
+        }
+        assert_eq!(Scope::ALL.map(|needed| key(&[]).has(needed)), [false; 3]);
+    }
+
+    #[test]
+    fn a_person_and_a_stranger_have_no_scopes() {
+        let player = Player {
+            user: Some(UserId(7)),
+            provider: "jwt".to_owned(),
+            external_id: "|ada".to_owned(),
+            expires_at: None,
+            handle_hint: None,
+        };
+        for caller in [Caller::Anonymous, Caller::User(player)] {
+            assert_eq!(Scope::ALL.map(|needed| caller.has(needed)), [false; 3]);
+        }
+    }
+
+    #[test]
+    fn a_scope_is_read_as_it_is_written() {
+        for scope in Scope::ALL {
+            assert_eq!(Scope::parse(scope.as_str()), Ok(scope));
+        }
+        for text in ["", "Admin", "progress", "progress:read ", "progress:read progress:write"] {
+            assert_eq!(Scope::parse(text), Err(ParseScopeError), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Who asks, and what they may see and do.
+//!
+//! A credential becomes a [`Caller`] in `authenticator`; one file per scheme checks it. Only `policy` grants: it alone
+//! makes the proofs without which nobody's data can be loaded.
+
+pub(crate) mod api_key;
+mod authenticator;
+mod caller;
+pub mod entity;
+pub(crate) mod extract;
+pub(crate) mod jwt;
+pub(crate) mod policy;
+mod repo;
+
+pub use authenticator::Authenticator;
+pub use caller::{AppKey, Caller, ParseScopeError, Player, Scope, UserId};

@@ -1,0 +1,142 @@
+//! The SQL of authentication: the table of API keys, and the look-up of identities.
+
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+};
+
+pub(crate) use sea_orm::ConnectionTrait;
+
+use super::caller::UserId;
+use super::entity::api_key::{ActiveModel, Column, Entity, Model};
+use crate::clock::Timestamp;
+use crate::error::Result;
+
+/// Stores `key`; its `id` is given by the database.
+pub(crate) async fn insert_key(conn: &impl ConnectionTrait, key: Model) -> Result<Model> {
+    let row = ActiveModel {
+        id: NotSet,
+        name: Set(key.name),
+        prefix: Set(key.prefix),
+        hash: Set(key.hash),
+        scopes: Set(key.scopes),
+        owner_id: Set(key.owner_id),
+        created_at: Set(key.created_at),
+        expires_at: Set(key.expires_at),
+        revoked_at: Set(key.revoked_at),
+    };
+    Ok(row.insert(conn).await?)
+}
+
+/// All keys, the oldest first.
+pub(crate) async fn keys(conn: &impl ConnectionTrait) -> Result<Vec<Model>> {
+    Ok(Entity::find().order_by_asc(Column::Id).all(conn).await?)
+}
+
+/// The key whose secret has this hash.
+pub(crate) async fn key_by_hash(conn: &impl ConnectionTrait, hash: &str) -> Result<Option<Model>> {
+    Ok(Entity::find().filter(Column::Hash.eq(hash)).one(conn).await?)
+}
+
+/// The keys with this id, prefix or hash.
+pub(crate) async fn keys_known_as(
+    conn: &impl ConnectionTrait,
+    id: Option<i64>,
+    prefix: &str,
+    hash: &str,
+) -> Result<Vec<Model>> {
+    let mut known_as = Condition::any().add(Column::Prefix.eq(prefix)).add(Column::Hash.eq(hash));
+    if let Some(id) = id {
+        known_as = known_as.add(Column::Id.eq(id));
+    }
+    Ok(Entity::find().filter(known_as).order_by_asc(Column::Id).all(conn).await?)
+}
+
+/// Marks a key as revoked at `now`, unless it was revoked before.
+pub(crate) async fn revoke_key(conn: &impl ConnectionTrait, id: i64, now: Timestamp) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::RevokedAt, Expr::value(now))
+        .filter(Column::Id.eq(id))
+        .filter(Column::RevokedAt.is_null())
+        .exec(conn)
+        .await?;
+    Ok(())
+}
+
+/// The user an identity belongs to.
+///
+/// The table is the users feature's; it is named here because authentication stands below the features.
+pub(crate) async fn user_of(conn: &impl ConnectionTrait, provider: &str, external_id: &str) -> Result<Option<UserId>> {
+    let query = Query::select()
+        .column("user_id")
+        .from("accounts")
+        .and_where(Expr::col("provider").eq(provider))
+        .and_where(Expr::col("external_id").eq(external_id))
+        .to_owned();
+    let row = conn.query_one(&query).await?;
+    Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.map(UserId))
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use std::ops::Deref;
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use sea_orm::{ConnectionTrait as _, Statement};
+
+    use super::UserId;
+    use crate::clock::Timestamp;
+    use crate::db::Db;
+
+    pub(in crate::auth) fn now() -> Timestamp {
+        Timestamp::parse("2026-03-15T14:30:00Z").unwrap()
+    }
+
+    /// An empty, migrated SQLite database whose file goes away with it.
+    pub(in crate::auth) struct TestDatabase {
+        db: Db,
+        directory: PathBuf,
+    }
+
+    impl TestDatabase {
+        pub(in crate::auth) async fn new() -> Self {
+            static NEXT: AtomicU32 = AtomicU32::new(0);
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let directory = std::env::temp_dir().join(format!("waymark-auth-{}-{number}", std::process::id()));
+            std::fs::create_dir_all(&directory).unwrap();
+            let db = Db::connect(&format!("sqlite://{}/test.db", directory.display()), 2).await.unwrap();
+            db.migrate().await.unwrap();
+            Self { db, directory }
+        }
+    }
+
+    impl Deref for TestDatabase {
+        type Target = Db;
+
+        fn deref(&self) -> &Db {
+            &self.db
+        }
+    }
+
+    impl Drop for TestDatabase {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.directory);
+        }
+    }
+
+    /// Makes a user with this identity.
+    pub(in crate::auth) async fn link(db: &Db, provider: &str, external_id: &str) -> UserId {
+        let backend = db.writes().get_database_backend();
+        let user = "INSERT INTO users (ulid, external_id, handle, handle_lower, visibility, created_at) \
+                    VALUES ($1, $1, $1, $1, 'PRIVATE', 0) RETURNING id";
+        let name = format!("{provider}{external_id}");
+        let row = db.writes().query_one_raw(Statement::from_sql_and_values(backend, user, [name.into()])).await;
+        let id: i64 = row.unwrap().unwrap().try_get_by_index(0).unwrap();
+        let account = "INSERT INTO accounts (user_id, provider, external_id, linked_at) VALUES ($1, $2, $3, 0)";
+        let values = [id.into(), provider.into(), external_id.into()];
+        db.writes().execute_raw(Statement::from_sql_and_values(backend, account, values)).await.unwrap();
+        UserId(id)
+    }
+}

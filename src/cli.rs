@@ -1,0 +1,278 @@
+//! The command line: what a user types.
+//!
+//! stdout carries only what was asked for, such as a token; everything said along the way goes to stderr.
+
+mod admin;
+mod data;
+mod serve;
+
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{self, Config};
+use crate::db::Db;
+use crate::demo::Scale;
+use crate::error::{Error, Result};
+use crate::schema;
+
+/// Records and shows users' progress: seasons, goals, credits, learning, games and collections in one GraphQL API.
+///
+/// Without a command it starts a server with demo data on this machine, to try things out.
+#[derive(Debug, Parser)]
+#[command(name = "waymark", version, arg_required_else_help = false, max_term_width = 100)]
+#[command(after_help = "Examples:
+  waymark                                     try it: demo data, GraphiQL at http://127.0.0.1:8080
+  export WAYMARK_DATABASE_URL=postgres://localhost/waymark WAYMARK_JWT_SECRET=$(openssl rand -hex 32)
+  waymark migrate && waymark serve            the real thing
+  waymark token --user grace                  a token to try it with
+  waymark config --default                    every setting, explained")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Read settings from this file instead of waymark.toml in the working directory.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How log lines look; they go to stderr. RUST_LOG says which ones, for example RUST_LOG=waymark=debug.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the configured database. Needs WAYMARK_DATABASE_URL and a way to authenticate users.
+    #[command(after_help = "Example:
+  export WAYMARK_DATABASE_URL=postgres://localhost/waymark WAYMARK_JWT_SECRET=$(openssl rand -hex 32)
+  waymark serve --migrate")]
+    Serve {
+        /// Bring the database's schema up to date first, instead of refusing to start when it is not.
+        #[arg(long)]
+        migrate: bool,
+    },
+    /// Change the schema of the configured database, or show where it stands.
+    #[command(after_help = "Examples:
+  waymark migrate            bring it up to date
+  waymark migrate status     what has been applied
+  waymark migrate down       undo the newest migration")]
+    Migrate {
+        /// What to do.
+        #[arg(value_enum, default_value_t = MigrateTo::Up)]
+        to: MigrateTo,
+    },
+    /// Fill the configured database with demo data. Goes on where it stopped; changes nothing when all is there.
+    #[command(after_help = "Examples:
+  waymark demo                         200 users, to look at
+  waymark demo --scale load --users 10000    to measure with")]
+    Demo {
+        /// How many users to make.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        users: Option<u32>,
+        /// What the data is for.
+        #[arg(long, default_value = "demo", value_parser = ["demo", "team", "load"])]
+        scale: String,
+    },
+    /// Make, list and revoke API keys.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Print a token for a user, to try things out. Needs WAYMARK_JWT_SECRET.
+    #[command(after_help = "Example:
+  curl localhost:8080/graphql -H \"Authorization: Bearer $(waymark token --user grace)\" \\
+    -H 'Content-Type: application/json' -d '{\"query\": \"{ viewer { user { handle } } }\"}'")]
+    Token {
+        /// The user's handle.
+        #[arg(long, value_name = "HANDLE")]
+        user: String,
+        /// How long the token is good, such as 90s, 15m, 1h or 7d.
+        #[arg(long, default_value = "1h", value_parser = seconds)]
+        ttl: i64,
+    },
+    /// Print the GraphQL schema.
+    Schema,
+    /// Print the effective configuration, secrets left out.
+    Config {
+        /// Print every setting with its default and what it means.
+        #[arg(long)]
+        default: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum MigrateTo {
+    /// Apply everything that is pending.
+    Up,
+    /// Undo the newest migration.
+    Down,
+    /// Show what has been applied.
+    Status,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Make a key and print it, once, alone on stdout.
+    #[command(after_help = "Example:
+  waymark key create --name game-server --scope progress:write")]
+    Create(NewKey),
+    /// List the keys, without the keys themselves.
+    List,
+    /// Revoke a key.
+    #[command(after_help = "Example:
+  waymark key revoke wmk_1a2b3c4d")]
+    Revoke {
+        /// The key's number or its first characters, as `waymark key list` shows them.
+        key: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct NewKey {
+    /// What to call the key; it names the actor in histories.
+    #[arg(long)]
+    name: String,
+    /// What the key allows: progress:read, progress:write or admin. May be given more than once.
+    #[arg(long = "scope", value_name = "SCOPE", required = true, value_parser = scope)]
+    scopes: Vec<crate::auth::Scope>,
+    /// The user the key belongs to. It narrows nothing; `viewer.user` is this user then.
+    #[arg(long, value_name = "HANDLE")]
+    user: Option<String>,
+    /// How long the key is good, such as 12h or 90d; for ever when not given.
+    #[arg(long, value_parser = seconds)]
+    ttl: Option<i64>,
+}
+
+fn scope(text: &str) -> Result<crate::auth::Scope, String> {
+    text.parse().map_err(|error: crate::auth::ParseScopeError| error.to_string())
+}
+
+fn seconds(text: &str) -> Result<i64, String> {
+    let malformed = || "expected a number and s, m, h or d, such as 1h".to_owned();
+    let (number, unit) = text.split_at(text.len() - text.chars().next_back().map_or(0, char::len_utf8));
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(malformed()),
+    };
+    let number: i64 = number.parse().map_err(|_| malformed())?;
+    match number.checked_mul(unit) {
+        Some(seconds) if (1..=10 * 365 * 86_400).contains(&seconds) => Ok(seconds),
+        _ => Err("expected at least one second and at most ten years".to_owned()),
+    }
+}
+
+/// Runs the command in `arguments`. Exit code 0: done. 1: it failed, and stderr says why. 2: the arguments make no sense.
+pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { 2 } else { 0 };
+            // Nothing can be done about a closed stdout.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    log_to_stderr(cli.log_format);
+    match execute(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {}", error.chain()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,waymark=info"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    // Fails only when a subscriber was set before, as a test may have done.
+    let _ = match format {
+        LogFormat::Text => subscriber.try_init(),
+        LogFormat::Json => subscriber.json().try_init(),
+    };
+}
+
+async fn execute(cli: Cli) -> Result<()> {
+    let file = cli.config.as_deref();
+    let Some(command) = cli.command else { return serve::try_it(load(file)?).await };
+    match command {
+        Command::Serve { migrate } => serve::serve(load(file)?, migrate).await,
+        Command::Migrate { to } => data::migrate(&load(file)?, to).await,
+        Command::Demo { users, scale } => {
+            let scale: Scale =
+                scale.parse().map_err(|error: crate::demo::ParseScaleError| Error::bad_input(error.to_string()))?;
+            data::demo(&load(file)?, users, scale).await
+        }
+        Command::Key { command } => admin::key(&load(file)?, command).await,
+        Command::Token { user, ttl } => admin::token(&load(file)?, &user, ttl).await,
+        Command::Schema => print(schema::sdl().trim_end()),
+        Command::Config { default: true } => print(config::DEFAULTS.trim_end()),
+        Command::Config { default: false } => print(load(file)?.to_toml().trim_end()),
+    }
+}
+
+fn load(file: Option<&std::path::Path>) -> Result<Config> {
+    Config::load(file).map_err(|error| Error::bad_input(error.to_string()))
+}
+
+/// Opens the configured database.
+async fn open(config: &Config) -> Result<Db> {
+    let url = config.database_url.as_deref().ok_or_else(|| {
+        Error::bad_input("no database is configured; set WAYMARK_DATABASE_URL, for example to sqlite://waymark.db")
+    })?;
+    Db::connect(url, config.database_max_connections).await
+}
+
+/// Writes what was asked for to stdout.
+fn print(text: &str) -> Result<()> {
+    use std::io::Write as _;
+    match writeln!(std::io::stdout(), "{text}") {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome.map_err(Error::internal),
+    }
+}
+
+/// Tells the user something on stderr.
+fn say(text: &str) {
+    use std::io::Write as _;
+    // Nothing can be done about a closed stderr.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_span_of_time_is_a_number_and_a_unit() {
+        assert_eq!(seconds("90s"), Ok(90));
+        assert_eq!(seconds("1h"), Ok(3600));
+        assert_eq!(seconds("7d"), Ok(604_800));
+        for text in ["", "h", "1", "1w", "-1h", "0s", "99999999999999999999d", "9223372036854775807d", "1ä"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}

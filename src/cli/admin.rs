@@ -1,0 +1,69 @@
+//! `waymark key` and `waymark token`.
+
+use super::{KeyCommand, NewKey, open, print, say};
+use crate::auth::{api_key, jwt};
+use crate::clock::Ids;
+use crate::config::Config;
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::features::users::accounts;
+
+/// Makes, lists and revokes API keys.
+pub(super) async fn key(config: &Config, command: KeyCommand) -> Result<()> {
+    let db = open(config).await?;
+    let now = config.clock().now();
+    match command {
+        KeyCommand::Create(NewKey { name, scopes, user, ttl }) => {
+            let owner = match &user {
+                Some(handle) => Some(accounts::find(db.reads(), handle).await?.ok_or_else(|| unknown(handle))?.0),
+                None => None,
+            };
+            let expires = ttl.map(|seconds| now.plus_seconds(seconds));
+            let (secret, row) =
+                api_key::create(db.writes(), &Ids::system(), now, &name, &scopes, owner, expires).await?;
+            say(&format!("Key {} ({}). It is shown only now:", row.id, row.name));
+            print(secret.expose())
+        }
+        KeyCommand::List => {
+            for row in api_key::list(db.reads()).await? {
+                let state = match (row.revoked_at, row.expires_at) {
+                    (Some(at), _) => format!("revoked {at}"),
+                    (None, Some(at)) if at <= now => format!("expired {at}"),
+                    (None, Some(at)) => format!("until {at}"),
+                    (None, None) => "for ever".to_owned(),
+                };
+                print(&format!("{}\t{}\t{}\t{}\t{state}", row.id, row.prefix, row.name, row.scopes))?;
+            }
+            Ok(())
+        }
+        KeyCommand::Revoke { key } => {
+            let row = api_key::revoke(db.writes(), &key, now).await?;
+            say(&format!("Key {} ({}) is revoked; running servers refuse it within a second.", row.id, row.name));
+            Ok(())
+        }
+    }
+}
+
+/// Prints a token for a user.
+pub(super) async fn token(config: &Config, handle: &str, ttl: i64) -> Result<()> {
+    let db = open(config).await?;
+    let token = token_for(config, &db, handle, ttl).await?.ok_or_else(|| unknown(handle))?;
+    print(&token)
+}
+
+/// A token for the user with this handle; `None` when there is none.
+pub(super) async fn token_for(config: &Config, db: &Db, handle: &str, ttl: i64) -> Result<Option<String>> {
+    let secret = config.jwt_secret.as_ref().ok_or_else(|| {
+        Error::bad_input("tokens are signed with WAYMARK_JWT_SECRET, which is not set; try $(openssl rand -hex 32)")
+    })?;
+    let issuer = config.jwt_issuer.as_deref();
+    let now = config.clock().now();
+    let Some(subject) = accounts::jwt_subject(db, handle, issuer.unwrap_or_default(), now).await? else {
+        return Ok(None);
+    };
+    jwt::mint(secret, &subject, issuer, config.jwt_audience.as_deref(), now, ttl).map(Some)
+}
+
+fn unknown(handle: &str) -> Error {
+    Error::bad_input(format!("there is no user with the handle {handle:?}"))
+}

@@ -1,0 +1,109 @@
+//! `waymark` and `waymark serve`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use super::{admin, data, open, say};
+use crate::app::App;
+use crate::auth::{Scope, api_key};
+use crate::clock::Ids;
+use crate::config::{Config, Secret};
+use crate::demo::{self, Scale};
+use crate::error::{Error, Result};
+use crate::server::{self, Credential, Mode};
+
+/// The database of the try-it mode, in the working directory.
+const DEMO_DATABASE: &str = "sqlite://waymark-demo.db";
+
+/// How long the credentials of the try-it mode are good, in seconds.
+const DEMO_TTL: i64 = 30 * 86_400;
+
+/// A server with demo data, on this machine only.
+pub(super) async fn try_it(mut config: Config) -> Result<()> {
+    config.database_url = Some(DEMO_DATABASE.to_owned());
+    config.listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), config.listen.port());
+    let ids = Ids::system();
+    // Tokens of the last run need not be good in this one.
+    let secret = Secret::new(ids.bytes::<32>().iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    config.jwt_secret = Some(secret);
+    let db = open(&config).await?;
+    db.migrate().await?;
+    if demo::is_empty(&db).await? {
+        say("Filling waymark-demo.db with demo data …");
+        data::fill(&db, None, Scale::Demo, config.clock().now()).await?;
+    }
+    let listener = listen(config.listen).await?;
+    let app = App::new(config, db, ids).await?;
+    let credentials = demo_credentials(&app).await?;
+    let address = listener.local_addr().map_err(Error::internal)?;
+    say("");
+    say("Ready. These credentials are good until this server stops, as \"Authorization: Bearer …\":");
+    for credential in &credentials {
+        say(&format!("\n  {}: {}\n  {}", credential.name, credential.title, credential.token));
+    }
+    say(&format!("\nOpen the playground: http://{address}/"));
+    server::run(listener, server::router(app, Mode::Try { credentials })).await
+}
+
+/// A token for each demo person, and keys as apps have them.
+async fn demo_credentials(app: &App) -> Result<Vec<Credential>> {
+    let mut credentials = Vec::new();
+    for person in demo::people() {
+        if let Some(token) = admin::token_for(&app.config, &app.db, person.handle, DEMO_TTL).await? {
+            credentials.push(Credential { name: person.handle.to_owned(), title: person.about.to_owned(), token });
+        }
+    }
+    let now = app.clock.now();
+    for (name, title, scope) in [
+        ("app", "An app that reads and records everybody's progress", Scope::ProgressWrite),
+        ("admin", "An operator's key that may do everything", Scope::Admin),
+    ] {
+        let expires = Some(now.plus_seconds(DEMO_TTL));
+        let name_in_list = format!("demo-{name}");
+        api_key::revoke_named(app.db.writes(), &name_in_list, now).await?;
+        let (secret, _) =
+            api_key::create(app.db.writes(), &app.ids, now, &name_in_list, &[scope], None, expires).await?;
+        credentials.push(Credential {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            token: secret.expose().to_owned(),
+        });
+    }
+    Ok(credentials)
+}
+
+/// The configured server.
+pub(super) async fn serve(config: Config, migrate: bool) -> Result<()> {
+    if config.clock.is_some() {
+        return Err(Error::bad_input("WAYMARK_CLOCK is for tests and demo data; a server goes by the real time"));
+    }
+    if config.jwt_secret.is_none() && config.jwt_jwks_file.is_none() && config.jwt_jwks_url.is_none() {
+        return Err(Error::bad_input(
+            "no way to authenticate users is configured; set WAYMARK_JWT_SECRET (openssl rand -hex 32), \
+             WAYMARK_JWT_JWKS_FILE or WAYMARK_JWT_JWKS_URL",
+        ));
+    }
+    let db = open(&config).await?;
+    if migrate {
+        db.migrate().await?;
+    }
+    let pending = db.migrations().await?.into_iter().filter(|(_, applied)| !applied).count();
+    if pending > 0 {
+        return Err(Error::bad_input(format!(
+            "{pending} migrations are pending; run `waymark migrate`, or `waymark serve --migrate`"
+        )));
+    }
+    let listener = listen(config.listen).await?;
+    let address = listener.local_addr().map_err(Error::internal)?;
+    let app: Arc<App> = App::new(config, db, Ids::system()).await?;
+    say(&format!("Serving on http://{address}/"));
+    server::run(listener, server::router(app, Mode::SERVE)).await
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Error::bad_input(format!("cannot listen on {address}: {error}; choose another address by WAYMARK_LISTEN"))
+    })
+}

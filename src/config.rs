@@ -1,0 +1,639 @@
+//! Settings: the documented defaults, then `waymark.toml`, then the `WAYMARK_*` environment.
+//!
+//! The defaults are an embedded file, [`DEFAULTS`], which is the documentation of every setting. An unknown setting
+//! or a value that does not fit is a [`ConfigError`] of one line that names the setting, where it stands, and what
+//! would be right. Secrets redact themselves wherever settings are printed.
+
+use std::fmt;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use figment::error::Kind;
+use figment::providers::{Format as _, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::clock::{Clock, Timestamp};
+
+/// Every setting with its default and its documentation, as TOML.
+pub const DEFAULTS: &str = include_str!("config.default.toml");
+
+/// The file that is read from the working directory when no other is named.
+pub const FILE: &str = "waymark.toml";
+
+const PREFIX: &str = "WAYMARK_";
+const REDACTED: &str = "[redacted]";
+const SHORTEST_JWT_SECRET: usize = 32;
+
+/// The settings in effect. Each is documented in [`DEFAULTS`].
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The address and port to listen on.
+    pub listen: SocketAddr,
+    /// `sqlite://…` or `postgres://…`; may hold a password.
+    #[serde(default, serialize_with = "without_password")]
+    pub database_url: Option<String>,
+    /// Size of the pool of readers (SQLite) or of the one pool (PostgreSQL), at least 1.
+    pub database_max_connections: u32,
+    /// The secret of HS256 tokens, at least 32 bytes.
+    #[serde(default)]
+    pub jwt_secret: Option<Secret>,
+    /// A file with a JSON Web Key Set. Never together with [`Config::jwt_jwks_url`].
+    #[serde(default)]
+    pub jwt_jwks_file: Option<PathBuf>,
+    /// The `http://` or `https://` address of a JSON Web Key Set.
+    #[serde(default)]
+    pub jwt_jwks_url: Option<String>,
+    /// The only accepted `iss` of tokens; any when not set.
+    #[serde(default)]
+    pub jwt_issuer: Option<String>,
+    /// The `aud` that tokens must name; any when not set.
+    #[serde(default)]
+    pub jwt_audience: Option<String>,
+    /// Another clock than the system's, for trying things out.
+    #[serde(default, deserialize_with = "clock_from_text", serialize_with = "clock_to_text")]
+    pub clock: Option<Clock>,
+    /// Origins whose pages may call the API from a browser; `*` stands for all.
+    pub cors_origins: Vec<String>,
+    /// Whether GraphQL introspection is answered.
+    pub introspection: bool,
+    /// Whether learning progress is refused for resources that the catalogue does not know.
+    pub strict_resources: bool,
+    /// What one request may ask.
+    pub limits: Limits,
+}
+
+/// What one request may ask. Each is at least 1.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Levels of nesting in a GraphQL document.
+    pub max_depth: u32,
+    /// Aliases in a GraphQL document.
+    pub max_aliases: u32,
+    /// Entries in one page of a list.
+    pub max_page_size: u32,
+    /// Ids in one look-up of many.
+    pub max_ids: u32,
+    /// Ids in one look-up of many learning resources.
+    pub max_resource_ids: u32,
+    /// Bytes in the body of a request.
+    pub max_body_bytes: usize,
+    /// Seconds after which an unanswered request is given up.
+    pub request_timeout_seconds: u64,
+    /// Parsed GraphQL documents that are kept.
+    pub document_cache: u64,
+}
+
+impl Config {
+    /// Reads the settings of this process: the defaults, then `file` (or [`FILE`] in the working directory, where
+    /// there is one), then the environment.
+    ///
+    /// # Errors
+    /// When `file` cannot be read, a setting is unknown, or a value does not fit.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let path = file.unwrap_or_else(|| Path::new(FILE));
+        let text = match fs::read_to_string(path) {
+            Ok(text) => Some(text),
+            Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(ConfigError(format!("cannot read {}: {error}", path.display()))),
+        };
+        let mut environment = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+            let value = value.into_string().map_err(|_| ConfigError(format!("{name} is not UTF-8 text")))?;
+            environment.push((name.to_owned(), value));
+        }
+        let path = path.display().to_string();
+        Self::from_sources(text.as_deref().map(|text| (path.as_str(), text)), environment)
+    }
+
+    /// Puts the settings together from the defaults, the path and text of a TOML file, and the variables of an
+    /// environment. Variables that do not begin with `WAYMARK_`, and empty ones, are ignored.
+    ///
+    /// # Errors
+    /// When a setting is unknown or a value does not fit.
+    pub fn from_sources(
+        file: Option<(&str, &str)>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut sources = Figment::from(Layer::from_toml("the defaults", DEFAULTS)?);
+        let variables = Layer::from_environment(&sources, environment)?;
+        if let Some((path, text)) = file {
+            sources = sources.merge(Layer::from_toml(path, text)?);
+        }
+        let sources = sources.merge(variables);
+        let config: Self = sources.extract().map_err(|error| misfit(&sources, &error))?;
+        config.validate(&sources)?;
+        Ok(config)
+    }
+
+    /// The clock to tell the time by: the system's, unless [`Config::clock`] is set.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock.unwrap_or_default()
+    }
+
+    /// The settings in effect as TOML: secrets redacted, settings without a value as comments.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        let mut sections = String::new();
+        if let Ok(serde_json::Value::Object(settings)) = serde_json::to_value(self) {
+            for (key, value) in settings {
+                match value {
+                    serde_json::Value::Null => text.push_str(&format!("# {key} is not set\n")),
+                    serde_json::Value::Object(section) => {
+                        sections.push_str(&format!("\n[{key}]\n"));
+                        for (key, value) in section {
+                            sections.push_str(&format!("{key} = {value}\n"));
+                        }
+                    }
+                    // JSON's numbers, booleans, strings and lists of strings are TOML's too.
+                    value => text.push_str(&format!("{key} = {value}\n")),
+                }
+            }
+        }
+        text + &sections
+    }
+
+    fn validate(&self, sources: &Figment) -> Result<(), ConfigError> {
+        let limits = &self.limits;
+        let checks = [
+            ("database_url", self.database_url.as_deref().is_none_or(is_database_url)),
+            ("database_max_connections", self.database_max_connections > 0),
+            ("jwt_secret", self.jwt_secret.as_ref().is_none_or(|it| it.expose().len() >= SHORTEST_JWT_SECRET)),
+            ("jwt_jwks_url", self.jwt_jwks_url.as_deref().is_none_or(is_web_address)),
+            ("cors_origins", self.cors_origins.iter().all(|origin| is_origin(origin))),
+            ("limits.max_depth", limits.max_depth > 0),
+            ("limits.max_aliases", limits.max_aliases > 0),
+            ("limits.max_page_size", limits.max_page_size > 0),
+            ("limits.max_ids", limits.max_ids > 0),
+            ("limits.max_resource_ids", limits.max_resource_ids > 0),
+            ("limits.max_body_bytes", limits.max_body_bytes > 0),
+            ("limits.request_timeout_seconds", limits.request_timeout_seconds > 0),
+            ("limits.document_cache", limits.document_cache > 0),
+        ];
+        if let Some((path, _)) = checks.into_iter().find(|(_, fits)| !fits) {
+            return Err(wrong_value(sources, path));
+        }
+        if self.jwt_jwks_file.is_some() && self.jwt_jwks_url.is_some() {
+            return Err(ConfigError("set either jwt_jwks_file or jwt_jwks_url, not both".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// As [`Config::to_toml`]: no secret, no password.
+impl fmt::Debug for Config {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.to_toml())
+    }
+}
+
+/// A text that must not be printed: `Debug`, `Display` and `Serialize` give `[redacted]`.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Guards `text`.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself. Whoever asks answers for where it goes.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(REDACTED)
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(REDACTED)
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(REDACTED)
+    }
+}
+
+/// The settings cannot be used. Displays as one line that says which, where it stands, and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// One source of settings, with the name that messages call it by.
+struct Layer {
+    name: String,
+    settings: Map<Profile, Dict>,
+}
+
+impl Layer {
+    fn from_toml(name: &str, text: &str) -> Result<Self, ConfigError> {
+        let settings =
+            Toml::string(text).data().map_err(|error| ConfigError(format!("{name}: {}", syntax_error(&error))))?;
+        Ok(Self { name: name.to_owned(), settings })
+    }
+
+    /// Types each variable as its default: numbers and booleans are parsed, lists split at commas, and whatever has
+    /// no default is text, so that a secret of digits is not mistaken for a number.
+    fn from_environment(
+        defaults: &Figment,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut settings = Dict::new();
+        let mut limits = Dict::new();
+        for (name, text) in environment {
+            let Some(key) = name.strip_prefix(PREFIX) else { continue };
+            if text.is_empty() {
+                continue;
+            }
+            let key = key.to_ascii_lowercase();
+            let limit = defaults.find_value(&format!("limits.{key}")).ok();
+            let target = if limit.is_some() { &mut limits } else { &mut settings };
+            let value = match limit.or_else(|| defaults.find_value(&key).ok()) {
+                Some(Value::Num(..) | Value::Bool(..)) => number_or_boolean(text),
+                Some(Value::Array(..)) => Value::from(text.split(',').map(str::trim).collect::<Vec<_>>()),
+                Some(Value::Dict(..)) => return Err(unknown(&name, "the environment")),
+                _ => Value::from(text),
+            };
+            target.insert(key, value);
+        }
+        if !limits.is_empty() {
+            settings.insert("limits".to_owned(), Value::from(limits));
+        }
+        Ok(Self { name: "the environment".to_owned(), settings: Profile::Default.collect(settings) })
+    }
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(self.settings.clone())
+    }
+}
+
+fn number_or_boolean(text: String) -> Value {
+    let trimmed = text.trim();
+    match (trimmed.parse::<i64>(), trimmed.parse::<bool>()) {
+        (Ok(number), _) => Value::from(number),
+        (_, Ok(boolean)) => Value::from(boolean),
+        _ => Value::from(text),
+    }
+}
+
+/// The place and the reason of a TOML syntax error in one line, without the offending line: it may hold a secret.
+fn syntax_error(error: &figment::Error) -> String {
+    let text = error.kind.to_string();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains('|'));
+    lines.collect::<Vec<_>>().join(", ")
+}
+
+fn misfit(sources: &Figment, error: &figment::Error) -> ConfigError {
+    match &error.kind {
+        Kind::UnknownField(key, _) => {
+            let source = error.metadata.as_ref().map_or("the settings", |metadata| &metadata.name);
+            unknown(&spelling(key, source), source)
+        }
+        _ => {
+            // The position within a list is no part of the setting's name.
+            let names = error.path.iter().take_while(|step| step.parse::<usize>().is_err());
+            wrong_value(sources, &names.map(String::as_str).collect::<Vec<_>>().join("."))
+        }
+    }
+}
+
+fn unknown(name: &str, source: &str) -> ConfigError {
+    ConfigError(format!("{name} in {source}: there is no such setting (`waymark config --default` lists them all)"))
+}
+
+/// Says which value at `path` does not fit, without echoing what may be secret.
+fn wrong_value(sources: &Figment, path: &str) -> ConfigError {
+    let source = sources.find_metadata(path).map_or("the settings", |metadata| &metadata.name);
+    let key = path.rsplit('.').next().unwrap_or(path);
+    let mut text = format!("{} in {source}: must be {}", spelling(key, source), expected(key));
+    if !matches!(key, "jwt_secret" | "database_url")
+        && let Ok(value) = sources.find_value(path)
+        && let Ok(found) = serde_json::to_string(&value)
+    {
+        text.push_str(&format!(", not {found}"));
+    }
+    ConfigError(text)
+}
+
+/// How `key` is spelled in `source`.
+fn spelling(key: &str, source: &str) -> String {
+    if source == "the environment" { format!("{PREFIX}{}", key.to_ascii_uppercase()) } else { key.to_owned() }
+}
+
+fn expected(key: &str) -> &'static str {
+    match key {
+        "listen" => "an IP address and a port such as 127.0.0.1:8080",
+        "database_url" => "a URL that begins with sqlite:// or postgres://",
+        "jwt_secret" => "a text of at least 32 bytes (make one with `openssl rand -hex 32`)",
+        "jwt_jwks_file" => "the path of a file",
+        "jwt_jwks_url" => "a URL that begins with https:// or http://",
+        "jwt_issuer" | "jwt_audience" => "a text",
+        "clock" => "an instant such as 2026-03-15T14:30:00Z or an offset such as +36h or -10m",
+        "cors_origins" => "a list of origins such as https://example.org (without a path), or *",
+        "introspection" | "strict_resources" => "true or false",
+        "limits" => "a section of limits",
+        _ => "a whole number of at least 1",
+    }
+}
+
+fn is_database_url(url: &str) -> bool {
+    ["sqlite://", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
+}
+
+fn web_host(url: &str) -> Option<&str> {
+    url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))
+}
+
+fn is_web_address(url: &str) -> bool {
+    web_host(url).is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+}
+
+fn is_origin(text: &str) -> bool {
+    let is_host = |host: &str| !host.is_empty() && host.chars().all(|it| it.is_ascii_graphic() && !"/?#@".contains(it));
+    text == "*" || web_host(text).is_some_and(is_host)
+}
+
+fn clock_from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Clock>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_clock(&text).map(Some).ok_or_else(|| serde::de::Error::custom(expected("clock")))
+}
+
+fn clock_to_text<S: Serializer>(clock: &Option<Clock>, serializer: S) -> Result<S::Ok, S::Error> {
+    match clock {
+        None | Some(Clock::System) => serializer.serialize_none(),
+        Some(Clock::Offset(millis)) => serializer.serialize_str(&format!("{:+}s", millis / 1000)),
+        Some(Clock::Fixed(instant)) => serializer.collect_str(instant),
+    }
+}
+
+/// An RFC 3339 instant, or a sign, a whole number and one of `s m h d`.
+fn parse_clock(text: &str) -> Option<Clock> {
+    if !text.starts_with(['+', '-']) {
+        return Timestamp::parse(text).ok().map(Clock::Fixed);
+    }
+    let (number, unit) = text.split_at_checked(text.len() - 1)?;
+    let unit_millis = match unit {
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.parse::<i64>().ok()?.checked_mul(unit_millis).map(Clock::Offset)
+}
+
+fn without_password<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    url.as_deref().map(redact_password).serialize(serializer)
+}
+
+/// Puts `[redacted]` for a password before the host and for a `password=` parameter. Everything up to the last `@`
+/// counts as user information, so that a password with unescaped signs in it does not show in part.
+fn redact_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return REDACTED.to_owned() };
+    let (user, rest) = rest.rsplit_once('@').map_or((None, rest), |(user, rest)| (Some(user), rest));
+    let mut text = format!("{scheme}://");
+    if let Some(user) = user {
+        match user.split_once(':') {
+            Some((name, _)) => text.push_str(&format!("{name}:{REDACTED}@")),
+            None => text.push_str(&format!("{user}@")),
+        }
+    }
+    let (place, parameters) = rest.split_once('?').map_or((rest, None), |(place, after)| (place, Some(after)));
+    text.push_str(place);
+    for (index, parameter) in parameters.into_iter().flat_map(|it| it.split('&')).enumerate() {
+        text.push(if index == 0 { '?' } else { '&' });
+        match parameter.split_once('=') {
+            Some((name, _)) if name.to_ascii_lowercase().contains("pass") => {
+                text.push_str(&format!("{name}={REDACTED}"));
+            }
+            _ => text.push_str(parameter),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "1234567890123456789012345678901234567890";
+
+    fn from_environment(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        from_file_and_environment(None, variables)
+    }
+
+    fn from_file(text: &str) -> Result<Config, ConfigError> {
+        from_file_and_environment(Some(text), &[])
+    }
+
+    fn from_file_and_environment(file: Option<&str>, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::from_sources(file.map(|text| (FILE, text)), variables)
+    }
+
+    #[track_caller]
+    fn assert_refused(result: Result<Config, ConfigError>, message: &str) {
+        assert_eq!(result.map(|_| ()).unwrap_err().to_string(), message);
+    }
+
+    #[test]
+    fn the_embedded_defaults_are_complete_and_valid() {
+        let config = from_environment(&[]).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.database_url, None);
+        assert_eq!(config.database_max_connections, 10);
+        assert!(config.introspection && !config.strict_resources);
+        assert_eq!(config.limits.max_body_bytes, 1 << 20);
+        assert_eq!(config.clock(), Clock::System);
+    }
+
+    #[test]
+    fn every_setting_is_documented_with_its_variable() {
+        let Ok(serde_json::Value::Object(mut settings)) = serde_json::to_value(from_environment(&[]).unwrap()) else {
+            panic!("settings are an object");
+        };
+        let Some(serde_json::Value::Object(limits)) = settings.remove("limits") else { panic!("limits are an object") };
+        for key in settings.keys().chain(limits.keys()) {
+            assert!(DEFAULTS.contains(&format!("\n{key} = ")) || DEFAULTS.contains(&format!("\n# {key} = ")), "{key}");
+            assert!(DEFAULTS.contains(&format!("{PREFIX}{}\n", key.to_ascii_uppercase())), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_file_overrides_the_defaults_and_the_environment_overrides_the_file() {
+        let file =
+            "listen = \"0.0.0.0:80\"\ncors_origins = [\"https://a.example\"]\n[limits]\nmax_depth = 7\nmax_ids = 8";
+        let config =
+            from_file_and_environment(Some(file), &[("WAYMARK_MAX_DEPTH", "9"), ("WAYMARK_INTROSPECTION", "false")])
+                .unwrap();
+        assert_eq!(config.listen.to_string(), "0.0.0.0:80");
+        assert_eq!(config.cors_origins, ["https://a.example"]);
+        assert_eq!((config.limits.max_depth, config.limits.max_ids, config.limits.max_page_size), (9, 8, 100));
+        assert!(!config.introspection);
+    }
+
+    #[test]
+    fn a_list_in_the_environment_is_separated_by_commas() {
+        let config = from_environment(&[("WAYMARK_CORS_ORIGINS", "https://a.example, http://localhost:3000")]).unwrap();
+        assert_eq!(config.cors_origins, ["https://a.example", "http://localhost:3000"]);
+    }
+
+    #[test]
+    fn text_in_the_environment_stays_text_even_when_it_looks_like_a_number() {
+        let config = from_environment(&[("WAYMARK_JWT_SECRET", SECRET), ("WAYMARK_JWT_ISSUER", "true")]).unwrap();
+        assert_eq!(config.jwt_secret.unwrap().expose(), SECRET);
+        assert_eq!(config.jwt_issuer.as_deref(), Some("true"));
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_not_set() {
+        let config =
+            from_environment(&[("WAYMARK_JWT_SECRET", ""), ("WAYMARK_NO_SUCH", ""), ("PATH", "/bin")]).unwrap();
+        assert!(config.jwt_secret.is_none());
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused_wherever_it_stands() {
+        let hint = "there is no such setting (`waymark config --default` lists them all)";
+        assert_refused(from_file("listn = 1"), &format!("listn in waymark.toml: {hint}"));
+        assert_refused(from_file("[limits]\nmax_deph = 1"), &format!("max_deph in waymark.toml: {hint}"));
+        for name in ["WAYMARK_LISTN", "WAYMARK_LIMITS", "WAYMARK_LIMITS.MAX_DEPTH"] {
+            assert_refused(from_environment(&[(name, "1")]), &format!("{name} in the environment: {hint}"));
+        }
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_refused_with_what_would_be_right() {
+        assert_refused(
+            from_environment(&[("WAYMARK_MAX_DEPTH", "deep")]),
+            "WAYMARK_MAX_DEPTH in the environment: must be a whole number of at least 1, not \"deep\"",
+        );
+        assert_refused(
+            from_file("[limits]\nmax_ids = -3"),
+            "max_ids in waymark.toml: must be a whole number of at least 1, not -3",
+        );
+        assert_refused(
+            from_file("listen = \"localhost\""),
+            "listen in waymark.toml: must be an IP address and a port such as 127.0.0.1:8080, not \"localhost\"",
+        );
+        assert_refused(
+            from_environment(&[("WAYMARK_INTROSPECTION", "no")]),
+            "WAYMARK_INTROSPECTION in the environment: must be true or false, not \"no\"",
+        );
+        assert_refused(from_file("limits = 3"), "limits in waymark.toml: must be a section of limits, not 3");
+        assert_refused(
+            from_file("cors_origins = [\"https://a.example\", 3]"),
+            "cors_origins in waymark.toml: must be a list of origins such as https://example.org (without a path), \
+             or *, not [\"https://a.example\",3]",
+        );
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_refused_with_what_would_be_right() {
+        assert_refused(
+            from_environment(&[("WAYMARK_DATABASE_MAX_CONNECTIONS", "0")]),
+            "WAYMARK_DATABASE_MAX_CONNECTIONS in the environment: must be a whole number of at least 1, not 0",
+        );
+        assert_refused(
+            from_environment(&[("WAYMARK_JWT_JWKS_URL", "ftp://x")]),
+            "WAYMARK_JWT_JWKS_URL in the environment: must be a URL that begins with https:// or http://, not \"ftp://x\"",
+        );
+        assert!(from_environment(&[("WAYMARK_CORS_ORIGINS", "https://a.example/")]).is_err());
+        assert_refused(
+            from_environment(&[("WAYMARK_JWT_JWKS_URL", "https://x"), ("WAYMARK_JWT_JWKS_FILE", "x")]),
+            "set either jwt_jwks_file or jwt_jwks_url, not both",
+        );
+    }
+
+    #[test]
+    fn a_refused_secret_or_database_url_is_not_echoed() {
+        assert_refused(
+            from_environment(&[("WAYMARK_JWT_SECRET", "hunter2")]),
+            "WAYMARK_JWT_SECRET in the environment: must be a text of at least 32 bytes \
+             (make one with `openssl rand -hex 32`)",
+        );
+        assert_refused(
+            from_file("jwt_secret = 12345"),
+            "jwt_secret in waymark.toml: must be a text of at least 32 bytes (make one with `openssl rand -hex 32`)",
+        );
+        assert_refused(
+            from_environment(&[("WAYMARK_DATABASE_URL", "mysql://root:hunter2@db")]),
+            "WAYMARK_DATABASE_URL in the environment: must be a URL that begins with sqlite:// or postgres://",
+        );
+    }
+
+    #[test]
+    fn a_syntax_error_names_the_line_without_quoting_it() {
+        let message = from_file("listen = \"127.0.0.1:1\"\njwt_secret = hunter2\n").unwrap_err().to_string();
+        assert!(message.starts_with("waymark.toml: TOML parse error at line 2, column 14, "), "{message}");
+        assert!(!message.contains("hunter2") && !message.contains('\n'), "{message}");
+    }
+
+    #[test]
+    fn the_printed_settings_hold_no_secret() {
+        let url = "postgres://me:hunter2@db.example/waymark?sslmode=require&password=hunter2";
+        let config = from_environment(&[("WAYMARK_JWT_SECRET", SECRET), ("WAYMARK_DATABASE_URL", url)]).unwrap();
+        for text in [config.to_toml(), format!("{config:?}"), format!("{:?}", config.jwt_secret)] {
+            assert!(!text.contains("hunter2") && !text.contains(SECRET) && text.contains(REDACTED), "{text}");
+        }
+        let line = "database_url = \"postgres://me:[redacted]@db.example/waymark?sslmode=require&password=[redacted]\"";
+        assert!(config.to_toml().contains(line));
+    }
+
+    #[test]
+    fn a_password_with_unescaped_signs_does_not_show_in_part() {
+        for url in ["postgres://me:hunter2/a@b?c#d@db/waymark", "postgresql://me:hunter2@:hunter2@db/waymark"] {
+            assert!(!redact_password(url).contains("hunter2"), "{}", redact_password(url));
+        }
+        assert_eq!(redact_password("sqlite://data/waymark.db?mode=rwc"), "sqlite://data/waymark.db?mode=rwc");
+    }
+
+    #[test]
+    fn the_printed_settings_can_be_read_back() {
+        let printed = from_file("clock = \"-10m\"\njwt_issuer = \"a \\\"quoted\\\" one\"\n").unwrap().to_toml();
+        assert_eq!(from_file(&printed).unwrap().to_toml(), printed);
+    }
+
+    #[test]
+    fn a_clock_is_an_instant_or_an_offset() {
+        let clock = |text| from_environment(&[("WAYMARK_CLOCK", text)]).map(|config| config.clock());
+        let instant = Timestamp::parse("2026-03-15T14:30:00Z").unwrap();
+        assert_eq!(clock("2026-03-15T14:30:00Z"), Ok(Clock::Fixed(instant)));
+        assert_eq!(clock("+36h"), Ok(Clock::Offset(36 * 3_600_000)));
+        assert_eq!(clock("-10m"), Ok(Clock::Offset(-600_000)));
+        for text in ["36h", "+h", "+", "-", "+1.5h", "+9223372036854775807d", "++1h", "+1é", "tomorrow"] {
+            let message = clock(text).unwrap_err().to_string();
+            assert!(message.starts_with("WAYMARK_CLOCK in the environment: must be an instant such as"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The catalogue in memory: what operators define and every request reads (games, goals, seasons, …).
+//!
+//! Each feature has its part, built from the database in one go. Every write to a catalogue table raises the number in
+//! `catalogue_version` in its own transaction, by a trigger; a process that wrote calls [`Catalogue::refresh`] before
+//! it answers, and every process compares the number twice a second. A request keeps the snapshot it began with.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use sea_orm::{AccessMode, DatabaseTransaction, IsolationLevel, TransactionTrait as _};
+use tokio::sync::Mutex;
+
+use super::{Db, Kind, Sql, fetch};
+use crate::error::{Error, Result};
+
+/// How often the version is compared, so that a write by another process is seen within a second.
+const POLL: Duration = Duration::from_millis(500);
+
+/// The transaction in which all parts are read, so that they agree with each other.
+pub(crate) type Source = DatabaseTransaction;
+
+/// A feature's part of the catalogue.
+pub(crate) trait Part: Any + Send + Sync + Sized {
+    /// Reads the part from the database.
+    fn read(source: &Source) -> impl Future<Output = Result<Self>> + Send;
+}
+
+type Loaded<'a> = Pin<Box<dyn Future<Output = Result<(TypeId, Arc<dyn Any + Send + Sync>)>> + Send + 'a>>;
+
+/// How to read one part; a list of these is what the catalogue consists of.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading(fn(&Source) -> Loaded<'_>);
+
+impl Reading {
+    pub(crate) const fn of<P: Part>() -> Self {
+        Self(|source| {
+            Box::pin(async move {
+                let part: Arc<dyn Any + Send + Sync> = Arc::new(P::read(source).await?);
+                Ok((TypeId::of::<P>(), part))
+            })
+        })
+    }
+}
+
+/// One state of the catalogue.
+pub(crate) struct Snapshot {
+    version: i64,
+    parts: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Snapshot({})", self.version)
+    }
+}
+
+impl Snapshot {
+    /// The part of type `P`.
+    pub(crate) fn part<P: Part>(&self) -> Result<&P> {
+        self.parts
+            .get(&TypeId::of::<P>())
+            .and_then(|part| part.downcast_ref())
+            .ok_or_else(|| Error::internal(format!("the catalogue has no {}", std::any::type_name::<P>())))
+    }
+}
+
+/// The catalogue, kept up to date.
+pub(crate) struct Catalogue {
+    db: Db,
+    readings: &'static [Reading],
+    current: RwLock<Arc<Snapshot>>,
+    refreshing: Mutex<()>,
+}
+
+impl fmt::Debug for Catalogue {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Catalogue({:?})", self.current())
+    }
+}
+
+impl Catalogue {
+    /// Reads the whole catalogue for the first time.
+    pub(crate) async fn open(db: Db, readings: &'static [Reading]) -> Result<Self> {
+        let current = RwLock::new(Arc::new(read(&db, readings).await?));
+        Ok(Self { db, readings, current, refreshing: Mutex::default() })
+    }
+
+    /// The newest state known to this process.
+    pub(crate) fn current(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the catalogue anew if it has changed. When this returns, every write that was committed before the call
+    /// is visible.
+    pub(crate) async fn refresh(&self) -> Result<()> {
+        let _one_at_a_time = self.refreshing.lock().await;
+        if version(self.db.reads()).await? != self.current().version {
+            let snapshot = Arc::new(read(&self.db, self.readings).await?);
+            *self.current.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
+        }
+        Ok(())
+    }
+
+    /// Follows the writes of other processes until `self` is dropped elsewhere.
+    pub(crate) fn follow(self: &Arc<Self>) {
+        let catalogue = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(POLL).await;
+                let Some(catalogue) = catalogue.upgrade() else { break };
+                if let Err(error) = catalogue.refresh().await {
+                    tracing::warn!(
+                        error = error.chain(),
+                        "the catalogue could not be refreshed; the last one serves on"
+                    );
+                }
+            }
+        });
+    }
+}
+
+static VERSION: Sql = Sql::new("SELECT version FROM catalogue_version WHERE id = 1");
+
+async fn version(connection: &impl sea_orm::ConnectionTrait) -> Result<i64> {
+    let rows = fetch(connection, &VERSION, [], |row| row.take::<i64>()).await?;
+    rows.first().copied().ok_or_else(|| Error::internal("catalogue_version has no row; run the migrations"))
+}
+
+async fn read(db: &Db, readings: &[Reading]) -> Result<Snapshot> {
+    let (isolation, access) = match db.kind() {
+        Kind::Postgres => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
+        Kind::Sqlite => (None, None),
+    };
+    let source = db.reads().begin_with_config(isolation, access).await?;
+    let version = version(&source).await?;
+    let mut parts = HashMap::new();
+    for reading in readings {
+        let (kind, part) = (reading.0)(&source).await?;
+        parts.insert(kind, part);
+    }
+    source.commit().await?;
+    Ok(Snapshot { version, parts })
+}

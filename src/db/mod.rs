@@ -1,0 +1,215 @@
+//! The database: connecting to SQLite or PostgreSQL, and running hand-written SQL that is the same for both.
+//!
+//! SQLite gets a pool of readers and one writer (WAL, `synchronous = FULL`, foreign keys); PostgreSQL one pool for
+//! both. No connection is pinged when it is taken from a pool: a broken one shows itself by its first statement.
+
+pub(crate) mod catalogue;
+pub mod entity;
+pub(crate) mod page;
+mod sql;
+mod values;
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use migration::{Migrator, MigratorTrait as _};
+use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait as _,
+};
+
+pub(crate) use sql::{PairSql, Param, Row, Sql, fetch};
+
+use crate::error::{Code, Error, Result};
+
+/// Which database engine stands behind a [`Db`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The embedded database: one file, one writer.
+    Sqlite,
+    /// A PostgreSQL server.
+    Postgres,
+}
+
+/// An open database.
+#[derive(Debug, Clone)]
+pub struct Db {
+    kind: Kind,
+    reads: DatabaseConnection,
+    writes: DatabaseConnection,
+    statements: Arc<AtomicU64>,
+}
+
+impl Db {
+    /// Opens the database at `url`: `sqlite://path` (made when missing) or `postgres://…`.
+    ///
+    /// `max_connections` bounds the pool of readers, and on PostgreSQL the one pool of both.
+    ///
+    /// # Errors
+    /// [`Code::BadUserInput`] for a URL of another kind, [`Code::Unavailable`] when the database cannot be reached.
+    pub async fn connect(url: &str, max_connections: u32) -> Result<Self> {
+        let statements = Arc::new(AtomicU64::new(0));
+        let max_connections = max_connections.max(1);
+        if url.starts_with("sqlite:") {
+            let file = SqliteConnectOptions::from_str(url)
+                .map_err(|_| Error::bad_input("the database URL is no SQLite path; try sqlite://waymark.db"))?;
+            if file.get_filename().to_string_lossy().contains(":memory:") {
+                return Err(Error::bad_input("an in-memory SQLite database cannot be shared; name a file"));
+            }
+            let writes = Self::open(url, 1, &statements).await?;
+            let reads = Self::open(url, max_connections, &statements).await?;
+            Ok(Self { kind: Kind::Sqlite, reads, writes, statements })
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            let pool = Self::open(url, max_connections, &statements).await?;
+            Ok(Self { kind: Kind::Postgres, reads: pool.clone(), writes: pool, statements })
+        } else {
+            Err(Error::bad_input("the database URL must begin with sqlite:// or postgres://"))
+        }
+    }
+
+    async fn open(url: &str, max_connections: u32, statements: &Arc<AtomicU64>) -> Result<DatabaseConnection> {
+        let mut options = ConnectOptions::new(url);
+        options
+            .max_connections(max_connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .test_before_acquire(false)
+            .sqlx_logging(false)
+            .map_sqlx_sqlite_opts(|sqlite: SqliteConnectOptions| {
+                sqlite
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .busy_timeout(Duration::from_secs(10))
+                    .foreign_keys(true)
+                    .pragma("mmap_size", "268435456")
+                    .pragma("cache_size", "-8000")
+            })
+            .map_sqlx_postgres_opts(|postgres: PgConnectOptions| postgres.application_name("waymark"));
+        let mut connection = Database::connect(options).await.map_err(|error| {
+            Error::caused(Code::Unavailable, format!("cannot open the database: {}", public_reason(&error)), error)
+        })?;
+        let statements = Arc::clone(statements);
+        connection.set_metric_callback(move |_| {
+            statements.fetch_add(1, Ordering::Relaxed);
+        });
+        Ok(connection)
+    }
+
+    /// Which engine this is.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Connections for statements that change nothing.
+    #[must_use]
+    pub const fn reads(&self) -> &DatabaseConnection {
+        &self.reads
+    }
+
+    /// The connection for migrations and for writes of a single statement.
+    #[must_use]
+    pub const fn writes(&self) -> &DatabaseConnection {
+        &self.writes
+    }
+
+    /// How many SQL statements were run since the database was opened, transactions' own commands not counted.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Begins a transaction that writes. On SQLite it takes the write lock at once, so that it never has to be
+    /// given up half-way because another writer came first.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or its writer stays busy for ten seconds.
+    pub async fn begin(&self) -> Result<DatabaseTransaction> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        Ok(self.writes.begin_with_options(options).await?)
+    }
+
+    /// Brings the schema up to date.
+    ///
+    /// # Errors
+    /// When a migration fails; what it had done by then is undone where the engine can.
+    pub async fn migrate(&self) -> Result<()> {
+        Ok(Migrator::up(&self.writes, None).await?)
+    }
+
+    /// Undoes the newest migration.
+    ///
+    /// # Errors
+    /// When the migration cannot be undone.
+    pub async fn migrate_down(&self) -> Result<()> {
+        Ok(Migrator::down(&self.writes, Some(1)).await?)
+    }
+
+    /// The names of all migrations in order, each with whether it has been applied.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn migrations(&self) -> Result<Vec<(String, bool)>> {
+        let pending = Migrator::get_pending_migrations(&self.writes).await?;
+        let pending: Vec<_> = pending.iter().map(|migration| migration.name().to_owned()).collect();
+        let all = Migrator::migrations();
+        Ok(all
+            .iter()
+            .map(|migration| (migration.name().to_owned(), !pending.iter().any(|name| name == migration.name())))
+            .collect())
+    }
+
+    /// Closes every connection. SQLite then folds its write-ahead log into the file.
+    ///
+    /// # Errors
+    /// When the database reports a failure while closing.
+    pub async fn close(self) -> Result<()> {
+        self.reads.close().await?;
+        Ok(self.writes.close().await?)
+    }
+}
+
+/// What the loaders hang on: reads outside transactions.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    db: Db,
+}
+
+impl Reader {
+    /// Reads from `db`.
+    #[must_use]
+    pub const fn new(db: Db) -> Self {
+        Self { db }
+    }
+
+    pub(crate) const fn connection(&self) -> &DatabaseConnection {
+        self.db.reads()
+    }
+}
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        match error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => {
+                Self::caused(Code::Unavailable, "the database cannot be reached at the moment", error)
+            }
+            other => Self::internal(other),
+        }
+    }
+}
+
+/// The part of a failure to connect that helps an operator and holds no secret.
+fn public_reason(error: &DbErr) -> String {
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    reason.to_string()
+}

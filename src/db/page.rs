@@ -1,0 +1,100 @@
+//! One page of a long list for each of many users, by one statement.
+//!
+//! The list is cut by its sort key (keyset pagination), so a page far down costs what the first one costs. PostgreSQL
+//! runs the limited SELECT once per user (`LATERAL`) along an index; SQLite numbers each user's rows in a window.
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+
+use super::sql::{Param, Row, fetch_text, for_sqlite};
+use crate::error::Result;
+
+/// Which part of a list is asked for. Keys are `(sort key, tie-break)`, both integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Slice {
+    /// Only what comes behind this key, in the order of reading.
+    pub(crate) after: Option<(i64, i64)>,
+    /// Only what comes before this key, in the order of reading.
+    pub(crate) before: Option<(i64, i64)>,
+    /// How many rows at the most.
+    pub(crate) limit: u32,
+    /// Whether to take them from the end of the list; they come in reverse order then.
+    pub(crate) from_end: bool,
+}
+
+/// A list that belongs to a user.
+#[derive(Debug)]
+pub(crate) struct List {
+    /// The columns to read, of `t`; the first must be `t.user_id`.
+    pub(crate) columns: &'static str,
+    /// The table with its alias: `game_summaries t`.
+    pub(crate) table: &'static str,
+    /// A condition on `t`, `true` for all. May use `$2` for what the caller passes as `filter`.
+    pub(crate) condition: &'static str,
+    /// The column that sorts the list, never null under the condition.
+    pub(crate) sort: &'static str,
+    /// The column that breaks ties, unique for a user.
+    pub(crate) tie: &'static str,
+    /// Whether the list reads from the greatest key down.
+    pub(crate) descending: bool,
+}
+
+impl List {
+    /// The rows of the slice for each of `users`, in no particular order between users and in the slice's order
+    /// for each of them.
+    pub(crate) async fn fetch<T>(
+        &self,
+        connection: &impl ConnectionTrait,
+        users: Vec<i64>,
+        filter: Option<Param>,
+        slice: Slice,
+        read: impl FnMut(&mut Row) -> Result<T, DbErr>,
+    ) -> Result<Vec<T>> {
+        let mut params = vec![Param::Ints(users)];
+        params.extend(filter);
+        let sql = self.sql(connection.get_database_backend(), slice, &mut params);
+        fetch_text(connection, sql, params, read).await
+    }
+
+    /// How many rows the whole list has for each of `users`; users without any are absent.
+    pub(crate) async fn count(
+        &self,
+        connection: &impl ConnectionTrait,
+        users: Vec<i64>,
+        filter: Option<Param>,
+    ) -> Result<Vec<(i64, i64)>> {
+        let Self { table, condition, .. } = self;
+        let mut params = vec![Param::Ints(users)];
+        params.extend(filter);
+        let sql = format!(
+            "SELECT t.user_id, count(*) FROM {table} WHERE t.user_id = ANY($1) AND {condition} GROUP BY t.user_id"
+        );
+        let sql = if connection.get_database_backend() == DbBackend::Sqlite { for_sqlite(&sql) } else { sql };
+        fetch_text(connection, sql, params, |row| Ok((row.take()?, row.take()?))).await
+    }
+
+    fn sql(&self, backend: DbBackend, slice: Slice, params: &mut Vec<Param>) -> String {
+        let Self { columns, table, condition, sort, tie, descending } = self;
+        let mut bound = |key: (i64, i64), less: bool| {
+            params.push(Param::Int(key.0));
+            params.push(Param::Int(key.1));
+            let sign = if less { "<" } else { ">" };
+            format!(" AND (t.{sort}, t.{tie}) {sign} (${}, ${})", params.len() - 1, params.len())
+        };
+        let after = slice.after.map(|key| bound(key, *descending)).unwrap_or_default();
+        let before = slice.before.map(|key| bound(key, !descending)).unwrap_or_default();
+        let direction = if *descending == slice.from_end { "ASC" } else { "DESC" };
+        let order = format!("t.{sort} {direction}, t.{tie} {direction}");
+        let limit = slice.limit;
+        match backend {
+            DbBackend::Sqlite => for_sqlite(&format!(
+                "SELECT {columns} FROM (SELECT t.*, row_number() OVER (PARTITION BY t.user_id ORDER BY {order}) AS place \
+                 FROM {table} WHERE t.user_id = ANY($1) AND {condition}{after}{before}) t \
+                 WHERE t.place <= {limit} ORDER BY t.user_id, t.place"
+            )),
+            _ => format!(
+                "SELECT {columns} FROM unnest($1::bigint[]) AS u(id) CROSS JOIN LATERAL (SELECT t.* FROM {table} \
+                 WHERE t.user_id = u.id AND {condition}{after}{before} ORDER BY {order} LIMIT {limit}) t"
+            ),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The collections and cards that operators define, in memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::entity::{card, collection, reward};
+use super::repo;
+use super::rules::Window;
+use crate::db::catalogue::{Part, Source};
+use crate::error::Result;
+
+/// A card of a collection.
+pub(crate) type Card = card::Model;
+
+/// A collection with its cards and reward.
+#[derive(Debug)]
+pub(crate) struct Collection {
+    pub(crate) row: collection::Model,
+    /// In their order.
+    pub(crate) cards: Vec<Arc<Card>>,
+    pub(crate) reward: Option<reward::Model>,
+}
+
+impl Collection {
+    /// When it runs and when it is shown.
+    pub(crate) const fn window(&self) -> Window {
+        Window {
+            starts_at: self.row.starts_at,
+            ends_at: self.row.ends_at,
+            show_before: self.row.show_before,
+            show_after: self.row.show_after,
+        }
+    }
+
+    /// How many distinct cards it has.
+    pub(crate) fn size(&self) -> i32 {
+        i32::try_from(self.cards.len()).unwrap_or(i32::MAX)
+    }
+}
+
+/// All collections.
+#[derive(Debug)]
+pub(crate) struct Collections {
+    /// In the order in which they were added.
+    collections: Vec<Arc<Collection>>,
+    by_key: HashMap<String, Arc<Collection>>,
+    by_id: HashMap<i64, Arc<Collection>>,
+    cards: HashMap<String, Arc<Card>>,
+}
+
+impl Collections {
+    pub(crate) fn by_key(&self, key: &str) -> Option<&Arc<Collection>> {
+        self.by_key.get(key)
+    }
+
+    pub(crate) fn by_id(&self, id: i64) -> Option<&Arc<Collection>> {
+        self.by_id.get(&id)
+    }
+
+    pub(crate) fn card(&self, key: &str) -> Option<&Arc<Card>> {
+        self.cards.get(key)
+    }
+
+    pub(crate) fn all(&self) -> &[Arc<Collection>] {
+        &self.collections
+    }
+}
+
+impl Part for Collections {
+    async fn read(source: &Source) -> Result<Self> {
+        let mut rewards = repo::rewards(source).await?;
+        let mut of_collection: HashMap<i64, Vec<Arc<Card>>> = HashMap::new();
+        let mut cards = HashMap::new();
+        for card in repo::cards(source).await? {
+            let card = Arc::new(card);
+            cards.insert(card.key.clone(), Arc::clone(&card));
+            of_collection.entry(card.collection_id).or_default().push(card);
+        }
+        let collections: Vec<Arc<Collection>> = repo::collections(source)
+            .await?
+            .into_iter()
+            .map(|row| {
+                Arc::new(Collection {
+                    cards: of_collection.remove(&row.id).unwrap_or_default(),
+                    reward: rewards.remove(&row.id),
+                    row,
+                })
+            })
+            .collect();
+        let by_key = collections.iter().map(|one| (one.row.key.clone(), Arc::clone(one))).collect();
+        let by_id = collections.iter().map(|one| (one.row.id, Arc::clone(one))).collect();
+        Ok(Self { collections, by_key, by_id, cards })
+    }
+}

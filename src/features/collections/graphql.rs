@@ -1,0 +1,377 @@
+//! Collections in GraphQL.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+
+use super::entity::reward;
+use super::rules::{self, CollectionStatus as Status, RewardRefusal as Refusal};
+use super::service::{self, Collecting};
+use super::{Card as StoredCard, Collection as StoredCollection};
+use crate::auth::policy;
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::graphql::context::{Ask as _, Nullable, nullable, present};
+use crate::graphql::ids;
+use crate::graphql::pagination::{Connection, PageArgs};
+use crate::graphql::progress::{self, ProgressKind, ProgressState};
+use crate::graphql::scalars::BigInt;
+
+/// A programme of cards to collect.
+#[derive(Debug, Clone)]
+pub(crate) struct Collection(pub(crate) Arc<StoredCollection>);
+
+/// A programme of cards to collect, with at most one reward.
+#[Object]
+impl Collection {
+    /// The global id: `collection:<key>`.
+    pub(crate) async fn id(&self) -> ID {
+        ids::Kind::Collection.id(&self.0.row.key)
+    }
+
+    /// The operator's own key of the collection, unique among collections.
+    async fn key(&self) -> &str {
+        &self.0.row.key
+    }
+
+    /// The collection's name.
+    async fn name(&self) -> &str {
+        &self.0.row.name
+    }
+
+    /// A description for people; may be empty.
+    async fn description(&self) -> &str {
+        &self.0.row.description
+    }
+
+    /// Where a picture of the collection is. Null when it has none.
+    async fn image(&self) -> Option<&str> {
+        self.0.row.image.as_deref()
+    }
+
+    /// The environment in which the collection runs, such as `production`.
+    async fn environment(&self) -> &str {
+        &self.0.row.environment
+    }
+
+    /// When the collection was added to the catalogue.
+    async fn created_at(&self) -> Timestamp {
+        self.0.row.created_at
+    }
+
+    /// When it starts. Null when it has always run.
+    async fn start_date(&self) -> Option<Timestamp> {
+        self.0.row.starts_at
+    }
+
+    /// When it ends. Null when it is open-ended.
+    async fn end_date(&self) -> Option<Timestamp> {
+        self.0.row.ends_at
+    }
+
+    /// Seconds until it ends; 0 once it has. Null when it is open-ended.
+    async fn time_left(&self, context: &Context<'_>) -> Result<Option<i64>> {
+        Ok(rules::time_left_seconds(&self.0.window(), context.ask()?.now))
+    }
+
+    /// How many distinct cards it has.
+    async fn size(&self) -> i32 {
+        self.0.size()
+    }
+
+    /// Its cards, in the operator's order.
+    async fn cards(&self) -> Vec<Card> {
+        self.0.cards.iter().cloned().map(Card).collect()
+    }
+
+    /// What whoever completes it may claim. Null when there is no reward.
+    async fn reward(&self) -> Option<Reward> {
+        self.0.reward.as_ref().map(Reward::from)
+    }
+}
+
+/// A card of a collection.
+#[derive(Debug, Clone)]
+pub(crate) struct Card(pub(crate) Arc<StoredCard>);
+
+/// A card of a collection.
+#[Object]
+impl Card {
+    /// The global id: `card:<key>`.
+    pub(crate) async fn id(&self) -> ID {
+        ids::Kind::Card.id(&self.0.key)
+    }
+
+    /// The operator's own key of the card, unique among cards.
+    async fn key(&self) -> &str {
+        &self.0.key
+    }
+
+    /// The card's name.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Where a picture of the card is. Null when it has none.
+    async fn image(&self) -> Option<&str> {
+        self.0.image.as_deref()
+    }
+
+    /// How rare the card is, in the operator's words.
+    async fn rarity(&self) -> &str {
+        &self.0.rarity
+    }
+}
+
+/// What whoever completes a collection may claim, once.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct Reward {
+    /// The operator's own key of the reward, unique among rewards.
+    key: String,
+    /// The reward's name.
+    name: String,
+    /// A description for people; may be empty.
+    description: String,
+    /// Where a picture of the reward is. Null when it has none.
+    image: Option<String>,
+    /// What it is worth, in the operator's words.
+    value: String,
+    /// How it is meant to be shown, in the operator's words, such as `image`.
+    view_type: String,
+    /// How many there are in all. Null when they are unlimited.
+    stock: Option<BigInt>,
+}
+
+impl From<&reward::Model> for Reward {
+    fn from(row: &reward::Model) -> Self {
+        Self {
+            key: row.key.clone(),
+            name: row.name.clone(),
+            description: row.description.clone(),
+            image: row.image.clone(),
+            value: row.value.clone(),
+            view_type: row.view_type.clone(),
+            stock: row.stock.map(BigInt),
+        }
+    }
+}
+
+/// Where a user's collection stands; the first that fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "Status")]
+pub(crate) enum CollectionStatus {
+    /// All cards were collected while the collection ran; stays so for good.
+    Completed,
+    /// It has not started.
+    Upcoming,
+    /// It has ended.
+    Expired,
+    /// It runs, and no card is collected.
+    NotStarted,
+    /// It runs, and some cards are collected.
+    InProgress,
+}
+
+/// Why a reward cannot be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "Refusal")]
+pub(crate) enum RewardRefusal {
+    /// The user has claimed it already.
+    AlreadyClaimed,
+    /// Cards are missing.
+    NotCompleted,
+    /// The user is blocked from claiming.
+    Blocked,
+    /// None is left.
+    OutOfStock,
+}
+
+/// How far a user is with a collection.
+#[derive(Debug)]
+pub(crate) struct CollectionProgress(pub(crate) Collecting);
+
+/// How far a user is with a collection.
+#[Object]
+impl CollectionProgress {
+    /// The global id: `collection_progress:<the user's ULID>:<the collection's key>`.
+    pub(crate) async fn id(&self) -> ID {
+        ids::Kind::CollectionProgress.id_of(self.0.user.ulid(), &self.0.collection.row.key)
+    }
+
+    /// Always COLLECTION.
+    pub(crate) async fn kind(&self) -> ProgressKind {
+        ProgressKind::Collection
+    }
+
+    /// The collection's name.
+    pub(crate) async fn title(&self) -> String {
+        self.0.collection.row.name.clone()
+    }
+
+    /// How many distinct cards the user owns; the same as `collectedCount`.
+    pub(crate) async fn done(&self) -> i32 {
+        self.0.count()
+    }
+
+    /// How many distinct cards there are; the same as `size`.
+    pub(crate) async fn total(&self) -> i32 {
+        self.0.collection.size()
+    }
+
+    /// `done` out of `total`, from 0 to 1; 0 when the collection has no cards.
+    pub(crate) async fn ratio(&self) -> f64 {
+        progress::ratio(self.0.count(), self.0.collection.size())
+    }
+
+    /// COMPLETED once all cards were collected while the collection ran, for good.
+    pub(crate) async fn state(&self) -> ProgressState {
+        progress::state(self.0.count(), self.0.is_completed())
+    }
+
+    /// When the collection was completed. Null when it is not.
+    pub(crate) async fn completed_at(&self) -> Option<Timestamp> {
+        self.0.collected.completed_at.filter(|_| self.0.is_completed())
+    }
+
+    /// The collection.
+    async fn collection(&self) -> Collection {
+        Collection(Arc::clone(&self.0.collection))
+    }
+
+    /// Where the collection stands for the user.
+    async fn status(&self) -> CollectionStatus {
+        self.0.status().into()
+    }
+
+    /// How many distinct cards the collection has.
+    async fn size(&self) -> i32 {
+        self.0.collection.size()
+    }
+
+    /// How many distinct cards the user owns.
+    async fn collected_count(&self) -> i32 {
+        self.0.count()
+    }
+
+    /// How much is collected, in whole percent, rounded down; 100 only when every card is owned, 0 when there is none.
+    async fn progress_in_percentage(&self) -> i32 {
+        rules::percent(self.0.count().into(), self.0.collection.size().into()).into()
+    }
+
+    /// Seconds until the collection ends; 0 once it has. Null when it is open-ended.
+    async fn time_left(&self) -> Option<i64> {
+        rules::time_left_seconds(&self.0.collection.window(), self.0.now)
+    }
+
+    /// Every card of the collection in the operator's order, with how many the user owns. Null when that could not be
+    /// loaded.
+    async fn cards(&self, context: &Context<'_>) -> Nullable<Vec<CardOwnership>> {
+        present(async {
+            let owned = service::cards(context.ask()?, &self.0).await?;
+            let cards = self.0.collection.cards.iter();
+            Ok(cards
+                .map(|card| {
+                    let owned = owned.iter().find(|owned| owned.card_id == card.id && owned.quantity > 0);
+                    CardOwnership {
+                        card: Card(Arc::clone(card)),
+                        quantity: owned.map_or(0, |owned| owned.quantity),
+                        is_owned: owned.is_some(),
+                        first_acquired_at: owned.map(|owned| owned.first_acquired_at),
+                    }
+                })
+                .collect())
+        })
+        .await
+    }
+
+    /// The reward, with what the user may do about it. Null when the collection has none.
+    async fn reward(&self) -> Option<RewardProgress> {
+        self.0.collection.reward.as_ref().map(|row| RewardProgress { row: row.clone(), collecting: self.0.clone() })
+    }
+}
+
+/// How many of a card a user owns.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct CardOwnership {
+    /// The card.
+    card: Card,
+    /// How many the user owns; 0 when none. Only the first counts for the collection.
+    quantity: i32,
+    /// Whether the user owns at least one.
+    is_owned: bool,
+    /// When the user got the first one. Null when the user owns none.
+    first_acquired_at: Option<Timestamp>,
+}
+
+/// The reward of a collection, as it stands for a user.
+#[derive(Debug)]
+pub(crate) struct RewardProgress {
+    row: reward::Model,
+    collecting: Collecting,
+}
+
+/// The reward of a collection, as it stands for a user.
+#[Object]
+impl RewardProgress {
+    /// The reward itself.
+    async fn reward(&self) -> Reward {
+        Reward::from(&self.row)
+    }
+
+    /// Whether the user has claimed it.
+    async fn is_claimed(&self) -> bool {
+        self.collecting.collected.reward_claimed_at.is_some()
+    }
+
+    /// When the user claimed it. Null when that has not happened.
+    async fn claimed_at(&self) -> Option<Timestamp> {
+        self.collecting.collected.reward_claimed_at
+    }
+
+    /// Why a claim would be refused now. Null when it would be granted, and to those who may not see it: only the user
+    /// and apps may.
+    async fn refusal(&self, context: &Context<'_>) -> Nullable<RewardRefusal> {
+        nullable(async {
+            let request = context.ask()?;
+            let user = policy::see_everything(&request.caller, self.collecting.user.subject())?;
+            let refusal = service::reward_refusal(request, &user, &self.collecting, self.row.stock).await?;
+            Ok(refusal.map(RewardRefusal::from))
+        })
+        .await
+    }
+}
+
+/// The collections of the catalogue.
+#[derive(Debug, Default)]
+pub(crate) struct CollectionQuery;
+
+#[Object]
+impl CollectionQuery {
+    /// The collection with this id. Null when the catalogue has none, and outside the dates in which it is shown.
+    async fn collection(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The collection's global id or its key.")] id: ID,
+    ) -> Nullable<Collection> {
+        nullable(async {
+            let key = ids::Kind::Collection.key(&id)?;
+            Ok(service::shown_by_key(context.ask()?, key)?.cloned().map(Collection))
+        })
+        .await
+    }
+
+    /// The collections that are shown now, in the order in which they were added.
+    async fn collections(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "How many collections from the start, 1 to 100; 20 when neither this nor last is given.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only collections behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many collections from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only collections before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<Collection>> {
+        let request = context.ask()?;
+        let page = PageArgs { first, after, last, before }.check("collections", request)?;
+        Ok(page.of_list(service::shown(request)?.cloned(), |one| (one.row.id, 0)).map(Collection))
+    }
+}

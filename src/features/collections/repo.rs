@@ -1,0 +1,91 @@
+//! SQL of collections, cards and what users own.
+
+use std::collections::HashMap;
+
+use sea_orm::{ConnectionTrait, EntityTrait as _, QueryOrder as _};
+
+use super::entity::{card, collection, reward};
+use crate::clock::Timestamp;
+use crate::db::{PairSql, Param, Sql, fetch};
+use crate::error::Result;
+
+pub(super) async fn collections(connection: &impl ConnectionTrait) -> Result<Vec<collection::Model>> {
+    Ok(collection::Entity::find().order_by_asc(collection::Column::Id).all(connection).await?)
+}
+
+pub(super) async fn cards(connection: &impl ConnectionTrait) -> Result<Vec<card::Model>> {
+    Ok(card::Entity::find()
+        .order_by_asc(card::Column::CollectionId)
+        .order_by_asc(card::Column::Position)
+        .order_by_asc(card::Column::Id)
+        .all(connection)
+        .await?)
+}
+
+pub(super) async fn rewards(connection: &impl ConnectionTrait) -> Result<HashMap<i64, reward::Model>> {
+    let rows = reward::Entity::find().all(connection).await?;
+    Ok(rows.into_iter().map(|row| (row.collection_id, row)).collect())
+}
+
+/// How far a user is with a collection, as it is stored.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Collected {
+    pub(crate) collection_id: i64,
+    pub(crate) count: i32,
+    pub(crate) completed_at: Option<Timestamp>,
+    pub(crate) reward_claimed_at: Option<Timestamp>,
+}
+
+static COLLECTED: Sql = Sql::new(
+    "SELECT user_id, collection_id, collected_count, completed_at, reward_claimed_at \
+     FROM collection_progress WHERE user_id = ANY($1)",
+);
+
+/// How far these users are with every collection of which they ever owned a card, each with its user.
+pub(super) async fn collected(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, Collected)>> {
+    fetch(connection, &COLLECTED, [Param::Ints(users)], |row| {
+        let user = row.take()?;
+        let collected = Collected {
+            collection_id: row.take()?,
+            count: row.take()?,
+            completed_at: row.take()?,
+            reward_claimed_at: row.take()?,
+        };
+        Ok((user, collected))
+    })
+    .await
+}
+
+/// A card that a user owns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owned {
+    pub(crate) card_id: i64,
+    pub(crate) quantity: i32,
+    pub(crate) first_acquired_at: Timestamp,
+}
+
+static OWNED: PairSql = PairSql::new(
+    "t.user_id, t.collection_id, t.card_id, t.quantity, t.first_acquired_at",
+    "owned_cards",
+    "collection_id",
+);
+
+/// The cards each user owns of these collections, with the user and the collection.
+pub(super) async fn owned<'a>(
+    connection: &impl ConnectionTrait,
+    wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
+) -> Result<Vec<((i64, i64), Owned)>> {
+    OWNED
+        .fetch(connection, wanted, |row| {
+            let place = (row.take()?, row.take()?);
+            Ok((place, Owned { card_id: row.take()?, quantity: row.take()?, first_acquired_at: row.take()? }))
+        })
+        .await
+}
+
+static CLAIMED: Sql = Sql::new("SELECT collection_id, claimed FROM collection_rewards WHERE collection_id = ANY($1)");
+
+/// How often the reward of each of these collections has been claimed. The catalogue in memory does not follow this.
+pub(super) async fn claimed(connection: &impl ConnectionTrait, collections: Vec<i64>) -> Result<Vec<(i64, i64)>> {
+    fetch(connection, &CLAIMED, [Param::Ints(collections)], |row| Ok((row.take()?, row.take()?))).await
+}

@@ -1,0 +1,120 @@
+//! Reading a user's collections.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::loader::{CardsOf, ClaimsOf, CollectedBy};
+pub(crate) use super::repo::{Collected, Owned};
+use super::rules::{self, CollectionStatus, RewardFacts, RewardRefusal};
+use super::{Card, Collection, Collections};
+use crate::auth::policy::{OwnUser, VisibleUser};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::features::credits;
+use crate::request::Request;
+
+/// A user with a collection.
+#[derive(Debug, Clone)]
+pub(crate) struct Collecting {
+    pub(crate) user: VisibleUser,
+    pub(crate) collection: Arc<Collection>,
+    pub(crate) collected: Collected,
+    pub(crate) now: Timestamp,
+}
+
+impl Collecting {
+    pub(crate) fn status(&self) -> CollectionStatus {
+        let window = self.collection.window();
+        rules::status(self.collected.completed_at, &window, self.collected.count.into(), self.now)
+    }
+
+    pub(crate) fn is_completed(&self) -> bool {
+        rules::is_completed(self.collected.completed_at, self.now)
+    }
+
+    /// How many cards are collected, at most as many as there are.
+    pub(crate) fn count(&self) -> i32 {
+        self.collected.count.clamp(0, self.collection.size())
+    }
+}
+
+/// The collections that are shown now, in the order in which they were added.
+pub(crate) fn shown(request: &Request) -> Result<impl Iterator<Item = &Arc<Collection>>> {
+    let now = request.now;
+    let all = request.catalogue::<Collections>()?.all();
+    Ok(all.iter().filter(move |collection| rules::is_shown(&collection.window(), now)))
+}
+
+/// The collection with this key, if it is shown now.
+pub(crate) fn shown_by_key<'a>(request: &'a Request, key: &str) -> Result<Option<&'a Arc<Collection>>> {
+    let found = request.catalogue::<Collections>()?.by_key(key);
+    Ok(found.filter(|collection| rules::is_shown(&collection.window(), request.now)))
+}
+
+/// The card with this key, if its collection is shown now.
+pub(crate) fn shown_card<'a>(request: &'a Request, key: &str) -> Result<Option<&'a Arc<Card>>> {
+    let collections = request.catalogue::<Collections>()?;
+    Ok(collections.card(key).filter(|card| {
+        let collection = collections.by_id(card.collection_id);
+        collection.is_some_and(|collection| rules::is_shown(&collection.window(), request.now))
+    }))
+}
+
+/// How far a user is with each of the collections that are shown now.
+pub(crate) async fn collections(request: &Request, user: &VisibleUser) -> Result<Vec<Collecting>> {
+    let shown = shown(request)?;
+    let rows = request.load(CollectedBy(user.key())).await?;
+    let rows: HashMap<i64, &Collected> =
+        rows.iter().flat_map(|rows| rows.iter()).map(|row| (row.collection_id, row)).collect();
+    Ok(shown
+        .map(|collection| Collecting {
+            user: user.clone(),
+            collected: rows.get(&collection.row.id).map_or_else(Collected::default, |row| **row),
+            collection: Arc::clone(collection),
+            now: request.now,
+        })
+        .collect())
+}
+
+/// How far a user is with the collection of this key; `None` when there is none or it is not shown now.
+pub(crate) async fn collection(request: &Request, user: &VisibleUser, key: &str) -> Result<Option<Collecting>> {
+    let Some(collection) = shown_by_key(request, key)? else { return Ok(None) };
+    let rows = request.load(CollectedBy(user.key())).await?;
+    let row = rows.iter().flat_map(|rows| rows.iter()).find(|row| row.collection_id == collection.row.id);
+    Ok(Some(Collecting {
+        user: user.clone(),
+        collected: row.copied().unwrap_or_default(),
+        collection: Arc::clone(collection),
+        now: request.now,
+    }))
+}
+
+/// The cards of a collection that a user owns.
+pub(crate) async fn cards(request: &Request, collecting: &Collecting) -> Result<Arc<[Owned]>> {
+    let key = CardsOf { user: collecting.user.key(), collection: collecting.collection.row.id };
+    Ok(request.load(key).await?.unwrap_or_else(|| Arc::from([])))
+}
+
+/// Why the reward of a collection cannot be claimed now; `None` when it can.
+pub(crate) async fn reward_refusal(
+    request: &Request,
+    user: &OwnUser,
+    collecting: &Collecting,
+    stock: Option<i64>,
+) -> Result<Option<RewardRefusal>> {
+    let claims = async {
+        match stock {
+            Some(_) => request.load(ClaimsOf(collecting.collection.row.id)).await.map(Option::unwrap_or_default),
+            None => Ok(0),
+        }
+    };
+    let (blocked, claims) = futures_util::try_join!(credits::service::is_blocked_for_claiming(request, user), claims)?;
+    let facts = RewardFacts {
+        claimed: collecting.collected.reward_claimed_at.is_some(),
+        completed: collecting.is_completed(),
+        blocked,
+        stock,
+        claims,
+    };
+    Ok(rules::can_claim(&facts).err())
+}

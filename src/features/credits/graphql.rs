@@ -1,0 +1,261 @@
+//! Credits in GraphQL.
+
+use std::sync::Arc;
+
+use async_graphql::{
+    Context, Enum, InputValueError, InputValueResult, Object, Scalar, ScalarType, SimpleObject, Value,
+};
+
+use super::entity::{EntryKind as StoredKind, LotSource as StoredSource};
+use super::rules::{self, BlockScope as Scope, BlockedAction};
+use super::service::{self, Entry, StoredBlock, StoredLot, Wallet};
+use crate::auth::policy::OwnUser;
+use crate::clock::Timestamp;
+use crate::graphql::context::{Ask as _, Nullable, present};
+use crate::graphql::pagination::{Connection, PageArgs};
+use crate::graphql::scalars::BigInt;
+
+/// An exact decimal number of credits as a string with at most six decimals, such as `"12.5"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Credits(pub(crate) i64);
+
+/// An exact decimal number of credits, written as a string with at most six decimals and no exponent, such as `"12.5"`.
+#[Scalar]
+impl ScalarType for Credits {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::String(text) => rules::decimal_to_micros(text).map(Self).ok_or_else(|| {
+                InputValueError::custom(
+                    "expected a decimal number in a string with at most six decimals, such as \"12.5\"",
+                )
+            }),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(rules::micros_to_decimal(self.0))
+    }
+}
+
+/// An amount of credits, in millionths.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CreditAmount(pub(crate) i64);
+
+/// An amount of credits.
+#[Object]
+impl CreditAmount {
+    /// The amount in credits, as an exact decimal.
+    async fn credits(&self) -> Credits {
+        Credits(self.0)
+    }
+
+    /// The same amount in millionths of a credit, as an integer.
+    async fn micros(&self) -> BigInt {
+        BigInt(self.0)
+    }
+}
+
+/// The credits of a user.
+#[derive(Debug)]
+pub(crate) struct CreditAccount {
+    pub(crate) user: OwnUser,
+    pub(crate) wallet: Arc<Wallet>,
+    pub(crate) now: Timestamp,
+}
+
+/// The credits of a user: lots that expire each on its own date, the ledger of every change, and blocks.
+#[Object]
+impl CreditAccount {
+    /// What the user can spend now.
+    async fn available(&self) -> CreditAmount {
+        CreditAmount(rules::available(&self.wallet.lots(), self.now))
+    }
+
+    /// Seconds until the next lot with something left expires; at least 1. Null when nothing is going to expire.
+    async fn expires_in(&self) -> Option<i64> {
+        rules::expires_in(&self.wallet.lots(), self.now)
+    }
+
+    /// What expires when, the earliest first; what never expires comes last.
+    async fn expiry_schedule(&self) -> Vec<CreditExpiry> {
+        let schedule = rules::expiry_schedule(&self.wallet.lots(), self.now);
+        schedule
+            .into_iter()
+            .map(|(expires_at, micros)| CreditExpiry { expires_at, amount: CreditAmount(micros) })
+            .collect()
+    }
+
+    /// Whether the user may not claim rewards at the moment.
+    async fn is_blocked_for_claiming(&self) -> bool {
+        self.wallet.is_blocked(BlockedAction::Claim, self.now)
+    }
+
+    /// Whether the user may not spend credits at the moment.
+    async fn is_blocked_for_spending(&self) -> bool {
+        self.wallet.is_blocked(BlockedAction::Spend, self.now)
+    }
+
+    /// The block that is in force, the one that lasts longest first when there are several. Null when there is none.
+    async fn block(&self) -> Option<CreditBlock> {
+        let active = self.wallet.blocks.iter().filter(|stored| stored.block.is_active(self.now));
+        active.max_by_key(|stored| stored.block.until.unwrap_or(Timestamp::MAX)).map(Into::into)
+    }
+
+    /// The lots that can be spent now, in the order in which they are spent: the earliest expiry first.
+    async fn lots(&self) -> Vec<CreditLot> {
+        let mut lots: Vec<&StoredLot> =
+            self.wallet.lots.iter().filter(|stored| stored.lot.available_micros(self.now) > 0).collect();
+        lots.sort_by_key(|stored| (stored.lot.expires_at.unwrap_or(Timestamp::MAX), stored.lot.granted_at, stored.seq));
+        lots.into_iter().map(CreditLot::from).collect()
+    }
+
+    /// Every change of the user's credits, the newest first. Null when it could not be loaded.
+    async fn ledger(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "How many entries from the newest, 1 to 100; 20 when neither this nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Only entries behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many entries from the oldest, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+    ) -> Nullable<Connection<CreditEntry>> {
+        present(async {
+            let request = context.ask()?;
+            let page = PageArgs { first, after, last, before }.check("ledger", request)?;
+            let count = context.look_ahead().field("totalCount").exists();
+            Ok(service::ledger(request, &self.user, page, count).await?.map(CreditEntry::from))
+        })
+        .await
+    }
+}
+
+/// What expires at one instant.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct CreditExpiry {
+    /// When it expires. Null when it never does.
+    expires_at: Option<Timestamp>,
+    /// How much.
+    amount: CreditAmount,
+}
+
+/// Where a lot comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "StoredSource")]
+pub(crate) enum CreditLotSource {
+    /// The reward of a goal.
+    Goal,
+    /// Granted by an app or an operator.
+    Grant,
+    /// Brought along from another system.
+    Import,
+}
+
+/// Credits that were granted together and expire together.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct CreditLot {
+    /// The lot's number among the user's lots; the first is 1.
+    number: BigInt,
+    /// How much was granted.
+    amount: CreditAmount,
+    /// How much of it is left.
+    remaining: CreditAmount,
+    /// When it was granted.
+    granted_at: Timestamp,
+    /// When what is left of it expires. Null when it never does.
+    expires_at: Option<Timestamp>,
+    /// Where it comes from.
+    source: CreditLotSource,
+    /// Why it was granted, for people. Null when nobody said.
+    reason: Option<String>,
+}
+
+impl From<&StoredLot> for CreditLot {
+    fn from(stored: &StoredLot) -> Self {
+        Self {
+            number: BigInt(stored.seq),
+            amount: CreditAmount(stored.lot.amount_micros),
+            remaining: CreditAmount(stored.lot.remaining_micros),
+            granted_at: stored.lot.granted_at,
+            expires_at: stored.lot.expires_at,
+            source: stored.source.into(),
+            reason: stored.reason.clone(),
+        }
+    }
+}
+
+/// What a ledger entry did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "StoredKind")]
+pub(crate) enum CreditEntryKind {
+    /// Opened a lot.
+    Grant,
+    /// Spent from a lot.
+    Spend,
+    /// Took away what was left of a lot when it expired.
+    Expire,
+    /// Took back from a lot.
+    Revoke,
+}
+
+/// One change of one lot. Entries are never changed or removed.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct CreditEntry {
+    /// What happened.
+    kind: CreditEntryKind,
+    /// How much; always positive. GRANT adds it, the other kinds take it away.
+    amount: CreditAmount,
+    /// The number of the lot that changed.
+    lot: BigInt,
+    /// Why, for people. Null when nobody said.
+    reason: Option<String>,
+    /// When it happened.
+    recorded_at: Timestamp,
+}
+
+impl From<Entry> for CreditEntry {
+    fn from(entry: Entry) -> Self {
+        Self {
+            kind: entry.kind.into(),
+            amount: CreditAmount(entry.amount_micros),
+            lot: BigInt(entry.lot_seq),
+            reason: entry.reason,
+            recorded_at: entry.recorded_at,
+        }
+    }
+}
+
+/// What a blocked user may not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "Scope")]
+pub(crate) enum CreditBlockScope {
+    /// Claim rewards.
+    Claim,
+    /// Spend credits.
+    Spend,
+    /// Claim rewards and spend credits.
+    All,
+}
+
+/// A block of a user. The user keeps the balance and goes on making progress.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct CreditBlock {
+    /// What the user may not do.
+    scope: CreditBlockScope,
+    /// Why, for people.
+    reason: String,
+    /// Since when.
+    from: Timestamp,
+    /// Until when. Null when nobody knows.
+    until: Option<Timestamp>,
+}
+
+impl From<&StoredBlock> for CreditBlock {
+    fn from(stored: &StoredBlock) -> Self {
+        Self {
+            scope: stored.block.scope.into(),
+            reason: stored.reason.clone(),
+            from: stored.block.from,
+            until: stored.block.until,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Questions about users' credits that are answered in batches.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_graphql::dataloader::Loader;
+
+use super::repo::{self, Entry, Holding, StoredBlock, StoredLot};
+use crate::db::Reader;
+use crate::db::page::Slice;
+use crate::error::{Error, Result};
+use crate::graphql::batcher::{Key, grouped};
+
+/// The lots and blocks of a user.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct WalletOf(pub(super) i64);
+
+impl Key for WalletOf {}
+
+/// Lots with something left and blocks that were not lifted.
+#[derive(Debug, Default)]
+pub(crate) struct Wallet {
+    pub(crate) lots: Vec<StoredLot>,
+    pub(crate) blocks: Vec<StoredBlock>,
+}
+
+impl Loader<WalletOf> for Reader {
+    type Value = Arc<Wallet>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[WalletOf]) -> Result<HashMap<WalletOf, Self::Value>> {
+        let mut wallets: HashMap<i64, Wallet> = HashMap::new();
+        for (user, holding) in repo::holdings(self.connection(), keys.iter().map(|key| key.0).collect()).await? {
+            let wallet = wallets.entry(user).or_default();
+            match holding {
+                Holding::Lot(lot) => wallet.lots.push(lot),
+                Holding::Block(block) => wallet.blocks.push(block),
+            }
+        }
+        Ok(wallets.into_iter().map(|(user, wallet)| (WalletOf(user), Arc::new(wallet))).collect())
+    }
+}
+
+/// One page of a user's ledger, as far as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct EntriesOf {
+    pub(super) user: i64,
+    pub(super) slice: Slice,
+}
+
+impl Key for EntriesOf {}
+
+impl Loader<EntriesOf> for Reader {
+    type Value = Vec<Entry>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[EntriesOf]) -> Result<HashMap<EntriesOf, Self::Value>> {
+        let mut pages = HashMap::new();
+        for (slice, users) in grouped(keys.iter().map(|key| (key.slice, key.user))) {
+            for (user, entries) in grouped(repo::entries(self.connection(), users, slice).await?) {
+                pages.insert(EntriesOf { user, slice }, entries);
+            }
+        }
+        Ok(pages)
+    }
+}
+
+/// How many entries a user's ledger has, as far as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct EntryCountOf(pub(super) i64);
+
+impl Key for EntryCountOf {}
+
+impl Loader<EntryCountOf> for Reader {
+    type Value = i64;
+    type Error = Error;
+
+    async fn load(&self, keys: &[EntryCountOf]) -> Result<HashMap<EntryCountOf, i64>> {
+        let counts = repo::entry_count(self.connection(), keys.iter().map(|key| key.0).collect()).await?;
+        Ok(counts.into_iter().map(|(user, count)| (EntryCountOf(user), count)).collect())
+    }
+}

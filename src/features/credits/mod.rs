@@ -1,0 +1,8 @@
+//! Credits: lots that expire, a ledger that is only ever appended to, and blocks.
+
+pub mod entity;
+pub(crate) mod graphql;
+mod loader;
+mod repo;
+pub mod rules;
+pub(crate) mod service;

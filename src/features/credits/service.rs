@@ -1,0 +1,66 @@
+//! Reading a user's credits.
+
+use std::sync::Arc;
+
+use super::entity::EntryKind;
+pub(crate) use super::loader::Wallet;
+use super::loader::{EntriesOf, EntryCountOf, WalletOf};
+pub(crate) use super::repo::{Entry, StoredBlock, StoredLot};
+use super::rules::{self, Block, BlockedAction, Lot};
+use crate::auth::policy::OwnUser;
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::graphql::pagination::{Connection, Page, only_if};
+use crate::request::Request;
+
+/// The lots and blocks of a user.
+pub(crate) async fn wallet(request: &Request, user: &OwnUser) -> Result<Arc<Wallet>> {
+    Ok(request.load(WalletOf(user.key())).await?.unwrap_or_default())
+}
+
+/// Whether a user may not claim rewards at the moment.
+pub(crate) async fn is_blocked_for_claiming(request: &Request, user: &OwnUser) -> Result<bool> {
+    Ok(wallet(request, user).await?.is_blocked(BlockedAction::Claim, request.now))
+}
+
+impl Wallet {
+    pub(crate) fn lots(&self) -> Vec<Lot> {
+        self.lots.iter().map(|stored| stored.lot).collect()
+    }
+
+    pub(crate) fn is_blocked(&self, action: BlockedAction, now: Timestamp) -> bool {
+        let blocks: Vec<Block> = self.blocks.iter().map(|stored| stored.block).collect();
+        rules::is_blocked(&blocks, action, now)
+    }
+
+    /// The expiries that no sweep has written yet, as the entries they will be.
+    fn unswept(&self, now: Timestamp) -> Vec<Entry> {
+        let expired = rules::unswept(&self.lots(), now);
+        expired
+            .into_iter()
+            .filter_map(|expired| {
+                let lot_seq = self.lots.get(expired.lot)?.seq;
+                Some(Entry {
+                    tie: Entry::expiry_tie(lot_seq),
+                    lot_seq,
+                    kind: EntryKind::Expire,
+                    amount_micros: expired.micros,
+                    reason: None,
+                    recorded_at: expired.expired_at,
+                })
+            })
+            .collect()
+    }
+}
+
+/// One page of a user's ledger, the newest entry first. Expiries that were not written yet stand where they will stand.
+pub(crate) async fn ledger(request: &Request, user: &OwnUser, page: Page, count: bool) -> Result<Connection<Entry>> {
+    let written = request.load(EntriesOf { user: user.key(), slice: page.slice() });
+    let counted = only_if(count, async { Ok(request.load(EntryCountOf(user.key())).await?.unwrap_or(0)) });
+    let (wallet, written, total) = futures_util::try_join!(wallet(request, user), written, counted)?;
+    let unswept = wallet.unswept(request.now);
+    let total = total.map(|written| written + i64::try_from(unswept.len()).unwrap_or(i64::MAX));
+    let key = |entry: &Entry| (entry.recorded_at.millis(), entry.tie);
+    let entries = page.merge_descending(written.unwrap_or_default(), unswept, key);
+    Ok(page.of_rows(entries, key).with_total(total))
+}

@@ -1,0 +1,166 @@
+//! The tables of games: the catalogue of games and achievements, and what each user unlocked.
+
+use sea_orm::entity::prelude::*;
+
+/// What an achievement means for beating its game.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AchievementKind {
+    /// Nothing.
+    Standard,
+    /// All of these are needed to beat the game.
+    Progression,
+    /// One of these is needed to beat the game.
+    WinCondition,
+}
+
+/// Games.
+pub mod game {
+    use sea_orm::entity::prelude::*;
+
+    use crate::clock::Timestamp;
+
+    /// One row of `games`.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "games")]
+    pub struct Model {
+        /// Surrogate key; never leaves the database.
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        /// The operator's own key; unique in this table.
+        pub key: String,
+        /// The id for dialects that know games by a number; unique; NULL: none.
+        pub number: Option<i64>,
+        /// Title for people.
+        pub title: String,
+        /// What it is played on; NULL: nobody said.
+        pub platform: Option<String>,
+        /// Description for people; empty: none.
+        pub description: String,
+        /// Where its picture is; NULL: none.
+        pub image: Option<String>,
+        /// How many published achievements it has; kept by whoever writes one.
+        pub num_possible: i32,
+        /// The points of its published achievements together; kept by whoever writes one.
+        pub possible_score: i32,
+        /// When the row was made.
+        pub created_at: Timestamp,
+        /// When the row last changed.
+        pub updated_at: Timestamp,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Achievements of games.
+pub mod achievement {
+    use sea_orm::entity::prelude::*;
+
+    use super::AchievementKind;
+    use crate::clock::Timestamp;
+
+    /// One row of `achievements`.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "achievements")]
+    pub struct Model {
+        /// Surrogate key; never leaves the database.
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        /// The operator's own key; unique in this table.
+        pub key: String,
+        /// The game it belongs to.
+        pub game_id: i64,
+        /// Place among the achievements of the game, lowest first.
+        pub position: i32,
+        /// Title for people.
+        pub title: String,
+        /// Description for people; empty: none.
+        pub description: String,
+        /// Where its picture is; NULL: none.
+        pub badge: Option<String>,
+        /// What it adds to the score; at least 0.
+        pub points: i32,
+        /// What it means for beating the game.
+        pub kind: AchievementKind,
+        /// Whether it can be unlocked and counts.
+        pub published: bool,
+        /// When the row was made.
+        pub created_at: Timestamp,
+        /// When the row last changed.
+        pub updated_at: Timestamp,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Achievements that users unlocked.
+pub mod unlock {
+    use sea_orm::entity::prelude::*;
+
+    use crate::clock::Timestamp;
+
+    /// One row of `achievement_unlocks`.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "achievement_unlocks")]
+    pub struct Model {
+        /// Whose row this is.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub user_id: i64,
+        /// The achievement.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub achievement_id: i64,
+        /// The game of the achievement.
+        pub game_id: i64,
+        /// When it was first unlocked, in whichever mode.
+        pub unlocked_at: Timestamp,
+        /// When it was unlocked in hardcore mode, not before `unlocked_at`; NULL: it was not.
+        pub unlocked_hardcore_at: Option<Timestamp>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What the unlocks of a user in a game come to; changes in the transaction of the unlock. No row: never played.
+pub mod summary {
+    use sea_orm::entity::prelude::*;
+
+    use crate::clock::Timestamp;
+
+    /// One row of `game_summaries`.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "game_summaries")]
+    pub struct Model {
+        /// Whose row this is.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub user_id: i64,
+        /// The game.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub game_id: i64,
+        /// How many published achievements are unlocked, in whichever mode.
+        pub num_achieved: i32,
+        /// Their points together.
+        pub score_achieved: i32,
+        /// How many of them are unlocked in hardcore mode.
+        pub num_achieved_hardcore: i32,
+        /// Their points together.
+        pub score_achieved_hardcore: i32,
+        /// When the first one was unlocked; NULL: none is.
+        pub first_unlocked_at: Option<Timestamp>,
+        /// When the latest one was unlocked; NULL: none is.
+        pub last_unlocked_at: Option<Timestamp>,
+        /// When the game was beaten, kept even if the set grows; NULL: it was not.
+        pub beaten_at: Option<Timestamp>,
+        /// The same for hardcore mode alone.
+        pub beaten_hardcore_at: Option<Timestamp>,
+        /// When all were unlocked, kept even if the set grows; NULL: they never were.
+        pub completed_at: Option<Timestamp>,
+        /// The same for hardcore mode alone.
+        pub mastered_at: Option<Timestamp>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -1,0 +1,403 @@
+//! Games in GraphQL.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+
+use super::entity::AchievementKind as Kind;
+use super::rules::{self, Award as Earned};
+use super::service::{self, Listed, Sorted, Summary};
+use super::{Achievement as StoredAchievement, Game as StoredGame, Games};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::graphql::context::{Ask as _, Nullable, nullable};
+use crate::graphql::ids;
+use crate::graphql::pagination::{Connection, PageArgs};
+use crate::graphql::progress::{self, ProgressKind, ProgressState};
+
+/// A game with achievements.
+#[derive(Debug, Clone)]
+pub(crate) struct Game(pub(crate) Arc<StoredGame>);
+
+/// A game with achievements that players unlock.
+#[Object]
+impl Game {
+    /// The global id: `game:<key>`.
+    pub(crate) async fn id(&self) -> ID {
+        ids::Kind::Game.id(&self.0.key)
+    }
+
+    /// The operator's own key of the game, unique among games.
+    async fn key(&self) -> &str {
+        &self.0.key
+    }
+
+    /// The number under which clients that know games by numbers find it. Null when it has none.
+    async fn number(&self) -> Option<i32> {
+        self.0.number.and_then(|number| i32::try_from(number).ok())
+    }
+
+    /// The game's title.
+    async fn title(&self) -> &str {
+        &self.0.title
+    }
+
+    /// What the game is played on. Null when nobody said.
+    async fn platform(&self) -> Option<&str> {
+        self.0.platform.as_deref()
+    }
+
+    /// A description for people; may be empty.
+    async fn description(&self) -> &str {
+        &self.0.description
+    }
+
+    /// Where a picture of the game is. Null when it has none.
+    async fn image(&self) -> Option<&str> {
+        self.0.image.as_deref()
+    }
+
+    /// When the game was added to the catalogue.
+    async fn created_at(&self) -> Timestamp {
+        self.0.created_at
+    }
+
+    /// How many published achievements the game has.
+    async fn num_possible(&self) -> i32 {
+        self.0.num_possible
+    }
+
+    /// The points of all published achievements together.
+    async fn possible_score(&self) -> i32 {
+        self.0.possible_score
+    }
+
+    /// The published achievements, in the order the operator gave them.
+    async fn achievements(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "How many achievements from the start, 1 to 100; 20 when neither this nor last is given.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only achievements behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many achievements from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only achievements before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<Achievement>> {
+        let page = PageArgs { first, after, last, before }.check("achievements", context.ask()?)?;
+        let numbered = self.0.achievements.iter().cloned().enumerate();
+        Ok(page.of_list(numbered, |(place, _)| (*place as i64, 0)).map(|(_, achievement)| Achievement(achievement)))
+    }
+}
+
+/// An achievement of a game.
+#[derive(Debug, Clone)]
+pub(crate) struct Achievement(pub(crate) Arc<StoredAchievement>);
+
+/// Something to achieve in a game. Only published achievements are shown and count.
+#[Object]
+impl Achievement {
+    /// The global id: `achievement:<key>`.
+    pub(crate) async fn id(&self) -> ID {
+        ids::Kind::Achievement.id(&self.0.key)
+    }
+
+    /// The operator's own key of the achievement, unique among achievements.
+    async fn key(&self) -> &str {
+        &self.0.key
+    }
+
+    /// The achievement's title.
+    async fn title(&self) -> &str {
+        &self.0.title
+    }
+
+    /// What has to be done; may be empty.
+    async fn description(&self) -> &str {
+        &self.0.description
+    }
+
+    /// Where the badge of the achievement is. Null when it has none.
+    async fn badge(&self) -> Option<&str> {
+        self.0.badge.as_deref()
+    }
+
+    /// How many points it is worth; 0 or more.
+    async fn points(&self) -> i32 {
+        self.0.points
+    }
+
+    /// What it means for beating the game.
+    async fn kind(&self) -> AchievementKind {
+        self.0.kind.into()
+    }
+
+    /// The game it belongs to. Null only while the catalogue is being changed.
+    async fn game(&self, context: &Context<'_>) -> Result<Option<Game>> {
+        Ok(context.ask()?.catalogue::<Games>()?.by_id(self.0.game_id).cloned().map(Game))
+    }
+}
+
+/// What an achievement means for beating its game.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "Kind")]
+pub(crate) enum AchievementKind {
+    /// Nothing: it counts for completing the game only.
+    Standard,
+    /// All achievements of this kind are needed to beat the game.
+    Progression,
+    /// One achievement of this kind is needed to beat the game, where there are any.
+    WinCondition,
+}
+
+/// How completely a game was won. From the highest to the lowest: MASTERED, COMPLETED, BEATEN_HARDCORE, BEATEN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "Earned")]
+pub(crate) enum Award {
+    /// All progression achievements and one win condition are unlocked.
+    Beaten,
+    /// The same in hardcore mode.
+    BeatenHardcore,
+    /// All achievements are unlocked.
+    Completed,
+    /// All achievements are unlocked in hardcore mode.
+    Mastered,
+}
+
+impl From<Award> for Listed {
+    fn from(award: Award) -> Self {
+        match award {
+            Award::Beaten => Self::Beaten,
+            Award::BeatenHardcore => Self::BeatenHardcore,
+            Award::Completed => Self::Completed,
+            Award::Mastered => Self::Mastered,
+        }
+    }
+}
+
+/// An award with the day it was earned. Awards are kept when a game gets new achievements.
+#[derive(Debug, Clone, Copy, SimpleObject)]
+pub(crate) struct EarnedAward {
+    /// Which award.
+    award: Award,
+    /// When it was earned.
+    earned_at: Timestamp,
+}
+
+/// How a user's games are sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub(crate) enum GameSummaryOrder {
+    /// The game in which something was unlocked last comes first.
+    LastUnlocked,
+    /// The game with the highest score comes first.
+    Score,
+}
+
+impl GameSummaryOrder {
+    /// The sort order, and the name of the list it makes.
+    pub(crate) const fn sorted(self) -> (Sorted, &'static str) {
+        match self {
+            Self::LastUnlocked => (Sorted::LastUnlocked, "played-by-date"),
+            Self::Score => (Sorted::Score, "played-by-score"),
+        }
+    }
+}
+
+/// What a user achieved in a game.
+#[derive(Debug)]
+pub(crate) struct GameSummary(pub(crate) Summary);
+
+impl GameSummary {
+    fn is_complete(&self) -> bool {
+        self.0.game.num_possible > 0 && self.0.achieved.score.num_achieved >= self.0.game.num_possible
+    }
+}
+
+/// What a user achieved in a game. Each achievement counts once; unlocked in hardcore mode, it counts as unlocked too.
+#[Object]
+impl GameSummary {
+    /// The global id: `game_summary:<the user's ULID>:<the game's key>`.
+    pub(crate) async fn id(&self) -> ID {
+        ids::Kind::GameSummary.id_of(self.0.user.ulid(), &self.0.game.key)
+    }
+
+    /// Always GAME.
+    pub(crate) async fn kind(&self) -> ProgressKind {
+        ProgressKind::Game
+    }
+
+    /// The game's title.
+    pub(crate) async fn title(&self) -> String {
+        self.0.game.title.clone()
+    }
+
+    /// How many achievements are unlocked; the same as `numAchieved`.
+    pub(crate) async fn done(&self) -> i32 {
+        self.0.achieved.score.num_achieved
+    }
+
+    /// How many achievements there are; the same as `numPossible`.
+    pub(crate) async fn total(&self) -> i32 {
+        self.0.game.num_possible
+    }
+
+    /// `done` out of `total`, from 0 to 1; 0 when the game has no achievements.
+    pub(crate) async fn ratio(&self) -> f64 {
+        progress::ratio(self.0.achieved.score.num_achieved, self.0.game.num_possible)
+    }
+
+    /// COMPLETED when every published achievement is unlocked.
+    pub(crate) async fn state(&self) -> ProgressState {
+        progress::state(self.0.achieved.score.num_achieved, self.is_complete())
+    }
+
+    /// When the award for all achievements was earned. Null when it was not.
+    pub(crate) async fn completed_at(&self) -> Option<Timestamp> {
+        self.0.achieved.awards.completed
+    }
+
+    /// The game.
+    async fn game(&self) -> Game {
+        Game(Arc::clone(&self.0.game))
+    }
+
+    /// How many published achievements the game has.
+    async fn num_possible(&self) -> i32 {
+        self.0.game.num_possible
+    }
+
+    /// The points of all published achievements together.
+    async fn possible_score(&self) -> i32 {
+        self.0.game.possible_score
+    }
+
+    /// How many achievements the user unlocked, in hardcore mode or not.
+    async fn num_achieved(&self) -> i32 {
+        self.0.achieved.score.num_achieved
+    }
+
+    /// The points of the unlocked achievements.
+    async fn score_achieved(&self) -> i32 {
+        self.0.achieved.score.score_achieved
+    }
+
+    /// How many achievements the user unlocked in hardcore mode.
+    async fn num_achieved_hardcore(&self) -> i32 {
+        self.0.achieved.score.num_achieved_hardcore
+    }
+
+    /// The points of the achievements unlocked in hardcore mode.
+    async fn score_achieved_hardcore(&self) -> i32 {
+        self.0.achieved.score.score_achieved_hardcore
+    }
+
+    /// When the user first unlocked something in the game. Null when nothing is unlocked.
+    async fn first_unlocked_at(&self) -> Option<Timestamp> {
+        self.0.achieved.first_unlocked_at
+    }
+
+    /// When the user last unlocked something in the game. Null when nothing is unlocked.
+    async fn last_unlocked_at(&self) -> Option<Timestamp> {
+        self.0.achieved.last_unlocked_at
+    }
+
+    /// The highest award the user earned in the game. Null when none.
+    async fn highest_award(&self) -> Option<EarnedAward> {
+        rules::highest(&self.0.achieved.awards).map(|(award, earned_at)| EarnedAward { award: award.into(), earned_at })
+    }
+
+    /// Every award the user earned in the game, the highest first.
+    async fn awards(&self) -> Vec<EarnedAward> {
+        let awards = self.0.achieved.awards;
+        [
+            (Award::Mastered, awards.mastered),
+            (Award::Completed, awards.completed),
+            (Award::BeatenHardcore, awards.beaten_hardcore),
+            (Award::Beaten, awards.beaten),
+        ]
+        .into_iter()
+        .filter_map(|(award, earned_at)| earned_at.map(|earned_at| EarnedAward { award, earned_at }))
+        .collect()
+    }
+
+    /// The game's achievements in the operator's order, each with what the user made of it. Null when they could not
+    /// be loaded.
+    async fn achievements(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "How many achievements from the start, 1 to 100; 20 when neither this nor last is given.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only achievements behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many achievements from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only achievements before this cursor.")] before: Option<String>,
+    ) -> Nullable<Connection<AchievementProgress>> {
+        nullable(async {
+            let request = context.ask()?;
+            let page = PageArgs { first, after, last, before }.check("unlocks", request)?;
+            let unlocks = service::unlocks(request, &self.0.user, &self.0.game).await?;
+            let numbered = self.0.game.achievements.iter().cloned().enumerate();
+            Ok(Some(page.of_list(numbered, |(place, _)| (*place as i64, 0)).map(|(_, achievement)| {
+                let unlock = unlocks.iter().find(|unlock| unlock.achievement_id == achievement.id);
+                AchievementProgress {
+                    unlocked_at: unlock.map(|unlock| unlock.unlocked_at),
+                    unlocked_hardcore_at: unlock.and_then(|unlock| unlock.unlocked_hardcore_at),
+                    achievement: Achievement(achievement),
+                }
+            })))
+        })
+        .await
+    }
+}
+
+/// What a user made of an achievement.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct AchievementProgress {
+    /// The achievement.
+    achievement: Achievement,
+    /// When it was unlocked, in hardcore mode or not. Null when it is locked.
+    unlocked_at: Option<Timestamp>,
+    /// When it was unlocked in hardcore mode. Null when it was not.
+    unlocked_hardcore_at: Option<Timestamp>,
+}
+
+/// The games of the catalogue.
+#[derive(Debug, Default)]
+pub(crate) struct GameQuery;
+
+#[Object]
+impl GameQuery {
+    /// The game with this id. Null when the catalogue has none.
+    async fn game(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The game's global id or its key.")] id: ID,
+    ) -> Nullable<Game> {
+        nullable(async {
+            let key = ids::Kind::Game.key(&id)?;
+            Ok(context.ask()?.catalogue::<Games>()?.by_key(key).cloned().map(Game))
+        })
+        .await
+    }
+
+    /// The games of the catalogue, in the order in which they were added.
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a connection")]
+    async fn games(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only games whose title contains this text; upper and lower case are the same.")]
+        search: Option<String>,
+        #[graphql(desc = "How many games from the start, 1 to 100; 20 when neither this nor last is given.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only games behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many games from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only games before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<Game>> {
+        let request = context.ask()?;
+        let page = PageArgs { first, after, last, before }.check("games", request)?;
+        let search = search.map(|text| text.to_lowercase());
+        let found = request
+            .catalogue::<Games>()?
+            .all()
+            .iter()
+            .filter(|game| search.as_ref().is_none_or(|text| game.title.to_lowercase().contains(text)));
+        Ok(page.of_list(found.cloned(), |game| (game.id, 0)).map(Game))
+    }
+}

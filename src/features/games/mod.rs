@@ -1,0 +1,11 @@
+//! Games: achievements that users unlock, the summary kept per user and game, and the awards that follow.
+
+mod catalogue;
+pub mod entity;
+pub(crate) mod graphql;
+mod loader;
+mod repo;
+pub mod rules;
+pub(crate) mod service;
+
+pub(crate) use catalogue::{Achievement, Game, Games};

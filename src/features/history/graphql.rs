@@ -1,0 +1,103 @@
+//! History in GraphQL.
+
+use async_graphql::{Enum, ID, SimpleObject, Value};
+
+use super::rules::HistoryKind as Kind;
+use super::service::Event;
+use crate::clock::Timestamp;
+use crate::graphql::scalars::{BigInt, Json};
+
+/// What an event says happened. New kinds may be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "Kind")]
+pub(crate) enum ProgressEventKind {
+    /// The user came to be.
+    UserCreated,
+    /// The user's handle, name, picture or visibility changed.
+    ProfileChanged,
+    /// An account was linked.
+    AccountLinked,
+    /// An account was taken away.
+    AccountUnlinked,
+    /// The user takes part in a season.
+    Enrolled,
+    /// Steps of a goal were done.
+    GoalSteps,
+    /// An operator corrected the steps of a goal.
+    GoalStepsCorrected,
+    /// The last step of a goal was done.
+    GoalCompleted,
+    /// The reward of a goal was claimed.
+    GoalClaimed,
+    /// Credits were granted otherwise than by a claim.
+    CreditsGranted,
+    /// Credits were spent.
+    CreditsSpent,
+    /// Credits were taken away.
+    CreditsRevoked,
+    /// The user was blocked.
+    Blocked,
+    /// A block was lifted.
+    BlockLifted,
+    /// Something about a resource changed other than its completion.
+    ResourceProgress,
+    /// A resource was completed.
+    ResourceCompleted,
+    /// A resource counts as complete no more.
+    ResourceReopened,
+    /// The user began an instance of a study plan.
+    InstanceCreated,
+    /// An achievement was unlocked, or unlocked again in hardcore mode.
+    AchievementUnlocked,
+    /// An operator took an unlock back.
+    AchievementRelocked,
+    /// An award of a game was earned.
+    AwardEarned,
+    /// The user got cards.
+    CardsGranted,
+    /// An operator took cards away.
+    CardsRevoked,
+    /// The last card of a collection was got.
+    CollectionCompleted,
+    /// The reward of a collection was claimed.
+    RewardClaimed,
+    /// Another user was merged into this one, or this one into another; closes the history of the latter.
+    Merged,
+    /// The user's personal data was erased.
+    Erased,
+}
+
+/// One change that a user can see, from the user's history. Events are numbered per user without gaps, in the order in
+/// which they were recorded, and never change.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct ProgressEvent {
+    /// The event's number in the user's history; the first is 1.
+    number: BigInt,
+    /// What happened. Null for a kind that this server does not know, recorded by a newer one.
+    kind: Option<ProgressEventKind>,
+    /// Who did it: `user:<ULID>`, `app:<name of the API key>` or `system`.
+    actor: String,
+    /// What it happened to, as a global id.
+    subject: ID,
+    /// What changed, as a small object whose members depend on the kind. Amounts of credits in it are decimal strings.
+    changes: Json,
+    /// When it happened.
+    occurred_at: Timestamp,
+    /// When it was recorded.
+    recorded_at: Timestamp,
+}
+
+impl From<Event> for ProgressEvent {
+    fn from(event: Event) -> Self {
+        let changes = serde_json::from_str(&event.changes).ok();
+        Self {
+            number: BigInt(event.seq),
+            kind: Kind::parse(&event.kind).map(ProgressEventKind::from),
+            actor: event.actor,
+            subject: ID(format!("{}:{}", event.subject_type, event.subject_key)),
+            changes: Json(changes.and_then(|json| Value::from_json(json).ok()).unwrap_or_default()),
+            occurred_at: event.occurred_at,
+            recorded_at: event.recorded_at,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The resources and study plans that operators define, in memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::entity::{plan, resource};
+use super::repo;
+use crate::db::catalogue::{Part, Source};
+use crate::error::Result;
+
+/// A resource that the catalogue describes.
+pub(crate) type Resource = resource::Model;
+
+/// A study plan with its resources.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) row: plan::Model,
+    /// In their order.
+    pub(crate) resources: Vec<Arc<Resource>>,
+}
+
+/// All resources and study plans.
+#[derive(Debug)]
+pub(crate) struct Learning {
+    /// In the order in which they were added.
+    resources: Vec<Arc<Resource>>,
+    by_id: HashMap<i64, Arc<Resource>>,
+    by_key: HashMap<String, Arc<Resource>>,
+    /// In the order in which they were added.
+    plans: Vec<Arc<Plan>>,
+    plans_by_id: HashMap<i64, Arc<Plan>>,
+    plans_by_key: HashMap<String, Arc<Plan>>,
+}
+
+impl Learning {
+    /// The resource with this key, or with this 24-digit id.
+    pub(crate) fn resource(&self, key: &str) -> Option<&Arc<Resource>> {
+        self.by_key.get(key)
+    }
+
+    pub(crate) fn resource_by_id(&self, id: i64) -> Option<&Arc<Resource>> {
+        self.by_id.get(&id)
+    }
+
+    pub(crate) fn resources(&self) -> &[Arc<Resource>] {
+        &self.resources
+    }
+
+    pub(crate) fn plan(&self, key: &str) -> Option<&Arc<Plan>> {
+        self.plans_by_key.get(key)
+    }
+
+    pub(crate) fn plan_by_id(&self, id: i64) -> Option<&Arc<Plan>> {
+        self.plans_by_id.get(&id)
+    }
+
+    pub(crate) fn plans(&self) -> &[Arc<Plan>] {
+        &self.plans
+    }
+}
+
+impl Part for Learning {
+    async fn read(source: &Source) -> Result<Self> {
+        let resources: Vec<Arc<Resource>> = repo::resources(source).await?.into_iter().map(Arc::new).collect();
+        let by_id: HashMap<_, _> = resources.iter().map(|one| (one.id, Arc::clone(one))).collect();
+        // A key wins over another resource's external id of the same text.
+        let mut by_key: HashMap<_, _> =
+            resources.iter().map(|one| (one.external_id.clone(), Arc::clone(one))).collect();
+        by_key.extend(resources.iter().map(|one| (one.key.clone(), Arc::clone(one))));
+        let mut of_plan = repo::plan_resources(source).await?;
+        let plans: Vec<Arc<Plan>> = repo::plans(source)
+            .await?
+            .into_iter()
+            .map(|row| {
+                let ids = of_plan.remove(&row.id).unwrap_or_default();
+                let resources = ids.iter().filter_map(|id| by_id.get(id).cloned()).collect();
+                Arc::new(Plan { row, resources })
+            })
+            .collect();
+        let plans_by_id = plans.iter().map(|plan| (plan.row.id, Arc::clone(plan))).collect();
+        let plans_by_key = plans.iter().map(|plan| (plan.row.key.clone(), Arc::clone(plan))).collect();
+        Ok(Self { resources, by_id, by_key, plans, plans_by_id, plans_by_key })
+    }
+}

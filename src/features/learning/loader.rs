@@ -1,0 +1,134 @@
+//! Questions about users' learning that are answered in batches.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use async_graphql::dataloader::Loader;
+
+use super::repo::{self, Instance, Progress};
+use crate::db::Reader;
+use crate::db::page::Slice;
+use crate::error::{Error, Result};
+use crate::graphql::batcher::{Key, grouped};
+
+/// A user's progress with these resources. The list is shared by all who ask for the same resources.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct ProgressOf {
+    pub(super) user: i64,
+    pub(super) resources: Arc<[i64]>,
+}
+
+impl Key for ProgressOf {
+    fn weight(&self) -> usize {
+        self.resources.len()
+    }
+}
+
+impl Loader<ProgressOf> for Reader {
+    type Value = Arc<[Progress]>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[ProgressOf]) -> Result<HashMap<ProgressOf, Self::Value>> {
+        let wanted = keys.iter().map(|key| (key.user, &*key.resources));
+        let by_user = grouped(repo::progress(self.connection(), wanted).await?);
+        Ok(keys
+            .iter()
+            .filter_map(|key| by_user.get(&key.user).map(|rows| (key.clone(), Arc::from(rows.as_slice()))))
+            .collect())
+    }
+}
+
+/// A user's progress with a resource that is not in the catalogue, by its 24-digit id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct ProgressElsewhere {
+    pub(super) user: i64,
+    pub(super) external_id: String,
+}
+
+impl Key for ProgressElsewhere {}
+
+impl Loader<ProgressElsewhere> for Reader {
+    type Value = Progress;
+    type Error = Error;
+
+    async fn load(&self, keys: &[ProgressElsewhere]) -> Result<HashMap<ProgressElsewhere, Progress>> {
+        let users: HashSet<i64> = keys.iter().map(|key| key.user).collect();
+        let ids: HashSet<String> = keys.iter().map(|key| key.external_id.clone()).collect();
+        let rows =
+            repo::progress_by_external_id(self.connection(), users.into_iter().collect(), ids.into_iter().collect())
+                .await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|(user, row)| {
+                let external_id = row.resource_key.clone()?;
+                Some((ProgressElsewhere { user, external_id }, row))
+            })
+            .collect())
+    }
+}
+
+/// One page of the resources a user has touched.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct ResourcesOf {
+    pub(super) user: i64,
+    pub(super) completed: Option<bool>,
+    pub(super) slice: Slice,
+}
+
+impl Key for ResourcesOf {}
+
+impl Loader<ResourcesOf> for Reader {
+    type Value = Vec<Progress>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[ResourcesOf]) -> Result<HashMap<ResourcesOf, Self::Value>> {
+        let mut pages = HashMap::new();
+        for ((completed, slice), users) in grouped(keys.iter().map(|key| ((key.completed, key.slice), key.user))) {
+            for (user, rows) in grouped(repo::page(self.connection(), users, completed, slice).await?) {
+                pages.insert(ResourcesOf { user, completed, slice }, rows);
+            }
+        }
+        Ok(pages)
+    }
+}
+
+/// How many resources a user has touched.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct ResourceCountOf {
+    pub(super) user: i64,
+    pub(super) completed: Option<bool>,
+}
+
+impl Key for ResourceCountOf {}
+
+impl Loader<ResourceCountOf> for Reader {
+    type Value = i64;
+    type Error = Error;
+
+    async fn load(&self, keys: &[ResourceCountOf]) -> Result<HashMap<ResourceCountOf, i64>> {
+        let mut counts = HashMap::new();
+        for (completed, users) in grouped(keys.iter().map(|key| (key.completed, key.user))) {
+            for (user, count) in repo::count(self.connection(), users, completed).await? {
+                counts.insert(ResourceCountOf { user, completed }, count);
+            }
+        }
+        Ok(counts)
+    }
+}
+
+/// The study plan instances of a user.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct InstancesOf(pub(super) i64);
+
+impl Key for InstancesOf {}
+
+impl Loader<InstancesOf> for Reader {
+    type Value = Arc<[Arc<Instance>]>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[InstancesOf]) -> Result<HashMap<InstancesOf, Self::Value>> {
+        let instances = repo::instances(self.connection(), keys.iter().map(|key| key.0).collect()).await?;
+        let instances = instances.into_iter().map(|(user, instance)| (user, Arc::new(instance)));
+        Ok(grouped(instances).into_iter().map(|(user, instances)| (InstancesOf(user), instances.into())).collect())
+    }
+}

@@ -1,0 +1,265 @@
+//! What a write does to a resource's completion, and how far a study plan has come.
+
+use crate::clock::Timestamp;
+
+/// The most characters that notes may have.
+pub const MAX_NOTES_CHARACTERS: usize = 10_000;
+
+/// The most items that one bulk write may have.
+pub const MAX_BULK_ITEMS: usize = 1_000;
+
+/// Whether and since when a resource is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoredCompletion {
+    /// Whether the user has completed it. Independent of the percentage of progress.
+    pub completed: bool,
+    /// When it was completed; `None` while it is not.
+    pub completed_at: Option<Timestamp>,
+}
+
+/// The completion after a write at `now`: `stored` is the row before it, if there was one, and `requested` what the
+/// write says about it, if anything. Completing again keeps the date.
+#[must_use]
+pub fn transition(stored: Option<StoredCompletion>, requested: Option<bool>, now: Timestamp) -> StoredCompletion {
+    let stored = stored.unwrap_or_default();
+    match (stored.completed, requested) {
+        (true, None | Some(true)) => stored,
+        (false, Some(true)) => StoredCompletion { completed: true, completed_at: Some(now) },
+        (_, Some(false)) | (false, None) => StoredCompletion::default(),
+    }
+}
+
+/// What a write does to the marks (`completedResources`) of the user's study plan instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MarkChange {
+    /// Nothing.
+    Keep,
+    /// Marks the resource in the instance that the write goes through, also when the resource was complete before.
+    Mark,
+    /// Removes the mark from every instance of the user.
+    UnmarkEverywhere,
+}
+
+/// What a write does to the marks. `in_instance` says that it goes through an instance whose plan has the resource;
+/// bulk writes go through none.
+#[must_use]
+pub const fn mark_change(requested: Option<bool>, in_instance: bool) -> MarkChange {
+    match requested {
+        Some(true) if in_instance => MarkChange::Mark,
+        Some(false) => MarkChange::UnmarkEverywhere,
+        Some(true) | None => MarkChange::Keep,
+    }
+}
+
+/// Which part of a progress write is out of its range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InvalidProgress {
+    /// The percentage is not between 0 and 100.
+    Progress,
+    /// The time spent is negative or more than can be stored.
+    TimeSpent,
+    /// The notes have more than [`MAX_NOTES_CHARACTERS`] characters.
+    Notes,
+}
+
+/// Checks the parts of a progress write that are given: percent, minutes and notes.
+///
+/// # Errors
+/// Names the first part that is out of its range.
+pub fn check_progress(
+    progress: Option<i64>,
+    time_spent_minutes: Option<i64>,
+    notes: Option<&str>,
+) -> Result<(), InvalidProgress> {
+    if progress.is_some_and(|percent| !(0..=100).contains(&percent)) {
+        return Err(InvalidProgress::Progress);
+    }
+    if time_spent_minutes.is_some_and(|minutes| !(0..=i64::from(i32::MAX)).contains(&minutes)) {
+        return Err(InvalidProgress::TimeSpent);
+    }
+    if notes.is_some_and(|notes| notes.chars().nth(MAX_NOTES_CHARACTERS).is_some()) {
+        return Err(InvalidProgress::Notes);
+    }
+    Ok(())
+}
+
+/// How far a study plan instance has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InstanceStatus {
+    /// None of its resources is complete, or it has none.
+    NotStarted,
+    /// Some are complete.
+    InProgress,
+    /// All are complete.
+    Completed,
+}
+
+/// How far an instance has come whose plan has `total` resources, of which the user has completed `done`.
+#[must_use]
+pub const fn instance_status(done: u64, total: u64) -> InstanceStatus {
+    if done == 0 || total == 0 {
+        InstanceStatus::NotStarted
+    } else if done < total {
+        InstanceStatus::InProgress
+    } else {
+        InstanceStatus::Completed
+    }
+}
+
+/// `done` of `total` in percent, rounded down: 100 only when all is done, 0 when there is nothing to do.
+#[must_use]
+pub fn percent(done: u64, total: u64) -> u8 {
+    if total == 0 {
+        return 0;
+    }
+    let percent = u128::from(done.min(total)) * 100 / u128::from(total);
+    u8::try_from(percent).unwrap_or(100)
+}
+
+/// The part of a study plan that is done, weighed by estimated minutes, in percent, rounded down. Each item says
+/// whether it is done and its estimate; one without weighs nothing, and when nothing weighs anything, all weigh the
+/// same. 100 only when every item is done, 0 when there is none.
+#[must_use]
+pub fn percent_by_minutes(items: impl Iterator<Item = (bool, Option<u32>)>) -> u8 {
+    let (mut done, mut total) = (0_u64, 0_u64);
+    let (mut done_minutes, mut total_minutes) = (0_u64, 0_u64);
+    for (is_done, minutes) in items {
+        let minutes = u64::from(minutes.unwrap_or(0));
+        total = total.saturating_add(1);
+        total_minutes = total_minutes.saturating_add(minutes);
+        if is_done {
+            done = done.saturating_add(1);
+            done_minutes = done_minutes.saturating_add(minutes);
+        }
+    }
+    if total_minutes == 0 || done == total {
+        return percent(done, total);
+    }
+    // What is not done may weigh nothing.
+    percent(done_minutes, total_minutes).min(99)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BEFORE: Timestamp = Timestamp::from_millis(1_000);
+    const NOW: Timestamp = Timestamp::from_millis(2_000);
+    const INCOMPLETE: StoredCompletion = StoredCompletion { completed: false, completed_at: None };
+
+    fn complete(at: Timestamp) -> StoredCompletion {
+        StoredCompletion { completed: true, completed_at: Some(at) }
+    }
+
+    #[test]
+    fn completion_follows_the_table() {
+        for (stored, requested, becomes) in [
+            (None, Some(true), complete(NOW)),
+            (None, Some(false), INCOMPLETE),
+            (None, None, INCOMPLETE),
+            (Some(INCOMPLETE), Some(true), complete(NOW)),
+            (Some(INCOMPLETE), Some(false), INCOMPLETE),
+            (Some(INCOMPLETE), None, INCOMPLETE),
+            (Some(complete(BEFORE)), Some(true), complete(BEFORE)),
+            (Some(complete(BEFORE)), None, complete(BEFORE)),
+            (Some(complete(BEFORE)), Some(false), INCOMPLETE),
+        ] {
+            assert_eq!(transition(stored, requested, NOW), becomes, "{stored:?} {requested:?}");
+        }
+    }
+
+    #[test]
+    fn completing_again_after_taking_it_back_has_a_new_date() {
+        let taken_back = transition(Some(complete(BEFORE)), Some(false), NOW);
+        assert_eq!(transition(Some(taken_back), Some(true), NOW), complete(NOW));
+    }
+
+    #[test]
+    fn marks_change_through_an_instance_or_by_taking_back() {
+        assert_eq!(mark_change(Some(true), true), MarkChange::Mark);
+        assert_eq!(mark_change(Some(true), false), MarkChange::Keep);
+        for in_instance in [true, false] {
+            assert_eq!(mark_change(Some(false), in_instance), MarkChange::UnmarkEverywhere);
+            assert_eq!(mark_change(None, in_instance), MarkChange::Keep);
+        }
+    }
+
+    #[test]
+    fn progress_time_and_notes_have_their_ranges() {
+        let longest = "é".repeat(MAX_NOTES_CHARACTERS);
+        assert_eq!(check_progress(None, None, None), Ok(()));
+        assert_eq!(check_progress(Some(0), Some(0), Some("")), Ok(()));
+        assert_eq!(check_progress(Some(100), Some(i32::MAX.into()), Some(&longest)), Ok(()));
+        for progress in [-1, 101, i64::MIN, i64::MAX] {
+            assert_eq!(check_progress(Some(progress), None, None), Err(InvalidProgress::Progress));
+        }
+        for minutes in [-1, i64::MIN, i64::MAX] {
+            assert_eq!(check_progress(None, Some(minutes), None), Err(InvalidProgress::TimeSpent));
+        }
+        assert_eq!(check_progress(None, None, Some(&format!("{longest}!"))), Err(InvalidProgress::Notes));
+    }
+
+    #[test]
+    fn an_instance_is_completed_when_all_of_something_is() {
+        assert_eq!(instance_status(0, 0), InstanceStatus::NotStarted);
+        assert_eq!(instance_status(0, 3), InstanceStatus::NotStarted);
+        assert_eq!(instance_status(1, 3), InstanceStatus::InProgress);
+        assert_eq!(instance_status(3, 3), InstanceStatus::Completed);
+    }
+
+    #[test]
+    fn percent_is_rounded_down_and_zero_of_nothing() {
+        for (done, total, expected) in
+            [(0, 0, 0), (0, 3, 0), (1, 3, 33), (2, 3, 66), (3, 3, 100), (3, 5, 60), (999, 1000, 99), (1, 1000, 0)]
+        {
+            assert_eq!(percent(done, total), expected, "{done} of {total}");
+        }
+    }
+
+    #[test]
+    fn minutes_weigh_what_is_done() {
+        let by_minutes = |items: &[(bool, Option<u32>)]| percent_by_minutes(items.iter().copied());
+        assert_eq!(by_minutes(&[(true, Some(30)), (false, Some(60))]), 33);
+        assert_eq!(by_minutes(&[(true, Some(30)), (true, Some(60))]), 100);
+        assert_eq!(by_minutes(&[]), 0);
+    }
+
+    #[test]
+    fn a_resource_without_an_estimate_weighs_nothing_but_must_be_done() {
+        let by_minutes = |items: &[(bool, Option<u32>)]| percent_by_minutes(items.iter().copied());
+        assert_eq!(by_minutes(&[(true, None), (false, Some(60))]), 0);
+        assert_eq!(by_minutes(&[(false, None), (true, Some(60))]), 99);
+        assert_eq!(by_minutes(&[(true, None), (true, Some(60))]), 100);
+    }
+
+    #[test]
+    fn without_any_estimate_the_number_counts() {
+        assert_eq!(percent_by_minutes([(true, None), (false, None)].into_iter()), 50);
+        assert_eq!(percent_by_minutes([(true, Some(0)), (false, None)].into_iter()), 50);
+    }
+
+    proptest! {
+        #[test]
+        fn only_all_is_a_hundred(total in 1_u64.., done: u64) {
+            prop_assert_eq!(percent(done, total) == 100, done >= total);
+        }
+
+        #[test]
+        fn by_minutes_too_only_all_is_a_hundred(
+            items in prop::collection::vec((any::<bool>(), prop::option::of(any::<u32>())), 1..20),
+        ) {
+            let all = items.iter().all(|(done, _)| *done);
+            prop_assert_eq!(percent_by_minutes(items.into_iter()) == 100, all);
+        }
+
+        #[test]
+        fn the_date_stands_exactly_with_the_completion(before: Option<bool>, requested: Option<bool>) {
+            let stored = before.map(|done| if done { complete(BEFORE) } else { INCOMPLETE });
+            let after = transition(stored, requested, NOW);
+            prop_assert_eq!(after.completed, after.completed_at.is_some());
+            prop_assert_eq!(transition(Some(after), requested, Timestamp::MAX), after);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Reading a user's learning.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::loader::{InstancesOf, ProgressElsewhere, ProgressOf, ResourceCountOf, ResourcesOf};
+pub(crate) use super::repo::{Instance, Item, Progress};
+use super::rules::{self, InstanceStatus};
+use super::{Learning, Plan, Resource};
+use crate::auth::policy::OwnUser;
+use crate::db::page::Slice;
+use crate::error::Result;
+use crate::graphql::pagination::{Connection, Page, only_if};
+use crate::request::Request;
+
+/// A user's progress with a resource.
+#[derive(Debug, Clone)]
+pub(crate) struct Learned {
+    pub(crate) user: OwnUser,
+    /// The operator's key of the resource.
+    pub(crate) key: String,
+    /// `None` for a resource that nobody described.
+    pub(crate) resource: Option<Arc<Resource>>,
+    /// `None` when the user has not touched the resource.
+    pub(crate) progress: Option<Progress>,
+}
+
+/// A user's progress with the resources of these keys, in their order; `None` for a key that neither the catalogue nor
+/// the user's progress knows.
+pub(crate) async fn progress(
+    request: &Request,
+    user: &OwnUser,
+    keys: impl IntoIterator<Item = &str>,
+) -> Result<Vec<Option<Learned>>> {
+    let learning = request.catalogue::<Learning>()?;
+    let wanted: Vec<(&str, Option<&Arc<Resource>>)> =
+        keys.into_iter().map(|key| (key, learning.resource(key))).collect();
+    let mut known: Vec<i64> = wanted.iter().filter_map(|(_, resource)| resource.map(|one| one.id)).collect();
+    known.sort_unstable();
+    known.dedup();
+    let elsewhere: Vec<ProgressElsewhere> = wanted
+        .iter()
+        .filter(|(key, resource)| resource.is_none() && is_external_id(key))
+        .map(|(key, _)| ProgressElsewhere { user: user.key(), external_id: (*key).to_ascii_lowercase() })
+        .collect();
+    let known = async {
+        if known.is_empty() {
+            return Ok(None);
+        }
+        request.load(ProgressOf { user: user.key(), resources: known.into() }).await
+    };
+    let (known, elsewhere) = futures_util::try_join!(known, request.load_many(elsewhere))?;
+    let known: HashMap<i64, &Progress> =
+        known.iter().flat_map(|rows| rows.iter()).map(|row| (row.resource_id, row)).collect();
+    let elsewhere: HashMap<&str, &Progress> =
+        elsewhere.iter().flatten().filter_map(|row| row.resource_key.as_deref().map(|key| (key, row))).collect();
+    Ok(wanted
+        .into_iter()
+        .map(|(key, resource)| match resource {
+            Some(resource) => Some(Learned {
+                user: user.clone(),
+                key: resource.key.clone(),
+                resource: Some(Arc::clone(resource)),
+                progress: known.get(&resource.id).map(|row| (*row).clone()),
+            }),
+            None => elsewhere.get(key.to_ascii_lowercase().as_str()).map(|row| Learned {
+                user: user.clone(),
+                key: key.to_ascii_lowercase(),
+                resource: None,
+                progress: Some((*row).clone()),
+            }),
+        })
+        .collect())
+}
+
+fn is_external_id(key: &str) -> bool {
+    key.len() == 24 && key.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A part of the resources a user has touched, the one touched last first.
+pub(crate) async fn touched(
+    request: &Request,
+    user: &OwnUser,
+    completed: Option<bool>,
+    slice: Slice,
+) -> Result<Vec<Learned>> {
+    let learning = request.catalogue::<Learning>()?;
+    let rows = request.load(ResourcesOf { user: user.key(), completed, slice }).await?;
+    let learned = rows.unwrap_or_default().into_iter().map(|row| Learned {
+        user: user.clone(),
+        key: row.resource_key.clone().unwrap_or_default(),
+        resource: learning.resource_by_id(row.resource_id).cloned(),
+        progress: Some(row),
+    });
+    Ok(learned.collect())
+}
+
+impl Learned {
+    /// Where it stands in the list of the resources a user has touched.
+    pub(crate) fn place(&self) -> (i64, i64) {
+        self.progress.as_ref().map_or((0, 0), |row| (row.last_accessed_at.millis(), row.resource_id))
+    }
+}
+
+/// How many resources a user has touched.
+pub(crate) async fn touched_count(request: &Request, user: &OwnUser, completed: Option<bool>) -> Result<i64> {
+    Ok(request.load(ResourceCountOf { user: user.key(), completed }).await?.unwrap_or(0))
+}
+
+/// One page of the resources a user has touched, the one touched last first.
+pub(crate) async fn touched_page(
+    request: &Request,
+    user: &OwnUser,
+    completed: Option<bool>,
+    page: Page,
+    count: bool,
+) -> Result<Connection<Learned>> {
+    let total = only_if(count, touched_count(request, user, completed));
+    let (rows, total) = futures_util::try_join!(touched(request, user, completed, page.slice()), total)?;
+    Ok(page.of_rows(rows, Learned::place).with_total(total))
+}
+
+/// An instance of a study plan that a user follows.
+#[derive(Debug, Clone)]
+pub(crate) struct Followed {
+    pub(crate) user: OwnUser,
+    pub(crate) instance: Arc<Instance>,
+    /// `None` when the plan has been removed from the catalogue.
+    pub(crate) plan: Option<Arc<Plan>>,
+    pub(crate) done: u64,
+    pub(crate) total: u64,
+}
+
+impl Followed {
+    pub(crate) const fn status(&self) -> InstanceStatus {
+        rules::instance_status(self.done, self.total)
+    }
+}
+
+/// The study plan instances of a user, in the order in which they were made.
+pub(crate) async fn instances(request: &Request, user: &OwnUser) -> Result<Vec<Followed>> {
+    let learning = request.catalogue::<Learning>()?;
+    let instances = request.load(InstancesOf(user.key())).await?;
+    Ok(instances
+        .iter()
+        .flat_map(|instances| instances.iter())
+        .map(|instance| Followed {
+            user: user.clone(),
+            plan: learning.plan_by_id(instance.plan_id).cloned(),
+            done: instance.items.iter().filter(|item| item.completed).count() as u64,
+            total: instance.items.len() as u64,
+            instance: Arc::clone(instance),
+        })
+        .collect())
+}

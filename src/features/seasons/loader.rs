@@ -1,0 +1,35 @@
+//! Questions about users' seasons that are answered in batches.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use async_graphql::dataloader::Loader;
+
+use super::repo::{self, Fact};
+use crate::db::Reader;
+use crate::error::{Error, Result};
+use crate::graphql::batcher::{Key, grouped};
+
+/// Whether a user takes part in a season, and how far the goals are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct SeasonOf {
+    pub(super) user: i64,
+    pub(super) season: i64,
+}
+
+impl Key for SeasonOf {}
+
+impl Loader<SeasonOf> for Reader {
+    type Value = Arc<[Fact]>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[SeasonOf]) -> Result<HashMap<SeasonOf, Self::Value>> {
+        let users: HashSet<i64> = keys.iter().map(|key| key.user).collect();
+        let seasons: HashSet<i64> = keys.iter().map(|key| key.season).collect();
+        let facts = repo::facts(self.connection(), users.into_iter().collect(), seasons.into_iter().collect()).await?;
+        Ok(grouped(facts)
+            .into_iter()
+            .map(|((user, season), facts)| (SeasonOf { user, season }, facts.into()))
+            .collect())
+    }
+}

@@ -1,0 +1,130 @@
+//! Reading a user's season.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_graphql::ID;
+
+use super::loader::SeasonOf;
+use super::repo::{Fact, Steps};
+use super::rules::{self, ClaimFacts, ClaimRefusal, GoalState, SeasonClock};
+use super::{Goal, Season, Seasons};
+use crate::auth::policy::OwnUser;
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::features::credits;
+use crate::graphql::ids::Kind;
+use crate::request::Request;
+
+/// A season with its clock read.
+#[derive(Debug, Clone)]
+pub(crate) struct Timed {
+    pub(crate) season: Arc<Season>,
+    pub(crate) starts_at: Timestamp,
+    pub(crate) clock: SeasonClock,
+}
+
+/// A user in a season.
+#[derive(Debug, Clone)]
+pub(crate) struct Participation {
+    pub(crate) timed: Timed,
+    pub(crate) enrolled_at: Option<Timestamp>,
+    /// One for each goal of the season, in the operator's order.
+    pub(crate) goals: Vec<GoalStatus>,
+}
+
+/// How far a user is with a goal.
+#[derive(Debug, Clone)]
+pub(crate) struct GoalStatus {
+    pub(crate) user: OwnUser,
+    pub(crate) goal: Arc<Goal>,
+    pub(crate) steps: Steps,
+    pub(crate) state: GoalState,
+    /// What a claim would be refused with now, before budgets are looked at.
+    pub(crate) refusal: Option<ClaimRefusal>,
+}
+
+/// The season with this id; without one, the current season. `None` when there is none.
+pub(crate) fn season(request: &Request, id: Option<&ID>) -> Result<Option<Timed>> {
+    let seasons = request.catalogue::<Seasons>()?;
+    let found = match id {
+        Some(id) => seasons.by_key(Kind::Season.key(id)?, request.now),
+        None => seasons.current(request.now),
+    };
+    Ok(found.map(|(season, schedule)| Timed {
+        season: Arc::clone(season),
+        starts_at: schedule.starts_at,
+        clock: schedule.clock(request.now),
+    }))
+}
+
+/// All seasons by their start.
+pub(crate) fn seasons(request: &Request) -> Result<Vec<Timed>> {
+    let seasons = request.catalogue::<Seasons>()?.scheduled(request.now);
+    Ok(seasons
+        .map(|(season, schedule)| Timed {
+            season: Arc::clone(season),
+            starts_at: schedule.starts_at,
+            clock: schedule.clock(request.now),
+        })
+        .collect())
+}
+
+/// A user in a season.
+pub(crate) async fn participation(request: &Request, user: &OwnUser, timed: Timed) -> Result<Participation> {
+    let (facts, blocked) = futures_util::try_join!(
+        request.load(SeasonOf { user: user.key(), season: timed.season.id }),
+        credits::service::is_blocked_for_claiming(request, user),
+    )?;
+    let facts = facts.unwrap_or_default();
+    let enrolled_at = facts.iter().find_map(|fact| match fact {
+        Fact::Enrolled(at) => Some(*at),
+        Fact::Goal(_) => None,
+    });
+    let steps: HashMap<i64, Steps> = facts
+        .iter()
+        .filter_map(|fact| match fact {
+            Fact::Goal(steps) => Some((steps.goal_id, *steps)),
+            Fact::Enrolled(_) => None,
+        })
+        .collect();
+    let goals = timed.season.goals.iter().map(|goal| {
+        let steps = steps.get(&goal.id).copied().unwrap_or_default();
+        let claimed = steps.claimed_at.is_some();
+        let facts = ClaimFacts {
+            week: goal.week,
+            total_steps: goal.total_steps,
+            completed_steps: steps.completed_steps,
+            claimed,
+            blocked,
+            enrolled: enrolled_at.is_some(),
+        };
+        GoalStatus {
+            user: user.clone(),
+            goal: Arc::clone(goal),
+            steps,
+            state: rules::goal_state(goal.week, goal.total_steps, steps.completed_steps, claimed, &timed.clock),
+            refusal: rules::claimable(&facts, &timed.clock).err(),
+        }
+    });
+    Ok(Participation { enrolled_at, goals: goals.collect(), timed })
+}
+
+/// How far a user is with the goal of this key; `None` when the catalogue has none.
+pub(crate) async fn goal(request: &Request, user: &OwnUser, key: &str) -> Result<Option<GoalStatus>> {
+    let seasons = request.catalogue::<Seasons>()?;
+    let Some((season, schedule)) = seasons.goal(key).and_then(|goal| seasons.by_id(goal.season_id, request.now)) else {
+        return Ok(None);
+    };
+    let clock = schedule.clock(request.now);
+    let timed = Timed { season: Arc::clone(season), starts_at: schedule.starts_at, clock };
+    let goals = participation(request, user, timed).await?.goals;
+    Ok(goals.into_iter().find(|status| status.goal.key == key))
+}
+
+impl Participation {
+    /// The season-wide goals and those of the current week.
+    pub(crate) fn current_goals(&self) -> impl Iterator<Item = &GoalStatus> {
+        self.goals.iter().filter(|status| rules::is_current_goal(status.goal.week, &self.timed.clock))
+    }
+}

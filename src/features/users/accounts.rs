@@ -1,0 +1,46 @@
+//! Accounts as operators need them: finding a user by handle, and the identity under which a token names one.
+
+use sea_orm::{ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _};
+
+use super::UserId;
+use super::entity::{account, user};
+use crate::clock::Timestamp;
+use crate::db::Db;
+use crate::error::Result;
+
+/// The user with this handle and the user's ULID.
+pub(crate) async fn find(connection: &impl ConnectionTrait, handle: &str) -> Result<Option<(UserId, String)>> {
+    let found = user::Entity::find()
+        .filter(user::Column::HandleLower.eq(handle.to_lowercase()))
+        .filter(user::Column::ErasedAt.is_null())
+        .filter(user::Column::MergedInto.is_null())
+        .one(connection)
+        .await?;
+    Ok(found.map(|row| (UserId(row.id), row.ulid)))
+}
+
+/// The subject under which tokens of `issuer` name the user with this handle. A user who has none yet gets an account
+/// with the ULID as the subject. `None` when there is no such user.
+pub(crate) async fn jwt_subject(db: &Db, handle: &str, issuer: &str, now: Timestamp) -> Result<Option<String>> {
+    let transaction = db.begin().await?;
+    let Some((user, ulid)) = find(&transaction, handle).await? else { return Ok(None) };
+    let prefix = format!("{issuer}|");
+    let accounts = account::Entity::find()
+        .filter(account::Column::UserId.eq(user.0))
+        .filter(account::Column::Provider.eq("jwt"))
+        .all(&transaction)
+        .await?;
+    let known = accounts.iter().find_map(|row| row.external_id.strip_prefix(&prefix));
+    if let Some(subject) = known {
+        return Ok(Some(subject.to_owned()));
+    }
+    let row = account::ActiveModel {
+        user_id: Set(user.0),
+        provider: Set("jwt".to_owned()),
+        external_id: Set(format!("{prefix}{ulid}")),
+        linked_at: Set(now),
+    };
+    account::Entity::insert(row).exec_without_returning(&transaction).await?;
+    transaction.commit().await?;
+    Ok(Some(ulid))
+}

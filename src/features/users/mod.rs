@@ -1,0 +1,10 @@
+//! Users: who they are, and what they are known by elsewhere.
+
+pub(crate) mod accounts;
+pub mod entity;
+pub(crate) mod graphql;
+mod loader;
+mod repo;
+pub(crate) mod service;
+
+pub use crate::auth::UserId;

@@ -1,0 +1,81 @@
+//! Finding users.
+
+use std::sync::Arc;
+
+use super::graphql::UserBy;
+use super::loader::{AccountsOf, UserWith};
+pub(crate) use super::repo::{Account, User};
+use crate::auth::UserId;
+use crate::auth::policy::OwnUser;
+use crate::error::{Error, Result};
+use crate::graphql::ids::Kind;
+use crate::request::Request;
+
+/// The user that `by` names; `None` when there is none. Says nothing yet about who may see the user.
+pub(crate) async fn user(request: &Request, by: UserBy) -> Result<Option<Arc<User>>> {
+    request.load(key(by)?).await
+}
+
+/// The users that `by` name, in that order. A malformed name fails its own place only.
+pub(crate) async fn users(request: &Request, by: Vec<UserBy>) -> Result<Vec<Result<Option<Arc<User>>>>> {
+    request.check_ids("users", by.len(), request.config.limits.max_ids)?;
+    let keys: Vec<Result<UserWith>> = by.into_iter().map(key).collect();
+    let loaded = request.load_many(keys.iter().flatten().cloned().collect()).await?;
+    let mut loaded = loaded.into_iter();
+    Ok(keys.into_iter().map(|key| key.map(|_| loaded.next().flatten())).collect())
+}
+
+/// The user with this ULID.
+pub(crate) async fn user_by_ulid(request: &Request, ulid: &str) -> Result<Option<Arc<User>>> {
+    request.load(ulid_key(ulid)?).await
+}
+
+/// The user with this key in the database.
+pub(crate) async fn user_by_id(request: &Request, id: UserId) -> Result<Option<Arc<User>>> {
+    request.load(UserWith::Id(id.0)).await
+}
+
+/// The accounts of a user, sorted by provider.
+pub(crate) async fn accounts(request: &Request, user: &OwnUser) -> Result<Vec<Account>> {
+    Ok(request.load(AccountsOf(user.key())).await?.unwrap_or_default())
+}
+
+fn key(by: UserBy) -> Result<UserWith> {
+    match by {
+        UserBy::Id(id) => ulid_key(Kind::User.key(&id)?),
+        UserBy::Handle(handle) => {
+            if !(2..=20).contains(&handle.len()) || !handle.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+                return Err(Error::bad_input("a handle has 2 to 20 letters and digits"));
+            }
+            Ok(UserWith::Handle(handle.to_ascii_lowercase()))
+        }
+        UserBy::Address(address) => {
+            let digits = address.strip_prefix("0x").unwrap_or_default();
+            if digits.len() != 40 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(Error::bad_input("an Ethereum address is 0x and 40 hexadecimal digits"));
+            }
+            Ok(UserWith::Account { provider: "ethereum".to_owned(), external_id: address.to_ascii_lowercase() })
+        }
+        UserBy::Account(account) => {
+            let fits = |text: &str| (1..=255).contains(&text.len()) && !text.chars().any(char::is_control);
+            if !fits(&account.platform) || !fits(&account.id) {
+                return Err(Error::bad_input("platform and id of an account have 1 to 255 characters each"));
+            }
+            let provider = account.platform.to_lowercase();
+            let external_id = if provider == "ethereum" { account.id.to_ascii_lowercase() } else { account.id };
+            Ok(UserWith::Account { provider, external_id })
+        }
+    }
+}
+
+fn ulid_key(ulid: &str) -> Result<UserWith> {
+    // Crockford's alphabet; the first character holds three bits only.
+    let well_formed = ulid.len() == 26
+        && ulid.as_bytes().first().is_some_and(|first| first.is_ascii_digit() && *first <= b'7')
+        && ulid.bytes().all(|byte| byte.is_ascii_alphanumeric() && !b"ILOUilou".contains(&byte));
+    if well_formed {
+        Ok(UserWith::Ulid(ulid.to_ascii_uppercase()))
+    } else {
+        Err(Error::bad_input("a user's id is a ULID of 26 characters, such as \"user:01J9ZK3V7Q8W6X5Y4T3S2R1P0N\""))
+    }
+}

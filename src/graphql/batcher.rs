@@ -1,0 +1,319 @@
+//! Batching: many questions of one kind, asked anywhere in a request or by several requests, become one statement.
+//!
+//! A loader answers a list of keys with one statement. A resolver asks for one key. While a request's task is polled
+//! it only collects keys; when the poll is over, everything that could ask has asked, and [`Gathering::run`] sends the
+//! batches off. So the number of statements depends on the shape of a query and not on how many things it names.
+//!
+//! Batches are shared by all requests: at most [`IN_FLIGHT`] statements of one kind run at a time, and keys that arrive
+//! meanwhile form the next batch. An idle server adds no delay; a busy one builds larger batches. A batch that is large
+//! already is closed to other requests, because what a statement costs then grows with its keys, and sharing saves
+//! nothing more.
+//!
+//! The statement runs in a task of its own: a request that is given up takes nothing from the others, and a panic in a
+//! loader becomes an error for all who wait. Only reads outside transactions may be loaded this way, and a key must be
+//! built after permission was checked.
+
+use std::any::{Any, TypeId};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::future::Future;
+use std::hash::Hash;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::task::{Context, Poll};
+
+use async_graphql::dataloader::Loader;
+use tokio::sync::SetOnce;
+
+use crate::db::Reader;
+use crate::error::{Error, Result};
+
+/// How many statements of one kind of key may run at once.
+const IN_FLIGHT: usize = 2;
+
+/// A batch that weighs this much takes no keys of further requests.
+const HEAVY: usize = 128;
+
+/// A question that a loader answers.
+pub(crate) trait Key: Clone + Eq + Hash + Send + Sync + 'static {
+    /// How many rows the answer may have, roughly; decides when a batch is full.
+    fn weight(&self) -> usize {
+        1
+    }
+}
+
+/// Rows by what they belong to, in their order.
+pub(crate) fn grouped<K: Eq + Hash, T>(rows: impl IntoIterator<Item = (K, T)>) -> HashMap<K, Vec<T>> {
+    let mut groups: HashMap<K, Vec<T>> = HashMap::new();
+    for (key, row) in rows {
+        groups.entry(key).or_default().push(row);
+    }
+    groups
+}
+
+type Answers<K> = Result<HashMap<K, <Reader as Loader<K>>::Value>>;
+type Answer<K> = Arc<SetOnce<Answers<K>>>;
+
+/// The batches of the whole process.
+#[derive(Debug)]
+pub(crate) struct Batcher {
+    reader: Arc<Reader>,
+    queues: RwLock<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    gatherings: AtomicU64,
+}
+
+impl Batcher {
+    pub(crate) fn new(reader: Reader) -> Arc<Self> {
+        Arc::new(Self { reader: Arc::new(reader), queues: RwLock::default(), gatherings: AtomicU64::new(0) })
+    }
+
+    /// Begins to collect for one request.
+    pub(crate) fn gather(self: &Arc<Self>) -> Arc<Gathering> {
+        let id = self.gatherings.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Gathering { batcher: Arc::clone(self), id, touched: Mutex::default() })
+    }
+
+    fn queue<K: Key>(&self) -> Arc<Queue<K>>
+    where
+        Reader: Loader<K, Error = Error>,
+    {
+        let kind = TypeId::of::<K>();
+        let known = self.queues.read().unwrap_or_else(PoisonError::into_inner).get(&kind).cloned();
+        let queue = known.unwrap_or_else(|| {
+            let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
+            let queue = queues.entry(kind).or_insert_with(|| {
+                Arc::new(Queue::<K> { reader: Arc::clone(&self.reader), state: Mutex::new(State::default()) })
+            });
+            Arc::clone(queue)
+        });
+        // The map holds under a type's id only queues of that type, so the second arm is never taken.
+        queue.downcast::<Queue<K>>().unwrap_or_else(|_| {
+            Arc::new(Queue { reader: Arc::clone(&self.reader), state: Mutex::new(State::default()) })
+        })
+    }
+}
+
+/// What one request has asked for and not yet sent off.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    batcher: Arc<Batcher>,
+    id: u64,
+    touched: Mutex<Vec<Arc<dyn Dispatch>>>,
+}
+
+impl Gathering {
+    /// Runs the work of a request and sends its batches off after each poll of it. Loads made outside of this wait
+    /// for ever, so a request's whole work goes in here.
+    pub(crate) fn run<F: Future>(self: &Arc<Self>, work: F) -> impl Future<Output = F::Output> + use<F> {
+        Running { gathering: Arc::clone(self), work: Box::pin(work) }
+    }
+
+    /// The value of `key`, or `None` where there is none.
+    pub(crate) async fn load<K: Key>(&self, key: K) -> Result<Option<<Reader as Loader<K>>::Value>>
+    where
+        Reader: Loader<K, Error = Error>,
+    {
+        let answer = self.ask([key.clone()]);
+        let answers = answer.wait().await;
+        answers.as_ref().map(|values| values.get(&key).cloned()).map_err(Error::clone)
+    }
+
+    /// The values of `keys`, in their order; `None` where there is none.
+    pub(crate) async fn load_many<K: Key>(&self, keys: Vec<K>) -> Result<Vec<Option<<Reader as Loader<K>>::Value>>>
+    where
+        Reader: Loader<K, Error = Error>,
+    {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answer = self.ask(keys.iter().cloned());
+        let answers = answer.wait().await.as_ref().map_err(Error::clone)?;
+        Ok(keys.iter().map(|key| answers.get(key).cloned()).collect())
+    }
+
+    fn ask<K: Key>(&self, keys: impl IntoIterator<Item = K>) -> Answer<K>
+    where
+        Reader: Loader<K, Error = Error>,
+    {
+        let queue = self.batcher.queue::<K>();
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = !touched.iter().any(|known| known.kind() == TypeId::of::<K>());
+        let answer = queue.add(self.id, first, keys);
+        if first {
+            touched.push(queue);
+        }
+        answer
+    }
+
+    fn dispatch(&self) {
+        let touched = std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        for queue in touched {
+            queue.dispatch();
+        }
+    }
+}
+
+struct Running<F> {
+    gathering: Arc<Gathering>,
+    work: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Running<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        // Sent off by a guard, so that a panic in the work does not leave a batch behind that nobody closes.
+        let _after = AfterPoll(&Arc::clone(&self.gathering));
+        pin!(&mut self.work).poll(context)
+    }
+}
+
+struct AfterPoll<'a>(&'a Gathering);
+
+impl Drop for AfterPoll<'_> {
+    fn drop(&mut self) {
+        self.0.dispatch();
+    }
+}
+
+/// A queue whose kind of key is not named.
+trait Dispatch: Send + Sync + std::fmt::Debug {
+    fn kind(&self) -> TypeId;
+    fn dispatch(self: Arc<Self>);
+}
+
+/// The batches of one kind of key.
+struct Queue<K: Key>
+where
+    Reader: Loader<K, Error = Error>,
+{
+    reader: Arc<Reader>,
+    state: Mutex<State<K>>,
+}
+
+struct State<K: Key>
+where
+    Reader: Loader<K, Error = Error>,
+{
+    /// The batch that still takes keys.
+    open: Option<Batch<K>>,
+    /// Full batches that wait for their turn.
+    full: VecDeque<Batch<K>>,
+    /// How many requests are being polled that have added to the open batch.
+    gathering: usize,
+    in_flight: usize,
+}
+
+impl<K: Key> Default for State<K>
+where
+    Reader: Loader<K, Error = Error>,
+{
+    fn default() -> Self {
+        Self { open: None, full: VecDeque::new(), gathering: 0, in_flight: 0 }
+    }
+}
+
+struct Batch<K: Key>
+where
+    Reader: Loader<K, Error = Error>,
+{
+    keys: HashSet<K>,
+    weight: usize,
+    /// The request that added last; all its keys stay in one batch.
+    last: u64,
+    answer: Answer<K>,
+}
+
+impl<K: Key> std::fmt::Debug for Queue<K>
+where
+    Reader: Loader<K, Error = Error>,
+{
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Queue<{}>", std::any::type_name::<K>())
+    }
+}
+
+impl<K: Key> Queue<K>
+where
+    Reader: Loader<K, Error = Error>,
+{
+    fn state(&self) -> MutexGuard<'_, State<K>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, request: u64, first: bool, keys: impl IntoIterator<Item = K>) -> Answer<K> {
+        let mut state = self.state();
+        state.gathering += usize::from(first);
+        if let Some(full) = state.open.take_if(|open| open.weight >= HEAVY && open.last != request) {
+            state.full.push_back(full);
+        }
+        let batch = state.open.get_or_insert_with(|| Batch {
+            keys: HashSet::new(),
+            weight: 0,
+            last: request,
+            answer: Arc::new(SetOnce::new()),
+        });
+        batch.last = request;
+        for key in keys {
+            let weight = key.weight();
+            if batch.keys.insert(key) {
+                batch.weight += weight;
+            }
+        }
+        Arc::clone(&batch.answer)
+    }
+
+    /// Starts as many waiting batches as may run. The open one goes only when no request is in the midst of adding.
+    fn start(self: &Arc<Self>, state: &mut State<K>) {
+        while state.in_flight < IN_FLIGHT {
+            let ready = state.full.pop_front().or_else(|| state.open.take_if(|_| state.gathering == 0));
+            let Some(batch) = ready else { break };
+            state.in_flight += 1;
+            let run = Run { queue: Arc::clone(self), answer: batch.answer };
+            let keys: Vec<K> = batch.keys.into_iter().collect();
+            tokio::spawn(async move {
+                let answers = run.queue.reader.load(&keys).await;
+                // Set once, here, unless the loader panicked.
+                let _ = run.answer.set(answers);
+            });
+        }
+    }
+}
+
+impl<K: Key> Dispatch for Queue<K>
+where
+    Reader: Loader<K, Error = Error>,
+{
+    fn kind(&self) -> TypeId {
+        TypeId::of::<K>()
+    }
+
+    fn dispatch(self: Arc<Self>) {
+        let mut state = self.state();
+        state.gathering = state.gathering.saturating_sub(1);
+        self.start(&mut state);
+    }
+}
+
+/// A batch on its way; dropping it answers whoever still waits and lets the next batch go.
+struct Run<K: Key>
+where
+    Reader: Loader<K, Error = Error>,
+{
+    queue: Arc<Queue<K>>,
+    answer: Answer<K>,
+}
+
+impl<K: Key> Drop for Run<K>
+where
+    Reader: Loader<K, Error = Error>,
+{
+    fn drop(&mut self) {
+        if !self.answer.initialized() {
+            let _ = self.answer.set(Err(Error::internal("a loader stopped before it had an answer")));
+        }
+        let mut state = self.queue.state();
+        state.in_flight -= 1;
+        self.queue.start(&mut state);
+    }
+}

@@ -1,0 +1,168 @@
+//! Global ids: `type:key`, readable and unique across types.
+//!
+//! The key is the operator's own, or a user's ULID. An argument whose type is known also takes the bare key. The id of
+//! what a user has in common with a thing (a game summary) names both: `game_summary:<ULID>:<game's key>`.
+
+use async_graphql::ID;
+
+use crate::error::{Error, Result};
+
+/// The longest key the catalogue takes, in bytes.
+const LONGEST_KEY: usize = 128;
+
+/// The type part of a global id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    User,
+    Season,
+    Goal,
+    Resource,
+    StudyPlan,
+    StudyPlanInstance,
+    Game,
+    Achievement,
+    Collection,
+    Card,
+    GoalProgress,
+    ResourceProgress,
+    GameSummary,
+    CollectionProgress,
+}
+
+impl Kind {
+    const ALL: [Self; 14] = [
+        Self::User,
+        Self::Season,
+        Self::Goal,
+        Self::Resource,
+        Self::StudyPlan,
+        Self::StudyPlanInstance,
+        Self::Game,
+        Self::Achievement,
+        Self::Collection,
+        Self::Card,
+        Self::GoalProgress,
+        Self::ResourceProgress,
+        Self::GameSummary,
+        Self::CollectionProgress,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Season => "season",
+            Self::Goal => "goal",
+            Self::Resource => "resource",
+            Self::StudyPlan => "study_plan",
+            Self::StudyPlanInstance => "study_plan_instance",
+            Self::Game => "game",
+            Self::Achievement => "achievement",
+            Self::Collection => "collection",
+            Self::Card => "card",
+            Self::GoalProgress => "goal_progress",
+            Self::ResourceProgress => "resource_progress",
+            Self::GameSummary => "game_summary",
+            Self::CollectionProgress => "collection_progress",
+        }
+    }
+
+    /// The id of the thing of this kind with `key`.
+    pub(crate) fn id(self, key: &str) -> ID {
+        ID(format!("{}:{key}", self.name()))
+    }
+
+    /// The id of what `user` (a ULID) has to do with the thing of `key`.
+    pub(crate) fn id_of(self, user: &str, key: &str) -> ID {
+        ID(format!("{}:{user}:{key}", self.name()))
+    }
+
+    /// The key in `id`, which is a global id of this kind or the bare key.
+    pub(crate) fn key(self, id: &str) -> Result<&str> {
+        let key = match id.split_once(':') {
+            Some((kind, key)) if kind == self.name() => key,
+            Some((kind, _)) => {
+                return Err(Error::bad_input(format!(
+                    "expected the id of a {}, such as \"{}:…\", and got one of type {:?}",
+                    self.name(),
+                    self.name(),
+                    shortened(kind)
+                )));
+            }
+            None => id,
+        };
+        check(key)?;
+        Ok(key)
+    }
+}
+
+/// The type and key of a global id.
+pub(crate) fn parse(id: &str) -> Result<(Kind, &str)> {
+    let (name, key) = id.split_once(':').ok_or_else(|| {
+        Error::bad_input(format!("{:?} is no global id; they look like \"game:14402\"", shortened(id)))
+    })?;
+    let kind = Kind::ALL
+        .into_iter()
+        .find(|kind| kind.name() == name)
+        .ok_or_else(|| Error::bad_input(format!("{:?} is no type of id", shortened(name))))?;
+    key.split(':').try_for_each(check)?;
+    Ok((kind, key))
+}
+
+fn check(key: &str) -> Result<()> {
+    if key.is_empty() {
+        return Err(Error::bad_input("an id must not be empty"));
+    }
+    if key.len() > LONGEST_KEY {
+        return Err(Error::bad_input(format!("an id has at most {LONGEST_KEY} characters")));
+    }
+    if key.bytes().any(|byte| !(byte.is_ascii_alphanumeric() || b"._-".contains(&byte))) {
+        return Err(Error::bad_input(format!(
+            "{:?} is no id; the letters a-z and A-Z, digits, \".\", \"_\" and \"-\" may stand in one",
+            shortened(key)
+        )));
+    }
+    Ok(())
+}
+
+/// What a client sent, short enough for a message.
+fn shortened(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    #[test]
+    fn a_known_type_takes_the_bare_key_and_the_global_id() {
+        assert_eq!(Kind::Game.key("14402").unwrap(), "14402");
+        assert_eq!(Kind::Game.key("game:14402").unwrap(), "14402");
+        assert_eq!(Kind::Game.id("14402").as_str(), "game:14402");
+    }
+
+    #[test]
+    fn an_id_of_another_type_is_refused() {
+        let error = Kind::Game.key("resource:14402").unwrap_err();
+        assert_eq!(error.code(), Code::BadUserInput);
+        assert!(error.message().contains("id of a game"), "{error}");
+    }
+
+    #[test]
+    fn malformed_ids_are_refused() {
+        let long = "x".repeat(LONGEST_KEY + 1);
+        for id in ["", "a b", "a\0", "game:", "ä", "'; DROP TABLE users", long.as_str()] {
+            assert_eq!(Kind::Game.key(id).unwrap_err().code(), Code::BadUserInput, "{id}");
+        }
+        for id in ["14402", "unknown:1", ":", "game:", "game:a:"] {
+            assert_eq!(parse(id).unwrap_err().code(), Code::BadUserInput, "{id}");
+        }
+    }
+
+    #[test]
+    fn every_kind_is_read_back_from_its_id() {
+        for kind in Kind::ALL {
+            assert_eq!(parse(kind.id("k").as_str()).unwrap(), (kind, "k"));
+        }
+    }
+}

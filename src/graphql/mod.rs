@@ -1,0 +1,8 @@
+//! What every feature's GraphQL face is made of: batching, ids, scalars, pages and limits. Knows no feature.
+
+pub(crate) mod batcher;
+pub(crate) mod context;
+pub(crate) mod ids;
+pub(crate) mod pagination;
+pub(crate) mod progress;
+pub(crate) mod scalars;

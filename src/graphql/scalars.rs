@@ -1,0 +1,56 @@
+//! Scalars beyond GraphQL's own.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+
+use crate::clock::Timestamp;
+
+/// An instant as an RFC 3339 date and time in UTC with milliseconds, such as `2026-03-15T14:30:00.000Z`. Input may have
+/// any offset; digits beyond milliseconds are cut off.
+#[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
+impl ScalarType for Timestamp {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::String(text) => Self::parse(text).map_err(InputValueError::custom),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.to_string())
+    }
+}
+
+/// A 64-bit signed integer, written as a JSON number. Values beyond 2^53 lose digits in JavaScript; amounts of credits
+/// stay below that up to nine thousand million credits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BigInt(pub(crate) i64);
+
+#[Scalar]
+impl ScalarType for BigInt {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::Number(number) => number.as_i64().map(Self).ok_or_else(|| InputValueError::expected_type(value)),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Number(self.0.into())
+    }
+}
+
+/// Any JSON value.
+#[derive(Debug, Clone)]
+pub(crate) struct Json(pub(crate) Value);
+
+/// Any JSON value; which members an object has stands with the field.
+#[Scalar(name = "JSON", specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259")]
+impl ScalarType for Json {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        Ok(Self(value))
+    }
+
+    fn to_value(&self) -> Value {
+        self.0.clone()
+    }
+}

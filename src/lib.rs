@@ -1,0 +1,32 @@
+//! Waymark: a self-hosted server that records and shows users' progress.
+//!
+//! # The house
+//!
+//! | room | what is in it |
+//! | --- | --- |
+//! | [`error`], [`clock`], [`config`] | kernel: one error type, time and ids, settings |
+//! | [`db`], [`auth`], `graphql`, `request` | platform: database, permissions, the GraphQL toolkit; knows no feature |
+//! | [`features`] | one folder per kind of progress |
+//! | [`schema`] | `User`, and the roots merged from the features |
+//! | [`server`], [`app`], [`demo`], [`cli`] | assembly: HTTP, wiring, demo data, commands |
+//!
+//! # The import rule
+//!
+//! kernel ← platform ← features ← schema ← assembly: a room imports only from rooms to its left. Inside a feature
+//! `graphql → service → {rules, repo}` and `loader → repo → entity`; other features are reached through their
+//! `service` and the GraphQL objects they share. `sea_orm` is imported only where SQL is written, `axum` only by the
+//! server, `async_graphql` only by GraphQL faces and loaders. A test reads the `use` lines and keeps it so.
+
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod demo;
+pub mod error;
+pub mod features;
+mod graphql;
+mod request;
+pub mod schema;
+pub mod server;

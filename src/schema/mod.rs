@@ -1,0 +1,37 @@
+//! The API: the `User` object that joins all features, and the roots merged from the features' parts.
+
+mod node;
+mod progress;
+mod query;
+mod user;
+mod viewer;
+
+use async_graphql::{EmptyMutation, EmptySubscription, SDLExportOptions, SchemaBuilder, ValidationMode};
+
+pub(crate) use query::Query;
+
+/// The schema as the server runs it.
+pub(crate) type Schema = async_graphql::Schema<Query, EmptyMutation, EmptySubscription>;
+
+fn builder() -> SchemaBuilder<Query, EmptyMutation, EmptySubscription> {
+    // A document is validated once, by the gate, before it comes here.
+    Schema::build(Query::default(), EmptyMutation, EmptySubscription).validation_mode(ValidationMode::Fast)
+}
+
+/// The schema to be run.
+pub(crate) fn build(introspection: bool) -> Schema {
+    if introspection { builder().finish() } else { builder().disable_introspection().finish() }
+}
+
+/// The schema in the schema definition language, sorted, as it stands in `schema.graphql`.
+#[must_use]
+pub fn sdl() -> String {
+    let options = SDLExportOptions::new()
+        .sorted_fields()
+        .sorted_arguments()
+        .sorted_enum_items()
+        .include_specified_by()
+        .prefer_single_line_descriptions();
+    let sdl = builder().finish().sdl_with_options(options);
+    format!("{}\n", sdl.trim())
+}

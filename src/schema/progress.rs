@@ -1,0 +1,134 @@
+//! `Progress`: what all kinds of progress have in common, and the list of all of it.
+
+use async_graphql::{ID, Interface};
+
+use crate::auth::policy::{OwnUser, VisibleUser};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::features::collections::graphql::CollectionProgress;
+use crate::features::games::graphql::GameSummary;
+use crate::features::games::service::{Listed, Sorted};
+use crate::features::learning::graphql::{ResourceProgress, StudyPlanInstance};
+use crate::features::seasons::graphql::GoalProgress;
+use crate::features::{collections, games, learning, seasons};
+use crate::graphql::pagination::{Connection, Page, Section, only_if};
+use crate::graphql::progress::{ProgressKind, ProgressState};
+use crate::request::Request;
+
+/// How far a user is with something, whatever kind of thing it is.
+#[derive(Debug, Interface)]
+#[graphql(
+    field(name = "id", ty = "ID", desc = "The global id of this progress."),
+    field(name = "kind", ty = "ProgressKind", desc = "What kind of thing the progress is made in."),
+    field(name = "title", ty = "String", desc = "What the progress is made in, for people."),
+    field(name = "done", ty = "i32", desc = "How much is done, in the unit of the kind; 0 or more."),
+    field(name = "total", ty = "i32", desc = "How much there is to do, in the unit of the kind; 0 or more."),
+    field(name = "ratio", ty = "f64", desc = "`done` out of `total`, from 0 to 1; 0 when there is nothing to do."),
+    field(name = "state", ty = "ProgressState", desc = "How far it has come."),
+    field(name = "completed_at", ty = "Option<Timestamp>", desc = "When it was completed. Null while it is not.")
+)]
+pub(crate) enum Progress {
+    /// A goal.
+    Goal(GoalProgress),
+    /// A study plan instance.
+    StudyPlan(StudyPlanInstance),
+    /// A resource.
+    Resource(ResourceProgress),
+    /// A game.
+    Game(GameSummary),
+    /// A collection.
+    Collection(CollectionProgress),
+}
+
+/// The lists that make up the overview, in their order.
+const GOALS: Section = Section(0);
+const INSTANCES: Section = Section(1);
+const RESOURCES: Section = Section(2);
+const GAMES: Section = Section(3);
+const COLLECTIONS: Section = Section(4);
+
+/// One page of everything the caller may see of a user's progress: the goals of the current season, study plan
+/// instances, resources, games and collections, in this order.
+///
+/// Goals, instances and collections come from lists that are short. Of resources and games, only as many are loaded as
+/// the page may need, from where its cursors stand.
+pub(super) async fn overview(
+    request: &Request,
+    visible: &VisibleUser,
+    own: Option<&OwnUser>,
+    page: Page,
+    count: bool,
+) -> Result<Connection<Progress>> {
+    let goals = async {
+        match (own, seasons::service::season(request, None)?) {
+            (Some(own), Some(timed)) => Ok(seasons::service::participation(request, own, timed).await?.goals),
+            _ => Ok(Vec::new()),
+        }
+    };
+    let instances = async {
+        match own {
+            Some(own) => learning::service::instances(request, own).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let resources = async {
+        match (own, page.slice_of(RESOURCES)) {
+            (Some(own), Some(slice)) => learning::service::touched(request, own, None, slice).await,
+            _ => Ok(Vec::new()),
+        }
+    };
+    let games = async {
+        match page.slice_of(GAMES) {
+            Some(slice) => games::service::played(request, visible, Listed::Played, Sorted::LastUnlocked, slice).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let uncounted = only_if(count, async {
+        let resources = async {
+            match own {
+                Some(own) => learning::service::touched_count(request, own, None).await,
+                None => Ok(0),
+            }
+        };
+        let games = games::service::played_count(request, visible, Listed::Played);
+        futures_util::try_join!(resources, games).map(|(resources, games)| resources + games)
+    });
+    let (goals, instances, resources, games, collections, uncounted) = futures_util::try_join!(
+        goals,
+        instances,
+        resources,
+        games,
+        collections::service::collections(request, visible),
+        uncounted,
+    )?;
+    let total = uncounted.map(|count| count + (goals.len() + instances.len() + collections.len()) as i64);
+    let numbered = |section: Section, place: usize| section.outer((-(place as i64), 0));
+    let mut rows: Vec<((i64, i64), Progress)> = Vec::new();
+    rows.extend(
+        goals.into_iter().enumerate().map(|(n, goal)| (numbered(GOALS, n), Progress::Goal(GoalProgress(goal)))),
+    );
+    rows.extend(
+        instances
+            .into_iter()
+            .enumerate()
+            .map(|(n, followed)| (numbered(INSTANCES, n), Progress::StudyPlan(StudyPlanInstance(followed)))),
+    );
+    rows.extend(
+        resources
+            .into_iter()
+            .map(|learned| (RESOURCES.outer(learned.place()), Progress::Resource(ResourceProgress(learned)))),
+    );
+    rows.extend(
+        games
+            .into_iter()
+            .map(|summary| (GAMES.outer(summary.place(Sorted::LastUnlocked)), Progress::Game(GameSummary(summary)))),
+    );
+    rows.extend(
+        collections
+            .into_iter()
+            .enumerate()
+            .map(|(n, collecting)| (numbered(COLLECTIONS, n), Progress::Collection(CollectionProgress(collecting)))),
+    );
+    rows.sort_by_key(|(place, _)| *place);
+    Ok(page.of_list(rows, |(place, _)| *place).with_total(total).map(|(_, progress)| progress))
+}

@@ -1,0 +1,83 @@
+//! The query root: users and nodes here, the catalogue from the features.
+
+use async_graphql::{Context, ID, MergedObject, Object};
+
+use super::node::{self, Node};
+use super::user::User;
+use super::viewer::Viewer;
+use crate::error::Result;
+use crate::features::collections::graphql::CollectionQuery;
+use crate::features::games::graphql::GameQuery;
+use crate::features::learning::graphql::LearningQuery;
+use crate::features::seasons::graphql::SeasonQuery;
+use crate::features::users;
+use crate::features::users::graphql::UserBy;
+use crate::graphql::context::{Ask as _, Nullable, nullable};
+
+/// Everything that can be read.
+#[derive(Debug, Default, MergedObject)]
+pub(crate) struct Query(UserQuery, SeasonQuery, LearningQuery, GameQuery, CollectionQuery);
+
+/// Users and nodes.
+#[derive(Debug, Default)]
+pub(crate) struct UserQuery;
+
+#[Object]
+impl UserQuery {
+    /// Who makes this request, and what the credential allows.
+    async fn viewer(&self) -> Viewer {
+        Viewer
+    }
+
+    /// The user whom this names. Null when there is none, and with a FORBIDDEN error when the profile is private and the
+    /// request is anonymous.
+    async fn user(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Names the user by exactly one of id, handle, address and account.")] by: UserBy,
+    ) -> Nullable<User> {
+        nullable(async {
+            let request = context.ask()?;
+            let found = users::service::user(request, by).await?;
+            found.map(|stored| User::show(request, stored)).transpose()
+        })
+        .await
+    }
+
+    /// The users whom these name, in the same order; null in place of one who does not exist or may not be seen.
+    async fn users(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Names of users, at most 200; duplicates are fine.")] by: Vec<UserBy>,
+    ) -> Result<Vec<Nullable<User>>> {
+        let request = context.ask()?;
+        let found = users::service::users(request, by).await?;
+        Ok(found
+            .into_iter()
+            .map(|found| {
+                found.and_then(|stored| stored.map(|stored| User::show(request, stored)).transpose()).transpose()
+            })
+            .collect())
+    }
+
+    /// The object with this global id. Null when there is none, and with a FORBIDDEN error when the caller may not see it.
+    async fn node(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "A global id, such as `game:14402`.")] id: ID,
+    ) -> Nullable<Node> {
+        nullable(async { node::find(context.ask()?, &id).await }).await
+    }
+
+    /// The objects with these global ids, in the same order; null in place of one that does not exist or may not be seen.
+    async fn nodes(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Global ids, at most 200; duplicates are fine.")] ids: Vec<ID>,
+    ) -> Result<Vec<Nullable<Node>>> {
+        let request = context.ask()?;
+        request.check_ids("nodes", ids.len(), request.config.limits.max_ids)?;
+        let found = ids.iter().map(|id| nullable(node::find(request, id)));
+        Ok(futures_util::future::join_all(found).await)
+    }
+}

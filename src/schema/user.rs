@@ -1,0 +1,331 @@
+//! The `User` object: the map of the product. One short resolver per field, each a single call into its feature.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object};
+
+use super::progress::{self, Progress};
+use crate::auth::policy::{self, OwnUser, VisibleUser};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::features::collections::graphql::{CollectionProgress, CollectionStatus};
+use crate::features::credits::graphql::CreditAccount;
+use crate::features::games::graphql::{Award, GameSummary, GameSummaryOrder};
+use crate::features::games::service::Listed;
+use crate::features::history::graphql::{ProgressEvent, ProgressEventKind};
+use crate::features::learning::graphql::{ResourceProgress, StudyPlanInstance, StudyPlanInstanceStatus};
+use crate::features::seasons::graphql::{GoalProgress, GoalState, SeasonProgress};
+use crate::features::users::graphql::Account;
+use crate::features::users::service::User as Stored;
+use crate::features::{collections, credits, games, history, learning, seasons, users};
+use crate::graphql::context::{Ask as _, Nullable, nullable, present};
+use crate::graphql::ids::Kind;
+use crate::graphql::pagination::{Connection, PageArgs};
+use crate::request::Request;
+
+/// A user whom the caller may see.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    stored: Arc<Stored>,
+    visible: VisibleUser,
+    own: Result<OwnUser>,
+}
+
+impl User {
+    /// Shows a user to whoever makes the request, if that is allowed.
+    pub(super) fn show(request: &Request, stored: Arc<Stored>) -> Result<Self> {
+        let visible = policy::see(&request.caller, &stored.subject)?;
+        let own = policy::see_everything(&request.caller, &stored.subject);
+        Ok(Self { stored, visible, own })
+    }
+
+    pub(super) const fn visible(&self) -> &VisibleUser {
+        &self.visible
+    }
+
+    pub(super) fn own(&self) -> Result<&OwnUser> {
+        self.own.as_ref().map_err(Clone::clone)
+    }
+}
+
+/// Who may see a user's handle, avatar, games and collections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub(crate) enum ProfileVisibility {
+    /// The user, everybody who is signed in, and apps.
+    Private,
+    /// Anyone.
+    Public,
+}
+
+/// Somebody whose progress is recorded. Fields that the caller may not see are null, with a FORBIDDEN error beside them;
+/// the rest of the answer stands.
+#[Object]
+impl User {
+    /// The global id: `user:<ULID>`. It never changes.
+    pub(crate) async fn id(&self) -> ID {
+        Kind::User.id(&self.stored.subject.ulid)
+    }
+
+    /// The name the user goes by, 2 to 20 letters and digits. Users may change it.
+    async fn handle(&self) -> &str {
+        &self.stored.handle
+    }
+
+    /// The name to show to people; the handle where no other was given.
+    async fn display_name(&self) -> &str {
+        self.stored.display_name.as_deref().unwrap_or(&self.stored.handle)
+    }
+
+    /// Where a picture of the user is. Null when there is none.
+    async fn avatar_url(&self) -> Option<&str> {
+        self.stored.avatar_url.as_deref()
+    }
+
+    /// When the user was created.
+    async fn created_at(&self) -> Timestamp {
+        self.stored.created_at
+    }
+
+    /// Who may see the user's handle, avatar, games and collections.
+    async fn profile_visibility(&self) -> ProfileVisibility {
+        if self.stored.subject.public { ProfileVisibility::Public } else { ProfileVisibility::Private }
+    }
+
+    /// The accounts linked to the user, sorted by platform. Null for those who may not see them: only the user and apps
+    /// may.
+    async fn accounts(&self, context: &Context<'_>) -> Nullable<Vec<Account>> {
+        present(async {
+            let accounts = users::service::accounts(context.ask()?, self.own()?).await?;
+            Ok(accounts.into_iter().map(Account::from).collect())
+        })
+        .await
+    }
+
+    /// The user in a season. Null when there is no such season, and for those who may not see it: only the user and apps
+    /// may.
+    async fn season(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The season's global id or its key; the current season when this is not given.")] id: Option<
+            ID,
+        >,
+    ) -> Nullable<SeasonProgress> {
+        nullable(async {
+            let (request, own) = (context.ask()?, self.own()?);
+            let Some(timed) = seasons::service::season(request, id.as_ref())? else { return Ok(None) };
+            seasons::service::participation(request, own, timed).await.map(SeasonProgress).map(Some)
+        })
+        .await
+    }
+
+    /// The user's goals in the current season: by default those of the whole season and of the current week. Null when
+    /// there is no season at all, and for those who may not see them: only the user and apps may.
+    async fn goals(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only goals of this week; the first is 1.")] week: Option<i32>,
+        #[graphql(desc = "Only goals in this state.")] state: Option<GoalState>,
+        #[graphql(desc = "Whether to list the goals of all weeks.", default = false)] all: bool,
+    ) -> Nullable<Vec<GoalProgress>> {
+        nullable(async {
+            let (request, own) = (context.ask()?, self.own()?);
+            let Some(timed) = seasons::service::season(request, None)? else { return Ok(None) };
+            let participation = seasons::service::participation(request, own, timed).await?;
+            Ok(Some(seasons::graphql::goals(&participation, week, state, all)))
+        })
+        .await
+    }
+
+    /// The user's credits. Null for those who may not see them: only the user and apps may.
+    async fn credits(&self, context: &Context<'_>) -> Nullable<CreditAccount> {
+        present(async {
+            let (request, own) = (context.ask()?, self.own()?);
+            let wallet = credits::service::wallet(request, own).await?;
+            Ok(CreditAccount { user: own.clone(), wallet, now: request.now })
+        })
+        .await
+    }
+
+    /// The user's progress with these resources, in the order of the ids; null in place of a resource that neither the
+    /// catalogue nor the user's progress knows. The whole is null for those who may not see it: only the user and apps
+    /// may.
+    async fn resource_progress(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Global ids or keys of resources, at most 500; duplicates are fine.")] resource_ids: Vec<ID>,
+    ) -> Nullable<Vec<Option<ResourceProgress>>> {
+        present(async {
+            let (request, own) = (context.ask()?, self.own()?);
+            request.check_ids("resources", resource_ids.len(), request.config.limits.max_resource_ids)?;
+            let keys: Vec<&str> = resource_ids.iter().map(|id| Kind::Resource.key(id)).collect::<Result<_>>()?;
+            let learned = learning::service::progress(request, own, keys).await?;
+            Ok(learned.into_iter().map(|learned| learned.map(ResourceProgress)).collect())
+        })
+        .await
+    }
+
+    /// The resources the user has touched, the one touched last first. Null for those who may not see them: only the user
+    /// and apps may.
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a connection")]
+    async fn resources(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only resources that are complete, or only those that are not.")] completed: Option<bool>,
+        #[graphql(desc = "How many resources from the start, 1 to 100; 20 when neither this nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Only resources behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many resources from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only resources before this cursor.")] before: Option<String>,
+    ) -> Nullable<Connection<ResourceProgress>> {
+        present(async {
+            let (request, own) = (context.ask()?, self.own()?);
+            let page = PageArgs { first, after, last, before }.check("touched", request)?;
+            let count = context.look_ahead().field("totalCount").exists();
+            let touched = learning::service::touched_page(request, own, completed, page, count).await?;
+            Ok(touched.map(ResourceProgress))
+        })
+        .await
+    }
+
+    /// The study plans the user follows, in the order in which they were begun. Null for those who may not see them: only
+    /// the user and apps may.
+    async fn study_plan_instances(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only instances that have come this far.")] status: Option<StudyPlanInstanceStatus>,
+    ) -> Nullable<Vec<StudyPlanInstance>> {
+        present(async {
+            let instances = learning::service::instances(context.ask()?, self.own()?).await?;
+            let wanted = instances.into_iter().filter(|one| status.is_none_or(|status| status == one.status().into()));
+            Ok(wanted.map(StudyPlanInstance).collect())
+        })
+        .await
+    }
+
+    /// What the user achieved in these games, in the order of the ids: zeros for a game never played, null in place of one
+    /// that the catalogue does not know. The whole is null when it could not be loaded.
+    async fn game_summaries(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Global ids or keys of games, at most 200; duplicates are fine.")] game_ids: Vec<ID>,
+    ) -> Nullable<Vec<Option<GameSummary>>> {
+        present(async {
+            let request = context.ask()?;
+            request.check_ids("games", game_ids.len(), request.config.limits.max_ids)?;
+            let keys: Vec<&str> = game_ids.iter().map(|id| Kind::Game.key(id)).collect::<Result<_>>()?;
+            let summaries = games::service::summaries(request, &self.visible, keys).await?;
+            Ok(summaries.into_iter().map(|summary| summary.map(GameSummary)).collect())
+        })
+        .await
+    }
+
+    /// The games the user has played. Null when they could not be loaded.
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a connection")]
+    async fn games(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only games in which the user earned this award.")] award: Option<Award>,
+        #[graphql(desc = "How the games are sorted.", default_with = "GameSummaryOrder::LastUnlocked")]
+        order_by: GameSummaryOrder,
+        #[graphql(desc = "How many games from the start, 1 to 100; 20 when neither this nor last is given.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only games behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many games from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only games before this cursor.")] before: Option<String>,
+    ) -> Nullable<Connection<GameSummary>> {
+        present(async {
+            let request = context.ask()?;
+            let (sorted, list) = order_by.sorted();
+            let page = PageArgs { first, after, last, before }.check(list, request)?;
+            let listed = award.map_or(Listed::Played, Listed::from);
+            let count = context.look_ahead().field("totalCount").exists();
+            let played = games::service::played_page(request, &self.visible, listed, sorted, page, count).await?;
+            Ok(played.map(GameSummary))
+        })
+        .await
+    }
+
+    /// How far the user is with the collections that are shown now, in the order in which they were added. Null when that
+    /// could not be loaded.
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a connection")]
+    async fn collections(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only collections that stand like this.")] status: Option<CollectionStatus>,
+        #[graphql(desc = "How many collections from the start, 1 to 100; 20 when neither this nor last is given.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only collections behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many collections from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only collections before this cursor.")] before: Option<String>,
+    ) -> Nullable<Connection<CollectionProgress>> {
+        present(async {
+            let request = context.ask()?;
+            let page = PageArgs { first, after, last, before }.check("collecting", request)?;
+            let all = collections::service::collections(request, &self.visible).await?;
+            let wanted = all.into_iter().filter(|one| status.is_none_or(|status| status == one.status().into()));
+            Ok(page.of_list(wanted, |one| (one.collection.row.id, 0)).map(CollectionProgress))
+        })
+        .await
+    }
+
+    /// How far the user is with a collection. Null when the catalogue has no such collection, and outside the dates in
+    /// which it is shown.
+    async fn collection(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The collection's global id or its key.")] id: ID,
+    ) -> Nullable<CollectionProgress> {
+        nullable(async {
+            let key = Kind::Collection.key(&id)?;
+            let found = collections::service::collection(context.ask()?, &self.visible, key).await?;
+            Ok(found.map(CollectionProgress))
+        })
+        .await
+    }
+
+    /// Everything the caller may see of the user's progress, kind after kind: the goals of the current season, study plan
+    /// instances, resources, games and collections. Null when it could not be loaded.
+    async fn overview(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 when neither this nor last is given.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+    ) -> Nullable<Connection<Progress>> {
+        present(async {
+            let request = context.ask()?;
+            let page = PageArgs { first, after, last, before }.check("overview", request)?;
+            let count = context.look_ahead().field("totalCount").exists();
+            progress::overview(request, &self.visible, self.own.as_ref().ok(), page, count).await
+        })
+        .await
+    }
+
+    /// Everything that changed for the user, the newest first. Null for those who may not see it: only the user and apps
+    /// may.
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a connection")]
+    async fn history(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only events of these kinds; all kinds when this is empty or not given.")] kinds: Option<
+            Vec<ProgressEventKind>,
+        >,
+        #[graphql(desc = "How many events from the newest, 1 to 100; 20 when neither this nor last is given.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only events behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many events from the oldest, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only events before this cursor.")] before: Option<String>,
+    ) -> Nullable<Connection<ProgressEvent>> {
+        present(async {
+            let (request, own) = (context.ask()?, self.own()?);
+            let page = PageArgs { first, after, last, before }.check("history", request)?;
+            let kinds = kinds.unwrap_or_default().into_iter().map(Into::into).collect();
+            let count = context.look_ahead().field("totalCount").exists();
+            let events = history::service::events(request, own, kinds, page, count).await?;
+            Ok(events.map(ProgressEvent::from))
+        })
+        .await
+    }
+}

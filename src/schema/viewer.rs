@@ -1,0 +1,117 @@
+//! Who asks.
+
+use async_graphql::{Context, Enum, Object};
+
+use super::user::User;
+use crate::auth::{Caller, Scope as Granted};
+use crate::clock::Timestamp;
+use crate::features::users;
+use crate::graphql::context::{Ask as _, Nullable, nullable};
+use crate::request::Request;
+
+/// Who makes a request.
+#[derive(Debug)]
+pub(crate) struct Viewer;
+
+/// How a request was authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub(crate) enum ViewerKind {
+    /// Not at all.
+    Anonymous,
+    /// As a user, by a token.
+    User,
+    /// As an app, by an API key.
+    App,
+}
+
+/// What an API key allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "Granted")]
+pub(crate) enum Scope {
+    /// Read the progress of any user.
+    ProgressRead,
+    /// Record progress for any user; includes reading it.
+    ProgressWrite,
+    /// Everything, the catalogue, users and keys included.
+    Admin,
+}
+
+/// Who makes this request, and what the credential allows.
+#[Object]
+impl Viewer {
+    /// How the request was authenticated.
+    async fn kind(&self, context: &Context<'_>) -> crate::error::Result<ViewerKind> {
+        Ok(match *context.ask()?.caller {
+            Caller::Anonymous => ViewerKind::Anonymous,
+            Caller::User(_) => ViewerKind::User,
+            Caller::App(_) => ViewerKind::App,
+        })
+    }
+
+    /// The user who asks, or to whom the API key belongs. Null for an anonymous request, for a key without owner, and for
+    /// a token of somebody of whom nothing has been recorded yet: reading creates nobody.
+    async fn user(&self, context: &Context<'_>) -> Nullable<User> {
+        nullable(async {
+            let request = context.ask()?;
+            let Some(id) = request.caller.user() else { return Ok(None) };
+            let found = users::service::user_by_id(request, id).await?;
+            found.map(|stored| User::show(request, stored)).transpose()
+        })
+        .await
+    }
+
+    /// What the API key allows; empty for users and anonymous requests.
+    async fn scopes(&self, context: &Context<'_>) -> crate::error::Result<Vec<Scope>> {
+        Ok(match &*context.ask()?.caller {
+            Caller::App(app) => app.scopes.iter().copied().map(Scope::from).collect(),
+            Caller::Anonymous | Caller::User(_) => Vec::new(),
+        })
+    }
+
+    /// The name of the API key. Null when none was used.
+    async fn app_name(&self, context: &Context<'_>) -> crate::error::Result<Option<String>> {
+        Ok(match &*context.ask()?.caller {
+            Caller::App(app) => Some(app.name.clone()),
+            Caller::Anonymous | Caller::User(_) => None,
+        })
+    }
+
+    /// The instant of this request, which everything in the answer agrees on.
+    async fn now(&self, context: &Context<'_>) -> crate::error::Result<Timestamp> {
+        Ok(context.ask()?.now)
+    }
+
+    /// How much one request may ask for.
+    async fn limits(&self, context: &Context<'_>) -> crate::error::Result<Limits> {
+        Ok(Limits::of(context.ask()?))
+    }
+}
+
+/// How much one request may ask for.
+#[derive(Debug, async_graphql::SimpleObject)]
+pub(crate) struct Limits {
+    /// How deep selections may be nested.
+    max_depth: i32,
+    /// How many aliases a document may have.
+    max_aliases: i32,
+    /// How many elements a page may have.
+    max_page_size: i32,
+    /// How many ids a field that takes ids may be given.
+    max_ids: i32,
+    /// How many resource ids a field that takes them may be given.
+    max_resource_ids: i32,
+}
+
+impl Limits {
+    fn of(request: &Request) -> Self {
+        let limit = |limit: u32| i32::try_from(limit).unwrap_or(i32::MAX);
+        let config = &request.config;
+        Self {
+            max_depth: limit(config.limits.max_depth),
+            max_aliases: limit(config.limits.max_aliases),
+            max_page_size: limit(config.limits.max_page_size),
+            max_ids: limit(config.limits.max_ids),
+            max_resource_ids: limit(config.limits.max_resource_ids),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! GraphQL over HTTP.
+
+use std::sync::Arc;
+
+use apollo_compiler::response::{GraphQLError, JsonMap};
+use async_graphql::{ServerError, Value};
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use super::gate::Refusal;
+use crate::app::App;
+use crate::auth::{Caller, extract};
+use crate::clock::Timestamp;
+use crate::error::{Code, Error};
+
+const GRAPHQL: &str = "application/graphql-response+json; charset=utf-8";
+const JSON: &str = "application/json; charset=utf-8";
+
+/// What a client asks for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Asked {
+    query: String,
+    #[serde(default)]
+    operation_name: Option<String>,
+    #[serde(default)]
+    variables: Option<JsonMap>,
+    #[serde(default, rename = "extensions")]
+    _extensions: Option<JsonMap>,
+}
+
+/// An answer. One without `data` was never executed.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Fault<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a Value>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Fault<'a> {
+    Document(&'a GraphQLError),
+    Execution(&'a ServerError),
+}
+
+/// `POST /graphql`.
+pub(super) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
+    let media = Media::of(&headers);
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+        let message = "send the request as application/json";
+        return media.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Error::bad_input(message));
+    }
+    match serde_json::from_slice::<Asked>(&body) {
+        Ok(asked) => run(&app, &headers, media, asked, &Method::POST).await,
+        Err(error) => media.refuse(
+            StatusCode::BAD_REQUEST,
+            &Error::bad_input(format!(
+                "the body must be a JSON object with query, and optionally variables and operationName: {error}"
+            )),
+        ),
+    }
+}
+
+/// `GET /graphql`: queries only.
+pub(super) async fn get(State(app): State<Arc<App>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    let media = Media::of(&headers);
+    match from_query(query.as_deref().unwrap_or_default()) {
+        Ok(asked) => run(&app, &headers, media, asked, &Method::GET).await,
+        Err(error) => media.refuse(StatusCode::BAD_REQUEST, &error),
+    }
+}
+
+fn from_query(query: &str) -> Result<Asked, Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Parameters {
+        query: String,
+        operation_name: Option<String>,
+        variables: Option<String>,
+    }
+    let parameters: Parameters = serde_urlencoded::from_str(query).map_err(|error| {
+        Error::bad_input(format!("the parameters query, variables and operationName are read: {error}"))
+    })?;
+    let variables = parameters.variables.filter(|text| !text.is_empty()).map(|text| serde_json::from_str(&text));
+    Ok(Asked {
+        query: parameters.query,
+        operation_name: parameters.operation_name,
+        variables: variables
+            .transpose()
+            .map_err(|error| Error::bad_input(format!("variables must be a JSON object: {error}")))?,
+        _extensions: None,
+    })
+}
+
+async fn run(app: &App, headers: &HeaderMap, media: Media, asked: Asked, method: &Method) -> Response {
+    let now = app.clock.now();
+    let caller = match caller(app, headers, now).await {
+        Ok(caller) => caller,
+        Err(error) => {
+            let status = if error.code() == Code::InvalidCredential {
+                StatusCode::UNAUTHORIZED
+            } else {
+                StatusCode::SERVICE_UNAVAILABLE
+            };
+            return media.refuse(status, &error);
+        }
+    };
+    match prepare(app, asked, method) {
+        Ok(request) => {
+            let context = app.request(caller, now);
+            let work = app.schema.execute(request.data(context.clone()));
+            let mut response = context.gathering().run(work).await;
+            response.errors.iter_mut().for_each(|error| explain(app, now, error));
+            let errors = response.errors.iter().map(Fault::Execution).collect();
+            media.answer(StatusCode::OK, &Answer { errors, data: Some(&response.data) })
+        }
+        Err(Unprepared::MutationOverGet) => {
+            let message = "GET runs queries only; send mutations by POST";
+            let mut response = media.refuse(StatusCode::METHOD_NOT_ALLOWED, &Error::bad_input(message));
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            response
+        }
+        Err(Unprepared::Refused(refusal)) => media.refuse_document(refusal),
+    }
+}
+
+/// Who makes the request.
+pub(super) async fn caller(app: &App, headers: &HeaderMap, now: Timestamp) -> Result<Arc<Caller>, Error> {
+    match extract::credential(headers)? {
+        None => Ok(Arc::new(Caller::Anonymous)),
+        Some(credential) => app.authenticator.authenticate(credential, &app.db, now).await,
+    }
+}
+
+enum Unprepared {
+    Refused(Refusal),
+    MutationOverGet,
+}
+
+impl From<Refusal> for Unprepared {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// What the engine is to run, with everything checked that can be checked before it runs.
+fn prepare(app: &App, asked: Asked, method: &Method) -> Result<async_graphql::Request, Unprepared> {
+    let document = app.gate.document(&asked.query)?;
+    let name = asked.operation_name.as_deref().filter(|name| !name.is_empty());
+    let operation = document.operation(name)?;
+    if method == Method::GET && !operation.is_query() {
+        return Err(Unprepared::MutationOverGet);
+    }
+    let variables = app.gate.variables(&document, operation, &asked.variables.unwrap_or_default())?;
+    let mut request = async_graphql::Request::new(asked.query).variables(variables);
+    // Without a name the engine runs the only operation; the gate has seen to it that there is one.
+    request.operation_name = name.map(str::to_owned);
+    request.set_parsed_query(document.engine());
+    Ok(request)
+}
+
+/// Gives an error of the execution its code. What is a fault of ours goes to the log, and the client gets its id.
+fn explain(app: &App, now: Timestamp, error: &mut ServerError) {
+    let extensions = error.extensions.get_or_insert_default();
+    match error.source.as_deref().and_then(|source| source.downcast_ref::<Error>()) {
+        Some(ours) if ours.code() != Code::Internal && ours.code() != Code::Unavailable => {
+            extensions.set("code", ours.code().as_str());
+        }
+        Some(ours) => {
+            let id = app.ids.ulid(now);
+            tracing::error!(id, error = ours.chain(), path = ?error.path, "a field failed");
+            extensions.set("code", ours.code().as_str());
+            extensions.set("id", id);
+        }
+        // The engine's own: an argument that no type could take.
+        None => extensions.set("code", Code::BadUserInput.as_str()),
+    }
+}
+
+/// The media type of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Media {
+    Graphql,
+    Json,
+}
+
+impl Media {
+    fn of(headers: &HeaderMap) -> Self {
+        let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        if accepted
+            .flat_map(|list| list.split(','))
+            .any(|one| one.trim().starts_with("application/graphql-response+json"))
+        {
+            Self::Graphql
+        } else {
+            Self::Json
+        }
+    }
+
+    fn answer(self, status: StatusCode, answer: &Answer<'_>) -> Response {
+        let content_type = match self {
+            Self::Graphql => GRAPHQL,
+            Self::Json => JSON,
+        };
+        match serde_json::to_vec(answer) {
+            Ok(body) => (status, [(CONTENT_TYPE, content_type)], body).into_response(),
+            Err(error) => {
+                tracing::error!(%error, "an answer could not be written");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        }
+    }
+
+    /// Refuses a document. Clients that take plain JSON expect status 200 for it.
+    fn refuse_document(self, refusal: Refusal) -> Response {
+        let mut faults = refusal.faults;
+        for fault in &mut faults {
+            fault.extensions.insert("code", refusal.code.as_str().into());
+        }
+        let status = if self == Self::Graphql { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+        self.answer(status, &Answer { errors: faults.iter().map(Fault::Document).collect(), data: None })
+    }
+
+    /// Refuses a request that is no GraphQL request.
+    fn refuse(self, status: StatusCode, error: &Error) -> Response {
+        if matches!(error.code(), Code::Internal | Code::Unavailable) {
+            tracing::error!(error = error.chain(), "a request failed");
+        }
+        let mut fault = ServerError::new(error.message(), None);
+        fault.extensions.get_or_insert_default().set("code", error.code().as_str());
+        self.answer(status, &Answer { errors: vec![Fault::Execution(&fault)], data: None })
+    }
+}

@@ -1,0 +1,244 @@
+//! The migrations run both ways on both databases, and what they make is what the entities say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use migration::{Migrator, MigratorTrait as _};
+use sea_orm::sea_query::ColumnType;
+use sea_orm::{
+    ActiveEnum, ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DbBackend, EntityTrait, IdenStatic as _,
+    Iterable as _, PrimaryKeyToColumn as _, QueryResult, Statement,
+};
+use waymark::features::{collections, credits, games, history, learning, seasons, users};
+use waymark::{auth, db as database};
+
+/// What a table looks like, as far as an entity says.
+#[derive(Debug, PartialEq, Eq)]
+struct Table {
+    columns: BTreeMap<String, Column>,
+    /// The columns of the primary key, in order.
+    key: Vec<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Column {
+    kind: String,
+    nullable: bool,
+    /// The only values allowed; empty: any.
+    values: BTreeSet<String>,
+}
+
+type Tables = BTreeMap<String, Table>;
+
+/// Migrates an empty database up, all the way down and up again.
+pub(crate) async fn up_down_up(db: &DatabaseConnection) {
+    Migrator::up(db, None).await.expect("the migrations run");
+    let first = migrated(db).await;
+    assert!(!first.is_empty());
+
+    Migrator::down(db, None).await.expect("the migrations can be undone");
+    assert_eq!(migrated(db).await, Tables::new(), "down leaves no table behind");
+    assert_eq!(leftovers(db).await, Vec::<String>::new(), "down leaves nothing else behind");
+
+    Migrator::up(db, None).await.expect("the migrations run again");
+    assert!(migrated(db).await == first, "up makes the same tables again");
+}
+
+/// Every table of a migrated database has an entity with the same columns, and the other way round.
+pub(crate) async fn entities_match_the_migrated_database(db: &DatabaseConnection) {
+    let (entities, tables) = (entities(db.get_database_backend()), migrated(db).await);
+    for (name, entity) in &entities {
+        let table = tables.get(name).unwrap_or_else(|| panic!("no migration makes the table {name}"));
+        for (column, expected) in &entity.columns {
+            assert_eq!(table.columns.get(column), Some(expected), "column {name}.{column}: table, then entity");
+        }
+        assert_eq!(table, entity, "table {name}: table, then entity");
+    }
+    let nameless: Vec<_> = tables.keys().filter(|name| !entities.contains_key(*name)).collect();
+    assert!(nameless.is_empty(), "tables without an entity: {nameless:?}");
+}
+
+/// Whatever changes the catalogue raises its version; what does not, leaves it. For a migrated database without data.
+pub(crate) async fn catalogue_changes_raise_the_version(db: &DatabaseConnection) {
+    let raising = [
+        "INSERT INTO games (key, title, created_at, updated_at) VALUES ('g', 'G', 0, 0)",
+        "UPDATE games SET title = 'H' WHERE key = 'g'",
+        "DELETE FROM games WHERE key = 'g'",
+        "INSERT INTO resources (key, external_id, title, created_at, updated_at) VALUES ('r', 'r', 'R', 0, 0)",
+        "UPDATE resources SET catalogued = FALSE WHERE key = 'r'",
+        "UPDATE resources SET catalogued = TRUE WHERE key = 'r'",
+        "INSERT INTO collections (key, name, created_at, updated_at) VALUES ('c', 'C', 0, 0)",
+        "INSERT INTO collection_rewards (collection_id, key, name, value) SELECT id, 'w', 'W', '' FROM collections",
+        "UPDATE collection_rewards SET stock = 7, claimed = claimed + 1",
+    ];
+    let silent = [
+        "UPDATE collection_rewards SET claimed = claimed + 1",
+        "INSERT INTO resources (key, external_id, title, catalogued, created_at, updated_at)
+            VALUES ('s', 's', '', FALSE, 0, 0)",
+        "UPDATE resources SET title = 'S' WHERE key = 's'",
+        "DELETE FROM resources WHERE key = 's'",
+        "INSERT INTO idempotency_keys (principal, mutation, key, body_hash, outcome, created_at)
+            VALUES ('p', 'm', 'k', '', '', 0)",
+    ];
+    for (statements, raises) in [(&raising[..], true), (&silent[..], false)] {
+        for statement in statements {
+            let before = catalogue_version(db).await;
+            db.execute_unprepared(statement).await.expect(statement);
+            let after = catalogue_version(db).await;
+            assert_eq!(after > before, raises, "{statement}: {before} to {after}");
+        }
+    }
+}
+
+async fn catalogue_version(db: &DatabaseConnection) -> i64 {
+    let row =
+        database::entity::catalogue_version::Entity::find_by_id(1_i16).one(db).await.expect("the version is read");
+    row.expect("there is one row").version
+}
+
+/// Every entity of the application.
+fn entities(backend: DbBackend) -> Tables {
+    let mut tables: Tables = [
+        described::<database::entity::catalogue_version::Entity>(backend),
+        described::<auth::entity::api_key::Entity>(backend),
+        described::<users::entity::user::Entity>(backend),
+        described::<users::entity::account::Entity>(backend),
+        described::<seasons::entity::season::Entity>(backend),
+        described::<seasons::entity::pause::Entity>(backend),
+        described::<seasons::entity::week::Entity>(backend),
+        described::<seasons::entity::budget::Entity>(backend),
+        described::<seasons::entity::goal::Entity>(backend),
+        described::<seasons::entity::enrolment::Entity>(backend),
+        described::<seasons::entity::goal_progress::Entity>(backend),
+        described::<seasons::entity::goal_claim::Entity>(backend),
+        described::<credits::entity::lot::Entity>(backend),
+        described::<credits::entity::entry::Entity>(backend),
+        described::<credits::entity::block::Entity>(backend),
+        described::<learning::entity::resource::Entity>(backend),
+        described::<learning::entity::plan::Entity>(backend),
+        described::<learning::entity::plan_resource::Entity>(backend),
+        described::<learning::entity::instance::Entity>(backend),
+        described::<learning::entity::instance_resource::Entity>(backend),
+        described::<learning::entity::progress::Entity>(backend),
+        described::<games::entity::game::Entity>(backend),
+        described::<games::entity::achievement::Entity>(backend),
+        described::<games::entity::unlock::Entity>(backend),
+        described::<games::entity::summary::Entity>(backend),
+        described::<collections::entity::collection::Entity>(backend),
+        described::<collections::entity::card::Entity>(backend),
+        described::<collections::entity::reward::Entity>(backend),
+        described::<collections::entity::owned_card::Entity>(backend),
+        described::<collections::entity::progress::Entity>(backend),
+        described::<history::entity::event::Entity>(backend),
+        described::<history::entity::audit_entry::Entity>(backend),
+        described::<history::entity::idempotency_key::Entity>(backend),
+        described::<history::entity::write_ref::Entity>(backend),
+    ]
+    .into();
+    for (table, column, values) in [
+        ("users", "visibility", values::<users::entity::Visibility>()),
+        ("seasons", "pause_mode", values::<seasons::entity::PauseMode>()),
+        ("credit_lots", "source", values::<credits::entity::LotSource>()),
+        ("credit_entries", "kind", values::<credits::entity::EntryKind>()),
+        ("user_blocks", "scope", values::<credits::entity::BlockScope>()),
+        ("achievements", "kind", values::<games::entity::AchievementKind>()),
+    ] {
+        let column = tables.get_mut(table).and_then(|table| table.columns.get_mut(column));
+        column.expect("the enumeration's column exists").values = values;
+    }
+    tables
+}
+
+fn values<E: ActiveEnum<Value = String>>() -> BTreeSet<String> {
+    E::values().into_iter().collect()
+}
+
+fn described<E: EntityTrait>(backend: DbBackend) -> (String, Table) {
+    let columns = E::Column::iter().map(|column| {
+        let name = column.as_str().to_owned();
+        let kind = match column.def().get_column_type() {
+            // SQLite has one type of integer, of 64 bits, whatever a column's type is called.
+            ColumnType::BigInteger | ColumnType::Integer | ColumnType::SmallInteger if backend == DbBackend::Sqlite => {
+                "integer"
+            }
+            ColumnType::BigInteger => "bigint",
+            ColumnType::Integer => "integer",
+            ColumnType::SmallInteger => "smallint",
+            ColumnType::Boolean => "boolean",
+            ColumnType::String(_) | ColumnType::Text => "text",
+            other => panic!("column {name} has a type that no table uses: {other:?}"),
+        };
+        (name, Column { kind: kind.to_owned(), nullable: column.def().is_null(), values: BTreeSet::new() })
+    });
+    let key = E::PrimaryKey::iter().map(|column| column.into_column().as_str().to_owned());
+    (E::default().table_name().to_owned(), Table { columns: columns.collect(), key: key.collect() })
+}
+
+/// The tables of the database, without the one in which the migrations are recorded.
+async fn migrated(db: &DatabaseConnection) -> Tables {
+    // Each row: table, column, declared type, nullable, place in the primary key or 0, and a text with the CHECK.
+    let sql = match db.get_database_backend() {
+        DbBackend::Postgres => {
+            r"SELECT c.table_name::text AS tab, c.column_name::text AS col, c.data_type::text AS kind,
+                c.is_nullable = 'YES' AS nullable, COALESCE(k.ordinal_position, 0)::bigint AS place,
+                COALESCE((SELECT string_agg(pg_get_constraintdef(oid), ' ') FROM pg_constraint
+                    WHERE contype = 'c' AND conrelid = format('%I.%I', c.table_schema, c.table_name)::regclass), '') AS checks
+            FROM information_schema.columns c
+            LEFT JOIN information_schema.table_constraints t ON t.constraint_type = 'PRIMARY KEY'
+                AND t.table_schema = c.table_schema AND t.table_name = c.table_name
+            LEFT JOIN information_schema.key_column_usage k ON k.constraint_schema = t.constraint_schema
+                AND k.constraint_name = t.constraint_name AND k.table_name = c.table_name AND k.column_name = c.column_name
+            WHERE c.table_schema = current_schema() ORDER BY tab, place"
+        }
+        _ => {
+            r#"SELECT m.name AS tab, c.name AS col, iif(c.type LIKE '%int%', 'integer', lower(c.type)) AS kind,
+                c."notnull" = 0 AS nullable, c.pk AS place, m.sql AS checks
+            FROM sqlite_schema m JOIN pragma_table_info(m.name) c
+            WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY tab, place"#
+        }
+    };
+    let mut tables = Tables::new();
+    for row in rows(db, sql).await {
+        let (name, column): (String, String) = (value(&row, "tab"), value(&row, "col"));
+        if name == "seaql_migrations" {
+            continue;
+        }
+        let table = tables.entry(name).or_insert_with(|| Table { columns: BTreeMap::new(), key: Vec::new() });
+        if value::<i64>(&row, "place") > 0 {
+            table.key.push(column.clone());
+        }
+        let values = listed_values(&value::<String>(&row, "checks"), &column);
+        let described = Column { kind: value(&row, "kind"), nullable: value(&row, "nullable"), values };
+        table.columns.insert(column, described);
+    }
+    tables
+}
+
+/// The values that a CHECK constraint allows for `column`, as either database writes such a constraint down.
+fn listed_values(checks: &str, column: &str) -> BTreeSet<String> {
+    let sqlite = checks.split_once(&format!("\"{column}\" IN (")).and_then(|(_, rest)| rest.split_once(')'));
+    let postgres = checks.split_once(&format!("({column} = ANY (ARRAY[")).and_then(|(_, rest)| rest.split_once(']'));
+    let list = sqlite.or(postgres).map_or("", |(list, _)| list);
+    list.split('\'').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Whatever the migrations may make beside tables: indexes, triggers, sequences and functions.
+async fn leftovers(db: &DatabaseConnection) -> Vec<String> {
+    let sql = match db.get_database_backend() {
+        DbBackend::Postgres => {
+            "SELECT relname::text AS name FROM pg_class
+                WHERE relnamespace = current_schema()::regnamespace AND relname NOT LIKE 'seaql%'
+            UNION ALL
+            SELECT proname::text FROM pg_proc WHERE pronamespace = current_schema()::regnamespace"
+        }
+        _ => "SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!' AND name NOT LIKE 'seaql%'",
+    };
+    rows(db, sql).await.iter().map(|row| value(row, "name")).collect()
+}
+
+async fn rows(db: &DatabaseConnection, sql: &str) -> Vec<QueryResult> {
+    db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.expect("the schema is read")
+}
+
+fn value<T: sea_orm::TryGetable>(row: &QueryResult, column: &str) -> T {
+    row.try_get("", column).expect("the column is read")
+}
