@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::db::catalogue::{Part, Snapshot};
 use crate::error::{Error, Result};
-use crate::graphql::batcher::{Batcher, Gathering, Key};
+use crate::graphql::batcher::{Batcher, Gathering};
 
 /// Who asks, when, and through what the answer is loaded: the same for GraphQL and for REST.
 ///
@@ -20,8 +20,9 @@ pub(crate) struct Request {
     pub(crate) now: Timestamp,
     /// The settings that bound a request.
     pub(crate) config: Arc<Config>,
+    /// Through this everything about users is loaded; the request's work runs inside it.
+    pub(crate) load: Arc<Gathering>,
     catalogue: Arc<Snapshot>,
-    gathering: Arc<Gathering>,
 }
 
 impl Request {
@@ -32,12 +33,7 @@ impl Request {
         catalogue: Arc<Snapshot>,
         batcher: &Arc<Batcher>,
     ) -> Self {
-        Self { caller, now, config, catalogue, gathering: batcher.gather() }
-    }
-
-    /// What is collected for the loaders; the request's work runs inside it.
-    pub(crate) fn gathering(&self) -> &Arc<Gathering> {
-        &self.gathering
+        Self { caller, now, config, catalogue, load: batcher.gather() }
     }
 
     /// A feature's part of the catalogue.
@@ -51,27 +47,5 @@ impl Request {
             return Ok(());
         }
         Err(Error::limit(format!("{count} {what} were asked for, and one request may ask for {most}")))
-    }
-
-    /// Loads one value.
-    pub(crate) async fn load<K: Key>(
-        &self,
-        key: K,
-    ) -> Result<Option<<crate::db::Reader as async_graphql::dataloader::Loader<K>>::Value>>
-    where
-        crate::db::Reader: async_graphql::dataloader::Loader<K, Error = Error>,
-    {
-        self.gathering.load(key).await
-    }
-
-    /// Loads many values, in the order of their keys.
-    pub(crate) async fn load_many<K: Key>(
-        &self,
-        keys: Vec<K>,
-    ) -> Result<Vec<Option<<crate::db::Reader as async_graphql::dataloader::Loader<K>>::Value>>>
-    where
-        crate::db::Reader: async_graphql::dataloader::Loader<K, Error = Error>,
-    {
-        self.gathering.load_many(keys).await
     }
 }

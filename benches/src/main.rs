@@ -1,1 +1,67 @@
-fn main() {}
+//! Measures Waymark on its workload, side by side with a handler written by hand for the same answers. See README.md.
+
+#![allow(clippy::print_stdout, reason = "a command whose product is what it prints")]
+
+mod arguments;
+mod check;
+mod cluster;
+mod floor;
+mod load;
+mod queries;
+mod report;
+mod rng;
+mod server;
+mod stage;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Mode};
+use report::Report;
+use stage::Stage;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
+    let arguments = Arguments::parse(std::env::args().skip(1))?;
+    match arguments.mode {
+        Mode::Help => {
+            println!("{}", arguments::USAGE);
+            Ok(ExitCode::SUCCESS)
+        }
+        // The same runtime as Waymark's, for the same conditions.
+        Mode::Floor => {
+            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(floor::serve())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        // The generator takes one thread: what it leaves of the machine belongs to those it measures.
+        _ => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(measure(&arguments)),
+    }
+}
+
+async fn measure(arguments: &Arguments) -> Result<ExitCode> {
+    let stage = Stage::set(arguments).await?;
+    match (&arguments.mode, &stage.floor) {
+        (Mode::Correctness, Some(floor)) => {
+            let differences = check::correctness(&stage.waymark.target, &floor.target, &stage.people).await?;
+            return Ok(if differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        (_, Some(floor)) => check::equality(&stage.waymark.target, &floor.target, &stage.people).await?,
+        (_, None) => {}
+    }
+    let mut report = Report::default();
+    for query in arguments.queries() {
+        report.add(stage.measure(query, arguments).await?);
+    }
+    println!("{}", report.table(&stage));
+    Ok(ExitCode::SUCCESS)
+}

@@ -37,11 +37,6 @@ macro_rules! proof {
                 self.0.id.0
             }
 
-            /// The facts the proof was given for.
-            pub(crate) const fn subject(&self) -> &Subject {
-                &self.0
-            }
-
             /// The user's ULID.
             #[must_use]
             pub(crate) fn ulid(&self) -> &str {
@@ -58,6 +53,13 @@ proof! {
 proof! {
     /// Proof that the caller may see everything about a user.
     OwnUser
+}
+
+impl VisibleUser {
+    /// The facts the proof was given for, to ask for more.
+    pub(crate) const fn subject(&self) -> &Subject {
+        &self.0
+    }
 }
 
 /// May `caller` see the public side of `user`?

@@ -41,7 +41,7 @@ pub(super) async fn try_it(mut config: Config) -> Result<()> {
     say("");
     say("Ready. These credentials are good until this server stops, as \"Authorization: Bearer …\":");
     for credential in &credentials {
-        say(&format!("\n  {}: {}\n  {}", credential.name, credential.title, credential.token));
+        say(&format!("\n  {}\n  {}", credential.title, credential.token));
     }
     say(&format!("\nOpen the playground: http://{address}/"));
     server::run(listener, server::router(app, Mode::Try { credentials })).await
@@ -52,13 +52,13 @@ async fn demo_credentials(app: &App) -> Result<Vec<Credential>> {
     let mut credentials = Vec::new();
     for person in demo::people() {
         if let Some(token) = admin::token_for(&app.config, &app.db, person.handle, DEMO_TTL).await? {
-            credentials.push(Credential { name: person.handle.to_owned(), title: person.about.to_owned(), token });
+            credentials.push(Credential { name: person.handle.to_owned(), title: format!("{}: {}", person.handle, person.about), token });
         }
     }
     let now = app.clock.now();
     for (name, title, scope) in [
-        ("app", "An app that reads and records everybody's progress", Scope::ProgressWrite),
-        ("admin", "An operator's key that may do everything", Scope::Admin),
+        ("app", "app: an API key that reads and records everybody's progress", Scope::ProgressWrite),
+        ("admin", "admin: an operator's API key that may do everything", Scope::Admin),
     ] {
         let expires = Some(now.plus_seconds(DEMO_TTL));
         let name_in_list = format!("demo-{name}");

@@ -286,7 +286,7 @@ impl Learning {
             resource.marked_at = Some(KNOWN_COMPLETION);
         }
         if let Some(resource_id) = completed {
-            self.complete(page, resource_id, KNOWN_COMPLETION, Some(1), 95, "", dice);
+            self.complete(page, resource_id, KNOWN_COMPLETION, Some(1), (95, ""), dice);
         }
     }
 
@@ -351,7 +351,7 @@ impl Learning {
                 let through = dice.chance(85).then_some(seq);
                 let minutes = dice.between(30, 2000);
                 let notes = if dice.chance(15) { dice.pick(&NOTES) } else { "" };
-                self.complete(page, *resource_id, at, through, minutes, notes, dice);
+                self.complete(page, *resource_id, at, through, (minutes, notes), dice);
                 if through.is_some() {
                     page.rows.instance_resources[first_row + position].marked_at = Some(at);
                     updated_at = at;
@@ -365,15 +365,13 @@ impl Learning {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one row")]
     fn complete(
         &self,
         page: &mut Page<'_>,
         resource_id: i64,
         at: Timestamp,
         through: Option<i64>,
-        minutes: i64,
-        notes: &str,
+        (minutes, notes): (i64, &str),
         dice: &mut Dice,
     ) {
         let changes = through.map_or_else(|| json!({}), |instance| json!({ "instance": instance }));

@@ -31,8 +31,8 @@ pub(super) enum Change {
 }
 
 /// The state of a user's credits while they are booked.
-#[derive(Default)]
 struct Book {
+    user: i64,
     lots: Vec<rules::Lot>,
     /// What cannot be told from the lots above.
     origins: Vec<(LotSource, Option<i64>, Option<&'static str>)>,
@@ -46,18 +46,9 @@ impl Book {
         number(self.lots.len())
     }
 
-    fn enter(
-        &mut self,
-        user: i64,
-        lot_seq: i64,
-        kind: EntryKind,
-        micros: i64,
-        reason: Option<&str>,
-        op: &str,
-        at: Timestamp,
-    ) {
+    fn enter(&mut self, lot_seq: i64, kind: EntryKind, micros: i64, reason: Option<&str>, op: &str, at: Timestamp) {
         self.entries.push(entry::Model {
-            user_id: user,
+            user_id: self.user,
             seq: number(self.entries.len()) + 1,
             lot_seq,
             kind,
@@ -69,19 +60,19 @@ impl Book {
     }
 
     /// Books what had expired by `now`, dated when it did.
-    fn sweep(&mut self, user: i64, now: Timestamp, dice: &mut Dice) {
+    fn sweep(&mut self, now: Timestamp, dice: &mut Dice) {
         for expired in rules::unswept(&self.lots, now) {
             self.lots[expired.lot].remaining_micros = 0;
             let op = dice.ulid(expired.expired_at);
             let lot = number(expired.lot) + 1;
-            self.enter(user, lot, EntryKind::Expire, expired.micros, None, &op, expired.expired_at);
+            self.enter(lot, EntryKind::Expire, expired.micros, None, &op, expired.expired_at);
         }
     }
 
-    fn take(&mut self, user: i64, plan: &[(usize, i64)], kind: EntryKind, reason: &str, op: &str, at: Timestamp) {
+    fn take(&mut self, plan: &[(usize, i64)], kind: EntryKind, reason: &str, op: &str, at: Timestamp) {
         for (lot, micros) in plan {
             self.lots[*lot].remaining_micros -= micros;
-            self.enter(user, number(*lot) + 1, kind, *micros, Some(reason), op, at);
+            self.enter(number(*lot) + 1, kind, *micros, Some(reason), op, at);
         }
     }
 }
@@ -89,16 +80,16 @@ impl Book {
 /// Books all operations of the page and adds the rows; returns the number of the last ledger entry.
 pub(super) fn book(page: &mut Page<'_>, dice: &mut Dice) -> i64 {
     let user = page.id();
-    let mut book = Book::default();
+    let mut book = Book { user, lots: Vec::new(), origins: Vec::new(), entries: Vec::new() };
     let mut operations = std::mem::take(&mut page.operations);
     operations.sort_by_key(|operation| operation.at);
     for Operation { at, change } in operations {
-        book.sweep(user, at, dice);
+        book.sweep(at, dice);
         let op = dice.ulid(at);
         match change {
             Change::Grant { micros, expires_at, source, reason } => {
                 let seq = book.open_lot(new_lot(micros, at, expires_at), source, None, Some(reason));
-                book.enter(user, seq, EntryKind::Grant, micros, Some(reason), &op, at);
+                book.enter(seq, EntryKind::Grant, micros, Some(reason), &op, at);
                 let mut changes = json!({ "credits": rules::micros_to_decimal(micros), "lot": seq });
                 if let Some(expires_at) = expires_at {
                     changes["expiresAt"] = expires_at.to_string().into();
@@ -107,7 +98,7 @@ pub(super) fn book(page: &mut Page<'_>, dice: &mut Dice) -> i64 {
             }
             Change::Claim { goal, goal_key, micros, expires_at, season, week } => {
                 let seq = book.open_lot(new_lot(micros, at, expires_at), LotSource::Goal, Some(goal), None);
-                book.enter(user, seq, EntryKind::Grant, micros, None, &op, at);
+                book.enter(seq, EntryKind::Grant, micros, None, &op, at);
                 for week in [Some(0), week].into_iter().flatten() {
                     *page.rows.spent_micros.entry((season, week)).or_default() += micros;
                 }
@@ -123,7 +114,7 @@ pub(super) fn book(page: &mut Page<'_>, dice: &mut Dice) -> i64 {
             }
             Change::Spend { micros, reason } => {
                 if let Ok(plan) = rules::spend_plan(&book.lots, micros, at) {
-                    book.take(user, &plan, EntryKind::Spend, reason, &op, at);
+                    book.take(&plan, EntryKind::Spend, reason, &op, at);
                     let changes = json!({ "credits": rules::micros_to_decimal(micros) });
                     page.tell_user(at, HistoryKind::CreditsSpent, Actor::App, changes);
                 }
@@ -131,14 +122,14 @@ pub(super) fn book(page: &mut Page<'_>, dice: &mut Dice) -> i64 {
             Change::Revoke { micros, reason } => {
                 let (plan, missing) = rules::revoke_plan(&book.lots, micros, at);
                 if missing < micros {
-                    book.take(user, &plan, EntryKind::Revoke, reason, &op, at);
+                    book.take(&plan, EntryKind::Revoke, reason, &op, at);
                     let changes = json!({ "credits": rules::micros_to_decimal(micros - missing) });
                     page.tell_user(at, HistoryKind::CreditsRevoked, Actor::Operator, changes);
                 }
             }
         }
     }
-    book.sweep(user, page.day, dice);
+    book.sweep(page.day, dice);
 
     let last = number(book.entries.len());
     page.rows.entries.append(&mut book.entries);

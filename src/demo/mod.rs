@@ -241,10 +241,10 @@ impl Data {
     /// How many users of this data are there, as far as it matters for making `wanted`. Others may have joined behind
     /// them, but then no more can be made: their ids are taken.
     async fn users_in(&self, db: &Db, found: &insert::Found, wanted: i64) -> Result<i64> {
-        if found.users == 0 {
+        if found.users == 0 || wanted == 0 {
             return Ok(0);
         }
-        if wanted > 0 && found.users >= wanted && insert::ulid_of(db, wanted).await? == Some(self.ulid(wanted)) {
+        if found.users >= wanted && insert::ulid_of(db, wanted).await? == Some(self.ulid(wanted)) {
             return Ok(wanted);
         }
         match &found.last_user {

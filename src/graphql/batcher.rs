@@ -109,7 +109,7 @@ impl Gathering {
     }
 
     /// The value of `key`, or `None` where there is none.
-    pub(crate) async fn load<K: Key>(&self, key: K) -> Result<Option<<Reader as Loader<K>>::Value>>
+    pub(crate) async fn one<K: Key>(&self, key: K) -> Result<Option<<Reader as Loader<K>>::Value>>
     where
         Reader: Loader<K, Error = Error>,
     {
@@ -119,7 +119,7 @@ impl Gathering {
     }
 
     /// The values of `keys`, in their order; `None` where there is none.
-    pub(crate) async fn load_many<K: Key>(&self, keys: Vec<K>) -> Result<Vec<Option<<Reader as Loader<K>>::Value>>>
+    pub(crate) async fn many<K: Key>(&self, keys: Vec<K>) -> Result<Vec<Option<<Reader as Loader<K>>::Value>>>
     where
         Reader: Loader<K, Error = Error>,
     {

@@ -55,7 +55,7 @@ pub(super) async fn find(request: &Request, id: &str) -> Result<Option<Node>> {
     let (kind, key) = ids::parse(id)?;
     Ok(match kind {
         Kind::User => user(request, key).await?.map(Node::User),
-        Kind::Season => seasons::service::season(request, Some(&ID::from(key)))?.map(|one| Node::Season(Season(one))),
+        Kind::Season => seasons::service::season(request, Some(key))?.map(|one| Node::Season(Season(one))),
         Kind::Goal => catalogue::<seasons::Seasons>(request)?.goal(key).cloned().map(|one| Node::Goal(Goal(one))),
         Kind::Resource => {
             catalogue::<learning::Learning>(request)?.resource(key).cloned().map(|one| Node::Resource(Resource(one)))

@@ -112,7 +112,7 @@ impl User {
     ) -> Nullable<SeasonProgress> {
         nullable(async {
             let (request, own) = (context.ask()?, self.own()?);
-            let Some(timed) = seasons::service::season(request, id.as_ref())? else { return Ok(None) };
+            let Some(timed) = seasons::service::season(request, id.as_deref().map(String::as_str))? else { return Ok(None) };
             seasons::service::participation(request, own, timed).await.map(SeasonProgress).map(Some)
         })
         .await

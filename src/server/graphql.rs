@@ -116,7 +116,7 @@ async fn run(app: &App, headers: &HeaderMap, media: Media, asked: Asked, method:
         Ok(request) => {
             let context = app.request(caller, now);
             let work = app.schema.execute(request.data(context.clone()));
-            let mut response = context.gathering().run(work).await;
+            let mut response = context.load.run(work).await;
             response.errors.iter_mut().for_each(|error| explain(app, now, error));
             let errors = response.errors.iter().map(Fault::Execution).collect();
             media.answer(StatusCode::OK, &Answer { errors, data: Some(&response.data) })

@@ -11,6 +11,16 @@ use sea_orm::{
 use waymark::features::{collections, credits, games, history, learning, seasons, users};
 use waymark::{auth, db as database};
 
+use crate::harness::{Blank, tests};
+
+tests! {
+    blank: [
+        the_migrations_run_up_and_down_and_up_again,
+        entities_match_the_migrated_database,
+        catalogue_changes_raise_the_version,
+    ],
+}
+
 /// What a table looks like, as far as an entity says.
 #[derive(Debug, PartialEq, Eq)]
 struct Table {
@@ -30,7 +40,8 @@ struct Column {
 type Tables = BTreeMap<String, Table>;
 
 /// Migrates an empty database up, all the way down and up again.
-pub(crate) async fn up_down_up(db: &DatabaseConnection) {
+async fn the_migrations_run_up_and_down_and_up_again(blank: Blank) {
+    let db = blank.db.writes();
     Migrator::up(db, None).await.expect("the migrations run");
     let first = migrated(db).await;
     assert!(!first.is_empty());
@@ -44,7 +55,9 @@ pub(crate) async fn up_down_up(db: &DatabaseConnection) {
 }
 
 /// Every table of a migrated database has an entity with the same columns, and the other way round.
-pub(crate) async fn entities_match_the_migrated_database(db: &DatabaseConnection) {
+async fn entities_match_the_migrated_database(blank: Blank) {
+    let db = blank.db.writes();
+    Migrator::up(db, None).await.expect("the migrations run");
     let (entities, tables) = (entities(db.get_database_backend()), migrated(db).await);
     for (name, entity) in &entities {
         let table = tables.get(name).unwrap_or_else(|| panic!("no migration makes the table {name}"));
@@ -57,8 +70,10 @@ pub(crate) async fn entities_match_the_migrated_database(db: &DatabaseConnection
     assert!(nameless.is_empty(), "tables without an entity: {nameless:?}");
 }
 
-/// Whatever changes the catalogue raises its version; what does not, leaves it. For a migrated database without data.
-pub(crate) async fn catalogue_changes_raise_the_version(db: &DatabaseConnection) {
+/// Whatever changes the catalogue raises its version; what does not, leaves it.
+async fn catalogue_changes_raise_the_version(blank: Blank) {
+    let db = blank.db.writes();
+    Migrator::up(db, None).await.expect("the migrations run");
     let raising = [
         "INSERT INTO games (key, title, created_at, updated_at) VALUES ('g', 'G', 0, 0)",
         "UPDATE games SET title = 'H' WHERE key = 'g'",

@@ -7,7 +7,7 @@ use super::loader::{CardsOf, ClaimsOf, CollectedBy};
 pub(crate) use super::repo::{Collected, Owned};
 use super::rules::{self, CollectionStatus, RewardFacts, RewardRefusal};
 use super::{Card, Collection, Collections};
-use crate::auth::policy::{OwnUser, VisibleUser};
+use crate::auth::policy::{self, VisibleUser};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::features::credits;
@@ -63,7 +63,7 @@ pub(crate) fn shown_card<'a>(request: &'a Request, key: &str) -> Result<Option<&
 /// How far a user is with each of the collections that are shown now.
 pub(crate) async fn collections(request: &Request, user: &VisibleUser) -> Result<Vec<Collecting>> {
     let shown = shown(request)?;
-    let rows = request.load(CollectedBy(user.key())).await?;
+    let rows = request.load.one(CollectedBy(user.key())).await?;
     let rows: HashMap<i64, &Collected> =
         rows.iter().flat_map(|rows| rows.iter()).map(|row| (row.collection_id, row)).collect();
     Ok(shown
@@ -79,7 +79,7 @@ pub(crate) async fn collections(request: &Request, user: &VisibleUser) -> Result
 /// How far a user is with the collection of this key; `None` when there is none or it is not shown now.
 pub(crate) async fn collection(request: &Request, user: &VisibleUser, key: &str) -> Result<Option<Collecting>> {
     let Some(collection) = shown_by_key(request, key)? else { return Ok(None) };
-    let rows = request.load(CollectedBy(user.key())).await?;
+    let rows = request.load.one(CollectedBy(user.key())).await?;
     let row = rows.iter().flat_map(|rows| rows.iter()).find(|row| row.collection_id == collection.row.id);
     Ok(Some(Collecting {
         user: user.clone(),
@@ -92,23 +92,23 @@ pub(crate) async fn collection(request: &Request, user: &VisibleUser, key: &str)
 /// The cards of a collection that a user owns.
 pub(crate) async fn cards(request: &Request, collecting: &Collecting) -> Result<Arc<[Owned]>> {
     let key = CardsOf { user: collecting.user.key(), collection: collecting.collection.row.id };
-    Ok(request.load(key).await?.unwrap_or_else(|| Arc::from([])))
+    Ok(request.load.one(key).await?.unwrap_or_else(|| Arc::from([])))
 }
 
-/// Why the reward of a collection cannot be claimed now; `None` when it can.
+/// Why the reward of a collection, of which there are `stock`, cannot be claimed now; `None` when it can.
 pub(crate) async fn reward_refusal(
     request: &Request,
-    user: &OwnUser,
     collecting: &Collecting,
     stock: Option<i64>,
 ) -> Result<Option<RewardRefusal>> {
+    let user = policy::see_everything(&request.caller, collecting.user.subject())?;
     let claims = async {
         match stock {
-            Some(_) => request.load(ClaimsOf(collecting.collection.row.id)).await.map(Option::unwrap_or_default),
+            Some(_) => request.load.one(ClaimsOf(collecting.collection.row.id)).await.map(Option::unwrap_or_default),
             None => Ok(0),
         }
     };
-    let (blocked, claims) = futures_util::try_join!(credits::service::is_blocked_for_claiming(request, user), claims)?;
+    let (blocked, claims) = futures_util::try_join!(credits::service::is_blocked_for_claiming(request, &user), claims)?;
     let facts = RewardFacts {
         claimed: collecting.collected.reward_claimed_at.is_some(),
         completed: collecting.is_completed(),

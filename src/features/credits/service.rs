@@ -15,7 +15,7 @@ use crate::request::Request;
 
 /// The lots and blocks of a user.
 pub(crate) async fn wallet(request: &Request, user: &OwnUser) -> Result<Arc<Wallet>> {
-    Ok(request.load(WalletOf(user.key())).await?.unwrap_or_default())
+    Ok(request.load.one(WalletOf(user.key())).await?.unwrap_or_default())
 }
 
 /// Whether a user may not claim rewards at the moment.
@@ -55,8 +55,8 @@ impl Wallet {
 
 /// One page of a user's ledger, the newest entry first. Expiries that were not written yet stand where they will stand.
 pub(crate) async fn ledger(request: &Request, user: &OwnUser, page: Page, count: bool) -> Result<Connection<Entry>> {
-    let written = request.load(EntriesOf { user: user.key(), slice: page.slice() });
-    let counted = only_if(count, async { Ok(request.load(EntryCountOf(user.key())).await?.unwrap_or(0)) });
+    let written = request.load.one(EntriesOf { user: user.key(), slice: page.slice() });
+    let counted = only_if(count, async { Ok(request.load.one(EntryCountOf(user.key())).await?.unwrap_or(0)) });
     let (wallet, written, total) = futures_util::try_join!(wallet(request, user), written, counted)?;
     let unswept = wallet.unswept(request.now);
     let total = total.map(|written| written + i64::try_from(unswept.len()).unwrap_or(i64::MAX));

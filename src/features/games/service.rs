@@ -33,7 +33,7 @@ pub(crate) async fn summaries(
     ids.sort_unstable();
     ids.dedup();
     let achieved =
-        if ids.is_empty() { None } else { request.load(SummariesOf { user: user.key(), games: ids.into() }).await? };
+        if ids.is_empty() { None } else { request.load.one(SummariesOf { user: user.key(), games: ids.into() }).await? };
     let achieved: HashMap<i64, &Achieved> =
         achieved.iter().flat_map(|rows| rows.iter()).map(|row| (row.game_id, row)).collect();
     Ok(wanted
@@ -68,7 +68,7 @@ pub(crate) async fn played(
     slice: Slice,
 ) -> Result<Vec<Summary>> {
     let games = request.catalogue::<Games>()?;
-    let rows = request.load(GamesOf { user: user.key(), listed, sorted, slice }).await?;
+    let rows = request.load.one(GamesOf { user: user.key(), listed, sorted, slice }).await?;
     let summaries = rows.unwrap_or_default().into_iter().filter_map(|achieved| {
         let game = games.by_id(achieved.game_id)?;
         Some(Summary { user: user.clone(), game: Arc::clone(game), achieved })
@@ -78,7 +78,7 @@ pub(crate) async fn played(
 
 /// How many games a user has played.
 pub(crate) async fn played_count(request: &Request, user: &VisibleUser, listed: Listed) -> Result<i64> {
-    Ok(request.load(GameCountOf { user: user.key(), listed }).await?.unwrap_or(0))
+    Ok(request.load.one(GameCountOf { user: user.key(), listed }).await?.unwrap_or(0))
 }
 
 /// One page of the games a user has played.
@@ -97,5 +97,5 @@ pub(crate) async fn played_page(
 
 /// What a user unlocked in a game.
 pub(crate) async fn unlocks(request: &Request, user: &VisibleUser, game: &Game) -> Result<Vec<Unlock>> {
-    Ok(request.load(UnlocksOf { user: user.key(), game: game.id }).await?.unwrap_or_default())
+    Ok(request.load.one(UnlocksOf { user: user.key(), game: game.id }).await?.unwrap_or_default())
 }

@@ -18,9 +18,9 @@ pub(crate) async fn events(
     page: Page,
     count: bool,
 ) -> Result<Connection<Event>> {
-    let events = request.load(EventsOf { user: user.key(), kinds: Arc::clone(&kinds), slice: page.slice() });
+    let events = request.load.one(EventsOf { user: user.key(), kinds: Arc::clone(&kinds), slice: page.slice() });
     let counted =
-        only_if(count, async { Ok(request.load(EventCountOf { user: user.key(), kinds }).await?.unwrap_or(0)) });
+        only_if(count, async { Ok(request.load.one(EventCountOf { user: user.key(), kinds }).await?.unwrap_or(0)) });
     let (events, total) = futures_util::try_join!(events, counted)?;
     Ok(page.of_rows(events.unwrap_or_default(), |event| (event.seq, event.seq)).with_total(total))
 }

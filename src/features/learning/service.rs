@@ -47,9 +47,9 @@ pub(crate) async fn progress(
         if known.is_empty() {
             return Ok(None);
         }
-        request.load(ProgressOf { user: user.key(), resources: known.into() }).await
+        request.load.one(ProgressOf { user: user.key(), resources: known.into() }).await
     };
-    let (known, elsewhere) = futures_util::try_join!(known, request.load_many(elsewhere))?;
+    let (known, elsewhere) = futures_util::try_join!(known, request.load.many(elsewhere))?;
     let known: HashMap<i64, &Progress> =
         known.iter().flat_map(|rows| rows.iter()).map(|row| (row.resource_id, row)).collect();
     let elsewhere: HashMap<&str, &Progress> =
@@ -85,7 +85,7 @@ pub(crate) async fn touched(
     slice: Slice,
 ) -> Result<Vec<Learned>> {
     let learning = request.catalogue::<Learning>()?;
-    let rows = request.load(ResourcesOf { user: user.key(), completed, slice }).await?;
+    let rows = request.load.one(ResourcesOf { user: user.key(), completed, slice }).await?;
     let learned = rows.unwrap_or_default().into_iter().map(|row| Learned {
         user: user.clone(),
         key: row.resource_key.clone().unwrap_or_default(),
@@ -104,7 +104,7 @@ impl Learned {
 
 /// How many resources a user has touched.
 pub(crate) async fn touched_count(request: &Request, user: &OwnUser, completed: Option<bool>) -> Result<i64> {
-    Ok(request.load(ResourceCountOf { user: user.key(), completed }).await?.unwrap_or(0))
+    Ok(request.load.one(ResourceCountOf { user: user.key(), completed }).await?.unwrap_or(0))
 }
 
 /// One page of the resources a user has touched, the one touched last first.
@@ -140,7 +140,7 @@ impl Followed {
 /// The study plan instances of a user, in the order in which they were made.
 pub(crate) async fn instances(request: &Request, user: &OwnUser) -> Result<Vec<Followed>> {
     let learning = request.catalogue::<Learning>()?;
-    let instances = request.load(InstancesOf(user.key())).await?;
+    let instances = request.load.one(InstancesOf(user.key())).await?;
     Ok(instances
         .iter()
         .flat_map(|instances| instances.iter())

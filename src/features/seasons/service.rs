@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_graphql::ID;
-
 use super::loader::SeasonOf;
 use super::repo::{Fact, Steps};
 use super::rules::{self, ClaimFacts, ClaimRefusal, GoalState, SeasonClock};
@@ -45,7 +43,7 @@ pub(crate) struct GoalStatus {
 }
 
 /// The season with this id; without one, the current season. `None` when there is none.
-pub(crate) fn season(request: &Request, id: Option<&ID>) -> Result<Option<Timed>> {
+pub(crate) fn season(request: &Request, id: Option<&str>) -> Result<Option<Timed>> {
     let seasons = request.catalogue::<Seasons>()?;
     let found = match id {
         Some(id) => seasons.by_key(Kind::Season.key(id)?, request.now),
@@ -73,7 +71,7 @@ pub(crate) fn seasons(request: &Request) -> Result<Vec<Timed>> {
 /// A user in a season.
 pub(crate) async fn participation(request: &Request, user: &OwnUser, timed: Timed) -> Result<Participation> {
     let (facts, blocked) = futures_util::try_join!(
-        request.load(SeasonOf { user: user.key(), season: timed.season.id }),
+        request.load.one(SeasonOf { user: user.key(), season: timed.season.id }),
         credits::service::is_blocked_for_claiming(request, user),
     )?;
     let facts = facts.unwrap_or_default();

@@ -13,31 +13,31 @@ use crate::request::Request;
 
 /// The user that `by` names; `None` when there is none. Says nothing yet about who may see the user.
 pub(crate) async fn user(request: &Request, by: UserBy) -> Result<Option<Arc<User>>> {
-    request.load(key(by)?).await
+    request.load.one(key(by)?).await
 }
 
 /// The users that `by` name, in that order. A malformed name fails its own place only.
 pub(crate) async fn users(request: &Request, by: Vec<UserBy>) -> Result<Vec<Result<Option<Arc<User>>>>> {
     request.check_ids("users", by.len(), request.config.limits.max_ids)?;
     let keys: Vec<Result<UserWith>> = by.into_iter().map(key).collect();
-    let loaded = request.load_many(keys.iter().flatten().cloned().collect()).await?;
+    let loaded = request.load.many(keys.iter().flatten().cloned().collect()).await?;
     let mut loaded = loaded.into_iter();
     Ok(keys.into_iter().map(|key| key.map(|_| loaded.next().flatten())).collect())
 }
 
 /// The user with this ULID.
 pub(crate) async fn user_by_ulid(request: &Request, ulid: &str) -> Result<Option<Arc<User>>> {
-    request.load(ulid_key(ulid)?).await
+    request.load.one(ulid_key(ulid)?).await
 }
 
 /// The user with this key in the database.
 pub(crate) async fn user_by_id(request: &Request, id: UserId) -> Result<Option<Arc<User>>> {
-    request.load(UserWith::Id(id.0)).await
+    request.load.one(UserWith::Id(id.0)).await
 }
 
 /// The accounts of a user, sorted by provider.
 pub(crate) async fn accounts(request: &Request, user: &OwnUser) -> Result<Vec<Account>> {
-    Ok(request.load(AccountsOf(user.key())).await?.unwrap_or_default())
+    Ok(request.load.one(AccountsOf(user.key())).await?.unwrap_or_default())
 }
 
 fn key(by: UserBy) -> Result<UserWith> {

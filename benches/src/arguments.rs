@@ -1,0 +1,91 @@
+//! The command line.
+
+use std::time::Duration;
+
+use crate::Result;
+use crate::queries::Query;
+
+pub(crate) const USAGE: &str = "\
+usage: cargo run --release -p waymark-bench -- [OPTIONS]
+
+  (no option)      measure Q1 to Q4 on PostgreSQL, Waymark and the floor in turns
+  --correctness    compare 1,000 concurrent answers of Waymark with the floor's; exit code 1 if any differs
+  --sqlite         measure Waymark alone on SQLite with 10,000 users
+  --users N        how many users there are (default 100,000; with --sqlite 10,000)
+  --query Q1       measure this query only; may be repeated
+  --connections N  how many requests are on their way at a time (default 32)
+  --rounds N       how many rounds each query and server gets (default 5)
+  --seconds N      how long a round is (default 4)
+  --quick          two rounds of one second
+  --help           show this
+
+environment:
+  BENCH_DATABASE_URL  an empty PostgreSQL database to use instead of a cluster of its own
+  BENCH_SERVER        a waymark binary to measure instead of the one built from this tree";
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Measure,
+    Correctness,
+    Sqlite,
+    /// Be the floor: what the benchmark starts itself as.
+    Floor,
+    Help,
+}
+
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    pub(crate) mode: Mode,
+    pub(crate) users: Option<u32>,
+    pub(crate) connections: usize,
+    pub(crate) rounds: usize,
+    pub(crate) round: Duration,
+    only: Vec<Query>,
+}
+
+impl Arguments {
+    pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
+        let mut arguments = Self {
+            mode: Mode::Measure,
+            users: None,
+            connections: 32,
+            rounds: 5,
+            round: Duration::from_secs(4),
+            only: Vec::new(),
+        };
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or(format!("{word} needs a value"));
+            match word.as_str() {
+                "floor" => arguments.mode = Mode::Floor,
+                "--correctness" => arguments.mode = Mode::Correctness,
+                "--sqlite" => arguments.mode = Mode::Sqlite,
+                "--help" | "-h" => arguments.mode = Mode::Help,
+                "--users" => arguments.users = Some(value()?.replace([',', '_'], "").parse()?),
+                "--connections" => arguments.connections = value()?.parse()?,
+                "--rounds" => arguments.rounds = value()?.parse()?,
+                "--seconds" => arguments.round = Duration::from_secs_f64(value()?.parse()?),
+                "--query" => {
+                    let name = value()?;
+                    let query = Query::ALL.into_iter().find(|query| query.name().eq_ignore_ascii_case(&name));
+                    arguments.only.push(query.ok_or(format!("there is no query {name}"))?);
+                }
+                "--quick" => {
+                    arguments.rounds = 2;
+                    arguments.round = Duration::from_secs(1);
+                }
+                _ => return Err(format!("{word} is no option\n\n{USAGE}").into()),
+            }
+        }
+        if arguments.connections == 0 || arguments.rounds == 0 || arguments.round.is_zero() {
+            return Err("connections, rounds and seconds must be more than 0".into());
+        }
+        if arguments.users.is_some_and(|users| !(1000..=1_000_000).contains(&users)) {
+            return Err("--users takes 1,000 to 1,000,000".into());
+        }
+        Ok(arguments)
+    }
+
+    pub(crate) fn queries(&self) -> impl Iterator<Item = Query> {
+        Query::ALL.into_iter().filter(|query| self.only.is_empty() || self.only.contains(query))
+    }
+}

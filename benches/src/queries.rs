@@ -1,0 +1,153 @@
+//! The four queries, and random requests for them.
+
+use std::fmt::Write as _;
+
+use waymark::demo::load;
+
+use crate::rng::Rng;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Query {
+    /// One user by id with the handle.
+    One,
+    /// The profile page: season, credits, goals, resources, games and collections of one user.
+    Profile,
+    /// 50 users, each with 10 games and 5 resources.
+    Many,
+    /// One user with 20 games.
+    Games,
+}
+
+const ONE: &str = "query($id: ID!) { user(by: {id: $id}) { id handle } }";
+
+const PROFILE: &str = "query($id: ID!, $games: [ID!]!, $resources: [ID!]!) { user(by: {id: $id}) { \
+    season { state timeLeft hasStartedProgram currentWeek { number } } \
+    credits { available { credits } expiresIn isBlockedForClaiming } \
+    goals { title completedSteps totalSteps isClaimed } \
+    resourceProgress(resourceIds: $resources) { completed progress completedAt resource { title } } \
+    gameSummaries(gameIds: $games) { game { title } numAchieved numPossible scoreAchieved possibleScore \
+    numAchievedHardcore scoreAchievedHardcore } \
+    collections { nodes { collection { id } title size collectedCount progressInPercentage status } } } }";
+
+const MANY: &str = "query($by: [UserBy!]!, $games: [ID!]!, $resources: [ID!]!) { users(by: $by) { handle \
+    gameSummaries(gameIds: $games) { game { id } numAchieved numPossible scoreAchieved possibleScore \
+    numAchievedHardcore scoreAchievedHardcore } \
+    resourceProgress(resourceIds: $resources) { completed progress } } }";
+
+const GAMES: &str = "query($id: ID!, $games: [ID!]!) { user(by: {id: $id}) { \
+    gameSummaries(gameIds: $games) { game { title } numAchieved numPossible scoreAchieved possibleScore \
+    numAchievedHardcore scoreAchievedHardcore } } }";
+
+/// Users whose number leaves the same remainder played the same games and touched the same resources.
+const COHORTS: u32 = 50;
+
+impl Query {
+    pub(crate) const ALL: [Self; 4] = [Self::One, Self::Profile, Self::Many, Self::Games];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::One => "Q1",
+            Self::Profile => "Q2",
+            Self::Many => "Q3",
+            Self::Games => "Q4",
+        }
+    }
+
+    /// The GraphQL document, which needs no escaping in JSON.
+    pub(crate) const fn document(self) -> &'static str {
+        match self {
+            Self::One => ONE,
+            Self::Profile => PROFILE,
+            Self::Many => MANY,
+            Self::Games => GAMES,
+        }
+    }
+
+    /// Writes random variables for the query as a JSON object.
+    pub(crate) fn variables(self, people: &People, rng: &mut Rng, json: &mut String) {
+        let user = rng.up_to(people.count());
+        match self {
+            Self::One => people.id(user, json),
+            Self::Profile => {
+                people.id(user, json);
+                games(user, 10, rng, json);
+                resources(user, 10, rng, json);
+            }
+            Self::Many => {
+                json.push_str("{\"by\":[");
+                let cohort = user % COHORTS;
+                for place in 0..50 {
+                    let other = rng.up_to(people.count() / COHORTS - 1) * COHORTS + cohort;
+                    let comma = if place == 0 { "" } else { "," };
+                    push(json, format_args!("{comma}{{\"id\":\"user:{}\"}}", people.ulid(other)));
+                }
+                json.push(']');
+                games(user, 10, rng, json);
+                resources(user, 5, rng, json);
+            }
+            Self::Games => {
+                people.id(user, json);
+                games(user, 20, rng, json);
+            }
+        }
+        json.push('}');
+    }
+}
+
+/// Games that a user played, in any order, and one that may be unknown to them.
+fn games(user: u32, count: usize, rng: &mut Rng, json: &mut String) {
+    let numbers = picked(load::games_of(user).collect(), count, load::GAMES, rng);
+    list(json, "games", numbers.into_iter().map(|number| format!("game:{}", load::game_key(number))));
+}
+
+fn resources(user: u32, count: usize, rng: &mut Rng, json: &mut String) {
+    let numbers = picked(load::resources_of(user).collect(), count, load::RESOURCES, rng);
+    list(json, "resources", numbers.into_iter().map(|number| format!("resource:{}", load::resource_key(number))));
+}
+
+fn picked(mut numbers: Vec<u32>, count: usize, of: u32, rng: &mut Rng) -> Vec<u32> {
+    rng.shuffle(&mut numbers);
+    numbers.truncate(count - 1);
+    numbers.push(rng.up_to(of));
+    numbers
+}
+
+fn list(json: &mut String, name: &str, ids: impl Iterator<Item = String>) {
+    push(json, format_args!(",\"{name}\":["));
+    for (place, id) in ids.enumerate() {
+        let comma = if place == 0 { "" } else { "," };
+        push(json, format_args!("{comma}\"{id}\""));
+    }
+    json.push(']');
+}
+
+fn push(json: &mut String, text: std::fmt::Arguments<'_>) {
+    // A String takes everything.
+    let _ = json.write_fmt(text);
+}
+
+/// The ids of all users.
+#[derive(Debug)]
+pub(crate) struct People {
+    ulids: Vec<String>,
+}
+
+impl People {
+    pub(crate) fn new(count: u32) -> Self {
+        Self { ulids: (1..=count).map(load::ulid).collect() }
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.ulids.len()).unwrap_or(u32::MAX)
+    }
+
+    fn ulid(&self, number: u32) -> &str {
+        let place = usize::try_from(number).unwrap_or_default() - 1;
+        &self.ulids[place.min(self.ulids.len() - 1)]
+    }
+
+    fn id(&self, number: u32, json: &mut String) {
+        push(json, format_args!("{{\"id\":\"user:{}\"", self.ulid(number)));
+    }
+}

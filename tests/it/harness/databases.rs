@@ -1,0 +1,207 @@
+//! The database engines at hand, and making databases on them.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use sea_orm::{ConnectionTrait as _, Database, DbBackend, Statement};
+use waymark::db::Db;
+use waymark::demo;
+
+use super::postgres::{self, Cluster};
+use super::stage::now;
+
+/// An engine and the databases made on it.
+pub(crate) struct Engine {
+    source: Source,
+    server: Mutex<Option<Server>>,
+    /// Names of the databases made on somebody else's server, to be dropped in the end.
+    made: Mutex<Vec<String>>,
+    next: AtomicU32,
+    migrated: OnceLock<String>,
+    demo: OnceLock<String>,
+}
+
+enum Source {
+    Sqlite,
+    /// The server behind this URL.
+    Given(String),
+    /// A cluster of our own, by the programs in this directory.
+    Own(PathBuf),
+}
+
+/// Where databases are made.
+enum Server {
+    Directory(PathBuf),
+    Given(String),
+    Own(Cluster),
+}
+
+/// The engines at hand, and what is to be said about those that are not.
+pub(super) fn discover() -> (Vec<Arc<Engine>>, &'static str) {
+    let given = std::env::var("TEST_DATABASE_URL").ok().filter(|url| !url.is_empty());
+    let postgres = given.map(Source::Given).or_else(|| postgres::installed().map(Source::Own));
+    let missing =
+        if postgres.is_some() { "" } else { " (no PostgreSQL: install its server or set TEST_DATABASE_URL)" };
+    (std::iter::once(Source::Sqlite).chain(postgres).map(Engine::new).map(Arc::new).collect(), missing)
+}
+
+impl Engine {
+    const fn new(source: Source) -> Self {
+        Self {
+            source,
+            server: Mutex::new(None),
+            made: Mutex::new(Vec::new()),
+            next: AtomicU32::new(0),
+            migrated: OnceLock::new(),
+            demo: OnceLock::new(),
+        }
+    }
+
+    pub(super) const fn name(&self) -> &'static str {
+        match self.source {
+            Source::Sqlite => "sqlite",
+            Source::Given(_) | Source::Own(_) => "postgres",
+        }
+    }
+
+    /// Makes the engine ready and says which one it is.
+    pub(super) fn start(&self) -> Result<String, String> {
+        let server = match &self.source {
+            Source::Sqlite => {
+                let directory = std::env::temp_dir().join(format!("waymark-sqlite-{}", std::process::id()));
+                std::fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+                Server::Directory(directory)
+            }
+            Source::Given(url) => Server::Given(url.clone()),
+            Source::Own(bin) => Server::Own(Cluster::start(bin)?),
+        };
+        let (url, version, what) = match &server {
+            Server::Directory(_) => ("sqlite::memory:".to_owned(), "SELECT sqlite_version()", "SQLite"),
+            Server::Given(url) => (url.clone(), "SHOW server_version", "PostgreSQL"),
+            Server::Own(cluster) => (cluster.url.clone(), "SHOW server_version", "PostgreSQL"),
+        };
+        let version = ask(&url, version).map_err(|error| format!("{what} cannot be reached: {error}"))?;
+        // Distributions add their own name behind a space.
+        let version = version.split(' ').next().unwrap_or_default();
+        let label = match &server {
+            Server::Directory(_) => format!("{what} {version}"),
+            Server::Given(_) => format!("{what} {version} (TEST_DATABASE_URL)"),
+            Server::Own(_) => format!("{what} {version} (own cluster)"),
+        };
+        *self.server.lock().expect("nobody panicked") = Some(server);
+        Ok(label)
+    }
+
+    /// Stops and removes whatever was started and made.
+    pub(super) fn stop(&self) {
+        match self.server.lock().expect("nobody panicked").take() {
+            Some(Server::Directory(directory)) => {
+                let _ = std::fs::remove_dir_all(directory);
+            }
+            Some(Server::Given(url)) => {
+                for name in self.made.lock().expect("nobody panicked").drain(..) {
+                    let _ = execute(&url, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+                }
+            }
+            Some(Server::Own(cluster)) => drop(cluster),
+            None => {}
+        }
+    }
+
+    /// The URL of a new database without a schema.
+    pub(super) fn blank(&self) -> String {
+        self.make(None)
+    }
+
+    /// The URL of a new database with a schema and nothing else.
+    pub(super) fn empty(&self) -> String {
+        let template = self.migrated.get_or_init(|| {
+            let url = self.blank();
+            prepare(&url, async |db| db.migrate().await.expect("the migrations run"));
+            url
+        });
+        self.make(Some(template))
+    }
+
+    /// The URL of the one database with demo data.
+    pub(super) fn demo(&self) -> String {
+        let filled = self.demo.get_or_init(|| {
+            let url = self.empty();
+            prepare(&url, async |db| {
+                let options = demo::Options::default();
+                demo::fill(db, options, now(), &|_, _| {}).await.expect("demo data is made");
+            });
+            url
+        });
+        filled.clone()
+    }
+
+    /// Makes a database, as a copy of `template` if there is one; nobody may be connected to that.
+    fn make(&self, template: Option<&str>) -> String {
+        let name = format!("waymark_test_{}_{}", std::process::id(), self.next.fetch_add(1, Ordering::Relaxed));
+        let server = match self.server.lock().expect("nobody panicked").as_ref().expect("the engine was started") {
+            Server::Directory(directory) => {
+                let file = directory.join(format!("{name}.db"));
+                let url = format!("sqlite://{}", file.display());
+                if let Some(template) = template.and_then(|url| url.strip_prefix("sqlite://")) {
+                    std::fs::copy(template, file).expect("the template is copied");
+                }
+                return url;
+            }
+            Server::Given(url) => url.clone(),
+            Server::Own(cluster) => cluster.url.clone(),
+        };
+        let template = template.map(|url| format!(" TEMPLATE {}", database_in(url))).unwrap_or_default();
+        execute(&server, &format!("CREATE DATABASE {name}{template}")).expect("a database is made");
+        self.made.lock().expect("nobody panicked").push(name.clone());
+        with_database(&server, &name)
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+    runtime.block_on(work)
+}
+
+/// Opens a database, works on it, and closes it again, so that it can be copied.
+fn prepare(url: &str, work: impl AsyncFnOnce(&Db)) {
+    block_on(async {
+        let db = Db::connect(url, 1).await.expect("the database is opened");
+        work(&db).await;
+        db.close().await.expect("the database is closed");
+    });
+}
+
+fn execute(url: &str, sql: &str) -> Result<(), sea_orm::DbErr> {
+    block_on(async {
+        let connection = Database::connect(url).await?;
+        connection.execute_unprepared(sql).await?;
+        connection.close().await
+    })
+}
+
+/// The text that a query answers.
+fn ask(url: &str, sql: &str) -> Result<String, sea_orm::DbErr> {
+    block_on(async {
+        let connection = Database::connect(url).await?;
+        let backend: DbBackend = connection.get_database_backend();
+        let row = connection.query_one_raw(Statement::from_string(backend, sql)).await?;
+        let text = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+        connection.close().await?;
+        Ok(text)
+    })
+}
+
+/// The same server's URL with another database.
+fn with_database(url: &str, name: &str) -> String {
+    let (place, options) = url.split_once('?').map_or((url, String::new()), |(place, rest)| (place, format!("?{rest}")));
+    let (scheme, rest) = place.split_once("://").unwrap_or(("postgres", place));
+    let authority = rest.split('/').next().unwrap_or_default();
+    format!("{scheme}://{authority}/{name}{options}")
+}
+
+fn database_in(url: &str) -> &str {
+    let place = url.split('?').next().unwrap_or_default();
+    place.rsplit('/').next().unwrap_or_default()
+}

@@ -1,0 +1,112 @@
+//! Runs every test on every database that is at hand.
+//!
+//! A file of tests lists them by what they need: `demo` (the shared demo data, which nobody changes), `empty` (a migrated
+//! database of their own), `blank` (a database of their own without a schema) or `once` (no database). All but the last run
+//! on each engine, as `sqlite::games::…` and `postgres::games::…`.
+
+mod actor;
+mod databases;
+mod postgres;
+mod stage;
+
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Trial};
+
+pub(crate) use actor::{Actor, Answer};
+use databases::Engine;
+pub(crate) use stage::{Blank, NOW, Stage, token};
+
+type Work = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A test: its name and what it runs on.
+#[derive(Clone, Copy)]
+pub(crate) struct Test {
+    pub(crate) name: &'static str,
+    pub(crate) body: Body,
+}
+
+/// What a test needs.
+#[derive(Clone, Copy)]
+pub(crate) enum Body {
+    Demo(fn(Stage) -> Work),
+    Empty(fn(Stage) -> Work),
+    Blank(fn(Blank) -> Work),
+    Once(fn()),
+}
+
+/// Makes the list `TESTS` of a file.
+macro_rules! tests {
+    ($($needs:ident: [$($name:ident),* $(,)?]),* $(,)?) => {
+        pub(crate) const TESTS: &[$crate::harness::Test] = &[$($(
+            $crate::harness::Test { name: stringify!($name), body: $crate::harness::tests!(@ $needs $name) },
+        )*)*];
+    };
+    (@ demo $name:ident) => { $crate::harness::Body::Demo(|stage| Box::pin($name(stage))) };
+    (@ empty $name:ident) => { $crate::harness::Body::Empty(|stage| Box::pin($name(stage))) };
+    (@ blank $name:ident) => { $crate::harness::Body::Blank(|blank| Box::pin($name(blank))) };
+    (@ once $name:ident) => { $crate::harness::Body::Once($name) };
+}
+pub(crate) use tests;
+
+/// Runs the tests of these files as the command line says.
+pub(crate) fn run(files: &[(&str, &[Test])]) -> ExitCode {
+    let arguments = Arguments::from_args();
+    let (engines, missing) = databases::discover();
+    let mut trials = Vec::new();
+    for (file, test) in files.iter().flat_map(|(file, tests)| tests.iter().map(move |test| (file, *test))) {
+        let Test { name, body } = test;
+        if let Body::Once(test) = body {
+            trials.push(Trial::test(format!("{file}::{name}"), move || {
+                test();
+                Ok(())
+            }));
+            continue;
+        }
+        for engine in &engines {
+            let on = Arc::clone(engine);
+            trials.push(Trial::test(format!("{}::{file}::{name}", engine.name()), move || {
+                perform(&on, body);
+                Ok(())
+            }));
+        }
+    }
+    if !arguments.list {
+        let selected = |engine: &&Arc<Engine>| {
+            let prefix = format!("{}::", engine.name());
+            trials.iter().any(|trial| trial.name().starts_with(&prefix) && !arguments.is_filtered_out(trial))
+        };
+        let started = engines.iter().filter(selected).map(|engine| engine.start()).collect::<Result<Vec<_>, _>>();
+        match started {
+            Ok(labels) if labels.is_empty() => println!("databases: none"),
+            Ok(labels) => println!("databases: {}{missing}", labels.join(", ")),
+            Err(reason) => {
+                eprintln!("error: {reason}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    engines.iter().for_each(|engine| engine.stop());
+    conclusion.exit_code()
+}
+
+/// Sets the stage and lets the test play on it, in a runtime of its own.
+fn perform(engine: &Engine, body: Body) {
+    let url = match body {
+        Body::Demo(_) => engine.demo(),
+        Body::Empty(_) => engine.empty(),
+        Body::Blank(_) => engine.blank(),
+        Body::Once(_) => return,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime starts").block_on(async {
+        match body {
+            Body::Demo(test) | Body::Empty(test) => test(Stage::open(url).await).await,
+            Body::Blank(test) => test(Blank::open(url).await).await,
+            Body::Once(_) => {}
+        }
+    });
+}

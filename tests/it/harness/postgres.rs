@@ -1,0 +1,117 @@
+//! A PostgreSQL cluster of our own, for as long as this process lives.
+//!
+//! A shell script makes the cluster in a temporary directory, as an unprivileged user where this process runs as root,
+//! and waits for its standard input to end. That happens when the tests are over, however they end, so nothing is ever
+//! left behind.
+
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+const SCRIPT: &str = r#"
+set -e
+bin=$1 port=$2
+directory=$(mktemp -d "${TMPDIR:-/tmp}/waymark-postgres.XXXXXX")
+finish() {
+    status=$?
+    [ $status = 0 ] || cat "$directory/log" >&2
+    "$bin/pg_ctl" -D "$directory/data" -m immediate stop >/dev/null 2>&1 || true
+    rm -rf "$directory"
+}
+trap finish EXIT
+trap '' INT
+"$bin/initdb" -D "$directory/data" -U waymark -A trust -E UTF8 --locale=C --no-sync >"$directory/log" 2>&1
+"$bin/pg_ctl" -D "$directory/data" -l "$directory/log" -w -t 60 \
+    -o "-c port=$port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$directory -c max_connections=300" \
+    -o "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c autovacuum=off" start >/dev/null 2>&1
+echo ready
+read -r _ || true
+"#;
+
+/// A running cluster; stopped and removed when dropped.
+pub(super) struct Cluster {
+    script: Child,
+    /// Where the database that every cluster has is found.
+    pub(super) url: String,
+}
+
+/// Where the server's programs are: on the PATH, or where Linux distributions put them.
+pub(super) fn installed() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
+        .unwrap_or_default();
+    places.sort_by_key(|place| {
+        let version = place.parent().and_then(Path::file_name).and_then(|name| name.to_str()?.parse::<u32>().ok());
+        std::cmp::Reverse(version)
+    });
+    std::env::split_paths(&path)
+        .chain(places)
+        .find(|place| ["initdb", "postgres", "pg_ctl"].iter().all(|program| place.join(program).is_file()))
+}
+
+impl Cluster {
+    /// Starts a cluster with the programs in `bin`.
+    pub(super) fn start(bin: &Path) -> Result<Self, String> {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let port = port.map_err(|error| format!("there is no free port: {error}"))?.port();
+        let mut command = unprivileged()?;
+        command.args(["sh", "-c", SCRIPT, "sh"]).arg(bin).arg(port.to_string()).current_dir("/");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut script = command.spawn().map_err(|error| format!("PostgreSQL cannot be started: {error}"))?;
+        let mut line = String::new();
+        if let Some(output) = script.stdout.take() {
+            // An unreadable line is as good as none: what went wrong stands on stderr.
+            let _ = BufReader::new(output).read_line(&mut line);
+        }
+        if line.trim() != "ready" {
+            let mut reason = String::new();
+            if let Some(mut errors) = script.stderr.take() {
+                let _ = errors.read_to_string(&mut reason);
+            }
+            return Err(format!("PostgreSQL in {} did not start (or set TEST_DATABASE_URL):\n{reason}", bin.display()));
+        }
+        Ok(Self { script, url: format!("postgres://waymark@127.0.0.1:{port}/postgres") })
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.script.stdin.take());
+        let _ = self.script.wait();
+    }
+}
+
+/// A command that runs what follows as somebody else where we are root, since PostgreSQL refuses to run as root.
+fn unprivileged() -> Result<Command, String> {
+    let answer = |arguments: &[&str]| {
+        let output = Command::new("id").args(arguments).stderr(Stdio::null()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    if answer(&["-u"]).as_deref() != Some("0") {
+        return Ok(Command::new("env"));
+    }
+    let user = ["postgres", "nobody"].into_iter().find(|user| answer(&["-u", user]).is_some());
+    let user = user.ok_or("PostgreSQL does not run as root, and there is no user `postgres` or `nobody`")?;
+    let group = answer(&["-g", user]).unwrap_or_default();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let has = |program: &str| std::env::split_paths(&path).any(|place| place.join(program).is_file());
+    let words: Vec<OsString> = if has("setpriv") {
+        vec![
+            "setpriv".into(),
+            format!("--reuid={user}").into(),
+            format!("--regid={group}").into(),
+            "--clear-groups".into(),
+            "--".into(),
+        ]
+    } else if has("runuser") {
+        vec!["runuser".into(), "-u".into(), user.into(), "--".into()]
+    } else {
+        return Err("PostgreSQL does not run as root, and neither setpriv nor runuser is there to change users".into());
+    };
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).env("HOME", "/tmp").env_remove("TMPDIR");
+    Ok(command)
+}

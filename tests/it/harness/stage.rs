@@ -1,0 +1,148 @@
+//! What a test plays on: an app over a database, and the people who use it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use jsonwebtoken::{EncodingKey, Header};
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::EntityTrait as _;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use waymark::app::App;
+use waymark::auth::{Scope, entity::api_key};
+use waymark::clock::{Ids, Timestamp};
+use waymark::config::Config;
+use waymark::db::Db;
+use waymark::server::{self, Mode};
+
+use super::Actor;
+
+/// What the clock of every test shows.
+pub(crate) const NOW: &str = "2026-06-17T12:00:00Z";
+
+const SECRET: &str = "a secret of the tests, long enough for HS256";
+
+/// How long the app leaves the database alone between two looks at the catalogue's version.
+const QUIET: Duration = Duration::from_millis(500);
+
+pub(super) fn now() -> Timestamp {
+    Timestamp::parse(NOW).expect("it is an instant")
+}
+
+/// A token for `subject` with further claims; without `exp` among them it is good for an hour.
+pub(crate) fn token(subject: &str, claims: Value) -> String {
+    let mut all = json!({ "sub": subject, "exp": now().millis() / 1000 + 3600 });
+    for (name, value) in claims.as_object().into_iter().flatten() {
+        all[name] = value.clone();
+    }
+    jsonwebtoken::encode(&Header::default(), &all, &EncodingKey::from_secret(SECRET.as_bytes())).expect("it is signed")
+}
+
+/// A running app over a database.
+pub(crate) struct Stage {
+    pub(crate) app: Arc<App>,
+    pub(crate) router: Router,
+    pub(crate) url: String,
+}
+
+impl Stage {
+    pub(super) async fn open(url: String) -> Self {
+        Self::with_settings(url, &[]).await
+    }
+
+    /// The same database under other settings, `WAYMARK_…` and its value each.
+    pub(crate) async fn with(&self, settings: &[(&str, &str)]) -> Self {
+        Self::with_settings(self.url.clone(), settings).await
+    }
+
+    async fn with_settings(url: String, settings: &[(&str, &str)]) -> Self {
+        let always = [("WAYMARK_DATABASE_URL", &*url), ("WAYMARK_JWT_SECRET", SECRET), ("WAYMARK_CLOCK", NOW)];
+        let settings = always.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let config = Config::from_sources(None, settings).expect("the settings fit");
+        let app = App::connect(config, Ids::seeded(1)).await.expect("the app starts");
+        let router = server::router(Arc::clone(&app), Mode::SERVE);
+        Self { app, router, url }
+    }
+
+    /// Somebody without a credential.
+    pub(crate) fn anonymous(&self) -> Actor {
+        self.with_credential(None)
+    }
+
+    /// A user of the demo data with a token of their own.
+    pub(crate) fn user(&self, handle: &str) -> Actor {
+        self.with_credential(Some(token(&handle.to_ascii_lowercase(), json!({}))))
+    }
+
+    /// An app with an API key of these scopes.
+    pub(crate) async fn app(&self, scopes: &[Scope]) -> Actor {
+        let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+        self.key(&scopes.join(" "), None, None).await
+    }
+
+    /// An app with an API key of these scopes that belongs to the user of this number and ends at some instant.
+    pub(crate) async fn key(&self, scopes: &str, owner: Option<i64>, expires_at: Option<Timestamp>) -> Actor {
+        let hex = |text: &str| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let secret = format!("wmk_{}", hex(&format!("{scopes} {owner:?} {expires_at:?}")));
+        let row = api_key::ActiveModel {
+            id: NotSet,
+            name: Set("test app".to_owned()),
+            prefix: Set(secret[..12].to_owned()),
+            hash: Set(hex(&secret)),
+            scopes: Set(scopes.to_owned()),
+            owner_id: Set(owner),
+            created_at: Set(now().plus_seconds(-3600)),
+            expires_at: Set(expires_at),
+            revoked_at: Set(None),
+        };
+        let once = OnConflict::column(api_key::Column::Hash).do_nothing().to_owned();
+        let stored = api_key::Entity::insert(row).on_conflict(once).exec_without_returning(self.db().writes()).await;
+        stored.expect("the key is stored");
+        self.with_credential(Some(secret))
+    }
+
+    /// Somebody who shows this credential.
+    pub(crate) fn with_credential(&self, credential: Option<String>) -> Actor {
+        Actor::new(self.router.clone(), credential)
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.app.db
+    }
+
+    /// How many SQL statements `work` takes once credentials and documents are known.
+    ///
+    /// Counted between two looks that the app takes at the catalogue's version, which would be counted too.
+    pub(crate) async fn statements(&self, work: impl AsyncFn()) -> u64 {
+        for _ in 0..20 {
+            let looked = self.db().statements();
+            while self.db().statements() == looked {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let quiet_since = Instant::now();
+            work().await;
+            let before = self.db().statements();
+            work().await;
+            let count = self.db().statements() - before;
+            if quiet_since.elapsed() < QUIET - Duration::from_millis(50) {
+                return count;
+            }
+        }
+        panic!("the work never fits between two looks at the catalogue's version");
+    }
+}
+
+/// A database without a schema.
+pub(crate) struct Blank {
+    pub(crate) url: String,
+    pub(crate) db: Db,
+}
+
+impl Blank {
+    pub(super) async fn open(url: String) -> Self {
+        let db = Db::connect(&url, 4).await.expect("the database is opened");
+        Self { url, db }
+    }
+}
