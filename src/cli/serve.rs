@@ -30,10 +30,8 @@ pub(super) async fn try_it(mut config: Config) -> Result<()> {
     config.jwt_secret = Some(secret);
     let db = open(&config).await?;
     db.migrate().await?;
-    if demo::is_empty(&db).await? {
-        say("Filling waymark-demo.db with demo data …");
-        data::fill(&db, None, Scale::Demo, config.clock().now()).await?;
-    }
+    say("Looking after the demo data in waymark-demo.db …");
+    data::fill(&db, None, Scale::Demo, config.clock().now()).await?;
     let listener = listen(config.listen).await?;
     let app = App::new(config, db, ids).await?;
     let credentials = demo_credentials(&app).await?;

@@ -75,7 +75,7 @@ pub(crate) struct ProgressEvent {
     number: BigInt,
     /// What happened. Null for a kind that this server does not know, recorded by a newer one.
     kind: Option<ProgressEventKind>,
-    /// Who did it: `user:<ULID>`, `app:<name of the API key>` or `system`.
+    /// Who did it: `user:<ULID>`, `app:<name of the API key>` or `operator`.
     actor: String,
     /// What it happened to, as a global id.
     subject: ID,

@@ -1,0 +1,237 @@
+//! Setting the stage: a filled database and the servers on it; and measuring one query on it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio_postgres::{Client, NoTls};
+use waymark::clock::Clock;
+use waymark::db::Db;
+use waymark::demo::{self, Options, Scale};
+
+use crate::Result;
+use crate::arguments::{Arguments, Mode};
+use crate::cluster::Cluster;
+use crate::load::{self, Round};
+use crate::queries::{People, Query};
+use crate::report::{Measured, Row};
+use crate::server::{self, Server};
+
+/// The data is made for the day of its making, and goals of the running week go out of date.
+const FRESH: i64 = 2 * 24 * 60 * 60 * 1000;
+
+/// The servers with everything behind them. Fields are dropped in this order.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) waymark: Server,
+    /// Only on PostgreSQL.
+    pub(crate) floor: Option<Server>,
+    pub(crate) people: Rc<People>,
+    postgres: Option<Client>,
+    counts_statements: bool,
+    cluster: Option<Cluster>,
+}
+
+impl Stage {
+    pub(crate) async fn set(arguments: &Arguments) -> Result<Self> {
+        let program = std::env::current_exe()?;
+        let target = program.parent().and_then(Path::parent).ok_or("the program is in no target directory")?;
+        let directory = target.join("bench");
+        std::fs::create_dir_all(&directory)?;
+        let waymark = waymark_program(&program)?;
+
+        let sqlite = arguments.mode == Mode::Sqlite;
+        let users = arguments.users.unwrap_or(if sqlite { 10_000 } else { 100_000 });
+        let mut cluster = None;
+        let url = if sqlite {
+            let file = directory.join(format!("users_{users}.db"));
+            let url = format!("sqlite://{}", file.display());
+            if !fill(&url, users).await? {
+                for suffix in ["", "-wal", "-shm"] {
+                    let _ = std::fs::remove_file(format!("{}{suffix}", file.display()));
+                }
+                fill(&url, users).await?;
+            }
+            url
+        } else if let Ok(url) = std::env::var("BENCH_DATABASE_URL") {
+            if !fill(&url, users).await? {
+                return Err("the data in BENCH_DATABASE_URL is too old; empty the database".into());
+            }
+            url
+        } else {
+            let started = Cluster::start(&directory.join("pg"))?;
+            let name = format!("users_{users}");
+            let url = started.url(&name);
+            let server = connect(&started.url("postgres")).await?;
+            if server.query("SELECT 1 FROM pg_database WHERE datname = $1", &[&name]).await?.is_empty() {
+                server.batch_execute(&format!("CREATE DATABASE {name}")).await?;
+            }
+            if !fill(&url, users).await? {
+                server.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await?;
+                server.batch_execute(&format!("CREATE DATABASE {name}")).await?;
+                fill(&url, users).await?;
+            }
+            cluster = Some(started);
+            url
+        };
+
+        let mut postgres = None;
+        let mut counts_statements = false;
+        if !sqlite {
+            let client = connect(&url).await?;
+            client.batch_execute("VACUUM (ANALYZE)").await?;
+            client.batch_execute("CHECKPOINT").await?;
+            counts_statements = client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements").await.is_ok()
+                && client.query("SELECT count(*) FROM pg_stat_statements", &[]).await.is_ok();
+            postgres = Some(client);
+        }
+
+        let settings = |command: &mut Command| {
+            command
+                .current_dir(&directory)
+                .env("WAYMARK_DATABASE_URL", &url)
+                .env("WAYMARK_LISTEN", "127.0.0.1:0")
+                .env("WAYMARK_JWT_SECRET", "a secret that nobody has to guess");
+        };
+        let mut make_key = Command::new(&waymark);
+        settings(make_key.args(["key", "create", "--name", "bench", "--scope", "progress:read"]));
+        let made = make_key.output()?;
+        let key = String::from_utf8(made.stdout)?.trim().to_owned();
+        if !made.status.success() || key.is_empty() {
+            return Err(format!("no key was made: {}", String::from_utf8_lossy(&made.stderr)).into());
+        }
+        let mut serve = Command::new(&waymark);
+        settings(serve.arg("serve"));
+        let floor = if sqlite {
+            None
+        } else {
+            let mut serve = Command::new(&program);
+            serve.arg("floor").env("FLOOR_DATABASE_URL", &url).env("FLOOR_KEY", &key);
+            Some(Server::start(serve, &key, false)?)
+        };
+        Ok(Self {
+            waymark: Server::start(serve, &key, true)?,
+            floor,
+            people: Rc::new(People::new(users)),
+            postgres,
+            counts_statements,
+            cluster,
+        })
+    }
+
+    /// Measures both servers in turns.
+    pub(crate) async fn measure(&self, query: Query, arguments: &Arguments) -> Result<Row> {
+        let servers: Vec<&Server> = self.floor.iter().chain([&self.waymark]).collect();
+        let mut measured: Vec<Measured> = servers.iter().map(|_| Measured::default()).collect();
+        for server in &servers {
+            self.round(server, query, arguments.connections, Duration::from_secs(1), 0).await?;
+        }
+        let mut seeds = 1..;
+        for _ in 0..arguments.rounds {
+            for (server, measured) in servers.iter().zip(&mut measured) {
+                let before = self.usage(server).await?;
+                let seed = seeds.next().unwrap_or_default();
+                let round = self.round(server, query, arguments.connections, arguments.round, seed).await?;
+                measured.add(&round, before, self.usage(server).await?);
+            }
+        }
+        for _ in 0..arguments.rounds.min(3) {
+            for (server, measured) in servers.iter().zip(&mut measured) {
+                let seed = seeds.next().unwrap_or_default();
+                let round = self.round(server, query, 1, arguments.round / 4, seed).await?;
+                measured.add_alone(&round);
+            }
+        }
+        let mut measured = measured.into_iter();
+        let floor = self.floor.as_ref().and_then(|_| measured.next());
+        let row = Row { query, floor, waymark: measured.next().unwrap_or_default() };
+        eprintln!("{}", row.line());
+        Ok(row)
+    }
+
+    async fn round(
+        &self,
+        server: &Server,
+        query: Query,
+        connections: usize,
+        duration: Duration,
+        seed: u64,
+    ) -> Result<Round> {
+        load::run(&server.target, query, &self.people, connections, duration, seed).await
+    }
+
+    async fn usage(&self, server: &Server) -> Result<Usage> {
+        let statements = match &self.postgres {
+            Some(client) if self.counts_statements => {
+                // The look at the catalogue's version goes by the clock and not by requests.
+                let sql = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements s \
+                    JOIN pg_database d ON d.oid = s.dbid AND d.datname = current_database() \
+                    WHERE query NOT LIKE '%catalogue_version%' AND query NOT LIKE '%pg_stat_statements%'";
+                Some(client.query_one(sql, &[]).await?.get(0))
+            }
+            _ => None,
+        };
+        let postgres = match &self.cluster {
+            Some(cluster) => Some(server::cpu_of_children(cluster.pid()?)),
+            None => None,
+        };
+        Ok(Usage { statements, server: server::cpu(server.pid()), postgres })
+    }
+}
+
+/// What was used up to some instant.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usage {
+    /// SQL statements; `None` where they are not counted.
+    pub(crate) statements: Option<i64>,
+    /// Time of the server on processors.
+    pub(crate) server: Duration,
+    /// Time of PostgreSQL on processors; `None` where it cannot be seen.
+    pub(crate) postgres: Option<Duration>,
+}
+
+/// Brings the database up to date and fills it; `false` when what it holds is too old to be measured.
+async fn fill(url: &str, users: u32) -> Result<bool> {
+    let db = Db::connect(url, 4).await?;
+    db.migrate().await?;
+    let now = Clock::System.now();
+    let show = |done: u64, total: u64| {
+        if done < total && done.is_multiple_of(10_000) {
+            eprintln!("filling: {done} of {total} users");
+        }
+    };
+    let options = Options { users: Some(users), scale: Scale::Load };
+    let report = demo::fill(&db, options, now, &show).await?;
+    db.close().await?;
+    Ok(now.millis_since(report.day) < FRESH)
+}
+
+async fn connect(url: &str) -> Result<Client> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            eprintln!("warning: {error}");
+        }
+    });
+    Ok(client)
+}
+
+/// The program to measure: built from this tree, from the same dependencies as this program.
+fn waymark_program(program: &Path) -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("BENCH_SERVER") {
+        return Ok(path.into());
+    }
+    let built = program.with_file_name("waymark");
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        let mut build = Command::new(cargo);
+        build.args(["build", "--package", "waymark", "--package", "waymark-bench", "--bins"]);
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        if !build.current_dir(env!("CARGO_MANIFEST_DIR")).status()?.success() {
+            return Err("waymark was not built".into());
+        }
+    }
+    if built.exists() { Ok(built) } else { Err("there is no waymark binary; run this by cargo run".into()) }
+}
