@@ -24,8 +24,11 @@ pub(crate) struct Target {
 impl Target {
     /// Writes a whole request.
     pub(crate) fn write(&self, query: Query, variables: &str, out: &mut String) {
-        let (before, after) =
-            if self.graphql { (format!("{{\"query\":\"{}\",\"variables\":", query.document()), "}") } else { (String::new(), "") };
+        let (before, after) = if self.graphql {
+            (format!("{{\"query\":\"{}\",\"variables\":", query.document()), "}")
+        } else {
+            (String::new(), "")
+        };
         let path = if self.graphql { "graphql" } else { query.name() };
         let length = before.len() + variables.len() + after.len();
         out.push_str("POST /");
