@@ -29,6 +29,8 @@ pub struct App {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) schema: Schema,
     pub(crate) gate: Gate,
+    /// The schema as clients may read it; `None` when the server keeps it to itself.
+    pub(crate) sdl: Option<Arc<str>>,
     batcher: Arc<Batcher>,
 }
 
@@ -41,10 +43,12 @@ impl App {
         let authenticator = Authenticator::from_config(&config)?;
         let catalogue = Arc::new(Catalogue::open(db.clone(), features::CATALOGUE).await?);
         catalogue.follow();
+        let sdl = Arc::<str>::from(schema::sdl());
         Ok(Arc::new(Self {
             clock: config.clock(),
-            schema: schema::build(config.introspection),
-            gate: Gate::new(&schema::sdl(), &config.limits)?,
+            schema: schema::build(),
+            gate: Gate::new(&sdl, &config.limits, config.introspection)?,
+            sdl: config.introspection.then_some(sdl),
             batcher: Batcher::new(Reader::new(db.clone())),
             config: Arc::new(config),
             db,

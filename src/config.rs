@@ -60,8 +60,6 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// Whether GraphQL introspection is answered.
     pub introspection: bool,
-    /// Whether learning progress is refused for resources that the catalogue does not know.
-    pub strict_resources: bool,
     /// What one request may ask.
     pub limits: Limits,
 }
@@ -104,6 +102,10 @@ impl Config {
         let mut environment = Vec::new();
         for (name, value) in std::env::vars_os() {
             let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+            // Kubernetes tells every container of a service named "waymark" by variables of these names.
+            if name.starts_with("WAYMARK_SERVICE_") || name.starts_with("WAYMARK_PORT") {
+                continue;
+            }
             let value = value.into_string().map_err(|_| ConfigError(format!("{name} is not UTF-8 text")))?;
             environment.push((name.to_owned(), value));
         }
@@ -360,7 +362,7 @@ fn expected(key: &str) -> &'static str {
         "jwt_issuer" | "jwt_audience" => "a text",
         "clock" => "an instant such as 2026-03-15T14:30:00Z or an offset such as +36h or -10m",
         "cors_origins" => "a list of origins such as https://example.org (without a path), or *",
-        "introspection" | "strict_resources" => "true or false",
+        "introspection" => "true or false",
         "limits" => "a section of limits",
         _ => "a whole number of at least 1",
     }
@@ -472,7 +474,7 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(config.database_url, None);
         assert_eq!(config.database_max_connections, 10);
-        assert!(config.introspection && !config.strict_resources);
+        assert!(config.introspection);
         assert_eq!(config.limits.max_body_bytes, 1 << 20);
         assert_eq!(config.clock(), Clock::System);
     }

@@ -19,8 +19,6 @@ pub enum Code {
     GraphqlValidationFailed,
     /// An argument is malformed or out of its range.
     BadUserInput,
-    /// No credential was given, and the request needs one.
-    Unauthenticated,
     /// The credential is not one of ours, has expired or was revoked.
     InvalidCredential,
     /// The caller may not do or see this.
@@ -29,7 +27,7 @@ pub enum Code {
     LimitExceeded,
     /// The database or another part cannot be reached at the moment; trying again may help.
     Unavailable,
-    /// A fault of ours. The message carries an id that stands in the log beside the cause.
+    /// A fault of ours. An id beside the code stands in the log with the cause.
     Internal,
 }
 
@@ -41,7 +39,6 @@ impl Code {
             Self::GraphqlParseFailed => "GRAPHQL_PARSE_FAILED",
             Self::GraphqlValidationFailed => "GRAPHQL_VALIDATION_FAILED",
             Self::BadUserInput => "BAD_USER_INPUT",
-            Self::Unauthenticated => "UNAUTHENTICATED",
             Self::InvalidCredential => "INVALID_CREDENTIAL",
             Self::Forbidden => "FORBIDDEN",
             Self::LimitExceeded => "LIMIT_EXCEEDED",

@@ -13,7 +13,7 @@
 //!   progress on them, and a foreign key would lock the same catalogue row in the transaction of every user.
 
 use sea_orm_migration::MigrationTrait;
-pub use sea_orm_migration::MigratorTrait;
+pub use sea_orm_migration::{Migration, MigrationStatus, MigratorTrait};
 
 mod columns;
 mod m20261121_000001_users;

@@ -17,8 +17,14 @@ use crate::server::{self, Credential, Mode};
 /// The database of the try-it mode, in the working directory.
 const DEMO_DATABASE: &str = "sqlite://waymark-demo.db";
 
-/// How long the credentials of the try-it mode are good, in seconds.
-const DEMO_TTL: i64 = 30 * 86_400;
+/// How long the credentials of the try-it mode are good at the most, in seconds.
+const DEMO_TTL: i64 = 86_400;
+
+/// The API keys of the try-it mode: name, what they are, what they allow.
+const DEMO_KEYS: [(&str, &str, Scope); 2] = [
+    ("app", "app: an API key that reads and records everybody's progress", Scope::ProgressWrite),
+    ("admin", "admin: an operator's API key that may do everything", Scope::Admin),
+];
 
 /// A server with demo data, on this machine only.
 pub(super) async fn try_it(mut config: Config) -> Result<()> {
@@ -37,12 +43,24 @@ pub(super) async fn try_it(mut config: Config) -> Result<()> {
     let credentials = demo_credentials(&app).await?;
     let address = listener.local_addr().map_err(Error::internal)?;
     say("");
-    say("Ready. These credentials are good until this server stops, as \"Authorization: Bearer …\":");
+    say("Ready. These credentials are good for a day or until this server stops, as \"Authorization: Bearer …\":");
     for credential in &credentials {
         say(&format!("\n  {}\n  {}", credential.title, credential.token));
     }
     say(&format!("\nOpen the playground: http://{address}/"));
-    server::run(listener, server::router(app, Mode::Try { credentials })).await
+    server::run(listener, server::router(Arc::clone(&app), Mode::Try { credentials })).await?;
+    revoke_demo_keys(&app).await
+}
+
+fn demo_key(name: &str) -> String {
+    format!("demo-{name}")
+}
+
+async fn revoke_demo_keys(app: &App) -> Result<()> {
+    for (name, ..) in DEMO_KEYS {
+        api_key::revoke_named(app.db.writes(), &demo_key(name), app.clock.now()).await?;
+    }
+    Ok(())
 }
 
 /// A token for each demo person, and keys as apps have them.
@@ -50,17 +68,18 @@ async fn demo_credentials(app: &App) -> Result<Vec<Credential>> {
     let mut credentials = Vec::new();
     for person in demo::people() {
         if let Some(token) = admin::token_for(&app.config, &app.db, person.handle, DEMO_TTL).await? {
-            credentials.push(Credential { name: person.handle.to_owned(), title: format!("{}: {}", person.handle, person.about), token });
+            credentials.push(Credential {
+                name: person.handle.to_owned(),
+                title: format!("{}: {}", person.handle, person.about),
+                token,
+            });
         }
     }
     let now = app.clock.now();
-    for (name, title, scope) in [
-        ("app", "app: an API key that reads and records everybody's progress", Scope::ProgressWrite),
-        ("admin", "admin: an operator's API key that may do everything", Scope::Admin),
-    ] {
+    revoke_demo_keys(app).await?;
+    for (name, title, scope) in DEMO_KEYS {
         let expires = Some(now.plus_seconds(DEMO_TTL));
-        let name_in_list = format!("demo-{name}");
-        api_key::revoke_named(app.db.writes(), &name_in_list, now).await?;
+        let name_in_list = demo_key(name);
         let (secret, _) =
             api_key::create(app.db.writes(), &app.ids, now, &name_in_list, &[scope], None, expires).await?;
         credentials.push(Credential {

@@ -14,11 +14,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use migration::{Migrator, MigratorTrait as _};
+use migration::{Migration, MigrationStatus, Migrator, MigratorTrait as _};
+use sea_orm::sqlx;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqliteTransactionMode,
     TransactionOptions, TransactionTrait as _,
 };
 
@@ -34,6 +35,9 @@ pub enum Kind {
     /// A PostgreSQL server.
     Postgres,
 }
+
+/// A transaction, as use cases hand it to their parts.
+pub(crate) type Transaction = DatabaseTransaction;
 
 /// An open database.
 #[derive(Debug, Clone)]
@@ -157,13 +161,9 @@ impl Db {
     /// # Errors
     /// When the database cannot be read.
     pub async fn migrations(&self) -> Result<Vec<(String, bool)>> {
-        let pending = Migrator::get_pending_migrations(&self.writes).await?;
-        let pending: Vec<_> = pending.iter().map(|migration| migration.name().to_owned()).collect();
-        let all = Migrator::migrations();
-        Ok(all
-            .iter()
-            .map(|migration| (migration.name().to_owned(), !pending.iter().any(|name| name == migration.name())))
-            .collect())
+        let migrations = Migrator::get_migration_with_status_read_only(&self.reads).await?;
+        let applied = |migration: &Migration| migration.status() == MigrationStatus::Applied;
+        Ok(migrations.iter().map(|migration| (migration.name().to_owned(), applied(migration))).collect())
     }
 
     /// Closes every connection. SQLite then folds its write-ahead log into the file.
@@ -196,12 +196,29 @@ impl Reader {
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
-        match error {
-            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => {
-                Self::caused(Code::Unavailable, "the database cannot be reached at the moment", error)
-            }
-            other => Self::internal(other),
+        if lost_connection(&error) {
+            Self::caused(Code::Unavailable, "the database cannot be reached at the moment", error)
+        } else {
+            Self::internal(error)
         }
+    }
+}
+
+/// Whether a statement failed because of the way to the database, and not because of what it says.
+fn lost_connection(error: &DbErr) -> bool {
+    match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+        DbErr::Query(RuntimeErr::SqlxError(error)) | DbErr::Exec(RuntimeErr::SqlxError(error)) => match &**error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            // Class 57: the server is shutting down, or was told to end the session.
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P")),
+            _ => false,
+        },
+        _ => false,
     }
 }
 

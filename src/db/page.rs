@@ -1,7 +1,7 @@
 //! One page of a long list for each of many users, by one statement.
 //!
 //! The list is cut by its sort key (keyset pagination), so a page far down costs what the first one costs. PostgreSQL
-//! runs the limited SELECT once per user (`LATERAL`) along an index; SQLite numbers each user's rows in a window.
+//! runs the limited SELECT once per user (`LATERAL`) along an index; SQLite numbers each user's rows in a window, unless there is one user only.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 
@@ -49,9 +49,10 @@ impl List {
         slice: Slice,
         read: impl FnMut(&mut Row) -> Result<T, DbErr>,
     ) -> Result<Vec<T>> {
+        let one = users.len() == 1;
         let mut params = vec![Param::Ints(users)];
         params.extend(filter);
-        let sql = self.sql(connection.get_database_backend(), slice, &mut params);
+        let sql = self.sql(connection.get_database_backend(), slice, one, &mut params);
         fetch_text(connection, sql, params, read).await
     }
 
@@ -72,7 +73,7 @@ impl List {
         fetch_text(connection, sql, params, |row| Ok((row.take()?, row.take()?))).await
     }
 
-    fn sql(&self, backend: DbBackend, slice: Slice, params: &mut Vec<Param>) -> String {
+    fn sql(&self, backend: DbBackend, slice: Slice, one_user: bool, params: &mut Vec<Param>) -> String {
         let Self { columns, table, condition, sort, tie, descending } = self;
         let mut bound = |key: (i64, i64), less: bool| {
             params.push(Param::Int(key.0));
@@ -86,6 +87,10 @@ impl List {
         let order = format!("t.{sort} {direction}, t.{tie} {direction}");
         let limit = slice.limit;
         match backend {
+            DbBackend::Sqlite if one_user => for_sqlite(&format!(
+                "SELECT {columns} FROM {table} WHERE t.user_id = (SELECT value FROM json_each($1)) \
+                 AND {condition}{after}{before} ORDER BY {order} LIMIT {limit}"
+            )),
             DbBackend::Sqlite => for_sqlite(&format!(
                 "SELECT {columns} FROM (SELECT t.*, row_number() OVER (PARTITION BY t.user_id ORDER BY {order}) AS place \
                  FROM {table} WHERE t.user_id = ANY($1) AND {condition}{after}{before}) t \

@@ -73,13 +73,16 @@ impl PairSql {
         } else {
             let sql = self.pairs[usize::from(sqlite)].get_or_init(|| {
                 let pairs = if sqlite {
-                    "(SELECT a.value AS u, b.value AS i FROM json_each($1) a JOIN json_each($2) b ON b.key = a.key) k"
+                    "(SELECT json_extract(value, '$[0]') AS u, json_extract(value, '$[1]') AS i FROM json_each($1)) k"
                 } else {
                     "unnest($1::bigint[], $2::bigint[]) AS k(u, i)"
                 };
                 format!("SELECT {columns} FROM {pairs} JOIN {table} t ON t.user_id = k.u AND t.{id} = k.i")
             });
             let pairs = wanted.iter().flat_map(|(user, ids)| ids.iter().map(move |id| (*user, *id)));
+            if sqlite {
+                return fetch_text(connection, sql.clone(), [Param::Pairs(pairs.collect())], read).await;
+            }
             let (users, ids) = pairs.unzip();
             (sql, users, ids)
         };
@@ -109,6 +112,8 @@ pub(super) fn for_sqlite(postgres: &str) -> String {
 pub(crate) enum Param {
     Int(i64),
     Ints(Vec<i64>),
+    /// For SQLite only: one JSON array of arrays of two.
+    Pairs(Vec<(i64, i64)>),
     Texts(Vec<String>),
 }
 
@@ -120,6 +125,7 @@ impl Param {
             Self::Ints(values) if arrays => array(ArrayType::BigInt, values),
             Self::Texts(values) if arrays => array(ArrayType::String, values),
             Self::Ints(values) => json(&values),
+            Self::Pairs(values) => json(&values),
             Self::Texts(values) => json(&values),
         }
     }

@@ -6,6 +6,7 @@
 use async_graphql::ID;
 
 use crate::error::{Error, Result};
+use crate::graphql::context::Nullable;
 
 /// The longest key the catalogue takes, in bytes.
 const LONGEST_KEY: usize = 128;
@@ -92,6 +93,29 @@ impl Kind {
         };
         check(key)?;
         Ok(key)
+    }
+}
+
+/// The keys of many ids of one kind. A malformed id fails its own place only.
+#[derive(Debug)]
+pub(crate) struct Keys<'a>(Vec<Result<&'a str>>);
+
+impl Kind {
+    /// The keys in `ids`, each of which is a global id of this kind or the bare key.
+    pub(crate) fn keys(self, ids: &[ID]) -> Keys<'_> {
+        Keys(ids.iter().map(|id| self.key(id)).collect())
+    }
+}
+
+impl Keys<'_> {
+    /// The keys of the well-formed ids, in their order.
+    pub(crate) fn well_formed(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flatten().copied()
+    }
+
+    /// What was found for the well-formed ids, in the places of all ids.
+    pub(crate) fn in_place<T>(self, mut found: impl Iterator<Item = Option<T>>) -> Vec<Nullable<T>> {
+        self.0.into_iter().map(|key| key.map(|_| found.next().flatten()).transpose()).collect()
     }
 }
 

@@ -5,4 +5,5 @@ pub(crate) mod context;
 pub(crate) mod ids;
 pub(crate) mod pagination;
 pub(crate) mod progress;
+pub(crate) mod ready;
 pub(crate) mod scalars;

@@ -41,7 +41,7 @@ pub(crate) async fn only_if<T>(wanted: bool, work: impl Future<Output = Result<T
 }
 
 impl PageArgs {
-    /// Checks the arguments for the list of this name. Lists that sort or filter differently have different names.
+    /// Checks the arguments for the list of this name. Lists that are sorted differently have different names.
     pub(crate) fn check(self, list: &'static str, request: &Request) -> Result<Page> {
         let largest = request.config.limits.max_page_size;
         let (from_end, size) = match (self.first, self.last) {
@@ -184,7 +184,7 @@ fn cursor_key(list: &str, text: &str) -> Result<(i64, i64)> {
     };
     if from != list {
         return Err(Error::bad_input(
-            "this cursor comes from another list; a cursor is good for the same field with the same order and filter",
+            "this cursor comes from another list; a cursor is good for the same field in the same order",
         ));
     }
     Ok((sort.parse().map_err(|_| malformed())?, tie.parse().map_err(|_| malformed())?))
@@ -224,6 +224,17 @@ impl<T> Connection<T> {
     pub(crate) fn map<U>(self, change: impl Fn(T) -> U) -> Connection<U> {
         Connection {
             edges: self.edges.into_iter().map(|Edge { cursor, node }| Edge { cursor, node: change(node) }).collect(),
+            has_previous_page: self.has_previous_page,
+            has_next_page: self.has_next_page,
+            total: self.total,
+        }
+    }
+
+    /// The same page of something else, without what has no counterpart.
+    pub(crate) fn filter_map<U>(self, change: impl Fn(T) -> Option<U>) -> Connection<U> {
+        let edges = self.edges.into_iter();
+        Connection {
+            edges: edges.filter_map(|Edge { cursor, node }| Some(Edge { cursor, node: change(node)? })).collect(),
             has_previous_page: self.has_previous_page,
             has_next_page: self.has_next_page,
             total: self.total,

@@ -20,11 +20,12 @@ impl ScalarType for Timestamp {
     }
 }
 
-/// A 64-bit signed integer, written as a JSON number. Values beyond 2^53 lose digits in JavaScript; amounts of credits
-/// stay below that up to nine thousand million credits.
+/// A 64-bit signed integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BigInt(pub(crate) i64);
 
+/// A 64-bit signed integer, written as a JSON number. Values beyond 2^53 lose digits in JavaScript; amounts of credits
+/// stay below that up to nine thousand million credits.
 #[Scalar]
 impl ScalarType for BigInt {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -53,4 +54,9 @@ impl ScalarType for Json {
     fn to_value(&self) -> Value {
         self.0.clone()
     }
+}
+
+/// A span of time as GraphQL shows it: whole seconds, cut off where a GraphQL integer ends (68 years).
+pub(crate) fn seconds(span: i64) -> i32 {
+    i32::try_from(span).unwrap_or(if span < 0 { i32::MIN } else { i32::MAX })
 }

@@ -58,7 +58,8 @@ pub(super) async fn find(request: &Request, id: &str) -> Result<Option<Node>> {
         Kind::Season => seasons::service::season(request, Some(key))?.map(|one| Node::Season(Season(one))),
         Kind::Goal => catalogue::<seasons::Seasons>(request)?.goal(key).cloned().map(|one| Node::Goal(Goal(one))),
         Kind::Resource => {
-            catalogue::<learning::Learning>(request)?.resource(key).cloned().map(|one| Node::Resource(Resource(one)))
+            let found = catalogue::<learning::Learning>(request)?.resource(key).filter(|one| one.key == key);
+            found.cloned().map(|one| Node::Resource(Resource(one)))
         }
         Kind::StudyPlan => {
             catalogue::<learning::Learning>(request)?.plan(key).cloned().map(|one| Node::StudyPlan(StudyPlan(one)))

@@ -118,11 +118,9 @@ pub(super) async fn overview(
             .into_iter()
             .map(|learned| (RESOURCES.outer(learned.place()), Progress::Resource(ResourceProgress(learned)))),
     );
-    rows.extend(
-        games
-            .into_iter()
-            .map(|summary| (GAMES.outer(summary.place(Sorted::LastUnlocked)), Progress::Game(GameSummary(summary)))),
-    );
+    rows.extend(games.into_iter().map(|summary| {
+        (GAMES.outer(summary.achieved.place(Sorted::LastUnlocked)), Progress::Game(GameSummary(summary)))
+    }));
     rows.extend(
         collections
             .into_iter()

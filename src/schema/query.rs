@@ -38,7 +38,7 @@ impl UserQuery {
     ) -> Nullable<User> {
         nullable(async {
             let request = context.ask()?;
-            let found = users::service::user(request, by).await?;
+            let found = users::service::user(request, by.into()).await?;
             found.map(|stored| User::show(request, stored)).transpose()
         })
         .await
@@ -51,7 +51,7 @@ impl UserQuery {
         #[graphql(desc = "Names of users, at most 200; duplicates are fine.")] by: Vec<UserBy>,
     ) -> Result<Vec<Nullable<User>>> {
         let request = context.ask()?;
-        let found = users::service::users(request, by).await?;
+        let found = users::service::users(request, by.into_iter().map(Into::into).collect()).await?;
         Ok(found
             .into_iter()
             .map(|found| {

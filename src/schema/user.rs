@@ -21,6 +21,7 @@ use crate::features::{collections, credits, games, history, learning, seasons, u
 use crate::graphql::context::{Ask as _, Nullable, nullable, present};
 use crate::graphql::ids::Kind;
 use crate::graphql::pagination::{Connection, PageArgs};
+use crate::graphql::ready::Ready;
 use crate::request::Request;
 
 /// A user whom the caller may see.
@@ -109,11 +110,13 @@ impl User {
         #[graphql(desc = "The season's global id or its key; the current season when this is not given.")] id: Option<
             ID,
         >,
-    ) -> Nullable<SeasonProgress> {
+    ) -> Nullable<Ready<SeasonProgress>> {
         nullable(async {
             let (request, own) = (context.ask()?, self.own()?);
-            let Some(timed) = seasons::service::season(request, id.as_deref().map(String::as_str))? else { return Ok(None) };
-            seasons::service::participation(request, own, timed).await.map(SeasonProgress).map(Some)
+            let Some(timed) = seasons::service::season(request, id.as_deref().map(String::as_str))? else {
+                return Ok(None);
+            };
+            seasons::service::participation(request, own, timed).await.map(SeasonProgress).map(Ready).map(Some)
         })
         .await
     }
@@ -126,7 +129,7 @@ impl User {
         #[graphql(desc = "Only goals of this week; the first is 1.")] week: Option<i32>,
         #[graphql(desc = "Only goals in this state.")] state: Option<GoalState>,
         #[graphql(desc = "Whether to list the goals of all weeks.", default = false)] all: bool,
-    ) -> Nullable<Vec<GoalProgress>> {
+    ) -> Nullable<Vec<Ready<GoalProgress>>> {
         nullable(async {
             let (request, own) = (context.ask()?, self.own()?);
             let Some(timed) = seasons::service::season(request, None)? else { return Ok(None) };
@@ -137,11 +140,11 @@ impl User {
     }
 
     /// The user's credits. Null for those who may not see them: only the user and apps may.
-    async fn credits(&self, context: &Context<'_>) -> Nullable<CreditAccount> {
+    async fn credits(&self, context: &Context<'_>) -> Nullable<Ready<CreditAccount>> {
         present(async {
             let (request, own) = (context.ask()?, self.own()?);
             let wallet = credits::service::wallet(request, own).await?;
-            Ok(CreditAccount { user: own.clone(), wallet, now: request.now })
+            Ok(Ready(CreditAccount { user: own.clone(), wallet, now: request.now }))
         })
         .await
     }
@@ -153,13 +156,13 @@ impl User {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Global ids or keys of resources, at most 500; duplicates are fine.")] resource_ids: Vec<ID>,
-    ) -> Nullable<Vec<Option<ResourceProgress>>> {
+    ) -> Nullable<Vec<Nullable<Ready<ResourceProgress>>>> {
         present(async {
             let (request, own) = (context.ask()?, self.own()?);
             request.check_ids("resources", resource_ids.len(), request.config.limits.max_resource_ids)?;
-            let keys: Vec<&str> = resource_ids.iter().map(|id| Kind::Resource.key(id)).collect::<Result<_>>()?;
-            let learned = learning::service::progress(request, own, keys).await?;
-            Ok(learned.into_iter().map(|learned| learned.map(ResourceProgress)).collect())
+            let keys = Kind::Resource.keys(&resource_ids);
+            let learned = learning::service::progress(request, own, keys.well_formed()).await?;
+            Ok(keys.in_place(learned.into_iter().map(|learned| learned.map(ResourceProgress).map(Ready))))
         })
         .await
     }
@@ -175,13 +178,13 @@ impl User {
         #[graphql(desc = "Only resources behind this cursor.")] after: Option<String>,
         #[graphql(desc = "How many resources from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only resources before this cursor.")] before: Option<String>,
-    ) -> Nullable<Connection<ResourceProgress>> {
+    ) -> Nullable<Connection<Ready<ResourceProgress>>> {
         present(async {
             let (request, own) = (context.ask()?, self.own()?);
             let page = PageArgs { first, after, last, before }.check("touched", request)?;
             let count = context.look_ahead().field("totalCount").exists();
             let touched = learning::service::touched_page(request, own, completed, page, count).await?;
-            Ok(touched.map(ResourceProgress))
+            Ok(touched.map(ResourceProgress).map(Ready))
         })
         .await
     }
@@ -207,13 +210,13 @@ impl User {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Global ids or keys of games, at most 200; duplicates are fine.")] game_ids: Vec<ID>,
-    ) -> Nullable<Vec<Option<GameSummary>>> {
+    ) -> Nullable<Vec<Nullable<Ready<GameSummary>>>> {
         present(async {
             let request = context.ask()?;
             request.check_ids("games", game_ids.len(), request.config.limits.max_ids)?;
-            let keys: Vec<&str> = game_ids.iter().map(|id| Kind::Game.key(id)).collect::<Result<_>>()?;
-            let summaries = games::service::summaries(request, &self.visible, keys).await?;
-            Ok(summaries.into_iter().map(|summary| summary.map(GameSummary)).collect())
+            let keys = Kind::Game.keys(&game_ids);
+            let summaries = games::service::summaries(request, &self.visible, keys.well_formed()).await?;
+            Ok(keys.in_place(summaries.into_iter().map(|summary| summary.map(GameSummary).map(Ready))))
         })
         .await
     }
@@ -231,7 +234,7 @@ impl User {
         #[graphql(desc = "Only games behind this cursor.")] after: Option<String>,
         #[graphql(desc = "How many games from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only games before this cursor.")] before: Option<String>,
-    ) -> Nullable<Connection<GameSummary>> {
+    ) -> Nullable<Connection<Ready<GameSummary>>> {
         present(async {
             let request = context.ask()?;
             let (sorted, list) = order_by.sorted();
@@ -239,7 +242,7 @@ impl User {
             let listed = award.map_or(Listed::Played, Listed::from);
             let count = context.look_ahead().field("totalCount").exists();
             let played = games::service::played_page(request, &self.visible, listed, sorted, page, count).await?;
-            Ok(played.map(GameSummary))
+            Ok(played.map(GameSummary).map(Ready))
         })
         .await
     }
@@ -256,13 +259,13 @@ impl User {
         #[graphql(desc = "Only collections behind this cursor.")] after: Option<String>,
         #[graphql(desc = "How many collections from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only collections before this cursor.")] before: Option<String>,
-    ) -> Nullable<Connection<CollectionProgress>> {
+    ) -> Nullable<Connection<Ready<CollectionProgress>>> {
         present(async {
             let request = context.ask()?;
             let page = PageArgs { first, after, last, before }.check("collecting", request)?;
             let all = collections::service::collections(request, &self.visible).await?;
             let wanted = all.into_iter().filter(|one| status.is_none_or(|status| status == one.status().into()));
-            Ok(page.of_list(wanted, |one| (one.collection.row.id, 0)).map(CollectionProgress))
+            Ok(page.of_list(wanted, |one| (one.collection.row.id, 0)).map(CollectionProgress).map(Ready))
         })
         .await
     }

@@ -30,12 +30,15 @@ const MAX_DIRECTIVES: u32 = 200;
 const MAX_FAULTS: usize = 10;
 /// How deep the parser goes before it gives up; selections are bounded more tightly by a setting.
 const MAX_RECURSION: usize = 200;
+/// How deep selections may be nested, through fragments too and whatever the setting for fields says. Bounds the stack.
+const MAX_LEVELS: u32 = 100;
 
 /// Checks documents and remembers those that passed.
 #[derive(Debug)]
 pub(crate) struct Gate {
     schema: Valid<Schema>,
     limits: Limits,
+    introspection: bool,
     passed: Cache<String, Arc<Document>>,
 }
 
@@ -70,8 +73,8 @@ impl Refusal {
 }
 
 impl Gate {
-    /// A gate for the schema in `sdl`.
-    pub(crate) fn new(sdl: &str, limits: &Limits) -> Result<Self> {
+    /// A gate for the schema in `sdl`, with or without questions about the schema itself.
+    pub(crate) fn new(sdl: &str, limits: &Limits, introspection: bool) -> Result<Self> {
         let schema = Schema::parse_and_validate(sdl, "schema.graphql")
             .map_err(|faults| Error::internal(format!("our own schema is not valid: {}", faults.errors)))?;
         // Weighed by length, so that a few huge documents cannot take more memory than many small ones.
@@ -79,7 +82,7 @@ impl Gate {
             .weigher(|text: &String, _| u32::try_from(text.len()).unwrap_or(u32::MAX).max(1024))
             .max_capacity(limits.document_cache.saturating_mul(1024))
             .build();
-        Ok(Self { schema, limits: limits.clone(), passed })
+        Ok(Self { schema, limits: limits.clone(), introspection, passed })
     }
 
     /// The document of this text, checked now or before.
@@ -93,12 +96,18 @@ impl Gate {
     }
 
     fn check(&self, text: &str) -> Result<Document, Refusal> {
-        let syntax = Parser::new()
-            .token_limit(MAX_TOKENS)
-            .recursion_limit(MAX_RECURSION)
-            .parse_ast(text, "document.graphql")
-            .map_err(|faults| Refusal::of(Code::GraphqlParseFailed, &faults.errors))?;
-        Measure::of(&syntax).check(&self.limits)?;
+        let mut parser = Parser::new().token_limit(MAX_TOKENS).recursion_limit(MAX_RECURSION);
+        let parsed = parser.parse_ast(text, "document.graphql");
+        let syntax = parsed.map_err(|faults| {
+            let too_long = parser.tokens_reached() > MAX_TOKENS || parser.recursion_reached() > MAX_RECURSION;
+            let code = if too_long { Code::LimitExceeded } else { Code::GraphqlParseFailed };
+            Refusal::of(code, &faults.errors)
+        })?;
+        let measure = Measure::of(&syntax);
+        measure.check(&self.limits)?;
+        if measure.introspection && !self.introspection {
+            return Err(Refusal::new(Code::GraphqlValidationFailed, "this server does not tell its schema"));
+        }
         let checked = syntax
             .to_executable_validate(&self.schema)
             .map_err(|faults| Refusal::of(Code::GraphqlValidationFailed, &faults.errors))?;
@@ -165,8 +174,12 @@ fn engine_value(value: JsonValue) -> Value {
 /// How large a document is.
 #[derive(Debug, Clone, Copy, Default)]
 struct Size {
+    /// Fields, those of fragments counted wherever they are spread.
     fields: u64,
+    /// How deep fields are nested.
     depth: u32,
+    /// How deep selections are nested, fields or not.
+    levels: u32,
 }
 
 struct Measure<'a> {
@@ -175,13 +188,20 @@ struct Measure<'a> {
     sizes: HashMap<&'a Name, Option<Size>>,
     aliases: u32,
     directives: u32,
+    introspection: bool,
     size: Size,
 }
 
 impl<'a> Measure<'a> {
     fn of(document: &'a ast::Document) -> Self {
-        let mut measure =
-            Self { fragments: HashMap::new(), sizes: HashMap::new(), aliases: 0, directives: 0, size: Size::default() };
+        let mut measure = Self {
+            fragments: HashMap::new(),
+            sizes: HashMap::new(),
+            aliases: 0,
+            directives: 0,
+            introspection: false,
+            size: Size::default(),
+        };
         for definition in &document.definitions {
             if let Definition::FragmentDefinition(fragment) = definition {
                 measure.fragments.insert(&fragment.name, &fragment.selection_set);
@@ -192,46 +212,58 @@ impl<'a> Measure<'a> {
             let size = match definition {
                 Definition::OperationDefinition(operation) => {
                     measure.directives = measure.directives.saturating_add(count(operation.directives.len()));
-                    measure.selections(&operation.selection_set)
+                    measure.selections(&operation.selection_set, 1)
                 }
                 // Unused fragments are refused by validation; they are measured to be safe until then.
-                Definition::FragmentDefinition(fragment) => measure.fragment(&fragment.name),
+                Definition::FragmentDefinition(fragment) => measure.fragment(&fragment.name, 1),
                 _ => Size::default(),
             };
             measure.size.fields = measure.size.fields.max(size.fields);
             measure.size.depth = measure.size.depth.max(size.depth);
+            measure.size.levels = measure.size.levels.max(size.levels);
         }
         measure
     }
 
-    fn selections(&mut self, selections: &'a [Selection]) -> Size {
-        let mut sum = Size::default();
+    /// The size of selections that stand on this level, as far down as documents may go.
+    fn selections(&mut self, selections: &'a [Selection], level: u32) -> Size {
+        let mut sum = Size { fields: 0, depth: 0, levels: 1 };
+        if level > MAX_LEVELS {
+            sum.levels = MAX_LEVELS + 1;
+            return sum;
+        }
         for selection in selections {
             let (size, directives) = match selection {
                 Selection::Field(field) => {
                     self.aliases = self.aliases.saturating_add(u32::from(field.alias.is_some()));
-                    let inner = self.selections(&field.selection_set);
-                    let size = Size { fields: inner.fields.saturating_add(1), depth: inner.depth.saturating_add(1) };
-                    (size, field.directives.len())
+                    self.introspection |= matches!(field.name.as_str(), "__schema" | "__type");
+                    let inner = self.selections(&field.selection_set, level + 1);
+                    let (fields, depth) = (inner.fields.saturating_add(1), inner.depth.saturating_add(1));
+                    (Size { fields, depth, ..inner }, field.directives.len())
                 }
-                Selection::FragmentSpread(spread) => (self.fragment(&spread.fragment_name), spread.directives.len()),
-                Selection::InlineFragment(inline) => (self.selections(&inline.selection_set), inline.directives.len()),
+                Selection::FragmentSpread(spread) => {
+                    (self.fragment(&spread.fragment_name, level + 1), spread.directives.len())
+                }
+                Selection::InlineFragment(inline) => {
+                    (self.selections(&inline.selection_set, level + 1), inline.directives.len())
+                }
             };
             self.directives = self.directives.saturating_add(count(directives));
             sum.fields = sum.fields.saturating_add(size.fields);
             sum.depth = sum.depth.max(size.depth);
+            sum.levels = sum.levels.max(size.levels.saturating_add(1));
         }
         sum
     }
 
-    fn fragment(&mut self, name: &'a Name) -> Size {
+    fn fragment(&mut self, name: &'a Name, level: u32) -> Size {
         if let Some(known) = self.sizes.get(name) {
             // A cycle counts as nothing here; validation refuses it.
             return known.unwrap_or_default();
         }
         let Some(selections) = self.fragments.get(name).copied() else { return Size::default() };
         self.sizes.insert(name, None);
-        let size = self.selections(selections);
+        let size = self.selections(selections, level);
         self.sizes.insert(name, Some(size));
         size
     }
@@ -242,6 +274,9 @@ impl<'a> Measure<'a> {
         };
         if self.size.fields > MAX_FIELDS {
             return too_much("fields with its fragments spread", self.size.fields, MAX_FIELDS);
+        }
+        if self.size.levels > MAX_LEVELS {
+            return too_much("levels of selections", self.size.levels.into(), MAX_LEVELS.into());
         }
         if self.size.depth > limits.max_depth {
             return too_much("levels of nesting", self.size.depth.into(), limits.max_depth.into());
@@ -267,7 +302,7 @@ mod tests {
 
     fn gate() -> Gate {
         let limits = Config::from_sources(None, []).unwrap().limits;
-        Gate::new(&crate::schema::sdl(), &limits).unwrap()
+        Gate::new(&crate::schema::sdl(), &limits, true).unwrap()
     }
 
     fn refused(text: &str) -> Refusal {
@@ -311,6 +346,40 @@ mod tests {
         let directives = "@include(if: true)".repeat(1000);
         assert_eq!(refused(&format!("{{ viewer {directives} {{ kind }} }}")).code, Code::LimitExceeded);
         let bottomless = format!("{{ viewer {} }}", "{ user ".repeat(10_000));
-        assert_eq!(refused(&bottomless).code, Code::GraphqlParseFailed);
+        assert_eq!(refused(&bottomless).code, Code::LimitExceeded);
+        let long = format!("{{ {} }}", "viewer { kind } ".repeat(10_000));
+        assert_eq!(refused(&long).code, Code::LimitExceeded);
+    }
+
+    #[test]
+    fn fragments_nested_in_fragments_do_not_exhaust_the_stack() {
+        for backwards in [false, true] {
+            let mut fragments: Vec<String> = (0..80)
+                .map(|n| {
+                    let (open, close) = ("...{ ".repeat(90), " }".repeat(90));
+                    let next = if n == 79 { "viewer { kind }".to_owned() } else { format!("...F{}", n + 1) };
+                    format!("fragment F{n} on Query {{ {open}{next}{close} }} ")
+                })
+                .collect();
+            if backwards {
+                fragments.reverse();
+            }
+            let text = format!("{} query {{ ...F0 }}", fragments.concat());
+            let refusal = std::thread::Builder::new()
+                .stack_size(1024 * 1024)
+                .spawn(move || refused(&text))
+                .unwrap()
+                .join()
+                .expect("the stack was exhausted");
+            assert_eq!(refusal.code, Code::LimitExceeded);
+        }
+    }
+
+    #[test]
+    fn a_server_that_keeps_its_schema_to_itself_refuses_to_be_asked_for_it() {
+        let limits = Config::from_sources(None, []).unwrap().limits;
+        let gate = Gate::new(&crate::schema::sdl(), &limits, false).unwrap();
+        assert!(gate.document("{ __schema { queryType { name } } }").is_err());
+        assert!(gate.document("{ viewer { __typename kind } }").is_ok());
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use apollo_compiler::response::{GraphQLError, JsonMap};
 use async_graphql::{ServerError, Value};
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
-use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -50,14 +51,32 @@ enum Fault<'a> {
 }
 
 /// `POST /graphql`.
-pub(super) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn post(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
     let media = Media::of(&headers);
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let most = app.config.limits.max_body_bytes;
+            let error = Error::limit(format!("the body is longer than the {most} bytes that are allowed"));
+            return media.refuse(StatusCode::PAYLOAD_TOO_LARGE, &error);
+        }
+        Err(_) => return media.refuse(StatusCode::BAD_REQUEST, &Error::bad_input("the body could not be read")),
+    };
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
         let message = "send the request as application/json";
         return media.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Error::bad_input(message));
     }
-    match serde_json::from_slice::<Asked>(&body) {
+    // Serde would take an array for the object, member by member.
+    let parsed = match body.trim_ascii_start().first() {
+        Some(b'{') => serde_json::from_slice::<Asked>(&body).map_err(|error| error.to_string()),
+        _ => Err("it is no object".to_owned()),
+    };
+    match parsed {
         Ok(asked) => run(&app, &headers, media, asked, &Method::POST).await,
         Err(error) => media.refuse(
             StatusCode::BAD_REQUEST,
@@ -104,12 +123,13 @@ async fn run(app: &App, headers: &HeaderMap, media: Media, asked: Asked, method:
     let caller = match caller(app, headers, now).await {
         Ok(caller) => caller,
         Err(error) => {
-            let status = if error.code() == Code::InvalidCredential {
-                StatusCode::UNAUTHORIZED
-            } else {
-                StatusCode::SERVICE_UNAVAILABLE
+            let (status, header, value) = match error.code() {
+                Code::InvalidCredential => (StatusCode::UNAUTHORIZED, WWW_AUTHENTICATE, "Bearer"),
+                _ => (StatusCode::SERVICE_UNAVAILABLE, RETRY_AFTER, "1"),
             };
-            return media.refuse(status, &error);
+            let mut response = media.refuse(status, &error);
+            response.headers_mut().insert(header, HeaderValue::from_static(value));
+            return response;
         }
     };
     match prepare(app, asked, method) {

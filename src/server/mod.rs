@@ -8,11 +8,12 @@ mod playground;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderName, Method, StatusCode, header};
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -21,8 +22,7 @@ use tower_http::timeout::TimeoutLayer;
 pub use playground::{Credential, Mode};
 
 use crate::app::App;
-use crate::error::Result;
-use crate::schema;
+use crate::error::{Code, Result};
 
 /// Everything that is served.
 pub fn router(app: Arc<App>, mode: Mode) -> Router {
@@ -35,17 +35,16 @@ pub fn router(app: Arc<App>, mode: Mode) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .merge(playground::routes(mode))
+        .fallback(async || refusal(StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .method_not_allowed_fallback(async || {
+            refusal(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
+        })
         .layer(body)
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
         .layer(cors)
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a request panicked");
-            (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                [(header::CONTENT_TYPE, "application/json")],
-                r#"{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL"}}]}"#,
-            )
-                .into_response()
+            refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
         }))
         .with_state(app)
 }
@@ -85,8 +84,21 @@ async fn stopped() {
     tracing::info!("stopping; running requests may end");
 }
 
-async fn sdl() -> impl axum::response::IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], schema::sdl())
+/// An answer to what never became a GraphQL request, in the shape of one that was refused.
+fn refusal(status: StatusCode, message: &str) -> Response {
+    let code = match status {
+        StatusCode::INTERNAL_SERVER_ERROR => Code::Internal,
+        _ => Code::BadUserInput,
+    };
+    let body = json!({ "errors": [{ "message": message, "extensions": { "code": code.as_str() } }] });
+    (status, Json(body)).into_response()
+}
+
+async fn sdl(State(app): State<Arc<App>>) -> Response {
+    match &app.sdl {
+        Some(sdl) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], sdl.to_string()).into_response(),
+        None => refusal(StatusCode::NOT_FOUND, "this server does not tell its schema"),
+    }
 }
 
 fn cors(origins: &[String]) -> CorsLayer {

@@ -129,10 +129,15 @@ async fn a_completed_collection_stays_completed_after_its_end(stage: Stage) {
 async fn a_reward_is_refused_for_a_reason(stage: Stage) {
     let query = "{ viewer { user { collections { nodes { collection { key } reward { isClaimed refusal reward { key } } } } } } }";
     let data = stage.user("grace").data(query, Value::Null).await;
-    let rewards: Vec<_> = data["viewer"]["user"]["collections"]["nodes"].as_array().unwrap().iter().map(|one| {
-        let key = one["collection"]["key"].as_str().unwrap();
-        (key, one["reward"]["isClaimed"].as_bool(), one["reward"]["refusal"].as_str())
-    }).collect();
+    let rewards: Vec<_> = data["viewer"]["user"]["collections"]["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            let key = one["collection"]["key"].as_str().unwrap();
+            (key, one["reward"]["isClaimed"].as_bool(), one["reward"]["refusal"].as_str())
+        })
+        .collect();
     assert_eq!(
         rewards,
         [
@@ -147,9 +152,12 @@ async fn a_reward_is_refused_for_a_reason(stage: Stage) {
 }
 
 async fn only_the_user_and_apps_learn_why_a_reward_is_refused(stage: Stage) {
-    let query = r#"{ user(by: {handle: "grace"}) { collection(id: "polar-lights") { reward { isClaimed refusal } } } }"#;
+    let query =
+        r#"{ user(by: {handle: "grace"}) { collection(id: "polar-lights") { reward { isClaimed refusal } } } }"#;
     let app = stage.app(&[waymark::auth::Scope::ProgressRead]).await;
-    for (actor, allowed) in [(stage.anonymous(), false), (stage.user("ada"), false), (stage.user("grace"), true), (app, true)] {
+    for (actor, allowed) in
+        [(stage.anonymous(), false), (stage.user("ada"), false), (stage.user("grace"), true), (app, true)]
+    {
         let answer = actor.query(query, Value::Null).await;
         let refusal = if allowed { json!("OUT_OF_STOCK") } else { Value::Null };
         assert_eq!(

@@ -34,7 +34,9 @@ async fn the_available_amount_is_what_the_lots_have_left(stage: Stage) {
 }
 
 async fn the_schedule_adds_up_lots_by_their_expiry(stage: Stage) {
-    let credits = credits(&stage, "grace", "available { credits } expiresIn expirySchedule { expiresAt amount { credits } }").await;
+    let credits =
+        credits(&stage, "grace", "available { credits } expiresIn expirySchedule { expiresAt amount { credits } }")
+            .await;
     let expires = |at: &str, credits: &str| json!({ "expiresAt": at, "amount": { "credits": credits } });
     assert_eq!(
         credits,
@@ -69,7 +71,8 @@ async fn lots_are_listed_in_the_order_in_which_they_are_spent(stage: Stage) {
 
 async fn the_ledger_adds_up_to_what_is_available(stage: Stage) {
     for handle in ["grace", "cleo", "mallory"] {
-        let selection = "available { micros } ledger(first: 100) { totalCount nodes { kind amount { micros } recordedAt } }";
+        let selection =
+            "available { micros } ledger(first: 100) { totalCount nodes { kind amount { micros } recordedAt } }";
         let credits = credits(&stage, handle, selection).await;
         let entries = credits["ledger"]["nodes"].as_array().unwrap();
         assert_eq!(credits["ledger"]["totalCount"], entries.len(), "{handle}: one page holds the whole ledger");

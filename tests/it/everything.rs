@@ -62,12 +62,17 @@ pub(crate) fn field(parent: &str, name: &str, user: &str) -> String {
 /// Everything there is to select of an object of this type. Types that lead back to themselves are left out, and of an
 /// edge only its cursor is asked for: the nodes stand beside the edges.
 pub(crate) fn selection(schema: &Schema, type_name: &str) -> String {
+    selection_without(schema, type_name, &[])
+}
+
+/// The same without some fields, each as `Type.field`.
+pub(crate) fn selection_without(schema: &Schema, type_name: &str, without: &[&str]) -> String {
     let mut text = String::new();
-    select(schema, type_name, &mut vec![], &mut text);
+    select(schema, type_name, without, &mut vec![], &mut text);
     text
 }
 
-fn select<'a>(schema: &'a Schema, type_name: &str, path: &mut Vec<&'a str>, text: &mut String) {
+fn select<'a>(schema: &'a Schema, type_name: &str, without: &[&str], path: &mut Vec<&'a str>, text: &mut String) {
     let (name, fields) = match schema.types.get(type_name) {
         Some(ExtendedType::Object(object)) => (&object.name, &object.fields),
         Some(ExtendedType::Interface(interface)) => (&interface.name, &interface.fields),
@@ -77,7 +82,7 @@ fn select<'a>(schema: &'a Schema, type_name: &str, path: &mut Vec<&'a str>, text
     text.push_str(" { __typename");
     for (field, definition) in fields {
         let inner = definition.ty.inner_named_type();
-        if path.contains(&inner.as_str()) {
+        if path.contains(&inner.as_str()) || without.contains(&&*format!("{type_name}.{field}")) {
             continue;
         }
         let known = ["Query", "User"].contains(&type_name);
@@ -86,10 +91,9 @@ fn select<'a>(schema: &'a Schema, type_name: &str, path: &mut Vec<&'a str>, text
         if field == "edges" {
             text.push_str(" { cursor }");
         } else {
-            select(schema, inner, path, text);
+            select(schema, inner, without, path, text);
         }
     }
     text.push_str(" }");
     path.pop();
 }
-

@@ -26,14 +26,16 @@ async fn events_are_numbered_without_gaps_from_the_newest(stage: Stage) {
         for (event, number) in history["nodes"].as_array().unwrap().iter().zip((1..=newest).rev()) {
             assert_eq!(event["number"], number, "{handle}");
         }
-        let times = history["nodes"].as_array().unwrap().iter().rev().map(|event| event["recordedAt"].as_str().unwrap());
+        let times =
+            history["nodes"].as_array().unwrap().iter().rev().map(|event| event["recordedAt"].as_str().unwrap());
         assert!(times.is_sorted(), "{handle}");
     }
 }
 
 async fn events_are_filtered_by_kind(stage: Stage) {
     let history = history(&stage, "grace", "first: 100, kinds: [AWARD_EARNED, GOAL_CLAIMED]", "kind").await;
-    let kinds: Vec<_> = history["nodes"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<_> =
+        history["nodes"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
     assert!(kinds.iter().all(|kind| ["AWARD_EARNED", "GOAL_CLAIMED"].contains(kind)));
     assert!(kinds.contains(&"AWARD_EARNED") && kinds.contains(&"GOAL_CLAIMED"));
 }

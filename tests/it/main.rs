@@ -11,13 +11,59 @@
     reason = "a test that cannot go on panics"
 )]
 
+mod everything;
 mod harness;
 
+mod architecture;
+mod auth;
+mod auth_matrix;
+mod batching;
+mod catalogue;
+mod cli;
+mod collections;
+mod credits;
+mod errors;
+mod games;
+mod history;
+mod http;
+mod learning;
+mod limits;
 mod migrations;
+mod node;
+mod overview;
+mod pagination;
+mod profile;
+mod schema;
+mod seasons;
+mod statements;
 mod users;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::run(&[("migrations", migrations::TESTS), ("users", users::TESTS)])
+    harness::run(&[
+        ("architecture", architecture::TESTS),
+        ("auth", auth::TESTS),
+        ("auth_matrix", auth_matrix::TESTS),
+        ("batching", batching::TESTS),
+        ("catalogue", catalogue::TESTS),
+        ("cli", cli::TESTS),
+        ("collections", collections::TESTS),
+        ("credits", credits::TESTS),
+        ("errors", errors::TESTS),
+        ("games", games::TESTS),
+        ("history", history::TESTS),
+        ("http", http::TESTS),
+        ("learning", learning::TESTS),
+        ("limits", limits::TESTS),
+        ("migrations", migrations::TESTS),
+        ("node", node::TESTS),
+        ("overview", overview::TESTS),
+        ("pagination", pagination::TESTS),
+        ("profile", profile::TESTS),
+        ("schema", schema::TESTS),
+        ("seasons", seasons::TESTS),
+        ("statements", statements::TESTS),
+        ("users", users::TESTS),
+    ])
 }

@@ -52,7 +52,11 @@ async fn every_id_in_a_profile_resolves_to_the_object_it_came_with(stage: Stage)
         ExtendedType::Object(object) if object.implements_interfaces.contains("Node") => Some(object.name.to_string()),
         _ => None,
     });
-    assert_eq!(ids.keys().cloned().collect::<BTreeSet<_>>(), implementers.collect(), "every type of node is in the profile");
+    assert_eq!(
+        ids.keys().cloned().collect::<BTreeSet<_>>(),
+        implementers.collect(),
+        "every type of node is in the profile"
+    );
     for (kind, ids) in ids {
         for ids in ids.into_iter().collect::<Vec<_>>().chunks(200) {
             let expected: Vec<_> = ids.iter().map(|id| json!({ "id": id, "__typename": kind })).collect();
@@ -82,9 +86,25 @@ async fn what_is_no_id_is_refused_with_a_reason(stage: Stage) {
     let grace = user_id(&stage, "grace").await;
     let ulid = grace.replace("user:", "");
     for id in [
-        "", ":", "1", "game", "game:", "Game:1", "unknown:1", "game:a b", "game:\u{0}", "game:ä", "user:grace", "user:",
-        &format!("game_summary:{ulid}"), &format!("game_summary:{ulid}:"), "game_summary::1", "game_summary:grace:1",
-        "game_summary:1:2:3", &format!("game:{}", "1".repeat(500)), "game:1'; DROP TABLE games; --",
+        "",
+        ":",
+        "1",
+        "game",
+        "game:",
+        "Game:1",
+        "unknown:1",
+        "game:a b",
+        "game:\u{0}",
+        "game:ä",
+        "user:grace",
+        "user:",
+        &format!("game_summary:{ulid}"),
+        &format!("game_summary:{ulid}:"),
+        "game_summary::1",
+        "game_summary:grace:1",
+        "game_summary:1:2:3",
+        &format!("game:{}", "1".repeat(500)),
+        "game:1'; DROP TABLE games; --",
     ] {
         let answer = stage.user("grace").query("query($id: ID!) { node(id: $id) { id } }", json!({ "id": id })).await;
         assert_eq!(answer.codes(), ["BAD_USER_INPUT"], "{id:?} {}", answer.text);

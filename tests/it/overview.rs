@@ -47,11 +47,15 @@ async fn every_kind_of_progress_is_in_the_overview(stage: Stage) {
 }
 
 async fn the_overview_agrees_with_the_lists_it_is_made_of(stage: Stage) {
-    let query = "{ viewer { user { goals(all: true) { id } studyPlanInstances { id } resources(first: 100) { nodes { id } }
+    let query =
+        "{ viewer { user { goals(all: true) { id } studyPlanInstances { id } resources(first: 100) { nodes { id } }
         games(first: 100) { nodes { id } } collections(first: 100) { nodes { id } } } } }";
     let user = stage.user("grace").data(query, Value::Null).await["viewer"]["user"].clone();
     let lists = [
-        &user["goals"], &user["studyPlanInstances"], &user["resources"]["nodes"], &user["games"]["nodes"],
+        &user["goals"],
+        &user["studyPlanInstances"],
+        &user["resources"]["nodes"],
+        &user["games"]["nodes"],
         &user["collections"]["nodes"],
     ];
     let ids = lists.iter().flat_map(|list| list.as_array().unwrap()).map(|one| one["id"].as_str().unwrap());

@@ -37,7 +37,8 @@ const LISTS: [(&str, &str); 17] = [
     (r#"viewer { user { collection(id: "founders") { __typename } games(award: BEATEN PAGE)"#, "id"),
 ];
 
-const PAGE: &str = "totalCount edges { cursor } nodes { NODE } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }";
+const PAGE: &str =
+    "totalCount edges { cursor } nodes { NODE } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }";
 
 /// One page of a list.
 async fn page(actor: &Actor, (list, node): (&str, &str), arguments: &str) -> Value {
@@ -106,7 +107,10 @@ async fn a_page_says_what_lies_around_it(stage: Stage) {
     let list = ("games(PAGE)", "id");
     let first = page(&grace, list, "first: 2").await;
     assert_eq!(first["nodes"], json!([{ "id": "game:1" }, { "id": "game:2" }]));
-    assert_eq!((&first["pageInfo"]["hasPreviousPage"], &first["pageInfo"]["hasNextPage"]), (&json!(false), &json!(true)));
+    assert_eq!(
+        (&first["pageInfo"]["hasPreviousPage"], &first["pageInfo"]["hasNextPage"]),
+        (&json!(false), &json!(true))
+    );
     assert_eq!(first["pageInfo"]["startCursor"], first["edges"][0]["cursor"]);
     assert_eq!(first["pageInfo"]["endCursor"], first["edges"][1]["cursor"]);
     let second = page(&grace, list, &format!("first: 1, after: {}", first["pageInfo"]["endCursor"])).await;
@@ -127,9 +131,16 @@ async fn a_page_says_what_lies_around_it(stage: Stage) {
 async fn a_page_is_bounded_and_neither_empty_nor_negative(stage: Stage) {
     let grace = stage.user("grace");
     for list in LISTS {
-        for arguments in ["first: -1", "first: 0", "first: 101", "last: -1", "last: 0", "last: 101", "first: 1, last: 1",
-            "first: 2147483647"]
-        {
+        for arguments in [
+            "first: -1",
+            "first: 0",
+            "first: 101",
+            "last: -1",
+            "last: 0",
+            "last: 101",
+            "first: 1, last: 1",
+            "first: 2147483647",
+        ] {
             let answer = ask(&grace, list, arguments).await;
             assert_eq!(answer.codes(), ["BAD_USER_INPUT"], "{list:?} {arguments} {}", answer.text);
         }
@@ -138,11 +149,14 @@ async fn a_page_is_bounded_and_neither_empty_nor_negative(stage: Stage) {
 }
 
 async fn twenty_elements_are_a_page_when_nobody_says(stage: Stage) {
-    let data = stage.user("grace").data("{ games { nodes { id } } viewer { user { history { nodes { number } } } } }", Value::Null).await;
+    let data = stage
+        .user("grace")
+        .data("{ games { nodes { id } } viewer { user { history { nodes { number } } } } }", Value::Null)
+        .await;
     assert_eq!(data["games"]["nodes"].as_array().unwrap().len(), 20);
     assert_eq!(data["viewer"]["user"]["history"]["nodes"].as_array().unwrap().len(), 20);
-    let explicit = stage.anonymous().data("{ games(first: null, last: null, after: null, before: null) { nodes { id } } }", Value::Null);
-    assert_eq!(explicit.await["games"], data["games"]);
+    let nulls = "{ games(first: null, last: null, after: null, before: null) { nodes { id } } }";
+    assert_eq!(stage.anonymous().data(nulls, Value::Null).await["games"], data["games"]);
 }
 
 async fn a_cursor_is_good_for_its_own_list_only(stage: Stage) {
@@ -172,7 +186,9 @@ async fn what_is_no_cursor_is_refused(stage: Stage) {
         }
     }
     // The sort key of a cursor may be anything; it must not overflow anything.
-    for key in ["1|history|9223372036854775807|9223372036854775807", "1|history|-9223372036854775808|-9223372036854775808"] {
+    for key in
+        ["1|history|9223372036854775807|9223372036854775807", "1|history|-9223372036854775808|-9223372036854775808"]
+    {
         let cursor = base64(key);
         for side in ["after", "before"] {
             let list = page(&grace, LISTS[13], &format!(r#"first: 5, {side}: "{cursor}""#)).await;

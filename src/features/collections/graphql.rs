@@ -14,11 +14,16 @@ use crate::graphql::context::{Ask as _, Nullable, nullable, present};
 use crate::graphql::ids;
 use crate::graphql::pagination::{Connection, PageArgs};
 use crate::graphql::progress::{self, ProgressKind, ProgressState};
-use crate::graphql::scalars::BigInt;
+use crate::graphql::ready::{MostlyReady, Ready};
+use crate::graphql::scalars::{BigInt, seconds};
 
 /// A programme of cards to collect.
 #[derive(Debug, Clone)]
 pub(crate) struct Collection(pub(crate) Arc<StoredCollection>);
+
+impl MostlyReady for Collection {
+    const WAITING: &'static [&'static str] = &[];
+}
 
 /// A programme of cards to collect, with at most one reward.
 #[Object]
@@ -69,8 +74,8 @@ impl Collection {
     }
 
     /// Seconds until it ends; 0 once it has. Null when it is open-ended.
-    async fn time_left(&self, context: &Context<'_>) -> Result<Option<i64>> {
-        Ok(rules::time_left_seconds(&self.0.window(), context.ask()?.now))
+    async fn time_left(&self, context: &Context<'_>) -> Result<Option<i32>> {
+        Ok(rules::time_left_seconds(&self.0.window(), context.ask()?.now).map(seconds))
     }
 
     /// How many distinct cards it has.
@@ -189,6 +194,10 @@ pub(crate) enum RewardRefusal {
 #[derive(Debug)]
 pub(crate) struct CollectionProgress(pub(crate) Collecting);
 
+impl MostlyReady for CollectionProgress {
+    const WAITING: &'static [&'static str] = &["cards", "reward"];
+}
+
 /// How far a user is with a collection.
 #[Object]
 impl CollectionProgress {
@@ -233,8 +242,8 @@ impl CollectionProgress {
     }
 
     /// The collection.
-    async fn collection(&self) -> Collection {
-        Collection(Arc::clone(&self.0.collection))
+    async fn collection(&self) -> Ready<Collection> {
+        Ready(Collection(Arc::clone(&self.0.collection)))
     }
 
     /// Where the collection stands for the user.
@@ -258,8 +267,8 @@ impl CollectionProgress {
     }
 
     /// Seconds until the collection ends; 0 once it has. Null when it is open-ended.
-    async fn time_left(&self) -> Option<i64> {
-        rules::time_left_seconds(&self.0.collection.window(), self.0.now)
+    async fn time_left(&self) -> Option<i32> {
+        rules::time_left_seconds(&self.0.collection.window(), self.0.now).map(seconds)
     }
 
     /// Every card of the collection in the operator's order, with how many the user owns. Null when that could not be

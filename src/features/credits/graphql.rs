@@ -13,7 +13,8 @@ use crate::auth::policy::OwnUser;
 use crate::clock::Timestamp;
 use crate::graphql::context::{Ask as _, Nullable, present};
 use crate::graphql::pagination::{Connection, PageArgs};
-use crate::graphql::scalars::BigInt;
+use crate::graphql::ready::{MostlyReady, Ready};
+use crate::graphql::scalars::{BigInt, seconds};
 
 /// An exact decimal number of credits as a string with at most six decimals, such as `"12.5"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,17 +65,25 @@ pub(crate) struct CreditAccount {
     pub(crate) now: Timestamp,
 }
 
+impl MostlyReady for CreditAccount {
+    const WAITING: &'static [&'static str] = &["ledger"];
+}
+
+impl MostlyReady for CreditAmount {
+    const WAITING: &'static [&'static str] = &[];
+}
+
 /// The credits of a user: lots that expire each on its own date, the ledger of every change, and blocks.
 #[Object]
 impl CreditAccount {
     /// What the user can spend now.
-    async fn available(&self) -> CreditAmount {
-        CreditAmount(rules::available(&self.wallet.lots(), self.now))
+    async fn available(&self) -> Ready<CreditAmount> {
+        Ready(CreditAmount(rules::available(&self.wallet.lots(), self.now)))
     }
 
     /// Seconds until the next lot with something left expires; at least 1. Null when nothing is going to expire.
-    async fn expires_in(&self) -> Option<i64> {
-        rules::expires_in(&self.wallet.lots(), self.now)
+    async fn expires_in(&self) -> Option<i32> {
+        rules::expires_in(&self.wallet.lots(), self.now).map(seconds)
     }
 
     /// What expires when, the earliest first; what never expires comes last.

@@ -33,6 +33,7 @@ pub(crate) struct Achievement {
     pub(crate) id: i64,
     pub(crate) key: String,
     pub(crate) game_id: i64,
+    pub(crate) position: i32,
     pub(crate) title: String,
     pub(crate) description: String,
     pub(crate) badge: Option<String>,

@@ -14,10 +14,15 @@ use crate::graphql::context::{Ask as _, Nullable, nullable};
 use crate::graphql::ids;
 use crate::graphql::pagination::{Connection, PageArgs};
 use crate::graphql::progress::{self, ProgressKind, ProgressState};
+use crate::graphql::ready::{MostlyReady, Ready};
 
 /// A game with achievements.
 #[derive(Debug, Clone)]
 pub(crate) struct Game(pub(crate) Arc<StoredGame>);
+
+impl MostlyReady for Game {
+    const WAITING: &'static [&'static str] = &["achievements"];
+}
 
 /// A game with achievements that players unlock.
 #[Object]
@@ -83,8 +88,7 @@ impl Game {
         #[graphql(desc = "Only achievements before this cursor.")] before: Option<String>,
     ) -> Result<Connection<Achievement>> {
         let page = PageArgs { first, after, last, before }.check("achievements", context.ask()?)?;
-        let numbered = self.0.achievements.iter().cloned().enumerate();
-        Ok(page.of_list(numbered, |(place, _)| (*place as i64, 0)).map(|(_, achievement)| Achievement(achievement)))
+        Ok(page.of_list(self.0.achievements.iter().cloned(), place).map(Achievement))
     }
 }
 
@@ -211,6 +215,10 @@ impl GameSummary {
     }
 }
 
+impl MostlyReady for GameSummary {
+    const WAITING: &'static [&'static str] = &["achievements"];
+}
+
 /// What a user achieved in a game. Each achievement counts once; unlocked in hardcore mode, it counts as unlocked too.
 #[Object]
 impl GameSummary {
@@ -249,14 +257,15 @@ impl GameSummary {
         progress::state(self.0.achieved.score.num_achieved, self.is_complete())
     }
 
-    /// When the award for all achievements was earned. Null when it was not.
+    /// When all achievements were unlocked for the first time. Null while one is locked, also one that is new; the award
+    /// that was earned before stays in `awards`.
     pub(crate) async fn completed_at(&self) -> Option<Timestamp> {
-        self.0.achieved.awards.completed
+        self.0.achieved.awards.completed.filter(|_| self.is_complete())
     }
 
     /// The game.
-    async fn game(&self) -> Game {
-        Game(Arc::clone(&self.0.game))
+    async fn game(&self) -> Ready<Game> {
+        Ready(Game(Arc::clone(&self.0.game)))
     }
 
     /// How many published achievements the game has.
@@ -333,8 +342,8 @@ impl GameSummary {
             let request = context.ask()?;
             let page = PageArgs { first, after, last, before }.check("unlocks", request)?;
             let unlocks = service::unlocks(request, &self.0.user, &self.0.game).await?;
-            let numbered = self.0.game.achievements.iter().cloned().enumerate();
-            Ok(Some(page.of_list(numbered, |(place, _)| (*place as i64, 0)).map(|(_, achievement)| {
+            let achievements = self.0.game.achievements.iter().cloned();
+            Ok(Some(page.of_list(achievements, place).map(|achievement| {
                 let unlock = unlocks.iter().find(|unlock| unlock.achievement_id == achievement.id);
                 AchievementProgress {
                     unlocked_at: unlock.map(|unlock| unlock.unlocked_at),
@@ -345,6 +354,11 @@ impl GameSummary {
         })
         .await
     }
+}
+
+/// Where an achievement stands in its game.
+fn place(achievement: &Arc<StoredAchievement>) -> (i64, i64) {
+    (achievement.position.into(), achievement.id)
 }
 
 /// What a user made of an achievement.

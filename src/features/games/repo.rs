@@ -28,6 +28,7 @@ pub(super) async fn published_achievements(connection: &impl ConnectionTrait) ->
             id: row.id,
             key: row.key,
             game_id: row.game_id,
+            position: row.position,
             title: row.title,
             description: row.description,
             badge: row.badge,

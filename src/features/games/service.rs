@@ -32,8 +32,11 @@ pub(crate) async fn summaries(
     let mut ids: Vec<i64> = wanted.iter().flatten().map(|game| game.id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let achieved =
-        if ids.is_empty() { None } else { request.load.one(SummariesOf { user: user.key(), games: ids.into() }).await? };
+    let achieved = if ids.is_empty() {
+        None
+    } else {
+        request.load.one(SummariesOf { user: user.key(), games: ids.into() }).await?
+    };
     let achieved: HashMap<i64, &Achieved> =
         achieved.iter().flat_map(|rows| rows.iter()).map(|row| (row.game_id, row)).collect();
     Ok(wanted
@@ -48,14 +51,14 @@ pub(crate) async fn summaries(
         .collect())
 }
 
-impl Summary {
+impl Achieved {
     /// Where it stands in the list of the games a user has played.
     pub(crate) fn place(&self, sorted: Sorted) -> (i64, i64) {
         let sort = match sorted {
-            Sorted::LastUnlocked => self.achieved.last_unlocked_at.map_or(0, |at| at.millis()),
-            Sorted::Score => i64::from(self.achieved.score.score_achieved),
+            Sorted::LastUnlocked => self.last_unlocked_at.map_or(0, |at| at.millis()),
+            Sorted::Score => i64::from(self.score.score_achieved),
         };
-        (sort, self.game.id)
+        (sort, self.game_id)
     }
 }
 
@@ -69,11 +72,13 @@ pub(crate) async fn played(
 ) -> Result<Vec<Summary>> {
     let games = request.catalogue::<Games>()?;
     let rows = request.load.one(GamesOf { user: user.key(), listed, sorted, slice }).await?;
-    let summaries = rows.unwrap_or_default().into_iter().filter_map(|achieved| {
-        let game = games.by_id(achieved.game_id)?;
-        Some(Summary { user: user.clone(), game: Arc::clone(game), achieved })
-    });
-    Ok(summaries.collect())
+    Ok(rows.unwrap_or_default().into_iter().filter_map(|achieved| summary(games, user, achieved)).collect())
+}
+
+/// The summary of what was achieved in a game; `None` when the catalogue has lost the game.
+fn summary(games: &Games, user: &VisibleUser, achieved: Achieved) -> Option<Summary> {
+    let game = Arc::clone(games.by_id(achieved.game_id)?);
+    Some(Summary { user: user.clone(), game, achieved })
 }
 
 /// How many games a user has played.
@@ -91,8 +96,12 @@ pub(crate) async fn played_page(
     count: bool,
 ) -> Result<Connection<Summary>> {
     let total = only_if(count, played_count(request, user, listed));
-    let (rows, total) = futures_util::try_join!(played(request, user, listed, sorted, page.slice()), total)?;
-    Ok(page.of_rows(rows, |summary| summary.place(sorted)).with_total(total))
+    let key = GamesOf { user: user.key(), listed, sorted, slice: page.slice() };
+    let (rows, total) = futures_util::try_join!(request.load.one(key), total)?;
+    let games = request.catalogue::<Games>()?;
+    // Games missing from the catalogue are left out only here, so that they do not end the paging.
+    let page = page.of_rows(rows.unwrap_or_default(), |achieved| achieved.place(sorted));
+    Ok(page.with_total(total).filter_map(|achieved| summary(games, user, achieved)))
 }
 
 /// What a user unlocked in a game.

@@ -33,9 +33,11 @@ pub(crate) struct Learning {
 }
 
 impl Learning {
-    /// The resource with this key, or with this 24-digit id.
+    /// The resource with this key, or with this 24-digit id in any case.
     pub(crate) fn resource(&self, key: &str) -> Option<&Arc<Resource>> {
-        self.by_key.get(key)
+        self.by_key.get(key).or_else(|| {
+            self.by_key.get(&key.to_ascii_lowercase()).filter(|found| found.external_id.eq_ignore_ascii_case(key))
+        })
     }
 
     pub(crate) fn resource_by_id(&self, id: i64) -> Option<&Arc<Resource>> {

@@ -13,10 +13,15 @@ use crate::graphql::context::{Ask as _, Nullable, nullable};
 use crate::graphql::ids;
 use crate::graphql::pagination::{Connection, PageArgs};
 use crate::graphql::progress::{self, ProgressKind, ProgressState};
+use crate::graphql::ready::{MostlyReady, Ready};
 
 /// Something to learn from.
 #[derive(Debug, Clone)]
 pub(crate) struct Resource(pub(crate) Arc<StoredResource>);
+
+impl MostlyReady for Resource {
+    const WAITING: &'static [&'static str] = &[];
+}
 
 /// Something to learn from: a course, a text, a film. A user's progress with it is the same in every study plan.
 #[Object]
@@ -111,6 +116,10 @@ impl ResourceProgress {
     }
 }
 
+impl MostlyReady for ResourceProgress {
+    const WAITING: &'static [&'static str] = &[];
+}
+
 /// How far a user is with a resource. It is the same through whichever study plan the resource is reached.
 #[Object]
 impl ResourceProgress {
@@ -157,8 +166,8 @@ impl ResourceProgress {
     }
 
     /// The resource. Null when the catalogue does not describe it: progress is kept for resources that live elsewhere.
-    async fn resource(&self) -> Option<Resource> {
-        self.0.resource.clone().map(Resource)
+    async fn resource(&self) -> Option<Ready<Resource>> {
+        self.0.resource.clone().map(Resource).map(Ready)
     }
 
     /// The operator's key of the resource.

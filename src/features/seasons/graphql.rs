@@ -14,6 +14,8 @@ use crate::graphql::context::{Ask as _, Nullable, nullable};
 use crate::graphql::ids;
 use crate::graphql::pagination::{Connection, PageArgs};
 use crate::graphql::progress::{self, ProgressKind, ProgressState};
+use crate::graphql::ready::{MostlyReady, Ready};
+use crate::graphql::scalars::seconds;
 
 /// Where a season stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -82,29 +84,23 @@ impl Season {
     }
 
     /// Seconds left on the season's clock: the whole duration before the start, 0 once it has ended, at least 1 else.
-    async fn time_left(&self) -> i64 {
-        self.0.clock.time_left_seconds
+    async fn time_left(&self) -> i32 {
+        seconds(self.0.clock.time_left_seconds)
     }
 
     /// How long the season is without pauses, in seconds.
-    async fn duration(&self) -> i64 {
-        self.0.season.duration_seconds
+    async fn duration(&self) -> i32 {
+        seconds(self.0.season.duration_seconds)
     }
 
     /// How long a week of the season is, in seconds. The last week may be shorter.
-    async fn week_length(&self) -> i64 {
-        self.0.season.week_length_seconds
+    async fn week_length(&self) -> i32 {
+        seconds(self.0.season.week_length_seconds)
     }
 
     /// The week that is running. Null before the season has begun and after it has ended.
     async fn current_week(&self) -> Option<Week> {
-        self.0.clock.week.map(|week| Week {
-            number: week.number,
-            title: self.0.season.week_titles.get(&week.number).cloned(),
-            time_left: week.time_left_seconds,
-            start_date: week.starts_at,
-            end_date: week.ends_at,
-        })
+        Week::current(&self.0)
     }
 
     /// What a pause does to the season's clock.
@@ -132,11 +128,23 @@ pub(crate) struct Week {
     /// Its title. Null when it has none.
     title: Option<String>,
     /// Seconds left of the week on the season's clock; at least 1.
-    time_left: i64,
+    time_left: i32,
     /// When the week began.
     start_date: Timestamp,
     /// When the week ends if the season runs on from now.
     end_date: Timestamp,
+}
+
+impl Week {
+    fn current(timed: &Timed) -> Option<Self> {
+        timed.clock.week.map(|week| Self {
+            number: week.number,
+            title: timed.season.week_titles.get(&week.number).cloned(),
+            time_left: seconds(week.time_left_seconds),
+            start_date: week.starts_at,
+            end_date: week.ends_at,
+        })
+    }
 }
 
 /// An interruption of a season.
@@ -151,6 +159,10 @@ pub(crate) struct SeasonPause {
 /// A goal of a season.
 #[derive(Debug, Clone)]
 pub(crate) struct Goal(pub(crate) Arc<StoredGoal>);
+
+impl MostlyReady for Goal {
+    const WAITING: &'static [&'static str] = &["season"];
+}
 
 /// Something to do in a season, counted in steps and rewarded with credits.
 #[Object]
@@ -250,6 +262,10 @@ pub(crate) enum ClaimRefusal {
 #[derive(Debug)]
 pub(crate) struct SeasonProgress(pub(crate) Participation);
 
+impl MostlyReady for SeasonProgress {
+    const WAITING: &'static [&'static str] = &[];
+}
+
 /// A user in a season: whether the user takes part, the season's clock, and the goals.
 #[Object]
 impl SeasonProgress {
@@ -264,19 +280,13 @@ impl SeasonProgress {
     }
 
     /// Seconds left on the season's clock: the whole duration before the start, 0 once it has ended, at least 1 else.
-    async fn time_left(&self) -> i64 {
-        self.0.timed.clock.time_left_seconds
+    async fn time_left(&self) -> i32 {
+        seconds(self.0.timed.clock.time_left_seconds)
     }
 
     /// The week that is running. Null before the season has begun and after it has ended.
     async fn current_week(&self) -> Option<Week> {
-        self.0.timed.clock.week.map(|week| Week {
-            number: week.number,
-            title: self.0.timed.season.week_titles.get(&week.number).cloned(),
-            time_left: week.time_left_seconds,
-            start_date: week.starts_at,
-            end_date: week.ends_at,
-        })
+        Week::current(&self.0.timed)
     }
 
     /// Whether the user takes part in the season, that is: has enrolled.
@@ -295,13 +305,14 @@ impl SeasonProgress {
         &self,
         #[graphql(desc = "Only goals of this week; the first is 1.")] week: Option<i32>,
         #[graphql(desc = "Whether to list the goals of all weeks.", default = false)] all: bool,
-    ) -> Vec<GoalProgress> {
+    ) -> Vec<Ready<GoalProgress>> {
         goals(&self.0, week, None, all)
     }
 
     /// The goals whose reward can be claimed now, as far as the week's and the season's budgets allow.
-    async fn claimable(&self) -> Vec<GoalProgress> {
-        self.0.goals.iter().filter(|status| status.refusal.is_none()).cloned().map(GoalProgress).collect()
+    async fn claimable(&self) -> Vec<Ready<GoalProgress>> {
+        let claimable = self.0.goals.iter().filter(|status| status.refusal.is_none());
+        claimable.cloned().map(GoalProgress).map(Ready).collect()
     }
 }
 
@@ -311,7 +322,7 @@ pub(crate) fn goals(
     week: Option<i32>,
     state: Option<GoalState>,
     all: bool,
-) -> Vec<GoalProgress> {
+) -> Vec<Ready<GoalProgress>> {
     let goals: Vec<&GoalStatus> = match week {
         Some(week) => participation.goals.iter().filter(|status| status.goal.week == Some(week)).collect(),
         None if all => participation.goals.iter().collect(),
@@ -322,12 +333,17 @@ pub(crate) fn goals(
         .filter(|status| state.is_none_or(|state| state == status.state.into()))
         .cloned()
         .map(GoalProgress)
+        .map(Ready)
         .collect()
 }
 
 /// How far a user is with a goal.
 #[derive(Debug)]
 pub(crate) struct GoalProgress(pub(crate) GoalStatus);
+
+impl MostlyReady for GoalProgress {
+    const WAITING: &'static [&'static str] = &[];
+}
 
 /// How far a user is with a goal.
 #[Object]
@@ -370,12 +386,12 @@ impl GoalProgress {
 
     /// When the last step was done. Null while steps are missing.
     pub(crate) async fn completed_at(&self) -> Option<Timestamp> {
-        self.0.steps.completed_at
+        self.0.steps.completed_at.filter(|_| self.0.steps.completed_steps >= self.0.goal.total_steps)
     }
 
     /// The goal.
-    async fn goal(&self) -> Goal {
-        Goal(Arc::clone(&self.0.goal))
+    async fn goal(&self) -> Ready<Goal> {
+        Ready(Goal(Arc::clone(&self.0.goal)))
     }
 
     /// Where the goal stands for the user, its week and its reward considered.
@@ -393,9 +409,9 @@ impl GoalProgress {
         self.0.goal.total_steps
     }
 
-    /// What the user gets or got for completing it.
-    async fn reward(&self) -> CreditAmount {
-        CreditAmount(self.0.goal.reward_micros)
+    /// What the user gets for completing it; once it is claimed, what the user got.
+    async fn reward(&self) -> Ready<CreditAmount> {
+        Ready(CreditAmount(self.0.steps.claimed_micros.unwrap_or(self.0.goal.reward_micros)))
     }
 
     /// Whether the user has claimed the reward.

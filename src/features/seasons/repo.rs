@@ -88,14 +88,17 @@ pub(crate) struct Steps {
     pub(crate) completed_steps: i32,
     pub(crate) completed_at: Option<Timestamp>,
     pub(crate) claimed_at: Option<Timestamp>,
+    /// What was given for it, once it was claimed.
+    pub(crate) claimed_micros: Option<i64>,
 }
 
 static FACTS: Sql = Sql::new(
     "SELECT e.user_id, e.season_id, e.enrolled_at, CAST(NULL AS bigint), CAST(NULL AS integer), \
-     CAST(NULL AS bigint), CAST(NULL AS bigint) \
+     CAST(NULL AS bigint), CAST(NULL AS bigint), CAST(NULL AS bigint) \
      FROM season_enrolments e WHERE e.user_id = ANY($1) AND e.season_id = ANY($2) \
      UNION ALL \
-     SELECT p.user_id, g.season_id, p.updated_at, p.goal_id, p.completed_steps, p.completed_at, c.claimed_at \
+     SELECT p.user_id, g.season_id, p.updated_at, p.goal_id, p.completed_steps, p.completed_at, c.claimed_at, \
+     c.reward_micros \
      FROM goal_progress p JOIN goals g ON g.id = p.goal_id \
      LEFT JOIN goal_claims c ON c.user_id = p.user_id AND c.goal_id = p.goal_id AND c.user_id = ANY($1) \
      WHERE p.user_id = ANY($1) AND g.season_id = ANY($2)",
@@ -112,12 +115,16 @@ pub(super) async fn facts(
         let at = row.take()?;
         let goal: Option<i64> = row.take()?;
         let steps: Option<i32> = row.take()?;
-        let (completed_at, claimed_at) = (row.take()?, row.take()?);
+        let (completed_at, claimed_at, claimed_micros) = (row.take()?, row.take()?, row.take()?);
         let fact = match goal {
             None => Fact::Enrolled(at),
-            Some(goal_id) => {
-                Fact::Goal(Steps { goal_id, completed_steps: steps.unwrap_or(0), completed_at, claimed_at })
-            }
+            Some(goal_id) => Fact::Goal(Steps {
+                goal_id,
+                completed_steps: steps.unwrap_or(0),
+                completed_at,
+                claimed_at,
+                claimed_micros,
+            }),
         };
         Ok((place, fact))
     })

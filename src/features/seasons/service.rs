@@ -87,7 +87,9 @@ pub(crate) async fn participation(request: &Request, user: &OwnUser, timed: Time
         })
         .collect();
     let goals = timed.season.goals.iter().map(|goal| {
-        let steps = steps.get(&goal.id).copied().unwrap_or_default();
+        let mut steps = steps.get(&goal.id).copied().unwrap_or_default();
+        // The operator may have lowered the total since.
+        steps.completed_steps = steps.completed_steps.clamp(0, goal.total_steps);
         let claimed = steps.claimed_at.is_some();
         let facts = ClaimFacts {
             week: goal.week,

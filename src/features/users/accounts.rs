@@ -2,11 +2,15 @@
 
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _};
 
+use serde_json::json;
+
 use super::UserId;
 use super::entity::{account, user};
 use crate::clock::Timestamp;
 use crate::db::Db;
 use crate::error::Result;
+use crate::features::history;
+use crate::features::history::rules::HistoryKind;
 
 /// The user with this handle and the user's ULID.
 pub(crate) async fn find(connection: &impl ConnectionTrait, handle: &str) -> Result<Option<(UserId, String)>> {
@@ -41,6 +45,16 @@ pub(crate) async fn jwt_subject(db: &Db, handle: &str, issuer: &str, now: Timest
         linked_at: Set(now),
     };
     account::Entity::insert(row).exec_without_returning(&transaction).await?;
+    history::service::record(
+        &transaction,
+        user,
+        HistoryKind::AccountLinked,
+        ("user", &ulid),
+        &json!({ "provider": "jwt" }),
+        "operator",
+        now,
+    )
+    .await?;
     transaction.commit().await?;
     Ok(Some(ulid))
 }

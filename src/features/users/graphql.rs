@@ -2,7 +2,7 @@
 
 use async_graphql::{ID, InputObject, OneofObject, SimpleObject};
 
-use super::service::Account as Stored;
+use super::service::{Account as Stored, Name};
 use crate::clock::Timestamp;
 
 /// Names one user, by exactly one of these.
@@ -18,13 +18,24 @@ pub(crate) enum UserBy {
     Account(AccountBy),
 }
 
+impl From<UserBy> for Name {
+    fn from(by: UserBy) -> Self {
+        match by {
+            UserBy::Id(id) => Self::Id(id.0),
+            UserBy::Handle(handle) => Self::Handle(handle),
+            UserBy::Address(address) => Self::Address(address),
+            UserBy::Account(AccountBy { platform, id }) => Self::Account { platform, id },
+        }
+    }
+}
+
 /// Names an account on another platform.
 #[derive(Debug, Clone, InputObject)]
 pub(crate) struct AccountBy {
     /// The platform, such as `discord` or `roblox`.
-    pub(super) platform: String,
+    platform: String,
     /// The user's id on that platform.
-    pub(super) id: String,
+    id: String,
 }
 
 /// What a user is known by on another platform.

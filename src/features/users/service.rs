@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::graphql::UserBy;
 use super::loader::{AccountsOf, UserWith};
 pub(crate) use super::repo::{Account, User};
 use crate::auth::UserId;
@@ -11,13 +10,26 @@ use crate::error::{Error, Result};
 use crate::graphql::ids::Kind;
 use crate::request::Request;
 
+/// What names a user, not checked yet.
+#[derive(Debug, Clone)]
+pub(crate) enum Name {
+    /// A global id or a ULID.
+    Id(String),
+    Handle(String),
+    Address(String),
+    Account {
+        platform: String,
+        id: String,
+    },
+}
+
 /// The user that `by` names; `None` when there is none. Says nothing yet about who may see the user.
-pub(crate) async fn user(request: &Request, by: UserBy) -> Result<Option<Arc<User>>> {
+pub(crate) async fn user(request: &Request, by: Name) -> Result<Option<Arc<User>>> {
     request.load.one(key(by)?).await
 }
 
 /// The users that `by` name, in that order. A malformed name fails its own place only.
-pub(crate) async fn users(request: &Request, by: Vec<UserBy>) -> Result<Vec<Result<Option<Arc<User>>>>> {
+pub(crate) async fn users(request: &Request, by: Vec<Name>) -> Result<Vec<Result<Option<Arc<User>>>>> {
     request.check_ids("users", by.len(), request.config.limits.max_ids)?;
     let keys: Vec<Result<UserWith>> = by.into_iter().map(key).collect();
     let loaded = request.load.many(keys.iter().flatten().cloned().collect()).await?;
@@ -40,29 +52,29 @@ pub(crate) async fn accounts(request: &Request, user: &OwnUser) -> Result<Vec<Ac
     Ok(request.load.one(AccountsOf(user.key())).await?.unwrap_or_default())
 }
 
-fn key(by: UserBy) -> Result<UserWith> {
+fn key(by: Name) -> Result<UserWith> {
     match by {
-        UserBy::Id(id) => ulid_key(Kind::User.key(&id)?),
-        UserBy::Handle(handle) => {
+        Name::Id(id) => ulid_key(Kind::User.key(&id)?),
+        Name::Handle(handle) => {
             if !(2..=20).contains(&handle.len()) || !handle.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
                 return Err(Error::bad_input("a handle has 2 to 20 letters and digits"));
             }
             Ok(UserWith::Handle(handle.to_ascii_lowercase()))
         }
-        UserBy::Address(address) => {
+        Name::Address(address) => {
             let digits = address.strip_prefix("0x").unwrap_or_default();
             if digits.len() != 40 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 return Err(Error::bad_input("an Ethereum address is 0x and 40 hexadecimal digits"));
             }
             Ok(UserWith::Account { provider: "ethereum".to_owned(), external_id: address.to_ascii_lowercase() })
         }
-        UserBy::Account(account) => {
+        Name::Account { platform, id } => {
             let fits = |text: &str| (1..=255).contains(&text.len()) && !text.chars().any(char::is_control);
-            if !fits(&account.platform) || !fits(&account.id) {
+            if !fits(&platform) || !fits(&id) {
                 return Err(Error::bad_input("platform and id of an account have 1 to 255 characters each"));
             }
-            let provider = account.platform.to_lowercase();
-            let external_id = if provider == "ethereum" { account.id.to_ascii_lowercase() } else { account.id };
+            let provider = platform.to_lowercase();
+            let external_id = if provider == "ethereum" { id.to_ascii_lowercase() } else { id };
             Ok(UserWith::Account { provider, external_id })
         }
     }

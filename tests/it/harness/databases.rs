@@ -41,8 +41,7 @@ enum Server {
 pub(super) fn discover() -> (Vec<Arc<Engine>>, &'static str) {
     let given = std::env::var("TEST_DATABASE_URL").ok().filter(|url| !url.is_empty());
     let postgres = given.map(Source::Given).or_else(|| postgres::installed().map(Source::Own));
-    let missing =
-        if postgres.is_some() { "" } else { " (no PostgreSQL: install its server or set TEST_DATABASE_URL)" };
+    let missing = if postgres.is_some() { "" } else { " (no PostgreSQL: install its server or set TEST_DATABASE_URL)" };
     (std::iter::once(Source::Sqlite).chain(postgres).map(Engine::new).map(Arc::new).collect(), missing)
 }
 
@@ -195,7 +194,8 @@ fn ask(url: &str, sql: &str) -> Result<String, sea_orm::DbErr> {
 
 /// The same server's URL with another database.
 fn with_database(url: &str, name: &str) -> String {
-    let (place, options) = url.split_once('?').map_or((url, String::new()), |(place, rest)| (place, format!("?{rest}")));
+    let (place, options) =
+        url.split_once('?').map_or((url, String::new()), |(place, rest)| (place, format!("?{rest}")));
     let (scheme, rest) = place.split_once("://").unwrap_or(("postgres", place));
     let authority = rest.split('/').next().unwrap_or_default();
     format!("{scheme}://{authority}/{name}{options}")

@@ -53,7 +53,10 @@ pub(crate) use tests;
 
 /// Runs the tests of these files as the command line says.
 pub(crate) fn run(files: &[(&str, &[Test])]) -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Many tests wait for a server or a clock rather than for the processor.
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    arguments.test_threads.get_or_insert(2 * cores);
     let (engines, missing) = databases::discover();
     let mut trials = Vec::new();
     for (file, test) in files.iter().flat_map(|(file, tests)| tests.iter().map(move |test| (file, *test))) {

@@ -1,0 +1,250 @@
+//! The import rule of `src/lib.rs`, read off the sources.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::harness::tests;
+
+tests! {
+    once: [
+        a_room_imports_only_from_rooms_before_it,
+        inside_a_feature_each_file_keeps_to_its_place,
+        features_reach_each_other_through_services_only,
+        foreign_crates_are_used_where_they_belong,
+    ],
+}
+
+/// The rooms of the house, in the order in which they may import: each from itself and those before it.
+const ROOMS: [&[&str]; 5] = [
+    &["error", "clock", "config"],
+    &["db", "auth", "graphql", "request"],
+    &["features"],
+    &["schema"],
+    &["server", "app", "demo", "cli"],
+];
+
+/// What each kind of file in a feature may use of its feature. Names in capitals come from the catalogue by way of
+/// `mod.rs`.
+const FILES: [(&str, &[&str]); 8] = [
+    ("entity", &[]),
+    ("rules", &[]),
+    ("repo", &["entity", "rules", "catalogue"]),
+    ("catalogue", &["entity", "rules", "repo"]),
+    ("loader", &["repo", "rules"]),
+    ("service", &["loader", "repo", "rules", "catalogue"]),
+    ("graphql", &["service", "rules", "entity", "catalogue"]),
+    ("accounts", &["entity"]),
+];
+
+/// Where a feature does otherwise, and why.
+const EXCEPTIONS: [(&str, &str); 2] = [
+    // The ways to name a user are an input of the API and the key of a look-up at once.
+    ("users/service", "graphql"),
+    // The reason of a block is shown as it is stored.
+    ("credits/service", "entity"),
+];
+
+/// Where crates may be used that a room should keep to itself: files, and folders with a slash at the end.
+const CRATES: [(&str, &[&str]); 11] = [
+    (
+        "sea_orm",
+        &[
+            "db/",
+            "auth/entity.rs",
+            "auth/repo.rs",
+            "demo/insert.rs",
+            "features/*/entity.rs",
+            "features/*/repo.rs",
+            "features/users/accounts.rs",
+        ],
+    ),
+    ("migration", &["db/"]),
+    ("axum", &["server/", "auth/extract.rs"]),
+    ("tower_http", &["server/"]),
+    (
+        "async_graphql",
+        &[
+            "graphql/",
+            "schema/",
+            "server/gate.rs",
+            "server/graphql.rs",
+            "features/*/graphql.rs",
+            "features/*/loader.rs",
+        ],
+    ),
+    ("apollo_compiler", &["server/gate.rs", "server/graphql.rs"]),
+    ("jsonwebtoken", &["auth/jwt.rs"]),
+    ("chrono", &["clock.rs"]),
+    ("rand", &["clock.rs"]),
+    ("figment", &["config.rs"]),
+    ("clap", &["cli.rs"]),
+];
+
+/// A source file: its path in `src` and its code without comments and unit tests.
+struct Source {
+    path: String,
+    code: String,
+}
+
+fn sources() -> Vec<Source> {
+    fn read(directory: &Path, root: &Path, all: &mut Vec<Source>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                read(&path, root, all);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                // Unit tests stand at the end of a file and may use whatever they like.
+                let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+                let code =
+                    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+                let path = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+                all.push(Source { path, code });
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut all = Vec::new();
+    read(&root, &root, &mut all);
+    assert!(all.len() > 50, "the sources are found");
+    all
+}
+
+impl Source {
+    /// The room or, in a feature, the file: the path's first part without its ending.
+    fn room(&self) -> &str {
+        self.path.split('/').next().unwrap().trim_end_matches(".rs")
+    }
+
+    /// The feature and the name of the file, for a file in a feature's folder.
+    fn in_feature(&self) -> Option<(&str, &str)> {
+        self.path.strip_prefix("features/")?.trim_end_matches(".rs").split_once('/')
+    }
+
+    /// Every path in the code that begins with `root`, without it; the branches of a `use` each by itself.
+    fn paths(&self, root: &str) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        let start = format!("{root}::");
+        for (at, _) in self.code.match_indices(&start) {
+            let before = self.code[..at].chars().next_back();
+            if !before.is_some_and(|letter| letter.is_alphanumeric() || letter == '_' || letter == ':') {
+                branches(&self.code[at + start.len()..], "", &mut all);
+            }
+        }
+        all
+    }
+}
+
+/// Adds the paths that `text` begins with, each behind `prefix`, and gives back what follows them.
+fn branches<'a>(text: &'a str, prefix: &str, all: &mut BTreeSet<String>) -> &'a str {
+    let mut text = text.trim_start();
+    if let Some(mut inner) = text.strip_prefix('{') {
+        while !inner.starts_with('}') {
+            inner = branches(inner, prefix, all).trim_start().trim_start_matches(',').trim_start();
+        }
+        return &inner[1..];
+    }
+    let end =
+        text.find(|letter: char| !(letter.is_alphanumeric() || letter == '_' || letter == '*')).unwrap_or(text.len());
+    let path = if prefix.is_empty() { text[..end].to_owned() } else { format!("{prefix}::{}", &text[..end]) };
+    text = &text[end..];
+    if let Some(rest) = text.strip_prefix("::") {
+        return branches(rest, &path, all);
+    }
+    all.insert(path);
+    match text.trim_start().strip_prefix("as ") {
+        Some(renamed) => renamed.trim_start_matches(|letter: char| letter.is_alphanumeric() || letter == '_'),
+        None if end == 0 && !text.starts_with(['}', ',']) => text.get(1..).unwrap_or_default(),
+        None => text,
+    }
+}
+
+fn rank(room: &str) -> Option<usize> {
+    ROOMS.iter().position(|rooms| rooms.contains(&room))
+}
+
+#[track_caller]
+fn none(what: &str, offences: &[String]) {
+    assert!(offences.is_empty(), "{what}:\n  {}", offences.join("\n  "));
+}
+
+fn a_room_imports_only_from_rooms_before_it() {
+    let mut offences = Vec::new();
+    for source in sources().iter().filter(|source| !["lib.rs", "main.rs"].contains(&&*source.path)) {
+        let own = rank(source.room()).unwrap_or_else(|| panic!("say in ROOMS where {} belongs", source.path));
+        for path in source.paths("crate") {
+            let room = path.split("::").next().unwrap();
+            // A macro or the like of the crate's root.
+            let Some(other) = rank(room) else { continue };
+            if other > own {
+                offences.push(format!("{} uses crate::{path}", source.path));
+            }
+        }
+        if !source.paths("super::super").is_empty() {
+            offences.push(format!("{} reaches beyond its parent by super::super", source.path));
+        }
+    }
+    none("imports against the import rule", &offences);
+}
+
+fn inside_a_feature_each_file_keeps_to_its_place() {
+    let mut offences = Vec::new();
+    for source in sources() {
+        let Some((feature, file)) = source.in_feature().filter(|(_, file)| *file != "mod") else { continue };
+        let known = FILES.iter().find(|(name, _)| *name == file);
+        let (_, allowed) = known.unwrap_or_else(|| panic!("say in FILES where {} belongs", source.path));
+        for path in source.paths("super") {
+            let name = path.split("::").next().unwrap();
+            let is_file = FILES.iter().any(|(file, _)| *file == name);
+            let from_catalogue = name.starts_with(char::is_uppercase) && name != "UserId" && file != "entity";
+            let used = if from_catalogue { "catalogue" } else { name };
+            let excepted = EXCEPTIONS.contains(&(&format!("{feature}/{file}"), used));
+            if (is_file || from_catalogue) && !allowed.contains(&used) && !excepted {
+                offences.push(format!("{} uses super::{path}", source.path));
+            }
+        }
+        // Rules are pure functions, and tables are tables.
+        if ["rules", "entity"].contains(&file) {
+            let beyond = source.paths("crate").into_iter().filter(|path| !path.starts_with("clock::"));
+            offences.extend(beyond.map(|path| format!("{} uses crate::{path}", source.path)));
+        }
+    }
+    none("uses inside a feature that are not meant to be", &offences);
+}
+
+fn features_reach_each_other_through_services_only() {
+    let mut offences = Vec::new();
+    for source in sources() {
+        let Some((feature, file)) = source.in_feature() else { continue };
+        for path in source.paths("crate::features") {
+            let mut steps = path.split("::");
+            let (other, part) = (steps.next().unwrap(), steps.next());
+            let fits = match part {
+                None | Some("service") => ["service", "graphql"].contains(&file),
+                Some("graphql") => file == "graphql",
+                Some(_) => false,
+            };
+            if other != feature && !fits {
+                offences.push(format!("{} uses crate::features::{path}", source.path));
+            }
+        }
+    }
+    none("features that reach into each other", &offences);
+}
+
+fn foreign_crates_are_used_where_they_belong() {
+    let mut offences = Vec::new();
+    for source in sources() {
+        for (name, places) in CRATES {
+            let fits = |place: &&str| match place.split_once('*') {
+                Some((start, end)) => source.path.starts_with(start) && source.path.ends_with(end),
+                None if place.ends_with('/') => source.path.starts_with(*place),
+                None => source.path == **place,
+            };
+            if !source.paths(name).is_empty() && !places.iter().any(|place| fits(&place)) {
+                offences.push(format!("{} uses {name}", source.path));
+            }
+        }
+    }
+    none("crates used outside the rooms they belong to", &offences);
+}

@@ -1,0 +1,60 @@
+//! The catalogue in memory follows the database.
+
+use std::time::{Duration, Instant};
+
+use sea_orm::ConnectionTrait as _;
+use serde_json::{Value, json};
+use waymark::db::Db;
+
+use crate::harness::{Stage, tests};
+
+tests! {
+    empty: [
+        what_this_process_wrote_is_visible_once_refreshed,
+        what_another_process_wrote_is_visible_within_a_second,
+        what_is_taken_away_is_gone,
+    ],
+}
+
+const ADD: &str = "INSERT INTO games (key, title, created_at, updated_at) VALUES ('new', 'New Game', 0, 0)";
+
+async fn titles(stage: &Stage) -> Value {
+    stage.anonymous().data("{ games { nodes { title } } }", Value::Null).await["games"]["nodes"].clone()
+}
+
+async fn write(db: &Db, sql: &str) {
+    db.writes().execute_unprepared(sql).await.unwrap();
+}
+
+/// Waits until the titles are these; at most a second, as is promised, and some time for the machine.
+async fn within_a_second(stage: &Stage, expected: Value) {
+    let begun = Instant::now();
+    while titles(stage).await != expected {
+        assert!(begun.elapsed() < Duration::from_millis(1500), "not visible after {:?}", begun.elapsed());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn what_this_process_wrote_is_visible_once_refreshed(stage: Stage) {
+    assert_eq!(titles(&stage).await, json!([]));
+    write(stage.db(), ADD).await;
+    stage.app.refresh_catalogue().await.unwrap();
+    assert_eq!(titles(&stage).await, json!([{ "title": "New Game" }]));
+    write(stage.db(), "UPDATE games SET title = 'Newer Game'").await;
+    stage.app.refresh_catalogue().await.unwrap();
+    assert_eq!(titles(&stage).await, json!([{ "title": "Newer Game" }]));
+}
+
+async fn what_another_process_wrote_is_visible_within_a_second(stage: Stage) {
+    assert_eq!(titles(&stage).await, json!([]));
+    let other = Db::connect(&stage.url, 1).await.unwrap();
+    write(&other, ADD).await;
+    within_a_second(&stage, json!([{ "title": "New Game" }])).await;
+}
+
+async fn what_is_taken_away_is_gone(stage: Stage) {
+    write(stage.db(), ADD).await;
+    within_a_second(&stage, json!([{ "title": "New Game" }])).await;
+    write(stage.db(), "DELETE FROM games").await;
+    within_a_second(&stage, json!([])).await;
+}

@@ -1,0 +1,324 @@
+//! The command, as its users type it.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Blank, NOW, tests};
+
+tests! {
+    once: [
+        every_command_explains_itself,
+        what_makes_no_sense_exits_with_two,
+        the_schema_is_printed,
+        the_documented_defaults_are_settings_as_they_are,
+        the_effective_configuration_hides_secrets,
+        a_setting_that_is_wrong_stops_with_one_clear_line,
+        serving_without_a_way_to_authenticate_is_refused,
+        without_a_command_a_demo_is_served,
+    ],
+    blank: [
+        a_database_is_migrated_filled_and_given_credentials,
+        serving_refuses_pending_migrations,
+        a_server_answers_and_stops_when_told_to,
+    ],
+}
+
+const SECRET: &str = "a secret of these tests, long enough for HS256";
+
+/// A directory of its own for a command to run in; removed when dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("waymark-cli-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        Self(directory)
+    }
+
+    /// The command with these arguments under these settings only.
+    fn waymark(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_waymark"));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WAYMARK_")) {
+            command.env_remove(name);
+        }
+        command.args(arguments).envs(settings.iter().copied()).current_dir(&self.0).env_remove("RUST_LOG");
+        command
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How a command ended.
+struct Ended {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
+    let Output { status, stdout, stderr } = Scratch::new().waymark(arguments, settings).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ended { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
+}
+
+/// What a command that must succeed writes to stdout.
+#[track_caller]
+fn output(arguments: &[&str], settings: &[(&str, &str)]) -> String {
+    let ended = run(arguments, settings);
+    assert_eq!(ended.code, 0, "{arguments:?}: {}", ended.err);
+    ended.out
+}
+
+/// Asserts that a command fails with this exit code, says nothing on stdout, and on stderr something with `words`.
+#[track_caller]
+fn fails(code: i32, arguments: &[&str], settings: &[(&str, &str)], words: &str) {
+    let ended = run(arguments, settings);
+    assert_eq!((ended.code, ended.out.as_str()), (code, ""), "{arguments:?}: {}", ended.err);
+    assert!(ended.err.contains(words), "{arguments:?}: {}", ended.err);
+}
+
+const COMMANDS: [&[&str]; 10] = [
+    &["serve"],
+    &["migrate"],
+    &["demo"],
+    &["key"],
+    &["key", "create"],
+    &["key", "list"],
+    &["key", "revoke"],
+    &["token"],
+    &["schema"],
+    &["config"],
+];
+
+fn every_command_explains_itself() {
+    let overview = output(&["--help"], &[]);
+    for command in COMMANDS {
+        let help = output(&[command, &["--help"]].concat(), &[]);
+        assert!(help.contains(&format!("Usage: waymark {}", command.join(" "))) && help.lines().count() > 5, "{help}");
+    }
+    let listed = overview.split("Commands:").nth(1).unwrap().lines().skip(1).take_while(|line| !line.trim().is_empty());
+    let listed: Vec<_> =
+        listed.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
+    let known: Vec<_> = COMMANDS.iter().filter(|command| command.len() == 1).map(|command| command[0]).collect();
+    assert_eq!(listed, known, "the list of these tests is complete");
+    assert!(output(&["--version"], &[]).starts_with("waymark "));
+}
+
+fn what_makes_no_sense_exits_with_two() {
+    for arguments in [
+        &["nothing"][..],
+        &["--nothing"],
+        &["serve", "extra"],
+        &["migrate", "sideways"],
+        &["key"],
+        &["key", "create"],
+        &["key", "create", "--name", "x", "--scope", "everything"],
+        &["token"],
+        &["token", "--user", "grace", "--ttl", "soon"],
+        &["demo", "--users", "many"],
+        &["demo", "--users", "0"],
+        &["demo", "--scale", "huge"],
+        &["--log-format", "xml", "schema"],
+    ] {
+        fails(2, arguments, &[], "Usage:");
+    }
+}
+
+fn the_schema_is_printed() {
+    assert_eq!(output(&["schema"], &[]), include_str!("../../schema.graphql"));
+}
+
+fn the_documented_defaults_are_settings_as_they_are() {
+    let scratch = Scratch::new();
+    let defaults = output(&["config", "--default"], &[]);
+    std::fs::write(scratch.0.join("waymark.toml"), &defaults).unwrap();
+    let from_file = scratch.waymark(&["config"], &[]).output().unwrap();
+    assert_eq!(String::from_utf8(from_file.stdout).unwrap(), output(&["config"], &[]));
+}
+
+fn the_effective_configuration_hides_secrets() {
+    let settings = [
+        ("WAYMARK_JWT_SECRET", SECRET),
+        ("WAYMARK_DATABASE_URL", "postgres://me:hunter2@localhost/waymark"),
+        ("WAYMARK_MAX_DEPTH", "9"),
+    ];
+    let config = output(&["config"], &settings);
+    assert!(!config.contains(SECRET) && !config.contains("hunter2"), "{config}");
+    assert!(config.contains("max_depth = 9") && config.contains("jwt_secret"), "{config}");
+}
+
+fn a_setting_that_is_wrong_stops_with_one_clear_line() {
+    for (name, value) in [
+        ("WAYMARK_NOTHING", "1"),
+        ("WAYMARK_LISTEN", "nowhere"),
+        ("WAYMARK_DATABASE_URL", "mysql://localhost"),
+        ("WAYMARK_JWT_SECRET", "short"),
+        ("WAYMARK_MAX_DEPTH", "0"),
+        ("WAYMARK_MAX_DEPTH", "deep"),
+        ("WAYMARK_CLOCK", "noon"),
+        ("WAYMARK_INTROSPECTION", "maybe"),
+    ] {
+        let ended = run(&["config"], &[(name, value)]);
+        assert_eq!((ended.code, ended.out.as_str(), ended.err.lines().count()), (1, "", 1), "{name}: {}", ended.err);
+        assert!(
+            ended.err.to_lowercase().contains(&name.to_lowercase().replace("waymark_", "")),
+            "{name}: {}",
+            ended.err
+        );
+    }
+    fails(1, &["config", "--config", "missing.toml"], &[], "missing.toml");
+}
+
+fn serving_without_a_way_to_authenticate_is_refused() {
+    fails(1, &["serve"], &[("WAYMARK_DATABASE_URL", "sqlite://x.db")], "WAYMARK_JWT_SECRET");
+    fails(1, &["serve"], &[("WAYMARK_JWT_SECRET", SECRET)], "WAYMARK_DATABASE_URL");
+    let clock = [("WAYMARK_DATABASE_URL", "sqlite://x.db"), ("WAYMARK_JWT_SECRET", SECRET), ("WAYMARK_CLOCK", "+1h")];
+    fails(1, &["serve"], &clock, "WAYMARK_CLOCK");
+    for arguments in [&["migrate"][..], &["demo"], &["key", "list"], &["token", "--user", "grace"]] {
+        fails(1, arguments, &[], "WAYMARK_DATABASE_URL");
+    }
+}
+
+/// A server in a process of its own; killed when dropped.
+struct Server {
+    process: Child,
+    /// What it said until it was ready.
+    said: String,
+    address: String,
+    _scratch: Scratch,
+}
+
+impl Server {
+    /// Starts a server and waits until it names its address behind `words`.
+    fn start(arguments: &[&str], settings: &[(&str, &str)], words: &str) -> Self {
+        let scratch = Scratch::new();
+        let mut command = scratch.waymark(arguments, settings);
+        let mut process =
+            command.env("WAYMARK_LISTEN", "127.0.0.1:0").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let mut said = String::new();
+        let address = loop {
+            let Some(Ok(line)) = lines.next() else { panic!("the server stopped: {said}") };
+            said.push_str(&line);
+            said.push('\n');
+            if let Some((_, address)) = line.split_once(words) {
+                break address.trim().trim_end_matches('/').to_owned();
+            }
+        };
+        // Somebody has to go on reading, or the server would write into a closed pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, said, address, _scratch: scratch }
+    }
+
+    fn query(&self, credential: &str, query: &str) -> Value {
+        let request = ureq::post(format!("{}/graphql", self.address)).header("content-type", "application/json");
+        let request = request.header("authorization", format!("Bearer {credential}"));
+        let mut response = request.send(json!({ "query": query }).to_string()).unwrap();
+        serde_json::from_str(&response.body_mut().read_to_string().unwrap()).unwrap()
+    }
+
+    /// Tells it to stop, as a service manager does.
+    fn terminate(&mut self) -> Option<i32> {
+        let told = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        self.process.wait().unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+const WHO: &str = "{ viewer { kind scopes user { handle } } }";
+
+fn without_a_command_a_demo_is_served() {
+    let server = Server::start(&[], &[], "Open the playground: ");
+    let credential = |name: &str| {
+        let line = server.said.lines().skip_while(|line| !line.starts_with(&format!("  {name}: "))).nth(1);
+        line.unwrap_or_else(|| panic!("no credential of {name}: {}", server.said)).trim().to_owned()
+    };
+    for person in ["grace", "ada", "MaxMilyin"] {
+        let viewer = server.query(&credential(person), WHO)["data"]["viewer"].clone();
+        assert_eq!(viewer, json!({ "kind": "USER", "scopes": [], "user": { "handle": person } }));
+    }
+    assert_eq!(server.query(&credential("admin"), WHO)["data"]["viewer"]["scopes"], json!(["ADMIN"]));
+    let page = ureq::get(format!("{}/", server.address)).call().unwrap().body_mut().read_to_string().unwrap();
+    assert!(page.contains("<html"), "{page:.200}");
+}
+
+async fn a_database_is_migrated_filled_and_given_credentials(blank: Blank) {
+    let settings = [("WAYMARK_DATABASE_URL", &*blank.url), ("WAYMARK_JWT_SECRET", SECRET), ("WAYMARK_CLOCK", NOW)];
+    let states = || {
+        let status = output(&["migrate", "status"], &settings);
+        status.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let count = states().len();
+    assert!(count > 0 && states() == vec!["pending"; count]);
+    assert_eq!(output(&["migrate"], &settings), "");
+    assert_eq!(states(), vec!["applied"; count]);
+    assert_eq!(output(&["migrate", "down"], &settings), "");
+    assert_eq!(states(), [vec!["applied"; count - 1], vec!["pending"]].concat());
+    assert_eq!(output(&["migrate", "up"], &settings), "");
+
+    let filled = run(&["demo", "--users", "10"], &settings);
+    assert_eq!((filled.code, &*filled.out), (0, ""), "{}", filled.err);
+    assert!(filled.err.contains("10 users are there now, 10 of them new"), "{}", filled.err);
+    let again = run(&["demo", "--users", "10"], &settings);
+    assert!(again.code == 0 && again.err.contains("nothing was changed"), "{}", again.err);
+
+    let token = output(&["token", "--user", "Grace"], &settings);
+    assert!(token.lines().count() == 1 && token.matches('.').count() == 2, "{token}");
+    fails(1, &["token", "--user", "nobody"], &settings, "nobody");
+
+    let create = [
+        "key",
+        "create",
+        "--name",
+        "game server",
+        "--scope",
+        "progress:write",
+        "--scope",
+        "progress:read",
+        "--user",
+        "ada",
+    ];
+    let key = output(&create, &settings);
+    let key = key.trim_end();
+    assert!(key.starts_with("wmk_") && key.len() == 68, "the key alone: {key}");
+    let list = output(&["key", "list"], &settings);
+    assert!(list.contains(&key[..12]) && !list.contains(key) && list.contains("game server"), "{list}");
+    assert_eq!(output(&["key", "revoke", &key[..12]], &settings), "");
+    assert!(output(&["key", "list"], &settings).contains("revoked"));
+    fails(1, &["key", "revoke", "wmk_unknown"], &settings, "names no key");
+    fails(1, &["key", "create", "--name", "x", "--scope", "admin", "--user", "nobody"], &settings, "nobody");
+}
+
+async fn serving_refuses_pending_migrations(blank: Blank) {
+    let settings = [("WAYMARK_DATABASE_URL", &*blank.url), ("WAYMARK_JWT_SECRET", SECRET)];
+    fails(1, &["serve"], &settings, "migrations are pending");
+}
+
+async fn a_server_answers_and_stops_when_told_to(blank: Blank) {
+    let settings = [("WAYMARK_DATABASE_URL", &*blank.url), ("WAYMARK_JWT_SECRET", SECRET)];
+    let mut server = Server::start(&["serve", "--migrate"], &settings, "Serving on ");
+    output(&["demo", "--users", "3"], &settings);
+    let token = output(&["token", "--user", "grace"], &settings);
+    let viewer = server.query(token.trim_end(), WHO)["data"]["viewer"].clone();
+    assert_eq!(viewer, json!({ "kind": "USER", "scopes": [], "user": { "handle": "grace" } }));
+    let key = output(&["key", "create", "--name", "reader", "--scope", "progress:read"], &settings);
+    assert_eq!(server.query(key.trim_end(), WHO)["data"]["viewer"]["scopes"], json!(["PROGRESS_READ"]));
+    assert_eq!(server.terminate(), Some(0));
+}
