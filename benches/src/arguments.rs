@@ -21,15 +21,17 @@ usage: cargo run --release -p waymark-bench -- [OPTIONS]
 
 environment:
   BENCH_DATABASE_URL  an empty PostgreSQL database to use instead of a cluster of its own
-  BENCH_SERVER        a waymark binary to measure instead of the one built from this tree";
+  BENCH_SERVER        a waymark binary to measure instead of this tree";
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Measure,
     Correctness,
     Sqlite,
-    /// Be the floor: what the benchmark starts itself as.
+    /// Be the floor: the benchmark starts itself so.
     Floor,
+    /// Be `waymark` with the arguments that follow: the benchmark starts itself so.
+    Waymark,
     Help,
 }
 
@@ -57,6 +59,10 @@ impl Arguments {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
             match word.as_str() {
                 "floor" => arguments.mode = Mode::Floor,
+                "waymark" => {
+                    arguments.mode = Mode::Waymark;
+                    break;
+                }
                 "--correctness" => arguments.mode = Mode::Correctness,
                 "--sqlite" => arguments.mode = Mode::Sqlite,
                 "--help" | "-h" => arguments.mode = Mode::Help,

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use arguments::{Arguments, Mode};
 use report::Report;
 use stage::Stage;
+use tokio::runtime::{Builder, Runtime};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -38,14 +39,16 @@ fn run() -> Result<ExitCode> {
             println!("{}", arguments::USAGE);
             Ok(ExitCode::SUCCESS)
         }
-        // The same runtime as Waymark's, for the same conditions.
-        Mode::Floor => {
-            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(floor::serve())?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Mode::Waymark => Ok(server_runtime()?.block_on(waymark::cli::run(std::env::args_os().skip(1)))),
+        Mode::Floor => server_runtime()?.block_on(floor::serve()).map(|()| ExitCode::SUCCESS),
         // The generator takes one thread: what it leaves of the machine belongs to those it measures.
-        _ => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(measure(&arguments)),
+        _ => Builder::new_current_thread().enable_all().build()?.block_on(measure(&arguments)),
     }
+}
+
+/// What `#[tokio::main]` makes, and `waymark` has.
+fn server_runtime() -> Result<Runtime> {
+    Ok(Builder::new_multi_thread().enable_all().build()?)
 }
 
 async fn measure(arguments: &Arguments) -> Result<ExitCode> {

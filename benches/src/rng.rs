@@ -22,7 +22,7 @@ impl Rng {
 
     /// A number from 1 to `most`.
     pub(crate) fn up_to(&mut self, most: u32) -> u32 {
-        let number = (self.next() >> 32) * u64::from(most) >> 32;
+        let number = ((self.next() >> 32) * u64::from(most)) >> 32;
         u32::try_from(number).unwrap_or_default() + 1
     }
 

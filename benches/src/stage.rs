@@ -1,6 +1,6 @@
 //! Setting the stage: a filled database and the servers on it; and measuring one query on it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
@@ -39,7 +39,14 @@ impl Stage {
         let target = program.parent().and_then(Path::parent).ok_or("the program is in no target directory")?;
         let directory = target.join("bench");
         std::fs::create_dir_all(&directory)?;
-        let waymark = waymark_program(&program)?;
+        let waymark = || match std::env::var_os("BENCH_SERVER") {
+            Some(other) => Command::new(other),
+            None => {
+                let mut command = Command::new(&program);
+                command.arg("waymark");
+                command
+            }
+        };
 
         let sqlite = arguments.mode == Mode::Sqlite;
         let users = arguments.users.unwrap_or(if sqlite { 10_000 } else { 100_000 });
@@ -94,14 +101,14 @@ impl Stage {
                 .env("WAYMARK_LISTEN", "127.0.0.1:0")
                 .env("WAYMARK_JWT_SECRET", "a secret that nobody has to guess");
         };
-        let mut make_key = Command::new(&waymark);
+        let mut make_key = waymark();
         settings(make_key.args(["key", "create", "--name", "bench", "--scope", "progress:read"]));
         let made = make_key.output()?;
         let key = String::from_utf8(made.stdout)?.trim().to_owned();
         if !made.status.success() || key.is_empty() {
             return Err(format!("no key was made: {}", String::from_utf8_lossy(&made.stderr)).into());
         }
-        let mut serve = Command::new(&waymark);
+        let mut serve = waymark();
         settings(serve.arg("serve"));
         let floor = if sqlite {
             None
@@ -215,23 +222,4 @@ async fn connect(url: &str) -> Result<Client> {
         }
     });
     Ok(client)
-}
-
-/// The program to measure: built from this tree, from the same dependencies as this program.
-fn waymark_program(program: &Path) -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("BENCH_SERVER") {
-        return Ok(path.into());
-    }
-    let built = program.with_file_name("waymark");
-    if let Some(cargo) = std::env::var_os("CARGO") {
-        let mut build = Command::new(cargo);
-        build.args(["build", "--package", "waymark", "--package", "waymark-bench", "--bins"]);
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        if !build.current_dir(env!("CARGO_MANIFEST_DIR")).status()?.success() {
-            return Err("waymark was not built".into());
-        }
-    }
-    if built.exists() { Ok(built) } else { Err("there is no waymark binary; run this by cargo run".into()) }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
-use super::{Connection, OneUser, Parameters, key, keys};
+use super::{Connection, OneUser, key, keys};
 use crate::Result;
 
 #[derive(Serialize)]
@@ -27,7 +27,7 @@ struct Game {
 
 /// The summaries in the order of the ids, from rows in any order.
 pub(super) fn summaries(rows: &[Row], ids: &[String]) -> Vec<Option<Summary>> {
-    let rows: HashMap<&str, &Row> = rows.iter().map(|row| (row.get(0), row)).collect();
+    let rows: HashMap<&str, &Row> = rows.iter().filter_map(|row| Some((row.get::<_, Option<&str>>(0)?, row))).collect();
     let summary = |row: &&Row| Summary {
         game: Game { title: row.get(1) },
         num_achieved: row.get(2),
@@ -57,8 +57,7 @@ pub(super) async fn of_one(connection: &Connection, variables: Variables) -> Res
     let Connection { client, statements } = connection;
     let ulid = key(&variables.id);
     let keys = keys(&variables.games);
-    let (of_user, of_games): (Parameters<'_, 1>, Parameters<'_, 2>) = ([&ulid], [&ulid, &keys]);
-    let (user, games) =
-        tokio::try_join!(client.query_opt(&statements.one, &of_user), client.query(&statements.games, &of_games),)?;
-    Ok(OneUser { user: user.map(|_| User { game_summaries: summaries(&games, &variables.games) }) })
+    let rows = client.query(&statements.games, &[&ulid, &keys]).await?;
+    let user = User { game_summaries: summaries(&rows, &variables.games) };
+    Ok(OneUser { user: (!rows.is_empty()).then_some(user) })
 }

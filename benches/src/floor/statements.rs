@@ -44,11 +44,13 @@ statements! {
         FROM resources r \
         LEFT JOIN resource_progress p ON p.resource_id = r.id AND p.user_id = (SELECT id FROM users WHERE ulid = $1) \
         WHERE r.key = ANY($2)";
+    /// One row without a game for a user whom none was found for, and none for an unknown user.
     games: "SELECT g.key, g.title, coalesce(s.num_achieved, 0), g.num_possible, coalesce(s.score_achieved, 0), \
         g.possible_score, coalesce(s.num_achieved_hardcore, 0), coalesce(s.score_achieved_hardcore, 0) \
-        FROM games g \
-        LEFT JOIN game_summaries s ON s.game_id = g.id AND s.user_id = (SELECT id FROM users WHERE ulid = $1) \
-        WHERE g.key = ANY($2)";
+        FROM users u \
+        LEFT JOIN games g ON g.key = ANY($2) \
+        LEFT JOIN game_summaries s ON s.user_id = u.id AND s.game_id = g.id \
+        WHERE u.ulid = $1 AND u.erased_at IS NULL AND u.merged_into IS NULL";
     collections: "SELECT c.key, c.name, (SELECT count(*) FROM cards k WHERE k.collection_id = c.id)::int, \
         coalesce(p.collected_count, 0), p.completed_at, c.starts_at, c.ends_at \
         FROM collections c \

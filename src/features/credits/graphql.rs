@@ -132,7 +132,7 @@ impl CreditAccount {
             let request = context.ask()?;
             let page = PageArgs { first, after, last, before }.check("ledger", request)?;
             let count = context.look_ahead().field("totalCount").exists();
-            Ok(service::ledger(request, &self.user, page, count).await?.map(CreditEntry::from))
+            Ok(service::ledger(request, &self.user, &self.wallet, page, count).await?.map(CreditEntry::from))
         })
         .await
     }

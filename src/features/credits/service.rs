@@ -53,11 +53,18 @@ impl Wallet {
     }
 }
 
-/// One page of a user's ledger, the newest entry first. Expiries that were not written yet stand where they will stand.
-pub(crate) async fn ledger(request: &Request, user: &OwnUser, page: Page, count: bool) -> Result<Connection<Entry>> {
+/// One page of the ledger of a user with this wallet, the newest entry first. Expiries that were not written yet stand
+/// where they will stand.
+pub(crate) async fn ledger(
+    request: &Request,
+    user: &OwnUser,
+    wallet: &Wallet,
+    page: Page,
+    count: bool,
+) -> Result<Connection<Entry>> {
     let written = request.load.one(EntriesOf { user: user.key(), slice: page.slice() });
     let counted = only_if(count, async { Ok(request.load.one(EntryCountOf(user.key())).await?.unwrap_or(0)) });
-    let (wallet, written, total) = futures_util::try_join!(wallet(request, user), written, counted)?;
+    let (written, total) = futures_util::try_join!(written, counted)?;
     let unswept = wallet.unswept(request.now);
     let total = total.map(|written| written + i64::try_from(unswept.len()).unwrap_or(i64::MAX));
     let key = |entry: &Entry| (entry.recorded_at.millis(), entry.tie);
