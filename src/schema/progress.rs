@@ -1,5 +1,7 @@
 //! `Progress`: what all kinds of progress have in common, and the list of all of it.
 
+#![allow(clippy::duplicated_attributes, reason = "the fields of an interface repeat attributes by design")]
+
 use async_graphql::{ID, Interface};
 
 use crate::auth::policy::{OwnUser, VisibleUser};

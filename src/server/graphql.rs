@@ -179,10 +179,11 @@ fn prepare(app: &App, asked: Asked, method: &Method) -> Result<async_graphql::Re
         return Err(Unprepared::MutationOverGet);
     }
     let variables = app.gate.variables(&document, operation, &asked.variables.unwrap_or_default())?;
+    let engine = document.engine(operation, &variables);
     let mut request = async_graphql::Request::new(asked.query).variables(variables);
     // Without a name the engine runs the only operation; the gate has seen to it that there is one.
     request.operation_name = name.map(str::to_owned);
-    request.set_parsed_query(document.engine());
+    request.set_parsed_query(engine);
     Ok(request)
 }
 

@@ -4,17 +4,19 @@
 //! spread, counted without spreading them), then parsed and validated against our own schema, and kept, with what the
 //! engine needs, under its text. A request for a document seen before costs a look-up and the coercion of its variables.
 
-use std::collections::HashMap;
+mod inputs;
+mod measure;
+
 use std::sync::Arc;
 
-use apollo_compiler::ast::{self, Definition, Selection};
 use apollo_compiler::executable::Operation;
 use apollo_compiler::parser::Parser;
 use apollo_compiler::response::{GraphQLError, JsonMap, JsonValue};
 use apollo_compiler::validation::{DiagnosticList, Valid};
-use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
+use apollo_compiler::{ExecutableDocument, Node, Schema};
 use async_graphql::parser::types::ExecutableDocument as EngineDocument;
 use async_graphql::{Name as EngineName, Value, Variables};
+use measure::Measure;
 use moka::sync::Cache;
 
 use crate::config::Limits;
@@ -22,16 +24,10 @@ use crate::error::{Code, Error, Result};
 
 /// The most tokens of a document.
 const MAX_TOKENS: usize = 15_000;
-/// The most fields of a document once its fragments are spread.
-const MAX_FIELDS: u64 = 20_000;
-/// The most directives on one document.
-const MAX_DIRECTIVES: u32 = 200;
 /// How many faults of one document are told.
 const MAX_FAULTS: usize = 10;
 /// How deep the parser goes before it gives up; selections are bounded more tightly by a setting.
 const MAX_RECURSION: usize = 200;
-/// How deep selections may be nested, through fragments too and whatever the setting for fields says. Bounds the stack.
-const MAX_LEVELS: u32 = 100;
 
 /// Checks documents and remembers those that passed.
 #[derive(Debug)]
@@ -111,6 +107,7 @@ impl Gate {
         let checked = syntax
             .to_executable_validate(&self.schema)
             .map_err(|faults| Refusal::of(Code::GraphqlValidationFailed, &faults.errors))?;
+        inputs::check_document(&self.schema, &checked)?;
         let engine = async_graphql::parser::parse_query(text)
             .map_err(|error| Refusal::new(Code::GraphqlParseFailed, error.to_string()))?;
         Ok(Document { checked, engine })
@@ -130,8 +127,10 @@ impl Gate {
             apollo_compiler::request::coerce_variable_values(&self.schema, operation, values).map_err(|error| {
                 Refusal { code: Code::BadUserInput, faults: vec![error.to_graphql_error(&document.checked.sources)] }
             })?;
+        let coerced = coerced.into_inner();
+        inputs::check_variables(&self.schema, operation, &coerced)?;
         let mut variables = Variables::default();
-        for (name, value) in coerced.into_inner() {
+        for (name, value) in coerced {
             variables.insert(EngineName::new(name.as_str()), engine_value(value));
         }
         Ok(variables)
@@ -152,9 +151,15 @@ impl Document {
         })
     }
 
-    /// What the engine runs.
-    pub(crate) fn engine(&self) -> EngineDocument {
-        self.engine.clone()
+    /// What the engine runs, given the variables that have a value. Where a variable has none, the argument it stands
+    /// for is as good as not given, and falls back to its own default.
+    pub(crate) fn engine(&self, operation: &Operation, variables: &Variables) -> EngineDocument {
+        let mut engine = self.engine.clone();
+        let given = |name: &str| variables.contains_key(name);
+        if operation.variables.iter().any(|variable| !given(&variable.name)) {
+            inputs::drop_omitted(&mut engine, &given);
+        }
+        engine
     }
 }
 
@@ -169,130 +174,6 @@ fn engine_value(value: JsonValue) -> Value {
             members.into_iter().map(|(name, value)| (EngineName::new(name.as_str()), engine_value(value))).collect(),
         ),
     }
-}
-
-/// How large a document is.
-#[derive(Debug, Clone, Copy, Default)]
-struct Size {
-    /// Fields, those of fragments counted wherever they are spread.
-    fields: u64,
-    /// How deep fields are nested.
-    depth: u32,
-    /// How deep selections are nested, fields or not.
-    levels: u32,
-}
-
-struct Measure<'a> {
-    fragments: HashMap<&'a Name, &'a [Selection]>,
-    /// Sizes of fragments; `None` while one is being measured, which a cycle runs into.
-    sizes: HashMap<&'a Name, Option<Size>>,
-    aliases: u32,
-    directives: u32,
-    introspection: bool,
-    size: Size,
-}
-
-impl<'a> Measure<'a> {
-    fn of(document: &'a ast::Document) -> Self {
-        let mut measure = Self {
-            fragments: HashMap::new(),
-            sizes: HashMap::new(),
-            aliases: 0,
-            directives: 0,
-            introspection: false,
-            size: Size::default(),
-        };
-        for definition in &document.definitions {
-            if let Definition::FragmentDefinition(fragment) = definition {
-                measure.fragments.insert(&fragment.name, &fragment.selection_set);
-                measure.directives = measure.directives.saturating_add(count(fragment.directives.len()));
-            }
-        }
-        for definition in &document.definitions {
-            let size = match definition {
-                Definition::OperationDefinition(operation) => {
-                    measure.directives = measure.directives.saturating_add(count(operation.directives.len()));
-                    measure.selections(&operation.selection_set, 1)
-                }
-                // Unused fragments are refused by validation; they are measured to be safe until then.
-                Definition::FragmentDefinition(fragment) => measure.fragment(&fragment.name, 1),
-                _ => Size::default(),
-            };
-            measure.size.fields = measure.size.fields.max(size.fields);
-            measure.size.depth = measure.size.depth.max(size.depth);
-            measure.size.levels = measure.size.levels.max(size.levels);
-        }
-        measure
-    }
-
-    /// The size of selections that stand on this level, as far down as documents may go.
-    fn selections(&mut self, selections: &'a [Selection], level: u32) -> Size {
-        let mut sum = Size { fields: 0, depth: 0, levels: 1 };
-        if level > MAX_LEVELS {
-            sum.levels = MAX_LEVELS + 1;
-            return sum;
-        }
-        for selection in selections {
-            let (size, directives) = match selection {
-                Selection::Field(field) => {
-                    self.aliases = self.aliases.saturating_add(u32::from(field.alias.is_some()));
-                    self.introspection |= matches!(field.name.as_str(), "__schema" | "__type");
-                    let inner = self.selections(&field.selection_set, level + 1);
-                    let (fields, depth) = (inner.fields.saturating_add(1), inner.depth.saturating_add(1));
-                    (Size { fields, depth, ..inner }, field.directives.len())
-                }
-                Selection::FragmentSpread(spread) => {
-                    (self.fragment(&spread.fragment_name, level + 1), spread.directives.len())
-                }
-                Selection::InlineFragment(inline) => {
-                    (self.selections(&inline.selection_set, level + 1), inline.directives.len())
-                }
-            };
-            self.directives = self.directives.saturating_add(count(directives));
-            sum.fields = sum.fields.saturating_add(size.fields);
-            sum.depth = sum.depth.max(size.depth);
-            sum.levels = sum.levels.max(size.levels.saturating_add(1));
-        }
-        sum
-    }
-
-    fn fragment(&mut self, name: &'a Name, level: u32) -> Size {
-        if let Some(known) = self.sizes.get(name) {
-            // A cycle counts as nothing here; validation refuses it.
-            return known.unwrap_or_default();
-        }
-        let Some(selections) = self.fragments.get(name).copied() else { return Size::default() };
-        self.sizes.insert(name, None);
-        let size = self.selections(selections, level);
-        self.sizes.insert(name, Some(size));
-        size
-    }
-
-    fn check(&self, limits: &Limits) -> Result<(), Refusal> {
-        let too_much = |what: &str, is: u64, most: u64| {
-            Err(Refusal::new(Code::LimitExceeded, format!("the document has {is} {what}, and {most} are allowed")))
-        };
-        if self.size.fields > MAX_FIELDS {
-            return too_much("fields with its fragments spread", self.size.fields, MAX_FIELDS);
-        }
-        if self.size.levels > MAX_LEVELS {
-            return too_much("levels of selections", self.size.levels.into(), MAX_LEVELS.into());
-        }
-        if self.size.depth > limits.max_depth {
-            return too_much("levels of nesting", self.size.depth.into(), limits.max_depth.into());
-        }
-        if self.aliases > limits.max_aliases {
-            return too_much("aliases", self.aliases.into(), limits.max_aliases.into());
-        }
-        if self.directives > MAX_DIRECTIVES {
-            return too_much("directives", self.directives.into(), MAX_DIRECTIVES.into());
-        }
-        Ok(())
-    }
-}
-
-fn count(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -1,0 +1,170 @@
+//! What validation leaves open about input: objects of which exactly one field is to be given, fields given twice, and
+//! variables without a value.
+
+use apollo_compiler::ast::{Type, Value};
+use apollo_compiler::executable::{Operation, Selection, SelectionSet};
+use apollo_compiler::response::{JsonMap, JsonValue};
+use apollo_compiler::schema::InputObjectType;
+use apollo_compiler::validation::Valid;
+use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
+use async_graphql::Positioned;
+use async_graphql::parser::types::{
+    ExecutableDocument as EngineDocument, Selection as EngineSelection, SelectionSet as EngineSelectionSet,
+};
+use async_graphql_value::Value as EngineValue;
+
+use super::Refusal;
+use crate::error::Code;
+
+/// Checks every value that is written in a document.
+pub(super) fn check_document(schema: &Valid<Schema>, document: &ExecutableDocument) -> Result<(), Refusal> {
+    let operations = document.operations.iter();
+    for operation in operations {
+        for variable in &operation.variables {
+            if let Some(default) = &variable.default_value {
+                check_value(schema, &variable.ty, default)?;
+            }
+        }
+        check_selections(schema, &operation.selection_set)?;
+    }
+    document.fragments.values().try_for_each(|fragment| check_selections(schema, &fragment.selection_set))
+}
+
+fn check_selections(schema: &Valid<Schema>, selections: &SelectionSet) -> Result<(), Refusal> {
+    for selection in &selections.selections {
+        match selection {
+            Selection::Field(field) => {
+                for argument in &field.arguments {
+                    if let Some(definition) = field.definition.argument_by_name(&argument.name) {
+                        check_value(schema, &definition.ty, &argument.value)?;
+                    }
+                }
+                check_selections(schema, &field.selection_set)?;
+            }
+            Selection::InlineFragment(inline) => check_selections(schema, &inline.selection_set)?,
+            Selection::FragmentSpread(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_value(schema: &Valid<Schema>, ty: &Type, value: &Value) -> Result<(), Refusal> {
+    match value {
+        Value::List(items) => items.iter().try_for_each(|item| check_value(schema, ty.item_type(), item)),
+        Value::Object(members) => {
+            let Some(object) = schema.get_input_object(ty.inner_named_type()) else { return Ok(()) };
+            if let Some((name, _)) = first_twice(members) {
+                return refuse(
+                    Code::GraphqlValidationFailed,
+                    format!("{name:?} is given twice in one {}", object.name),
+                );
+            }
+            if is_one_of(object) && (members.len() != 1 || members.iter().any(|(_, value)| value.is_null())) {
+                return refuse(Code::GraphqlValidationFailed, one_of(object));
+            }
+            members.iter().try_for_each(|(name, value)| match object.fields.get(name) {
+                Some(field) => check_value(schema, &field.ty, value),
+                None => Ok(()),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn first_twice(members: &[(Name, Node<Value>)]) -> Option<&(Name, Node<Value>)> {
+    members
+        .iter()
+        .enumerate()
+        .find(|(place, one)| members.iter().take(*place).any(|other| other.0 == one.0))
+        .map(|(_, one)| one)
+}
+
+/// Checks the coerced values of an operation's variables.
+pub(super) fn check_variables(schema: &Valid<Schema>, operation: &Operation, values: &JsonMap) -> Result<(), Refusal> {
+    operation.variables.iter().try_for_each(|variable| match values.get(variable.name.as_str()) {
+        Some(value) => check_json(schema, &variable.ty, value),
+        None => Ok(()),
+    })
+}
+
+fn check_json(schema: &Valid<Schema>, ty: &Type, value: &JsonValue) -> Result<(), Refusal> {
+    match value {
+        JsonValue::Array(items) => items.iter().try_for_each(|item| check_json(schema, ty.item_type(), item)),
+        JsonValue::Object(members) => {
+            let Some(object) = schema.get_input_object(ty.inner_named_type()) else { return Ok(()) };
+            if is_one_of(object) && (members.len() != 1 || members.values().any(JsonValue::is_null)) {
+                return refuse(Code::BadUserInput, one_of(object));
+            }
+            members.iter().try_for_each(|(name, value)| match object.fields.get(name.as_str()) {
+                Some(field) => check_json(schema, &field.ty, value),
+                None => Ok(()),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_one_of(object: &InputObjectType) -> bool {
+    object.directives.has("oneOf")
+}
+
+fn one_of(object: &InputObjectType) -> String {
+    let fields: Vec<&str> = object.fields.keys().map(Name::as_str).collect();
+    format!("{} takes exactly one of {}, and not null", object.name, fields.join(", "))
+}
+
+fn refuse(code: Code, message: String) -> Result<(), Refusal> {
+    Err(Refusal::new(code, message))
+}
+
+/// Removes the arguments, and the fields of input objects, that stand for a variable without a value.
+pub(super) fn drop_omitted(document: &mut EngineDocument, given: &impl Fn(&str) -> bool) {
+    for fragment in document.fragments.values_mut() {
+        drop_in_selections(&mut fragment.node.selection_set.node, given);
+    }
+    match &mut document.operations {
+        async_graphql::parser::types::DocumentOperations::Single(operation) => {
+            drop_in_selections(&mut operation.node.selection_set.node, given);
+        }
+        async_graphql::parser::types::DocumentOperations::Multiple(operations) => {
+            for operation in operations.values_mut() {
+                drop_in_selections(&mut operation.node.selection_set.node, given);
+            }
+        }
+    }
+}
+
+fn drop_in_selections(selections: &mut EngineSelectionSet, given: &impl Fn(&str) -> bool) {
+    for Positioned { node: selection, .. } in &mut selections.items {
+        match selection {
+            EngineSelection::Field(field) => {
+                field.node.arguments.retain_mut(|(_, value)| keep(&mut value.node, given));
+                drop_in_selections(&mut field.node.selection_set.node, given);
+            }
+            EngineSelection::InlineFragment(inline) => {
+                drop_in_selections(&mut inline.node.selection_set.node, given);
+            }
+            EngineSelection::FragmentSpread(_) => {}
+        }
+    }
+}
+
+/// Whether a value is given; takes out of it what is not.
+fn keep(value: &mut EngineValue, given: &impl Fn(&str) -> bool) -> bool {
+    match value {
+        EngineValue::Variable(name) => given(name),
+        EngineValue::Object(members) => {
+            members.retain(|_, member| keep(member, given));
+            true
+        }
+        EngineValue::List(items) => {
+            for item in items {
+                if !keep(item, given) {
+                    *item = EngineValue::Null;
+                }
+            }
+            true
+        }
+        _ => true,
+    }
+}
