@@ -1,6 +1,7 @@
 //! Whether Waymark and the floor answer alike.
 
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::task::LocalSet;
@@ -10,9 +11,9 @@ use crate::load::{Connection, Target};
 use crate::queries::{People, Query};
 use crate::rng::Rng;
 
-/// Fields that count down, in seconds: the two answers are not given at the same instant.
+/// Fields that count down, in seconds. The floor is asked later and has to have counted further, by no more than the time
+/// between the two answers and a second for rounding.
 const COUNTING_DOWN: [&str; 2] = ["timeLeft", "expiresIn"];
-const TOLERANCE: i64 = 2;
 
 /// How many requests of each query are compared before anything is measured.
 const COMPARED: u32 = 200;
@@ -25,10 +26,11 @@ pub(crate) async fn equality(waymark: &Target, floor: &Target, people: &People) 
         for _ in 0..COMPARED {
             let mut variables = String::new();
             query.variables(people, &mut rng, &mut variables);
+            let asked = Instant::now();
             let ours = ask(&mut left, waymark, query, &variables).await?;
             let theirs = ask(&mut right, floor, query, &variables).await?;
-            if !same(&ours, &theirs) {
-                return Err(told(query, &variables, &ours, &theirs).into());
+            if let Some(difference) = difference(&ours, &theirs, asked.elapsed()) {
+                return Err(told(query, &variables, &difference).into());
             }
         }
     }
@@ -52,16 +54,17 @@ pub(crate) async fn correctness(waymark: &Target, floor: &Target, people: &Rc<Pe
                     let query = Query::ALL[(place + rng.up_to(4) as usize) % 4];
                     let mut variables = String::new();
                     query.variables(&people, &mut rng, &mut variables);
+                    let asked = Instant::now();
                     let answer = ask(&mut connection, &waymark, query, &variables).await?;
-                    answers.push((query, variables, answer));
+                    answers.push((query, variables, asked, answer));
                 }
                 // Only now, so that Waymark has all of its requests at once.
                 let mut connection = Connection::open(&floor).await?;
                 let mut differences = Vec::new();
-                for (query, variables, ours) in answers {
+                for (query, variables, asked, ours) in answers {
                     let theirs = ask(&mut connection, &floor, query, &variables).await?;
-                    if !same(&ours, &theirs) {
-                        differences.push(told(query, &variables, &ours, &theirs));
+                    if let Some(difference) = difference(&ours, &theirs, asked.elapsed()) {
+                        differences.push(told(query, &variables, &difference));
                     }
                 }
                 Ok::<_, Box<dyn std::error::Error + Send + Sync>>(differences)
@@ -89,39 +92,39 @@ async fn ask(connection: &mut Connection, target: &Target, query: Query, variabl
     Ok(connection.ask(&request).await?.to_vec())
 }
 
-fn told(query: Query, variables: &str, ours: &[u8], theirs: &[u8]) -> String {
-    let text = String::from_utf8_lossy;
-    format!("{} answers differ for {variables}\nWaymark: {}\nfloor:   {}", query.name(), text(ours), text(theirs))
+fn told(query: Query, variables: &str, difference: &str) -> String {
+    format!("{} answers differ for {variables}\n{difference}", query.name())
 }
 
-/// Byte for byte the same, but for what counts down.
-fn same(ours: &[u8], theirs: &[u8]) -> bool {
+/// Where the answers are not byte for byte the same, but for what counts down.
+fn difference(ours: &[u8], theirs: &[u8], between: Duration) -> Option<String> {
     if ours == theirs {
-        return true;
+        return None;
     }
     match (serde_json::from_slice(ours), serde_json::from_slice(theirs)) {
-        (Ok(ours), Ok(theirs)) => alike(&ours, &theirs),
-        _ => false,
+        (Ok(ours), Ok(theirs)) => unlike("data", &ours, &theirs, between),
+        _ => Some("an answer is no JSON".to_owned()),
     }
 }
 
-fn alike(ours: &Value, theirs: &Value) -> bool {
+/// The path of the first difference between two values at `path`, with what is there.
+fn unlike(path: &str, ours: &Value, theirs: &Value, between: Duration) -> Option<String> {
     match (ours, theirs) {
-        (Value::Object(ours), Value::Object(theirs)) => {
-            ours.len() == theirs.len()
-                && ours.iter().zip(theirs).all(|((name, ours), (other, theirs))| {
-                    name == other
-                        && match (ours.as_i64(), theirs.as_i64()) {
-                            (Some(ours), Some(theirs)) if COUNTING_DOWN.contains(&name.as_str()) => {
-                                (ours - theirs).abs() <= TOLERANCE
-                            }
-                            _ => alike(ours, theirs),
-                        }
-                })
+        (Value::Object(ours), Value::Object(theirs)) if ours.keys().eq(theirs.keys()) => {
+            let mut members = ours.iter().zip(theirs.values());
+            members.find_map(|((name, ours), theirs)| unlike(&format!("{path}.{name}"), ours, theirs, between))
         }
-        (Value::Array(ours), Value::Array(theirs)) => {
-            ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| alike(ours, theirs))
+        (Value::Array(ours), Value::Array(theirs)) if ours.len() == theirs.len() => {
+            let mut elements = ours.iter().zip(theirs).enumerate();
+            elements.find_map(|(place, (ours, theirs))| unlike(&format!("{path}[{place}]"), ours, theirs, between))
         }
-        _ => ours == theirs,
+        _ if ours == theirs || counted_down(path, ours, theirs, between) => None,
+        _ => Some(format!("{path}: Waymark {ours}, floor {theirs}")),
     }
+}
+
+fn counted_down(path: &str, ours: &Value, theirs: &Value, between: Duration) -> bool {
+    let (Some(ours), Some(theirs)) = (ours.as_u64(), theirs.as_u64()) else { return false };
+    COUNTING_DOWN.iter().any(|name| path.ends_with(&format!(".{name}")))
+        && ours.checked_sub(theirs).is_some_and(|counted| counted <= between.as_secs() + 1)
 }

@@ -20,6 +20,10 @@ use report::Report;
 use stage::Stage;
 use tokio::runtime::{Builder, Runtime};
 
+/// The one that `waymark` has; the floor gets it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> ExitCode {

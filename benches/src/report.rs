@@ -101,11 +101,12 @@ impl Report {
             text.push_str(&format!("| {name}    | Waymark | {} | {:>5} |\n", row.waymark.cells(), row.ratio()));
         }
         text.push_str("\nSQL: statements per request. µs: processor time per request.\nPeak memory: ");
-        let memory = |peak: Option<f64>| peak.map_or("unknown".to_owned(), |mebibytes| format!("{mebibytes:.0} MiB"));
-        text.push_str(&format!("Waymark {}", memory(stage.waymark.peak_memory())));
-        if let Some(floor) = &stage.floor {
-            text.push_str(&format!(", floor {}", memory(floor.peak_memory())));
-        }
+        let servers = [("Waymark", Some(&stage.waymark)), ("floor", stage.floor.as_ref())];
+        let memory = servers.into_iter().filter_map(|(name, server)| {
+            let (peak, own) = (server?.peak_memory()?, server?.own_memory()?);
+            Some(format!("{name} {peak:.0} MiB ({own:.0} MiB without mapped files, at the end)"))
+        });
+        text.push_str(&memory.collect::<Vec<_>>().join(", "));
         text
     }
 }

@@ -40,10 +40,19 @@ impl Server {
         self.child.id()
     }
 
-    /// The most memory it ever had, in MiB.
+    /// The most memory it ever had, pages of mapped files included, in MiB.
     pub(crate) fn peak_memory(&self) -> Option<f64> {
+        self.status("VmHWM:")
+    }
+
+    /// The memory it has now without pages of mapped files, in MiB.
+    pub(crate) fn own_memory(&self) -> Option<f64> {
+        self.status("RssAnon:")
+    }
+
+    fn status(&self, name: &str) -> Option<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
         Some(kibibytes / 1024.0)
     }

@@ -1,5 +1,6 @@
 //! Setting the stage: a filled database and the servers on it; and measuring one query on it.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 use std::rc::Rc;
@@ -31,6 +32,7 @@ pub(crate) struct Stage {
     postgres: Option<Client>,
     counts_statements: bool,
     cluster: Option<Cluster>,
+    _lock: File,
 }
 
 impl Stage {
@@ -39,6 +41,10 @@ impl Stage {
         let target = program.parent().and_then(Path::parent).ok_or("the program is in no target directory")?;
         let directory = target.join("bench");
         std::fs::create_dir_all(&directory)?;
+        let lock = File::create(directory.join("lock"))?;
+        if lock.try_lock().is_err() {
+            return Err("another benchmark is running; two at a time would measure each other".into());
+        }
         let waymark = || match std::env::var_os("BENCH_SERVER") {
             Some(other) => Command::new(other),
             None => {
@@ -124,6 +130,7 @@ impl Stage {
             postgres,
             counts_statements,
             cluster,
+            _lock: lock,
         })
     }
 

@@ -1,6 +1,7 @@
 //! What a resolver finds in its context.
 
 use async_graphql::Context;
+use futures_util::future::BoxFuture;
 
 use crate::error::{Error, Result};
 use crate::request::Request;
@@ -22,11 +23,14 @@ impl Ask for Context<'_> {
 pub(crate) type Nullable<T> = Option<Result<T>>;
 
 /// Turns the outcome of `work` into a field's value.
-pub(crate) async fn nullable<T>(work: impl Future<Output = Result<Option<T>>>) -> Nullable<T> {
-    work.await.transpose()
+///
+/// The work is boxed here, and not kept in the resolver's own future: the engine keeps one future per field of an
+/// object, each as large as the largest resolver of the type.
+pub(crate) fn nullable<'a, T>(work: impl Future<Output = Result<Option<T>>> + Send + 'a) -> BoxFuture<'a, Nullable<T>> {
+    Box::pin(async move { work.await.transpose() })
 }
 
 /// Turns the outcome of `work` into the value of a field that is always there unless it failed.
-pub(crate) async fn present<T>(work: impl Future<Output = Result<T>>) -> Nullable<T> {
-    Some(work.await)
+pub(crate) fn present<'a, T>(work: impl Future<Output = Result<T>> + Send + 'a) -> BoxFuture<'a, Nullable<T>> {
+    Box::pin(async move { Some(work.await) })
 }

@@ -61,14 +61,7 @@ const CRATES: [(&str, &[&str]); 11] = [
     ("tower_http", &["server/"]),
     (
         "async_graphql",
-        &[
-            "graphql/",
-            "schema/",
-            "server/gate/",
-            "server/graphql.rs",
-            "features/*/graphql.rs",
-            "features/*/loader.rs",
-        ],
+        &["graphql/", "schema/", "server/gate/", "server/graphql.rs", "features/*/graphql.rs", "features/*/loader.rs"],
     ),
     ("apollo_compiler", &["server/gate/", "server/graphql.rs"]),
     ("jsonwebtoken", &["auth/jwt.rs"]),
@@ -241,7 +234,7 @@ fn foreign_crates_are_used_where_they_belong() {
                 None if place.ends_with('/') => source.path.starts_with(*place),
                 None => source.path == **place,
             };
-            if !source.paths(name).is_empty() && !places.iter().any(|place| fits(place)) {
+            if !source.paths(name).is_empty() && !places.iter().any(fits) {
                 offences.push(format!("{} uses {name}", source.path));
             }
         }
