@@ -22,6 +22,8 @@ pub(crate) struct Request {
     pub(crate) config: Arc<Config>,
     /// Through this everything about users is loaded; the request's work runs inside it.
     pub(crate) load: Arc<Gathering>,
+    /// Whether an answer that is ready may be written as JSON at once, because nothing is merged into it later.
+    pub(crate) written: bool,
     catalogue: Arc<Snapshot>,
 }
 
@@ -33,7 +35,12 @@ impl Request {
         catalogue: Arc<Snapshot>,
         batcher: &Arc<Batcher>,
     ) -> Self {
-        Self { caller, now, config, catalogue, load: batcher.gather() }
+        Self { caller, now, config, written: false, catalogue, load: batcher.gather() }
+    }
+
+    /// The same request, whose ready answers may be written as JSON at once or not.
+    pub(crate) fn writing(self, written: bool) -> Self {
+        Self { written, ..self }
     }
 
     /// A feature's part of the catalogue.

@@ -6,7 +6,7 @@
 //!
 //! Inside a feature `graphql → service → {rules, repo}` and `loader → repo → entity`. Features reach each other only
 //! through services. A new kind of progress is one folder, one migration, one test file, and one line in each list it
-//! joins: this one, [`CATALOGUE`], and those in `schema`.
+//! joins: this one, `CATALOGUE`, and those in `schema`.
 
 pub mod collections;
 pub mod credits;

@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::auth::{Caller, extract};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
+use crate::graphql::ready;
 
 const GRAPHQL: &str = "application/graphql-response+json; charset=utf-8";
 const JSON: &str = "application/json; charset=utf-8";
@@ -35,12 +36,26 @@ struct Asked {
 }
 
 /// An answer. One without `data` was never executed.
-#[derive(Serialize)]
 struct Answer<'a> {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Fault<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a Value>,
+}
+
+impl Answer<'_> {
+    fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        let mut json = Vec::with_capacity(1024);
+        json.push(b'{');
+        if !self.errors.is_empty() {
+            json.extend_from_slice(b"\"errors\":");
+            serde_json::to_writer(&mut json, &self.errors)?;
+        }
+        if let Some(data) = self.data {
+            json.extend_from_slice(if self.errors.is_empty() { b"\"data\":" } else { b",\"data\":" });
+            ready::write_json(&mut json, data)?;
+        }
+        json.push(b'}');
+        Ok(json)
+    }
 }
 
 #[derive(Serialize)]
@@ -133,8 +148,8 @@ async fn run(app: &App, headers: &HeaderMap, media: Media, asked: Asked, method:
         }
     };
     match prepare(app, asked, method) {
-        Ok(request) => {
-            let context = app.request(caller, now);
+        Ok((request, written)) => {
+            let context = app.request(caller, now).writing(written);
             let work = app.schema.execute(request.data(context.clone()));
             let mut response = context.load.run(work).await;
             response.errors.iter_mut().for_each(|error| explain(app, now, error));
@@ -170,8 +185,9 @@ impl From<Refusal> for Unprepared {
     }
 }
 
-/// What the engine is to run, with everything checked that can be checked before it runs.
-fn prepare(app: &App, asked: Asked, method: &Method) -> Result<async_graphql::Request, Unprepared> {
+/// What the engine is to run, with everything checked that can be checked before it runs; and whether its answers may be
+/// written at once.
+fn prepare(app: &App, asked: Asked, method: &Method) -> Result<(async_graphql::Request, bool), Unprepared> {
     let document = app.gate.document(&asked.query)?;
     let name = asked.operation_name.as_deref().filter(|name| !name.is_empty());
     let operation = document.operation(name)?;
@@ -184,7 +200,7 @@ fn prepare(app: &App, asked: Asked, method: &Method) -> Result<async_graphql::Re
     // Without a name the engine runs the only operation; the gate has seen to it that there is one.
     request.operation_name = name.map(str::to_owned);
     request.set_parsed_query(engine);
-    Ok(request)
+    Ok((request, document.plain))
 }
 
 /// Gives an error of the execution its code. What is a fault of ours goes to the log, and the client gets its id.
@@ -230,7 +246,7 @@ impl Media {
             Self::Graphql => GRAPHQL,
             Self::Json => JSON,
         };
-        match serde_json::to_vec(answer) {
+        match answer.to_json() {
             Ok(body) => (status, [(CONTENT_TYPE, content_type)], body).into_response(),
             Err(error) => {
                 tracing::error!(%error, "an answer could not be written");

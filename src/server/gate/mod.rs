@@ -43,6 +43,8 @@ pub(crate) struct Gate {
 pub(crate) struct Document {
     checked: Valid<ExecutableDocument>,
     engine: EngineDocument,
+    /// Whether no two answers in it have to be merged.
+    pub(crate) plain: bool,
 }
 
 /// Why a document or its variables were refused: one or more faults of one kind.
@@ -101,6 +103,7 @@ impl Gate {
         })?;
         let measure = Measure::of(&syntax);
         measure.check(&self.limits)?;
+        let plain = measure.plain;
         if measure.introspection && !self.introspection {
             return Err(Refusal::new(Code::GraphqlValidationFailed, "this server does not tell its schema"));
         }
@@ -110,7 +113,7 @@ impl Gate {
         inputs::check_document(&self.schema, &checked)?;
         let engine = async_graphql::parser::parse_query(text)
             .map_err(|error| Refusal::new(Code::GraphqlParseFailed, error.to_string()))?;
-        Ok(Document { checked, engine })
+        Ok(Document { checked, engine, plain })
     }
 
     /// The values of an operation's variables as the engine takes them, each of the type the operation declares.
