@@ -13,6 +13,7 @@ use crate::graphql::batcher::Batcher;
 use crate::request::Request;
 use crate::schema::{self, Schema};
 use crate::server::gate::Gate;
+use crate::write::Writer;
 
 /// A running Waymark without its listener.
 pub struct App {
@@ -23,7 +24,7 @@ pub struct App {
     /// Where `now` comes from.
     pub clock: Clock,
     /// Where new identifiers come from.
-    pub ids: Ids,
+    pub ids: Arc<Ids>,
     /// Checks credentials.
     pub authenticator: Authenticator,
     pub(crate) catalogue: Arc<Catalogue>,
@@ -32,6 +33,7 @@ pub struct App {
     /// The schema as clients may read it; `None` when the server keeps it to itself.
     pub(crate) sdl: Option<Arc<str>>,
     batcher: Arc<Batcher>,
+    pub(crate) writer: Arc<Writer>,
 }
 
 impl App {
@@ -44,13 +46,15 @@ impl App {
         let catalogue = Arc::new(Catalogue::open(db.clone(), features::CATALOGUE).await?);
         catalogue.follow();
         let sdl = Arc::<str>::from(schema::sdl());
+        let (ids, config) = (Arc::new(ids), Arc::new(config));
         Ok(Arc::new(Self {
             clock: config.clock(),
             schema: schema::build(),
             gate: Gate::new(&sdl, &config.limits, config.introspection)?,
             sdl: config.introspection.then_some(sdl),
             batcher: Batcher::new(Reader::new(db.clone())),
-            config: Arc::new(config),
+            writer: Arc::new(Writer::new(db.clone(), Arc::clone(&ids), Arc::clone(&config), Arc::clone(&catalogue))),
+            config,
             db,
             ids,
             authenticator,
@@ -72,7 +76,7 @@ impl App {
 
     /// Begins a request of `caller` at `now`.
     pub(crate) fn request(&self, caller: Arc<Caller>, now: Timestamp) -> Request {
-        Request::new(caller, now, Arc::clone(&self.config), self.catalogue.current(), &self.batcher)
+        Request::new(caller, now, Arc::clone(&self.config), self.catalogue.current(), &self.batcher, &self.writer)
     }
 
     /// Makes what this process has just written to the catalogue visible to the requests that follow.

@@ -60,6 +60,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// Whether GraphQL introspection is answered.
     pub introspection: bool,
+    /// Whether progress is kept only for resources of the catalogue.
+    pub strict_resources: bool,
     /// What one request may ask.
     pub limits: Limits,
 }
@@ -78,6 +80,10 @@ pub struct Limits {
     pub max_ids: u32,
     /// Ids in one look-up of many learning resources.
     pub max_resource_ids: u32,
+    /// Items in one write of many.
+    pub max_bulk_items: u32,
+    /// Days that what is recorded may lie back.
+    pub max_backdate_days: u32,
     /// Bytes in the body of a request.
     pub max_body_bytes: usize,
     /// Seconds after which an unanswered request is given up.
@@ -173,6 +179,8 @@ impl Config {
             ("limits.max_depth", limits.max_depth > 0),
             ("limits.max_aliases", limits.max_aliases > 0),
             ("limits.max_page_size", limits.max_page_size > 0),
+            ("limits.max_bulk_items", limits.max_bulk_items > 0),
+            ("limits.max_backdate_days", limits.max_backdate_days > 0),
             ("limits.max_ids", limits.max_ids > 0),
             ("limits.max_resource_ids", limits.max_resource_ids > 0),
             ("limits.max_body_bytes", limits.max_body_bytes > 0),

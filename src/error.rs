@@ -25,6 +25,8 @@ pub enum Code {
     Forbidden,
     /// More was asked for than one request may ask.
     LimitExceeded,
+    /// The idempotency key came before with another input.
+    IdempotencyKeyReused,
     /// The database or another part cannot be reached at the moment; trying again may help.
     Unavailable,
     /// A fault of ours. An id beside the code stands in the log with the cause.
@@ -42,6 +44,7 @@ impl Code {
             Self::InvalidCredential => "INVALID_CREDENTIAL",
             Self::Forbidden => "FORBIDDEN",
             Self::LimitExceeded => "LIMIT_EXCEEDED",
+            Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
             Self::Unavailable => "UNAVAILABLE",
             Self::Internal => "INTERNAL",
         }
@@ -56,6 +59,7 @@ pub struct Error {
     code: Code,
     message: Arc<str>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    passing: bool,
 }
 
 /// The result of whatever may fail with an [`Error`].
@@ -65,7 +69,7 @@ impl Error {
     /// A failure with a message fit for the client.
     #[must_use]
     pub fn new(code: Code, message: impl Into<Arc<str>>) -> Self {
-        Self { code, message: message.into(), source: None }
+        Self { code, message: message.into(), source: None, passing: false }
     }
 
     /// [`Code::BadUserInput`]: says what is wrong with the input and what would be right.
@@ -99,7 +103,19 @@ impl Error {
         message: impl Into<Arc<str>>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { code, message: message.into(), source: Some(Arc::from(source.into())) }
+        Self { code, message: message.into(), source: Some(Arc::from(source.into())), passing: false }
+    }
+
+    /// The same failure, of work that lost against other work and may be done again at once.
+    #[must_use]
+    pub fn passing(self) -> Self {
+        Self { passing: true, ..self }
+    }
+
+    /// Whether the work that failed lost against other work and may be done again at once.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        self.passing
     }
 
     /// What kind of failure this is.

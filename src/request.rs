@@ -1,6 +1,6 @@
 //! One request, as the use cases see it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::auth::Caller;
 use crate::clock::Timestamp;
@@ -8,10 +8,12 @@ use crate::config::Config;
 use crate::db::catalogue::{Part, Snapshot};
 use crate::error::{Error, Result};
 use crate::graphql::batcher::{Batcher, Gathering};
+use crate::write::{Order, Write, Writer, Written};
 
 /// Who asks, when, and through what the answer is loaded: the same for GraphQL and for REST.
 ///
-/// One request sees one instant and one state of the catalogue, so that its answer agrees with itself.
+/// One request sees one instant and one state of the catalogue, so that its answer agrees with itself; after a write of
+/// its own, the state that the write left.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// Who asks.
@@ -24,7 +26,29 @@ pub(crate) struct Request {
     pub(crate) load: Arc<Gathering>,
     /// Whether an answer that is ready may be written as JSON at once, because nothing is merged into it later.
     pub(crate) written: bool,
-    catalogue: Arc<Snapshot>,
+    catalogue: Arc<State>,
+    writer: Arc<Writer>,
+}
+
+/// The state of the catalogue that a request sees, and after a write of its own the state after that.
+#[derive(Debug)]
+struct State {
+    snapshot: Arc<Snapshot>,
+    next: OnceLock<Box<Self>>,
+}
+
+impl State {
+    fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self { snapshot, next: OnceLock::new() }
+    }
+
+    fn newest(&self) -> &Self {
+        let mut state = self;
+        while let Some(next) = state.next.get() {
+            state = next;
+        }
+        state
+    }
 }
 
 impl Request {
@@ -34,8 +58,25 @@ impl Request {
         config: Arc<Config>,
         catalogue: Arc<Snapshot>,
         batcher: &Arc<Batcher>,
+        writer: &Arc<Writer>,
     ) -> Self {
-        Self { caller, now, config, written: false, catalogue, load: batcher.gather() }
+        let catalogue = Arc::new(State::new(catalogue));
+        Self { caller, now, config, written: false, catalogue, load: batcher.gather(), writer: Arc::clone(writer) }
+    }
+
+    /// Carries out `write` for whoever makes this request; under a key that came before, nothing is done again. When
+    /// this returns, it is on disk and visible.
+    pub(crate) async fn write<W: Write>(&self, write: W, key: Option<String>) -> Result<Written<W::Outcome>> {
+        let order =
+            Order { now: self.now, actor: self.caller.actor().to_owned(), principal: self.caller.principal(), key };
+        let written = self.writer.run(write, order).await?;
+        let state = self.catalogue.newest();
+        let current = self.writer.catalogue();
+        if current.version() != state.snapshot.version() {
+            // Lost against nothing: the writes of one request come one after the other.
+            let _ = state.next.set(Box::new(State::new(current)));
+        }
+        Ok(written)
     }
 
     /// The same request, whose ready answers may be written as JSON at once or not.
@@ -45,7 +86,7 @@ impl Request {
 
     /// A feature's part of the catalogue.
     pub(crate) fn catalogue<P: Part>(&self) -> Result<&P> {
-        self.catalogue.part()
+        self.catalogue.newest().snapshot.part()
     }
 
     /// Refuses a list of more than `most` ids.

@@ -116,7 +116,12 @@ pub(crate) async fn find(
         return Ok(None);
     }
     let scopes = scopes(&key);
-    let app = AppKey { id: key.id, name: key.name, scopes, owner: key.owner_id.map(UserId) };
+    let owner = match key.owner_id {
+        Some(owner) => repo::ulid_of(conn, owner).await?.map(|ulid| (UserId(owner), ulid)),
+        None => None,
+    };
+    let actor = owner.as_ref().map_or_else(|| format!("app:{}", key.name), |(_, ulid)| format!("user:{ulid}"));
+    let app = AppKey { id: key.id, name: key.name, scopes, owner: owner.map(|(id, _)| id), actor };
     Ok(Some((app, key.expires_at)))
 }
 

@@ -92,8 +92,10 @@ impl Authenticator {
             .await
             .map_err(|refusal| Error::new(Code::InvalidCredential, refusal.to_string()))?;
         let external_id = format!("{}|{}", claims.issuer, claims.subject);
+        let (user, ulid) = repo::user_of(db.reads(), JWT_PROVIDER, &external_id).await?.unzip();
         let player = Player {
-            user: repo::user_of(db.reads(), JWT_PROVIDER, &external_id).await?,
+            user,
+            actor: ulid.map(|ulid| format!("user:{ulid}")),
             provider: JWT_PROVIDER.to_owned(),
             external_id,
             expires_at: Some(claims.expires_at),

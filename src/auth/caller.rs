@@ -96,6 +96,26 @@ impl Caller {
         }
     }
 
+    /// How the history names the caller.
+    #[must_use]
+    pub fn actor(&self) -> &str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::User(player) => player.actor.as_deref().unwrap_or("stranger"),
+            Self::App(key) => &key.actor,
+        }
+    }
+
+    /// Who the caller is when it comes to repeating a write: an API key, or an identity.
+    #[must_use]
+    pub fn principal(&self) -> String {
+        match self {
+            Self::Anonymous => "anonymous".to_owned(),
+            Self::User(player) => format!("{}:{}", player.provider, player.external_id),
+            Self::App(key) => format!("key:{}", key.id),
+        }
+    }
+
     /// The user behind the caller: the person themselves, or whom the API key belongs to. `None` for somebody who
     /// has no user yet.
     #[must_use]
@@ -121,6 +141,8 @@ pub struct Player {
     pub expires_at: Option<Timestamp>,
     /// The handle the credential suggests for a user that has still to be made; not checked.
     pub handle_hint: Option<String>,
+    /// How the history names the user: `user:<ULID>`. `None` for somebody who has no user yet.
+    pub actor: Option<String>,
 }
 
 /// An application's API key.
@@ -132,8 +154,10 @@ pub struct AppKey {
     pub name: String,
     /// What it may do.
     pub scopes: Vec<Scope>,
-    /// The user it belongs to, who is then named as the actor of what it does.
+    /// The user it belongs to.
     pub owner: Option<UserId>,
+    /// How the history names whoever acts with it: `app:<name>`, or `user:<ULID>` when it belongs to a user.
+    pub actor: String,
 }
 
 #[cfg(test)]
@@ -141,7 +165,13 @@ mod tests {
     use super::*;
 
     fn key(scopes: &[Scope]) -> Caller {
-        Caller::App(AppKey { id: 1, name: "game server".to_owned(), scopes: scopes.to_vec(), owner: None })
+        Caller::App(AppKey {
+            id: 1,
+            name: "game server".to_owned(),
+            scopes: scopes.to_vec(),
+            owner: None,
+            actor: "app:x".to_owned(),
+        })
     }
 
     #[test]
@@ -162,6 +192,7 @@ mod tests {
             external_id: "|ada".to_owned(),
             expires_at: None,
             handle_hint: None,
+            actor: None,
         };
         for caller in [Caller::Anonymous, Caller::User(player)] {
             assert_eq!(Scope::ALL.map(|needed| caller.has(needed)), [false; 3]);

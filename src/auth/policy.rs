@@ -8,8 +8,14 @@
 //! | read the catalogue | yes | yes | yes | yes | yes |
 //! | a user's id, handle, avatar, games, collections | of PUBLIC profiles | any | any | any | any |
 //! | accounts, season, goals, credits, learning, history | no | own | any | any | any |
+//! | enrol, claim, own learning and instances, own visibility | no | own | no | for any | for any |
+//! | goal steps, unlocks, cards, grants, spends, blocks | no | no | no | for any | for any |
+//! | write the catalogue; users, accounts, merge, corrections; keys, audit log, verify | no | no | no | no | yes |
+//! | export and erase one user | no | own | no | no | any |
 
 use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
 
 use super::{Caller, Scope, UserId};
 use crate::error::{Code, Error, Result};
@@ -43,6 +49,13 @@ macro_rules! proof {
                 &self.0.ulid
             }
         }
+
+        /// Part of the input of a write: whom it is about.
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0.ulid)
+            }
+        }
     };
 }
 
@@ -54,6 +67,23 @@ proof! {
     /// Proof that the caller may see everything about a user.
     OwnUser
 }
+
+proof! {
+    /// Proof that the caller may do for a user what users do for themselves: enrol, claim, learn.
+    ActingUser
+}
+proof! {
+    /// Proof that the caller may record what happened to a user: steps, unlocks, cards, credits, blocks.
+    RecordedUser
+}
+proof! {
+    /// Proof that the caller may take a user's whole data out, or away.
+    DisposableUser
+}
+
+/// Proof that the caller is an operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Operator(());
 
 impl VisibleUser {
     /// The facts the proof was given for, to ask for more.
@@ -94,6 +124,64 @@ pub(crate) fn see_everything(caller: &Caller, user: &Subject) -> Result<OwnUser>
     }
 }
 
+/// May `caller` do for `user` what users do for themselves?
+///
+/// # Errors
+/// [`Code::Forbidden`] with what would be needed.
+pub(crate) fn act_for(caller: &Caller, user: &Subject) -> Result<ActingUser> {
+    let granted = || Ok(ActingUser(user.clone()));
+    match caller {
+        Caller::User(player) if player.user == Some(user.id) => granted(),
+        Caller::App(_) if caller.has(Scope::ProgressWrite) => granted(),
+        Caller::User(_) => Err(forbidden("only this user and apps may do this")),
+        Caller::Anonymous => {
+            Err(forbidden("this needs the user's own token, or an API key with the scope progress:write"))
+        }
+        Caller::App(_) => Err(forbidden("this needs an API key with the scope progress:write")),
+    }
+}
+
+/// May `caller` record what happened to `user`?
+///
+/// # Errors
+/// [`Code::Forbidden`] with what would be needed.
+pub(crate) fn record_for(caller: &Caller, user: &Subject) -> Result<RecordedUser> {
+    if caller.has(Scope::ProgressWrite) {
+        return Ok(RecordedUser(user.clone()));
+    }
+    Err(forbidden("this needs an API key with the scope progress:write"))
+}
+
+/// May `caller` take out or away all data of `user`?
+///
+/// # Errors
+/// [`Code::Forbidden`] with what would be needed.
+pub(crate) fn dispose_of(caller: &Caller, user: &Subject) -> Result<DisposableUser> {
+    match caller {
+        Caller::User(player) if player.user == Some(user.id) => Ok(DisposableUser(user.clone())),
+        _ if caller.has(Scope::Admin) => Ok(DisposableUser(user.clone())),
+        _ => Err(forbidden("this needs the user's own token, or an API key with the scope admin")),
+    }
+}
+
+/// May `caller` do what operators do?
+///
+/// # Errors
+/// [`Code::Forbidden`] with what would be needed.
+pub(crate) fn operate(caller: &Caller) -> Result<Operator> {
+    if caller.has(Scope::Admin) {
+        return Ok(Operator(()));
+    }
+    Err(forbidden("this needs an API key with the scope admin"))
+}
+
+impl Operator {
+    /// The operator at the command line, who has the database itself.
+    pub(crate) const fn at_the_command_line() -> Self {
+        Self(())
+    }
+}
+
 fn forbidden(message: &'static str) -> Error {
     Error::new(Code::Forbidden, message)
 }
@@ -117,11 +205,18 @@ mod tests {
             external_id: "|x".to_owned(),
             expires_at: None,
             handle_hint: None,
+            actor: None,
         })
     }
 
     fn app(scopes: &[Scope]) -> Caller {
-        Caller::App(AppKey { id: 1, name: "app".to_owned(), scopes: scopes.to_vec(), owner: Some(ADA) })
+        Caller::App(AppKey {
+            id: 1,
+            name: "app".to_owned(),
+            scopes: scopes.to_vec(),
+            owner: Some(ADA),
+            actor: "app:app".to_owned(),
+        })
     }
 
     #[test]
@@ -150,5 +245,29 @@ mod tests {
     #[test]
     fn owning_a_key_grants_nothing() {
         assert!(see_everything(&app(&[]), &profile(ADA, true)).is_err());
+        assert!(act_for(&app(&[]), &profile(ADA, true)).is_err());
+        assert!(dispose_of(&app(&[Scope::ProgressWrite]), &profile(ADA, true)).is_err());
+    }
+
+    #[test]
+    fn users_act_for_themselves_and_apps_that_may_write_for_anyone() {
+        let ada = profile(ADA, true);
+        assert!(act_for(&user(ADA), &ada).is_ok() && dispose_of(&user(ADA), &ada).is_ok());
+        for caller in [Caller::Anonymous, user(BOB), app(&[]), app(&[Scope::ProgressRead])] {
+            assert_eq!(act_for(&caller, &ada).unwrap_err().code(), Code::Forbidden);
+            assert_eq!(dispose_of(&caller, &ada).unwrap_err().code(), Code::Forbidden);
+        }
+        assert!(act_for(&app(&[Scope::ProgressWrite]), &ada).is_ok());
+    }
+
+    #[test]
+    fn what_happened_is_recorded_by_apps_and_the_rest_is_done_by_operators() {
+        let ada = profile(ADA, true);
+        for caller in [Caller::Anonymous, user(ADA), app(&[Scope::ProgressRead])] {
+            assert!(record_for(&caller, &ada).is_err() && operate(&caller).is_err());
+        }
+        let (write, admin) = (app(&[Scope::ProgressWrite]), app(&[Scope::Admin]));
+        assert!(record_for(&write, &ada).is_ok() && record_for(&admin, &ada).is_ok());
+        assert!(operate(&write).is_err() && operate(&admin).is_ok() && dispose_of(&admin, &ada).is_ok());
     }
 }

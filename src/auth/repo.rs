@@ -64,18 +64,36 @@ pub(crate) async fn revoke_key(conn: &impl ConnectionTrait, id: i64, now: Timest
     Ok(())
 }
 
-/// The user an identity belongs to.
+/// The user an identity belongs to, with the ULID.
 ///
 /// The table is the users feature's; it is named here because authentication stands below the features.
-pub(crate) async fn user_of(conn: &impl ConnectionTrait, provider: &str, external_id: &str) -> Result<Option<UserId>> {
+pub(crate) async fn user_of(
+    conn: &impl ConnectionTrait,
+    provider: &str,
+    external_id: &str,
+) -> Result<Option<(UserId, String)>> {
     let query = Query::select()
-        .column("user_id")
+        .columns([("users", "id"), ("users", "ulid")])
         .from("accounts")
-        .and_where(Expr::col("provider").eq(provider))
-        .and_where(Expr::col("external_id").eq(external_id))
+        .inner_join("users", Expr::col(("users", "id")).equals(("accounts", "user_id")))
+        .and_where(Expr::col(("accounts", "provider")).eq(provider))
+        .and_where(Expr::col(("accounts", "external_id")).eq(external_id))
+        .to_owned();
+    let Some(row) = conn.query_one(&query).await? else { return Ok(None) };
+    Ok(Some((UserId(row.try_get_by_index(0)?), row.try_get_by_index(1)?)))
+}
+
+/// The ULID of a user; `None` when the user has been merged into another or erased.
+pub(crate) async fn ulid_of(conn: &impl ConnectionTrait, user: i64) -> Result<Option<String>> {
+    let query = Query::select()
+        .column("ulid")
+        .from("users")
+        .and_where(Expr::col("id").eq(user))
+        .and_where(Expr::col("merged_into").is_null())
+        .and_where(Expr::col("erased_at").is_null())
         .to_owned();
     let row = conn.query_one(&query).await?;
-    Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.map(UserId))
+    Ok(row.map(|row| row.try_get_by_index(0)).transpose()?)
 }
 
 #[cfg(test)]

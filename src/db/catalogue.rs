@@ -60,6 +60,17 @@ impl fmt::Debug for Snapshot {
 }
 
 impl Snapshot {
+    /// The number of this state; another one whenever the catalogue has changed.
+    pub(crate) const fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// The part of type `P`, for as long as it is wanted.
+    pub(crate) fn shared<P: Part>(&self) -> Result<Arc<P>> {
+        let part = self.parts.get(&TypeId::of::<P>()).and_then(|part| Arc::clone(part).downcast().ok());
+        part.ok_or_else(|| Error::internal(format!("the catalogue has no {}", std::any::type_name::<P>())))
+    }
+
     /// The part of type `P`.
     pub(crate) fn part<P: Part>(&self) -> Result<&P> {
         self.parts

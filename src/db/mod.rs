@@ -3,6 +3,7 @@
 //! SQLite gets a pool of readers and one writer (WAL, `synchronous = FULL`, foreign keys); PostgreSQL one pool for
 //! both. No connection is pinged when it is taken from a pool: a broken one shows itself by its first statement.
 
+pub(crate) mod bulk;
 pub(crate) mod catalogue;
 pub mod entity;
 pub(crate) mod page;
@@ -23,7 +24,7 @@ use sea_orm::{
     TransactionOptions, TransactionTrait as _,
 };
 
-pub(crate) use sql::{PairSql, Param, Row, Sql, fetch};
+pub(crate) use sql::{PairSql, Param, Row, Sql, execute, fetch};
 
 use crate::error::{Code, Error, Result};
 
@@ -196,11 +197,27 @@ impl Reader {
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
-        if lost_connection(&error) {
+        if lost_against_another(&error) {
+            Self::caused(Code::Unavailable, "the database is too busy at the moment; try again", error).passing()
+        } else if lost_connection(&error) {
             Self::caused(Code::Unavailable, "the database cannot be reached at the moment", error)
         } else {
             Self::internal(error)
         }
+    }
+}
+
+/// Whether a statement failed because another transaction was in its way: a serialization failure, a deadlock, or a
+/// locked SQLite database.
+fn lost_against_another(error: &DbErr) -> bool {
+    match error {
+        DbErr::Query(RuntimeErr::SqlxError(error)) | DbErr::Exec(RuntimeErr::SqlxError(error)) => match &**error {
+            sqlx::Error::Database(error) => {
+                error.code().is_some_and(|code| ["40001", "40P01", "5", "517", "262", "261"].contains(&&*code))
+            }
+            _ => false,
+        },
+        _ => false,
     }
 }
 

@@ -114,6 +114,7 @@ pub(crate) enum Param {
     Ints(Vec<i64>),
     /// For SQLite only: one JSON array of arrays of two.
     Pairs(Vec<(i64, i64)>),
+    Text(String),
     Texts(Vec<String>),
 }
 
@@ -122,6 +123,7 @@ impl Param {
         let arrays = backend == DbBackend::Postgres;
         match self {
             Self::Int(value) => value.into(),
+            Self::Text(value) => value.into(),
             Self::Ints(values) if arrays => array(ArrayType::BigInt, values),
             Self::Texts(values) if arrays => array(ArrayType::String, values),
             Self::Ints(values) => json(&values),
@@ -163,6 +165,18 @@ pub(crate) async fn fetch<T>(
 ) -> Result<Vec<T>> {
     let backend = connection.get_database_backend();
     fetch_text(connection, sql.text(backend).to_owned(), params, read).await
+}
+
+/// Runs `sql`, which gives no rows back, and says how many it concerned.
+pub(crate) async fn execute(
+    connection: &impl ConnectionTrait,
+    sql: &Sql,
+    params: impl IntoIterator<Item = Param>,
+) -> Result<u64> {
+    let backend = connection.get_database_backend();
+    let values = params.into_iter().map(|param| param.into_value(backend));
+    let statement = Statement::from_sql_and_values(backend, sql.text(backend), values);
+    Ok(connection.execute_raw(statement).await?.rows_affected())
 }
 
 /// Like [`fetch`], for a statement already written for the engine of `connection`.

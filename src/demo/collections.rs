@@ -10,7 +10,7 @@ use super::rows::Rows;
 use crate::clock::Timestamp;
 use crate::features::collections::entity::{card, collection, owned_card, progress, reward};
 use crate::features::collections::rules::{self, Window};
-use crate::features::history::rules::HistoryKind;
+use crate::write::HistoryKind;
 
 /// What is particular about a collection. Days are counted from the day of the data.
 struct Outline {

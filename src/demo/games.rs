@@ -11,7 +11,7 @@ use super::rows::Rows;
 use crate::clock::Timestamp;
 use crate::features::games::entity::{AchievementKind, achievement, game, summary, unlock};
 use crate::features::games::rules::{self, AchievementFacts};
-use crate::features::history::rules::HistoryKind;
+use crate::write::HistoryKind;
 
 /// A game with a given number of published achievements and their points together, and some unpublished ones.
 struct Special {

@@ -1,21 +1,12 @@
 //! The SQL of demo data: what is there already, and inserting many rows at a time.
 
-use sea_orm::sea_query::{ArrayType, Value};
-use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbBackend, EntityName as _, EntityTrait, IdenStatic as _, Iterable as _,
-    ModelTrait, Statement,
-};
+use sea_orm::{ConnectionTrait, DbBackend, ModelTrait, Statement};
 
 use crate::clock::Timestamp;
-use crate::db::{Db, Kind};
+use crate::db::{Db, Kind, bulk};
 use crate::error::Result;
 
 pub(super) use sea_orm::DatabaseTransaction as Transaction;
-
-/// How many rows one statement inserts: on PostgreSQL bounded by memory, on SQLite by 32,766 parameters, and where
-/// longer statements gain nothing any more.
-const POSTGRES_ROWS: usize = 20_000;
-const SQLITE_ROWS: usize = 256;
 
 /// The first season and the newest user, by which demo data is recognized.
 pub(super) struct Found {
@@ -71,13 +62,7 @@ pub(super) async fn ulid_of(db: &Db, id: i64) -> Result<Option<String>> {
 
 /// Inserts `rows` with the values they have, ids included.
 pub(super) async fn all<M: ModelTrait>(transaction: &Transaction, rows: Vec<M>) -> Result<()> {
-    let table = Table::<M>::of();
-    let postgres = transaction.get_database_backend() == DbBackend::Postgres;
-    for some in rows.chunks(if postgres { POSTGRES_ROWS } else { SQLITE_ROWS }) {
-        let statement = if postgres { table.arrays(some) } else { table.values(some) };
-        transaction.execute_raw(statement).await?;
-    }
-    Ok(())
+    bulk::insert(transaction, &rows).await
 }
 
 /// Adds to what was spent of a budget, if there is one.
@@ -130,105 +115,4 @@ pub(super) async fn tidy(db: &Db) -> Result<()> {
         db.writes().execute_unprepared("VACUUM (ANALYZE)").await?;
     }
     Ok(())
-}
-
-struct Table<M: ModelTrait> {
-    name: String,
-    columns: Vec<<M::Entity as EntityTrait>::Column>,
-}
-
-impl<M: ModelTrait> Table<M> {
-    fn of() -> Self {
-        Self {
-            name: M::Entity::default().table_name().to_owned(),
-            columns: <M::Entity as EntityTrait>::Column::iter().collect(),
-        }
-    }
-
-    fn names(&self) -> String {
-        self.columns.iter().map(|column| column.as_str()).collect::<Vec<_>>().join(", ")
-    }
-
-    /// One parameter per value.
-    fn values(&self, rows: &[M]) -> Statement {
-        let row = format!("({})", vec!["?"; self.columns.len()].join(", "));
-        let sql = format!("INSERT INTO {} ({}) VALUES {}", self.name, self.names(), vec![row; rows.len()].join(", "));
-        let values = rows.iter().flat_map(|row| self.columns.iter().map(|column| row.get(*column)));
-        Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
-    }
-
-    /// One array per column: the same statement for any number of rows, and quick to parse.
-    fn arrays(&self, rows: &[M]) -> Statement {
-        let mut selected = Vec::with_capacity(self.columns.len());
-        let mut arrays = Vec::with_capacity(self.columns.len());
-        let mut values = Vec::with_capacity(self.columns.len());
-        for (place, column) in self.columns.iter().enumerate() {
-            let kind = M::get_value_type(*column);
-            let (type_name, none) = array_type(&kind);
-            let name = column.as_str();
-            let nullable = column.def().is_null();
-            selected.push(match none {
-                Some((_, literal)) if nullable => format!("nullif({name}, {literal})"),
-                _ => name.to_owned(),
-            });
-            arrays.push(format!("${}::{type_name}[]", place + 1));
-            let cells = rows.iter().map(|row| match (row.get(*column), &none) {
-                (value, Some((none, _))) if nullable && value == value.as_null() => none.clone(),
-                (value, _) => value,
-            });
-            values.push(Value::Array(kind.clone(), Some(Box::new(cells.collect()))));
-        }
-        let (table, names) = (&self.name, self.names());
-        let sql = format!(
-            "INSERT INTO {table} ({names}) SELECT {} FROM unnest({}) AS r({names})",
-            selected.join(", "),
-            arrays.join(", ")
-        );
-        Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
-    }
-}
-
-/// A column's type on PostgreSQL, and what stands for NULL in an array of it, as a value and in SQL: array parameters
-/// can hold no NULL. These values occur in no demo data.
-fn array_type(kind: &ArrayType) -> (&'static str, Option<(Value, &'static str)>) {
-    match kind {
-        ArrayType::Bool => ("boolean", None),
-        ArrayType::SmallInt => ("smallint", None),
-        ArrayType::Int => ("integer", Some((i32::MIN.into(), "'-2147483648'"))),
-        ArrayType::BigInt => ("bigint", Some((i64::MIN.into(), "'-9223372036854775808'"))),
-        _ => ("text", Some(("\u{1}".into(), "chr(1)"))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::features::seasons::entity::goal;
-
-    #[test]
-    fn one_statement_inserts_any_number_of_rows_on_postgresql() {
-        let goal = |id, week| goal::Model {
-            id,
-            key: format!("goal-{id}"),
-            season_id: 1,
-            week,
-            position: 1,
-            title: "Goal".to_owned(),
-            description: String::new(),
-            thumbnail: None,
-            reward_micros: 0,
-            total_steps: 1,
-        };
-        let statement = Table::of().arrays(&[goal(1, None), goal(2, Some(3))]);
-        assert_eq!(
-            statement.sql,
-            "INSERT INTO goals (id, key, season_id, week, position, title, description, thumbnail, reward_micros, \
-             total_steps) SELECT id, key, season_id, nullif(week, '-2147483648'), position, title, description, \
-             nullif(thumbnail, chr(1)), reward_micros, total_steps FROM unnest($1::bigint[], $2::text[], $3::bigint[], \
-             $4::integer[], $5::integer[], $6::text[], $7::text[], $8::text[], $9::bigint[], $10::integer[]) \
-             AS r(id, key, season_id, week, position, title, description, thumbnail, reward_micros, total_steps)"
-        );
-        let weeks = &statement.values.unwrap().0[3];
-        assert_eq!(*weeks, Value::Array(ArrayType::Int, Some(Box::new(vec![i32::MIN.into(), 3.into()]))));
-    }
 }

@@ -7,8 +7,8 @@ use super::page::{Actor, Page};
 use crate::clock::Timestamp;
 use crate::features::credits::entity::{BlockScope, EntryKind, LotSource, block, entry, lot};
 use crate::features::credits::rules;
-use crate::features::history::rules::HistoryKind;
 use crate::features::seasons::entity::goal_claim;
+use crate::write::HistoryKind;
 
 /// A change of a user's credits.
 #[derive(Debug)]

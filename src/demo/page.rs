@@ -7,9 +7,9 @@ use super::ledger::{self, Operation};
 use super::people::Person;
 use super::rows::Rows;
 use crate::clock::Timestamp;
-use crate::features::history::entity::event;
-use crate::features::history::rules::HistoryKind;
 use crate::features::users::entity::{Visibility, account, user};
+use crate::write::HistoryKind;
+use crate::write::entity::event;
 
 /// Who did something, as the history names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

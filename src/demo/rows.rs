@@ -7,10 +7,10 @@ use crate::error::Result;
 use crate::features::collections::entity as collections;
 use crate::features::credits::entity as credits;
 use crate::features::games::entity as games;
-use crate::features::history::entity as history;
 use crate::features::learning::entity as learning;
 use crate::features::seasons::entity as seasons;
 use crate::features::users::entity as users;
+use crate::write::entity as history;
 
 macro_rules! rows {
     ($($table:ident: $model:ty,)*) => {

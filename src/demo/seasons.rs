@@ -9,9 +9,9 @@ use super::page::{Actor, Page};
 use super::rows::Rows;
 use crate::clock::Timestamp;
 use crate::features::credits::rules::EXPIRES_AFTER_SEASON_SECONDS;
-use crate::features::history::rules::HistoryKind;
 use crate::features::seasons::entity::{PauseMode, budget, enrolment, goal, goal_progress, pause, season, week};
 use crate::features::seasons::rules::{self, Schedule};
+use crate::write::HistoryKind;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 const WEEK_SECONDS: i64 = 7 * DAY_SECONDS;

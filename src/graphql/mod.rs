@@ -6,4 +6,5 @@ pub(crate) mod ids;
 pub(crate) mod pagination;
 pub(crate) mod progress;
 pub(crate) mod ready;
+pub(crate) mod refusal;
 pub(crate) mod scalars;

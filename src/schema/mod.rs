@@ -1,21 +1,23 @@
 //! The API: the `User` object that joins all features, and the roots merged from the features' parts.
 
+mod mutation;
 mod node;
 mod progress;
 mod query;
 mod user;
 mod viewer;
 
-use async_graphql::{EmptyMutation, EmptySubscription, SDLExportOptions, SchemaBuilder, ValidationMode};
+use async_graphql::{EmptySubscription, SDLExportOptions, SchemaBuilder, ValidationMode};
 
+use mutation::Mutation;
 pub(crate) use query::Query;
 
 /// The schema as the server runs it.
-pub(crate) type Schema = async_graphql::Schema<Query, EmptyMutation, EmptySubscription>;
+pub(crate) type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
 
-fn builder() -> SchemaBuilder<Query, EmptyMutation, EmptySubscription> {
+fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
     // A document is validated once, by the gate, before it comes here.
-    Schema::build(Query::default(), EmptyMutation, EmptySubscription).validation_mode(ValidationMode::Fast)
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription).validation_mode(ValidationMode::Fast)
 }
 
 /// The schema to be run. How deep a document may be nested is the gate's business.

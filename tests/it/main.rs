@@ -37,6 +37,7 @@ mod schema;
 mod seasons;
 mod statements;
 mod users;
+mod writes;
 
 use std::process::ExitCode;
 
@@ -65,5 +66,14 @@ fn main() -> ExitCode {
         ("seasons", seasons::TESTS),
         ("statements", statements::TESTS),
         ("users", users::TESTS),
+        ("writes::catalogue", writes::catalogue::TESTS),
+        ("writes::collections", writes::collections::TESTS),
+        ("writes::credits", writes::credits::TESTS),
+        ("writes::games", writes::games::TESTS),
+        ("writes::idempotency", writes::idempotency::TESTS),
+        ("writes::learning", writes::learning::TESTS),
+        ("writes::people", writes::people::TESTS),
+        ("writes::record", writes::record::TESTS),
+        ("writes::seasons", writes::seasons::TESTS),
     ])
 }

@@ -8,7 +8,8 @@ use sea_orm::{
     ActiveEnum, ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DbBackend, EntityTrait, IdenStatic as _,
     Iterable as _, PrimaryKeyToColumn as _, QueryResult, Statement,
 };
-use waymark::features::{collections, credits, games, history, learning, seasons, users};
+use waymark::features::{collections, credits, games, learning, seasons, users};
+use waymark::write;
 use waymark::{auth, db as database};
 
 use crate::harness::{Blank, tests};
@@ -143,10 +144,10 @@ fn entities(backend: DbBackend) -> Tables {
         described::<collections::entity::reward::Entity>(backend),
         described::<collections::entity::owned_card::Entity>(backend),
         described::<collections::entity::progress::Entity>(backend),
-        described::<history::entity::event::Entity>(backend),
-        described::<history::entity::audit_entry::Entity>(backend),
-        described::<history::entity::idempotency_key::Entity>(backend),
-        described::<history::entity::write_ref::Entity>(backend),
+        described::<write::entity::event::Entity>(backend),
+        described::<write::entity::audit_entry::Entity>(backend),
+        described::<write::entity::idempotency_key::Entity>(backend),
+        described::<write::entity::write_ref::Entity>(backend),
     ]
     .into();
     for (table, column, values) in [

@@ -15,6 +15,7 @@ use crate::graphql::ids;
 use crate::graphql::pagination::{Connection, PageArgs};
 use crate::graphql::progress::{self, ProgressKind, ProgressState};
 use crate::graphql::ready::{MostlyReady, Ready};
+use crate::write::Event;
 
 /// A game with achievements.
 #[derive(Debug, Clone)]
@@ -184,6 +185,33 @@ pub(crate) struct EarnedAward {
     award: Award,
     /// When it was earned.
     earned_at: Timestamp,
+}
+
+/// An award that a write earned.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct NewAward {
+    /// The game it was earned in.
+    game: Game,
+    /// Which award.
+    award: Award,
+    /// When it was recorded.
+    recorded_at: Timestamp,
+}
+
+impl NewAward {
+    /// The award that an event of the user's history tells of; `None` when the catalogue has lost the game.
+    pub(crate) fn told_by(event: &Event, games: &Games) -> Option<Self> {
+        let game = Game(Arc::clone(games.by_key(&event.subject_key)?));
+        let changes: serde_json::Value = serde_json::from_str(&event.changes).ok()?;
+        let award = match changes.get("award")?.as_str()? {
+            "BEATEN" => Award::Beaten,
+            "BEATEN_HARDCORE" => Award::BeatenHardcore,
+            "COMPLETED" => Award::Completed,
+            "MASTERED" => Award::Mastered,
+            _ => return None,
+        };
+        Some(Self { game, award, recorded_at: event.recorded_at })
+    }
 }
 
 /// How a user's games are sorted.

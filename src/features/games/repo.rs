@@ -3,11 +3,11 @@
 use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 
 use super::catalogue::Achievement;
-use super::entity::{achievement, game};
-use super::rules::{Awards, Score};
+use super::entity::{achievement, game, summary, unlock};
+use super::rules::{AchievementKind, Awards, Score};
 use crate::clock::Timestamp;
 use crate::db::page::{List, Slice};
-use crate::db::{PairSql, Row};
+use crate::db::{PairSql, Param, Row, Sql, bulk, execute};
 use crate::error::Result;
 
 pub(super) async fn games(connection: &impl ConnectionTrait) -> Result<Vec<game::Model>> {
@@ -36,6 +36,16 @@ pub(super) async fn published_achievements(connection: &impl ConnectionTrait) ->
             kind: row.kind,
         })
         .collect())
+}
+
+impl From<super::entity::AchievementKind> for AchievementKind {
+    fn from(stored: super::entity::AchievementKind) -> Self {
+        match stored {
+            super::entity::AchievementKind::Standard => Self::Standard,
+            super::entity::AchievementKind::Progression => Self::Progression,
+            super::entity::AchievementKind::WinCondition => Self::WinCondition,
+        }
+    }
 }
 
 /// What a user has achieved in a game, as it is stored.
@@ -174,4 +184,72 @@ pub(super) async fn unlocks<'a>(
             Ok((user, game, unlock))
         })
         .await
+}
+
+/// Stores unlocks, each with its user and its game.
+pub(super) async fn store_unlocks(
+    connection: &impl ConnectionTrait,
+    unlocks: impl IntoIterator<Item = (i64, i64, Unlock)>,
+) -> Result<()> {
+    let rows: Vec<unlock::Model> = unlocks
+        .into_iter()
+        .map(|(user_id, game_id, unlock)| unlock::Model {
+            user_id,
+            game_id,
+            achievement_id: unlock.achievement_id,
+            unlocked_at: unlock.unlocked_at,
+            unlocked_hardcore_at: unlock.unlocked_hardcore_at,
+        })
+        .collect();
+    bulk::upsert(connection, &rows, &[unlock::Column::UnlockedAt, unlock::Column::UnlockedHardcoreAt]).await
+}
+
+/// Stores summaries, each with its user.
+pub(super) async fn store_summaries(
+    connection: &impl ConnectionTrait,
+    summaries: impl IntoIterator<Item = (i64, Achieved)>,
+) -> Result<()> {
+    use summary::Column;
+    let rows: Vec<summary::Model> = summaries
+        .into_iter()
+        .map(|(user_id, achieved)| summary::Model {
+            user_id,
+            game_id: achieved.game_id,
+            num_achieved: achieved.score.num_achieved,
+            score_achieved: achieved.score.score_achieved,
+            num_achieved_hardcore: achieved.score.num_achieved_hardcore,
+            score_achieved_hardcore: achieved.score.score_achieved_hardcore,
+            first_unlocked_at: achieved.first_unlocked_at,
+            last_unlocked_at: achieved.last_unlocked_at,
+            beaten_at: achieved.awards.beaten,
+            beaten_hardcore_at: achieved.awards.beaten_hardcore,
+            completed_at: achieved.awards.completed,
+            mastered_at: achieved.awards.mastered,
+        })
+        .collect();
+    let columns = [
+        Column::NumAchieved,
+        Column::ScoreAchieved,
+        Column::NumAchievedHardcore,
+        Column::ScoreAchievedHardcore,
+        Column::FirstUnlockedAt,
+        Column::LastUnlockedAt,
+        Column::BeatenAt,
+        Column::BeatenHardcoreAt,
+        Column::CompletedAt,
+        Column::MasteredAt,
+    ];
+    bulk::upsert(connection, &rows, &columns).await
+}
+
+static REMOVE_UNLOCKS: Sql =
+    Sql::new("DELETE FROM achievement_unlocks WHERE user_id = $1 AND achievement_id = ANY($2)");
+
+/// Removes a user's unlocks of these achievements.
+pub(super) async fn remove_unlocks(
+    connection: &impl ConnectionTrait,
+    user: i64,
+    achievements: Vec<i64>,
+) -> Result<u64> {
+    execute(connection, &REMOVE_UNLOCKS, [Param::Int(user), Param::Ints(achievements)]).await
 }

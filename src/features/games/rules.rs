@@ -143,6 +143,21 @@ impl Awards {
             mastered: self.mastered.or(earned.mastered),
         }
     }
+
+    /// These awards as stored, without those that were earned `before` unlocks were taken back and are not earned
+    /// `after` it. One that was kept from before the game grew is not touched.
+    #[must_use]
+    pub fn without_lost(self, before: &Self, after: &Self) -> Self {
+        let keep = |stored: Option<Timestamp>, before: Option<Timestamp>, after: Option<Timestamp>| {
+            if before.is_some() && after.is_none() { None } else { stored }
+        };
+        Self {
+            beaten: keep(self.beaten, before.beaten, after.beaten),
+            beaten_hardcore: keep(self.beaten_hardcore, before.beaten_hardcore, after.beaten_hardcore),
+            completed: keep(self.completed, before.completed, after.completed),
+            mastered: keep(self.mastered, before.mastered, after.mastered),
+        }
+    }
 }
 
 /// The awards that these achievements earn, each dated when its last condition was met. Takes all published

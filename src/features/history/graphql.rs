@@ -2,10 +2,9 @@
 
 use async_graphql::{Enum, ID, SimpleObject, Value};
 
-use super::rules::HistoryKind as Kind;
-use super::service::Event;
 use crate::clock::Timestamp;
 use crate::graphql::scalars::{BigInt, Json};
+use crate::write::{Event, HistoryKind as Kind};
 
 /// What an event says happened. New kinds may be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -47,6 +46,10 @@ pub(crate) enum ProgressEventKind {
     ResourceReopened,
     /// The user began an instance of a study plan.
     InstanceCreated,
+    /// An instance of a study plan was renamed or brought up to date with its plan.
+    InstanceChanged,
+    /// An instance of a study plan was given up.
+    InstanceDeleted,
     /// An achievement was unlocked, or unlocked again in hardcore mode.
     AchievementUnlocked,
     /// An operator took an unlock back.

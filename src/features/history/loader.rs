@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
 
-use super::repo::{self, Event};
-use super::rules::HistoryKind;
+use super::repo;
 use crate::db::Reader;
 use crate::db::page::Slice;
 use crate::error::{Error, Result};
 use crate::graphql::batcher::{Key, grouped};
+use crate::write::{Event, HistoryKind};
 
 /// One page of a user's history.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

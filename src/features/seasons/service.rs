@@ -122,6 +122,23 @@ pub(crate) async fn goal(request: &Request, user: &OwnUser, key: &str) -> Result
     Ok(goals.into_iter().find(|status| status.goal.key == key))
 }
 
+/// How far a user is with the goals of these keys, in their order; those that the catalogue does not have are left out.
+pub(crate) async fn goals(request: &Request, user: &OwnUser, keys: &[&str]) -> Result<Vec<GoalStatus>> {
+    let seasons = request.catalogue::<Seasons>()?;
+    let mut concerned: Vec<i64> = keys.iter().filter_map(|key| seasons.goal(key)).map(|goal| goal.season_id).collect();
+    concerned.sort_unstable();
+    concerned.dedup();
+    let mut all = HashMap::new();
+    for id in concerned {
+        let Some((season, schedule)) = seasons.by_id(id, request.now) else { continue };
+        let clock = schedule.clock(request.now);
+        let timed = Timed { season: Arc::clone(season), starts_at: schedule.starts_at, clock };
+        let goals = participation(request, user, timed).await?.goals;
+        all.extend(goals.into_iter().map(|status| (status.goal.key.clone(), status)));
+    }
+    Ok(keys.iter().filter_map(|key| all.remove(*key)).collect())
+}
+
 impl Participation {
     /// The season-wide goals and those of the current week.
     pub(crate) fn current_goals(&self) -> impl Iterator<Item = &GoalStatus> {

@@ -9,8 +9,7 @@ use super::entity::{account, user};
 use crate::clock::Timestamp;
 use crate::db::Db;
 use crate::error::Result;
-use crate::features::history;
-use crate::features::history::rules::HistoryKind;
+use crate::write::{HistoryKind, append_event};
 
 /// The user with this handle and the user's ULID.
 pub(crate) async fn find(connection: &impl ConnectionTrait, handle: &str) -> Result<Option<(UserId, String)>> {
@@ -45,9 +44,9 @@ pub(crate) async fn jwt_subject(db: &Db, handle: &str, issuer: &str, now: Timest
         linked_at: Set(now),
     };
     account::Entity::insert(row).exec_without_returning(&transaction).await?;
-    history::service::record(
+    append_event(
         &transaction,
-        user,
+        user.0,
         HistoryKind::AccountLinked,
         ("user", &ulid),
         &json!({ "provider": "jwt" }),

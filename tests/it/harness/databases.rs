@@ -20,6 +20,7 @@ pub(crate) struct Engine {
     next: AtomicU32,
     migrated: OnceLock<String>,
     demo: OnceLock<String>,
+    shared: OnceLock<String>,
 }
 
 enum Source {
@@ -54,6 +55,7 @@ impl Engine {
             next: AtomicU32::new(0),
             migrated: OnceLock::new(),
             demo: OnceLock::new(),
+            shared: OnceLock::new(),
         }
     }
 
@@ -123,17 +125,26 @@ impl Engine {
         self.make(Some(template))
     }
 
-    /// The URL of the one database with demo data.
+    /// The URL of the one database with demo data that all tests read.
     pub(super) fn demo(&self) -> String {
-        let filled = self.demo.get_or_init(|| {
+        self.shared.get_or_init(|| self.make(Some(self.filled()))).clone()
+    }
+
+    /// The URL of a new database with demo data.
+    pub(super) fn own(&self) -> String {
+        self.make(Some(self.filled()))
+    }
+
+    /// The URL of a database with demo data to which nobody is connected.
+    fn filled(&self) -> &str {
+        self.demo.get_or_init(|| {
             let url = self.empty();
             prepare(&url, async |db| {
                 let options = demo::Options::default();
                 demo::fill(db, options, now(), &|_, _| {}).await.expect("demo data is made");
             });
             url
-        });
-        filled.clone()
+        })
     }
 
     /// Makes a database, as a copy of `template` if there is one; nobody may be connected to that.

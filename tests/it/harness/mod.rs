@@ -1,7 +1,7 @@
 //! Runs every test on every database that is at hand.
 //!
-//! A file of tests lists them by what they need: `demo` (the shared demo data, which nobody changes), `empty` (a migrated
-//! database of their own), `blank` (a database of their own without a schema) or `once` (no database). All but the last run
+//! A file of tests lists them by what they need: `demo` (the shared demo data, which nobody changes), `own` (demo data of
+//! their own), `empty` (a migrated database of their own), `blank` (a database of their own without a schema) or `once` (no database). All but the last run
 //! on each engine, as `sqlite::games::…` and `postgres::games::…`.
 
 mod actor;
@@ -32,6 +32,7 @@ pub(crate) struct Test {
 #[derive(Clone, Copy)]
 pub(crate) enum Body {
     Demo(fn(Stage) -> Work),
+    Own(fn(Stage) -> Work),
     Empty(fn(Stage) -> Work),
     Blank(fn(Blank) -> Work),
     Once(fn()),
@@ -45,6 +46,7 @@ macro_rules! tests {
         )*)*];
     };
     (@ demo $name:ident) => { $crate::harness::Body::Demo(|stage| Box::pin($name(stage))) };
+    (@ own $name:ident) => { $crate::harness::Body::Own(|stage| Box::pin($name(stage))) };
     (@ empty $name:ident) => { $crate::harness::Body::Empty(|stage| Box::pin($name(stage))) };
     (@ blank $name:ident) => { $crate::harness::Body::Blank(|blank| Box::pin($name(blank))) };
     (@ once $name:ident) => { $crate::harness::Body::Once($name) };
@@ -100,6 +102,7 @@ pub(crate) fn run(files: &[(&str, &[Test])]) -> ExitCode {
 fn perform(engine: &Engine, body: Body) {
     let url = match body {
         Body::Demo(_) => engine.demo(),
+        Body::Own(_) => engine.own(),
         Body::Empty(_) => engine.empty(),
         Body::Blank(_) => engine.blank(),
         Body::Once(_) => return,
@@ -107,7 +110,7 @@ fn perform(engine: &Engine, body: Body) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime starts").block_on(async {
         match body {
-            Body::Demo(test) | Body::Empty(test) => test(Stage::open(url).await).await,
+            Body::Demo(test) | Body::Own(test) | Body::Empty(test) => test(Stage::open(url).await).await,
             Body::Blank(test) => test(Blank::open(url).await).await,
             Body::Once(_) => {}
         }

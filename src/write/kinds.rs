@@ -48,6 +48,11 @@ pub enum HistoryKind {
     ResourceReopened,
     /// The user began an instance of a study plan. Subject: the study plan. `{"instance": 2, "resources": 7}`.
     InstanceCreated,
+    /// An instance of a study plan was renamed or brought up to date with its plan. Subject: the study plan.
+    /// `{"instance": 2}`.
+    InstanceChanged,
+    /// An instance of a study plan was given up. Subject: the study plan. `{"instance": 2}`.
+    InstanceDeleted,
     /// An achievement was unlocked, or unlocked again in hardcore mode. Subject: the achievement.
     /// `{"game": "14402", "hardcore": true, "points": 10}`.
     AchievementUnlocked,
@@ -72,7 +77,7 @@ pub enum HistoryKind {
 
 impl HistoryKind {
     /// All kinds.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::UserCreated,
         Self::ProfileChanged,
         Self::AccountLinked,
@@ -91,6 +96,8 @@ impl HistoryKind {
         Self::ResourceCompleted,
         Self::ResourceReopened,
         Self::InstanceCreated,
+        Self::InstanceChanged,
+        Self::InstanceDeleted,
         Self::AchievementUnlocked,
         Self::AchievementRelocked,
         Self::AwardEarned,
@@ -124,6 +131,8 @@ impl HistoryKind {
             Self::ResourceCompleted => "RESOURCE_COMPLETED",
             Self::ResourceReopened => "RESOURCE_REOPENED",
             Self::InstanceCreated => "INSTANCE_CREATED",
+            Self::InstanceChanged => "INSTANCE_CHANGED",
+            Self::InstanceDeleted => "INSTANCE_DELETED",
             Self::AchievementUnlocked => "ACHIEVEMENT_UNLOCKED",
             Self::AchievementRelocked => "ACHIEVEMENT_RELOCKED",
             Self::AwardEarned => "AWARD_EARNED",

@@ -1,0 +1,177 @@
+//! Many rows in one statement: inserting them, and inserting or updating them by their primary key.
+//!
+//! On PostgreSQL a statement takes one array per column, so that one prepared statement serves any number of rows; on
+//! SQLite one parameter per value.
+
+use sea_orm::sea_query::{ArrayType, Value};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DbBackend, EntityName as _, EntityTrait, IdenStatic as _, Iterable as _,
+    ModelTrait, PrimaryKeyToColumn as _, Statement,
+};
+
+use crate::error::Result;
+
+/// How many rows one statement takes: on PostgreSQL bounded by memory, on SQLite by 32,766 parameters, and where
+/// longer statements gain nothing any more.
+const POSTGRES_ROWS: usize = 20_000;
+const SQLITE_ROWS: usize = 256;
+
+type Column<M> = <<M as ModelTrait>::Entity as EntityTrait>::Column;
+
+/// What becomes of a row whose primary key is there already.
+enum Conflict<'a, M: ModelTrait> {
+    /// The statement fails.
+    Fail,
+    /// The row that is there stays.
+    Keep,
+    /// These columns of it are set.
+    Set(&'a [Column<M>]),
+}
+
+/// Inserts `rows` with the values they have, ids included.
+pub(crate) async fn insert<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M]) -> Result<()> {
+    write(connection, rows, Conflict::Fail).await.map(drop)
+}
+
+/// Inserts those of `rows` whose primary key is not there yet, and says how many that were.
+pub(crate) async fn insert_new<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M]) -> Result<u64> {
+    write(connection, rows, Conflict::Keep).await
+}
+
+/// Inserts `rows`; of those whose primary key is there already, sets `columns`. No two rows may have the same key.
+pub(crate) async fn upsert<M: ModelTrait>(
+    connection: &impl ConnectionTrait,
+    rows: &[M],
+    columns: &[Column<M>],
+) -> Result<()> {
+    write(connection, rows, Conflict::Set(columns)).await.map(drop)
+}
+
+async fn write<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M], conflict: Conflict<'_, M>) -> Result<u64> {
+    let table = Table::<M>::of();
+    let postgres = connection.get_database_backend() == DbBackend::Postgres;
+    let conflict = table.on_conflict(&conflict);
+    let mut written = 0;
+    for some in rows.chunks(if postgres { POSTGRES_ROWS } else { SQLITE_ROWS }) {
+        let statement = if postgres { table.arrays(some, &conflict) } else { table.values(some, &conflict) };
+        written += connection.execute_raw(statement).await?.rows_affected();
+    }
+    Ok(written)
+}
+
+struct Table<M: ModelTrait> {
+    name: String,
+    columns: Vec<Column<M>>,
+}
+
+impl<M: ModelTrait> Table<M> {
+    fn of() -> Self {
+        Self { name: M::Entity::default().table_name().to_owned(), columns: Column::<M>::iter().collect() }
+    }
+
+    fn names(&self) -> String {
+        self.columns.iter().map(|column| column.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    fn on_conflict(&self, conflict: &Conflict<'_, M>) -> String {
+        match conflict {
+            Conflict::Fail => String::new(),
+            Conflict::Keep => " ON CONFLICT DO NOTHING".to_owned(),
+            Conflict::Set(columns) => {
+                let key: Vec<_> = <M::Entity as EntityTrait>::PrimaryKey::iter()
+                    .map(|part| part.into_column().as_str().to_owned())
+                    .collect();
+                let set: Vec<_> = columns.iter().map(|column| format!("{0} = excluded.{0}", column.as_str())).collect();
+                format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), set.join(", "))
+            }
+        }
+    }
+
+    /// One parameter per value.
+    fn values(&self, rows: &[M], conflict: &str) -> Statement {
+        let row = format!("({})", vec!["?"; self.columns.len()].join(", "));
+        let sql = format!(
+            "INSERT INTO {} ({}) VALUES {}{conflict}",
+            self.name,
+            self.names(),
+            vec![row; rows.len()].join(", ")
+        );
+        let values = rows.iter().flat_map(|row| self.columns.iter().map(|column| row.get(*column)));
+        Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
+    }
+
+    /// One array per column, and for a column that may be null a second one that says where it is: array parameters can
+    /// hold no NULL.
+    fn arrays(&self, rows: &[M], conflict: &str) -> Statement {
+        let mut selected = Vec::with_capacity(self.columns.len());
+        let mut names = Vec::with_capacity(self.columns.len());
+        let mut arrays = Vec::with_capacity(self.columns.len());
+        let mut values = Vec::with_capacity(self.columns.len());
+        let mut parameter = |name: String, type_name: &str, kind: ArrayType, cells: Vec<Value>| {
+            names.push(name);
+            arrays.push(format!("${}::{type_name}[]", arrays.len() + 1));
+            values.push(Value::Array(kind, Some(Box::new(cells))));
+        };
+        for column in &self.columns {
+            let kind = M::get_value_type(*column);
+            let (type_name, filler) = array_type(&kind);
+            let name = column.as_str().to_owned();
+            let mut cells: Vec<_> = rows.iter().map(|row| row.get(*column)).collect();
+            if column.def().is_null() {
+                let nulls: Vec<bool> = cells.iter().map(|value| *value == value.as_null()).collect();
+                for (cell, null) in cells.iter_mut().zip(&nulls) {
+                    if *null {
+                        *cell = filler.clone();
+                    }
+                }
+                selected.push(format!("CASE WHEN {name}_is_null THEN NULL ELSE {name} END"));
+                let nulls = nulls.into_iter().map(Value::from).collect();
+                parameter(format!("{name}_is_null"), "boolean", ArrayType::Bool, nulls);
+            } else {
+                selected.push(name.clone());
+            }
+            parameter(name, type_name, kind, cells);
+        }
+        let sql = format!(
+            "INSERT INTO {} ({}) SELECT {} FROM unnest({}) AS r({}){conflict}",
+            self.name,
+            self.names(),
+            selected.join(", "),
+            arrays.join(", "),
+            names.join(", ")
+        );
+        Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+    }
+}
+
+/// A column's type on PostgreSQL, and some value of it.
+fn array_type(kind: &ArrayType) -> (&'static str, Value) {
+    match kind {
+        ArrayType::Bool => ("boolean", false.into()),
+        ArrayType::SmallInt => ("smallint", 0_i16.into()),
+        ArrayType::Int => ("integer", 0_i32.into()),
+        ArrayType::BigInt => ("bigint", 0_i64.into()),
+        _ => ("text", "".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::entity::catalogue_version;
+
+    #[test]
+    fn one_statement_takes_any_number_of_rows_on_postgresql() {
+        let row = |id, version| catalogue_version::Model { id, version };
+        let table = Table::<catalogue_version::Model>::of();
+        let conflict = table.on_conflict(&Conflict::Set(&[catalogue_version::Column::Version]));
+        let statement = table.arrays(&[row(1, 7), row(2, 8)], &conflict);
+        assert_eq!(
+            statement.sql,
+            "INSERT INTO catalogue_version (id, version) SELECT id, version FROM unnest($1::smallint[], \
+             $2::bigint[]) AS r(id, version) ON CONFLICT (id) DO UPDATE SET version = excluded.version"
+        );
+        let versions = &statement.values.unwrap().0[1];
+        assert_eq!(*versions, Value::Array(ArrayType::BigInt, Some(Box::new(vec![7_i64.into(), 8_i64.into()]))));
+    }
+}

@@ -1,0 +1,226 @@
+//! What a write changed for a user, read off the events it appended to the user's history.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Object};
+
+use super::super::user::User;
+use crate::features::collections::graphql::CollectionProgress;
+use crate::features::credits::graphql::CreditAccount;
+use crate::features::games::graphql::{GameSummary, NewAward};
+use crate::features::history::graphql::ProgressEvent;
+use crate::features::learning::graphql::{ResourceProgress, StudyPlanInstance};
+use crate::features::seasons::graphql::GoalProgress;
+use crate::features::users::service::User as Stored;
+use crate::features::{collections, credits, games, learning, seasons};
+use crate::graphql::context::{Ask as _, Nullable, nullable, present};
+use crate::graphql::ids::Kind;
+use crate::graphql::ready::Ready;
+use crate::write::{Event, HistoryKind, Written};
+
+/// What a write changed for a user.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    user: Arc<Stored>,
+    events: Vec<Event>,
+}
+
+impl Changes {
+    /// What `written` changed for `user`.
+    pub(super) fn of<O>(user: &Arc<Stored>, written: &Written<O>) -> Self {
+        let own = |(owner, event): &(i64, Event)| (*owner == user.subject.id.0).then(|| event.clone());
+        Self { user: Arc::clone(user), events: written.events.iter().filter_map(own).collect() }
+    }
+
+    /// The keys of the subjects of the events of these kinds, each once, in the order of the events.
+    fn subjects(&self, kinds: &[HistoryKind]) -> Vec<&str> {
+        let mut keys: Vec<&str> = Vec::new();
+        for event in self.events.iter().filter(|event| is_any(event, kinds)) {
+            if !keys.contains(&event.subject_key.as_str()) {
+                keys.push(&event.subject_key);
+            }
+        }
+        keys
+    }
+
+    /// What the events of these kinds say under `name`, each once.
+    fn told(&self, kinds: &[HistoryKind], name: &str) -> Vec<serde_json::Value> {
+        let mut all = Vec::new();
+        for event in self.events.iter().filter(|event| is_any(event, kinds)) {
+            let changes: serde_json::Value = serde_json::from_str(&event.changes).unwrap_or_default();
+            if let Some(value) = changes.get(name).filter(|value| !all.contains(*value)) {
+                all.push(value.clone());
+            }
+        }
+        all
+    }
+
+    fn has(&self, kinds: &[HistoryKind]) -> bool {
+        self.events.iter().any(|event| is_any(event, kinds))
+    }
+}
+
+fn is_any(event: &Event, kinds: &[HistoryKind]) -> bool {
+    HistoryKind::parse(&event.kind).is_some_and(|kind| kinds.contains(&kind))
+}
+
+const GOALS: &[HistoryKind] =
+    &[HistoryKind::GoalSteps, HistoryKind::GoalStepsCorrected, HistoryKind::GoalCompleted, HistoryKind::GoalClaimed];
+const RESOURCES: &[HistoryKind] =
+    &[HistoryKind::ResourceProgress, HistoryKind::ResourceCompleted, HistoryKind::ResourceReopened];
+const INSTANCES: &[HistoryKind] = &[HistoryKind::InstanceCreated, HistoryKind::InstanceChanged];
+const UNLOCKS: &[HistoryKind] = &[HistoryKind::AchievementUnlocked, HistoryKind::AchievementRelocked];
+const COLLECTIONS: &[HistoryKind] = &[
+    HistoryKind::CardsGranted,
+    HistoryKind::CardsRevoked,
+    HistoryKind::CollectionCompleted,
+    HistoryKind::RewardClaimed,
+];
+const CREDITS: &[HistoryKind] = &[
+    HistoryKind::GoalClaimed,
+    HistoryKind::CreditsGranted,
+    HistoryKind::CreditsSpent,
+    HistoryKind::CreditsRevoked,
+    HistoryKind::Blocked,
+    HistoryKind::BlockLifted,
+];
+
+/// What one write changed for one user, so that a client needs no second query. Everything is shown as it stands after
+/// the write; a write that came before under the same idempotency key shows the same again.
+#[Object]
+impl Changes {
+    /// The user. Null only when the user has been merged or erased since.
+    async fn user(&self, context: &Context<'_>) -> Nullable<User> {
+        nullable(async { super::shown(context.ask()?, &self.user).await }).await
+    }
+
+    /// What was appended to the user's history, in its order; empty when nothing was changed.
+    async fn events(&self) -> Vec<ProgressEvent> {
+        self.events.iter().cloned().map(ProgressEvent::from).collect()
+    }
+
+    /// The goals whose steps or claim changed. Null when they could not be loaded.
+    async fn goals(&self, context: &Context<'_>) -> Nullable<Vec<Ready<GoalProgress>>> {
+        present(async {
+            let keys = self.subjects(GOALS);
+            if keys.is_empty() {
+                return Ok(Vec::new());
+            }
+            let request = context.ask()?;
+            let user = User::show(request, Arc::clone(&self.user))?;
+            let goals = seasons::service::goals(request, user.own()?, &keys).await?;
+            Ok(goals.into_iter().map(GoalProgress).map(Ready).collect())
+        })
+        .await
+    }
+
+    /// The goals whose last step was done. Null when they could not be loaded.
+    async fn goals_completed(&self, context: &Context<'_>) -> Nullable<Vec<Ready<GoalProgress>>> {
+        present(async {
+            let keys = self.subjects(&[HistoryKind::GoalCompleted]);
+            if keys.is_empty() {
+                return Ok(Vec::new());
+            }
+            let request = context.ask()?;
+            let user = User::show(request, Arc::clone(&self.user))?;
+            let goals = seasons::service::goals(request, user.own()?, &keys).await?;
+            Ok(goals.into_iter().map(GoalProgress).map(Ready).collect())
+        })
+        .await
+    }
+
+    /// The user's credits. Null when neither they nor the user's blocks changed.
+    async fn credits(&self, context: &Context<'_>) -> Nullable<Ready<CreditAccount>> {
+        nullable(async {
+            if !self.has(CREDITS) {
+                return Ok(None);
+            }
+            let request = context.ask()?;
+            let user = User::show(request, Arc::clone(&self.user))?;
+            let own = user.own()?;
+            let wallet = credits::service::wallet(request, own).await?;
+            Ok(Some(Ready(CreditAccount { user: own.clone(), wallet, now: request.now })))
+        })
+        .await
+    }
+
+    /// The resources that changed. Null when they could not be loaded.
+    async fn resources(&self, context: &Context<'_>) -> Nullable<Vec<Ready<ResourceProgress>>> {
+        present(async {
+            let keys = self.subjects(RESOURCES);
+            if keys.is_empty() {
+                return Ok(Vec::new());
+            }
+            let request = context.ask()?;
+            let user = User::show(request, Arc::clone(&self.user))?;
+            let learned = learning::service::progress(request, user.own()?, keys).await?;
+            Ok(learned.into_iter().flatten().map(ResourceProgress).map(Ready).collect())
+        })
+        .await
+    }
+
+    /// The instances of study plans that were begun or changed. Null when they could not be loaded.
+    async fn study_plan_instances(&self, context: &Context<'_>) -> Nullable<Vec<StudyPlanInstance>> {
+        present(async {
+            let numbers: Vec<i64> =
+                self.told(INSTANCES, "instance").iter().filter_map(serde_json::Value::as_i64).collect();
+            if numbers.is_empty() {
+                return Ok(Vec::new());
+            }
+            let request = context.ask()?;
+            let user = User::show(request, Arc::clone(&self.user))?;
+            let all = learning::service::instances(request, user.own()?).await?;
+            let changed = all.into_iter().filter(|one| numbers.contains(&one.instance.seq));
+            Ok(changed.map(StudyPlanInstance).collect())
+        })
+        .await
+    }
+
+    /// The summaries of the games in which achievements were unlocked or locked again. Null when they could not be loaded.
+    async fn game_summaries(&self, context: &Context<'_>) -> Nullable<Vec<Ready<GameSummary>>> {
+        present(async {
+            let keys = self.told(UNLOCKS, "game");
+            let keys: Vec<&str> = keys.iter().filter_map(serde_json::Value::as_str).collect();
+            if keys.is_empty() {
+                return Ok(Vec::new());
+            }
+            let request = context.ask()?;
+            let user = User::show(request, Arc::clone(&self.user))?;
+            let summaries = games::service::summaries(request, user.visible(), keys).await?;
+            Ok(summaries.into_iter().flatten().map(GameSummary).map(Ready).collect())
+        })
+        .await
+    }
+
+    /// The awards that were earned. Null when they could not be loaded.
+    async fn awards(&self, context: &Context<'_>) -> Nullable<Vec<NewAward>> {
+        present(async {
+            let all = context.ask()?.catalogue::<games::Games>()?;
+            let earned = self.events.iter().filter(|event| is_any(event, &[HistoryKind::AwardEarned]));
+            Ok(earned.filter_map(|event| NewAward::told_by(event, all)).collect())
+        })
+        .await
+    }
+
+    /// The collections of which cards were granted or removed, or whose reward was claimed, as far as they are shown now.
+    /// Null when they could not be loaded.
+    async fn collections(&self, context: &Context<'_>) -> Nullable<Vec<CollectionProgress>> {
+        present(async {
+            let keys = self.subjects(COLLECTIONS);
+            let request = context.ask()?;
+            let user = User::show(request, Arc::clone(&self.user))?;
+            if keys.is_empty() {
+                return Ok(Vec::new());
+            }
+            let all = collections::service::collections(request, user.visible()).await?;
+            let changed = all.into_iter().filter(|one| keys.contains(&one.collection.row.key.as_str()));
+            Ok(changed.map(CollectionProgress).collect())
+        })
+        .await
+    }
+
+    /// The global id of the user.
+    async fn user_id(&self) -> async_graphql::ID {
+        Kind::User.id(&self.user.subject.ulid)
+    }
+}

@@ -1,0 +1,159 @@
+//! Mutations of games.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+
+use super::changes::Changes;
+use super::{check_items, shown, subject};
+use crate::auth::policy;
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::features::games;
+use crate::features::games::graphql::GameSummary;
+use crate::features::games::write::{NewUnlock, RelockAchievements, UnlockAchievements};
+use crate::features::users::graphql::UserBy;
+use crate::features::users::service::User as Stored;
+use crate::graphql::context::{Ask as _, Nullable, present};
+use crate::graphql::ids::Kind;
+use crate::graphql::ready::Ready;
+use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, refusals};
+use crate::request::Request;
+use crate::schema::user::User;
+
+/// Which achievements of whom are unlocked.
+#[derive(Debug, InputObject)]
+pub(crate) struct UnlockAchievementsInput {
+    /// Whose they are; by default whoever asks.
+    user: Option<UserBy>,
+    /// The achievements, at most 1,000; duplicates are fine.
+    unlocks: Vec<AchievementUnlockInput>,
+    /// Whether the good items are done when others are refused.
+    #[graphql(default)]
+    mode: BulkMode,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// An achievement that is unlocked.
+#[derive(Debug, InputObject)]
+pub(crate) struct AchievementUnlockInput {
+    /// The achievement's global id or its key.
+    achievement_id: ID,
+    /// Whether it was unlocked in hardcore mode, which counts as unlocked in either mode.
+    #[graphql(default)]
+    hardcore: bool,
+    /// When it was unlocked, not in the future and at most a year ago (a setting of the server); by default now.
+    unlocked_at: Option<Timestamp>,
+}
+
+/// Which achievements of whom are locked again.
+#[derive(Debug, InputObject)]
+pub(crate) struct RelockAchievementsInput {
+    /// Whose they are; by default whoever asks.
+    user: Option<UserBy>,
+    /// Global ids or keys of the achievements, at most 1,000.
+    achievement_ids: Vec<ID>,
+    /// Whether they stay unlocked, only not in hardcore mode.
+    #[graphql(default)]
+    hardcore_only: bool,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// What came of unlocking achievements, or of locking them again.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct AchievementsPayload {
+    /// The user. Null only when the user has been merged or erased since.
+    user: Option<User>,
+    /// What became of each item, in the order of the input.
+    results: Vec<ItemOutcome>,
+    /// The summaries of the games that were named.
+    game_summaries: Vec<Ready<GameSummary>>,
+    /// What was refused; empty when all was done.
+    user_errors: Vec<Refusal>,
+    /// What was changed for the user.
+    changes: Changes,
+}
+
+/// Mutations of games.
+#[derive(Debug, Default)]
+pub(crate) struct GameMutation;
+
+#[Object]
+impl GameMutation {
+    /// Unlocks achievements for a user. Unlocking again changes nothing, except that hardcore mode is added. For API keys
+    /// with the scope progress:write. Null with an error when the whole was refused.
+    async fn unlock_achievements(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which achievements of whom.")] input: UnlockAchievementsInput,
+    ) -> Nullable<AchievementsPayload> {
+        present(async {
+            let request = context.ask()?;
+            check_items(request, "unlocks", input.unlocks.len())?;
+            let stored = subject(request, input.user).await?;
+            let user = policy::record_for(&request.caller, &stored.subject)?;
+            let unlocks = input.unlocks.iter().map(AchievementUnlockInput::read).collect::<Result<_>>()?;
+            let write = UnlockAchievements { user, unlocks, mode: input.mode };
+            let written = request.write(write, input.idempotency_key).await?;
+            let changes = Changes::of(&stored, &written);
+            let results = written.outcome.results;
+            payload(request, &stored, ("unlocks", results), &written.outcome.games, changes).await
+        })
+        .await
+    }
+
+    /// Locks achievements of a user again, as a correction. Awards that rest on them are lost. For API keys with the scope
+    /// admin. Null with an error when the whole was refused.
+    async fn relock_achievements(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which achievements of whom.")] input: RelockAchievementsInput,
+    ) -> Nullable<AchievementsPayload> {
+        present(async {
+            let request = context.ask()?;
+            check_items(request, "achievements", input.achievement_ids.len())?;
+            let operator = policy::operate(&request.caller)?;
+            let stored = subject(request, input.user).await?;
+            let user = policy::record_for(&request.caller, &stored.subject)?;
+            let keys = input.achievement_ids.iter().map(|id| Kind::Achievement.key(id).map(str::to_owned));
+            let achievements = keys.collect::<Result<_>>()?;
+            let write = RelockAchievements { operator, user, achievements, hardcore_only: input.hardcore_only };
+            let written = request.write(write, input.idempotency_key).await?;
+            let changes = Changes::of(&stored, &written);
+            let results = written.outcome.results;
+            payload(request, &stored, ("achievementIds", results), &written.outcome.games, changes).await
+        })
+        .await
+    }
+}
+
+impl AchievementUnlockInput {
+    fn read(&self) -> Result<NewUnlock> {
+        Ok(NewUnlock {
+            achievement: Kind::Achievement.key(&self.achievement_id)?.to_owned(),
+            hardcore: self.hardcore,
+            unlocked_at: self.unlocked_at,
+        })
+    }
+}
+
+async fn payload(
+    request: &Request,
+    stored: &Stored,
+    (list, results): (&str, Vec<ItemOutcome>),
+    games: &[String],
+    changes: Changes,
+) -> Result<AchievementsPayload> {
+    let user = shown(request, stored).await?;
+    let summaries = match &user {
+        Some(user) => games::service::summaries(request, user.visible(), games.iter().map(String::as_str)).await?,
+        None => Vec::new(),
+    };
+    Ok(AchievementsPayload {
+        user,
+        user_errors: refusals(list, &results),
+        results,
+        game_summaries: summaries.into_iter().flatten().map(GameSummary).map(Ready).collect(),
+        changes,
+    })
+}

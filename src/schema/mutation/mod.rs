@@ -1,0 +1,49 @@
+//! The mutation root, merged from the parts of the features, and what all mutations have in common.
+//!
+//! The parts stand here and not in the features' folders, because each payload shows the user and what the write changed
+//! for the user, and both join all features. A resolver checks who may, and hands its input to the feature's use case.
+
+mod changes;
+mod games;
+
+use std::sync::Arc;
+
+use async_graphql::MergedObject;
+
+use super::user::User;
+use crate::error::{Error, Result};
+use crate::features::users;
+use crate::features::users::graphql::UserBy;
+use crate::features::users::service::User as Stored;
+use crate::request::Request;
+
+/// Everything that can be changed.
+#[derive(Debug, Default, MergedObject)]
+pub(crate) struct Mutation(games::GameMutation);
+
+/// The user whom a mutation is about: whom `by` names, else whoever asks.
+async fn subject(request: &Request, by: Option<UserBy>) -> Result<Arc<Stored>> {
+    let found = match by {
+        Some(by) => users::service::user(request, by.into()).await?,
+        None => match request.caller.user() {
+            Some(viewer) => users::service::user_by_id(request, viewer).await?,
+            None => return Err(Error::bad_input("say whom this is about: this credential belongs to no user")),
+        },
+    };
+    found.ok_or_else(|| Error::bad_input("there is no such user"))
+}
+
+/// A user as the payload of a mutation shows one: read again, since the write may have changed the profile.
+async fn shown(request: &Request, user: &Stored) -> Result<Option<User>> {
+    let found = users::service::user_by_id(request, user.subject.id).await?;
+    found.map(|stored| User::show(request, stored)).transpose()
+}
+
+/// Refuses a list of more items than one write may have.
+fn check_items(request: &Request, what: &str, count: usize) -> Result<()> {
+    let most = request.config.limits.max_bulk_items;
+    if count <= most as usize {
+        return Ok(());
+    }
+    Err(Error::limit(format!("{count} {what} were sent, and one write may have {most}")))
+}

@@ -1,0 +1,75 @@
+//! How anything is changed.
+//!
+//! A use case that changes something is a value of its own that implements [`Write`]: it names who and what, and
+//! performs itself in a [`Unit`], which is one transaction. Whatever it reports to the unit (events of users' histories,
+//! entries of the audit log) is written in the same transaction. The [`Writer`] runs it: alone on PostgreSQL, in one
+//! commit with others on SQLite; again when it lost against another write; and not at all when its idempotency key came
+//! before.
+//!
+//! A use case works on many things at once: it locks the users, reads what it needs by a few statements, decides in
+//! memory, and writes the rows that changed by a few statements. So a write of a thousand items is no other code than a
+//! write of one.
+
+pub mod entity;
+mod group;
+mod kinds;
+mod repo;
+mod unit;
+mod writer;
+
+use std::future::Future;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+
+pub use kinds::HistoryKind;
+pub(crate) use repo::append_event;
+pub(crate) use unit::{Locked, Reference, Unit};
+pub(crate) use writer::{Order, Writer};
+
+/// A use case that changes something. Its own fields are its input: equal inputs have equal JSON.
+pub(crate) trait Write: Serialize + Send + Sync + 'static {
+    /// The name of the mutation, under which idempotency keys are kept.
+    const NAME: &'static str;
+    /// Whether it changes the catalogue, which all other writes then wait for.
+    const CATALOGUE: bool = false;
+
+    /// What came of it: ids and codes, from which an answer is built; kept under the idempotency key, so no secrets.
+    type Outcome: Serialize + DeserializeOwned + Send + 'static;
+
+    /// Whether it may call [`Unit::abandon`].
+    fn may_be_abandoned(&self) -> bool {
+        false
+    }
+
+    /// Carries it out. What is refused in the normal course of things is part of the outcome; an error undoes
+    /// everything and is not kept.
+    fn perform(&self, unit: &mut Unit<'_>) -> impl Future<Output = Result<Self::Outcome>> + Send;
+}
+
+/// What was written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Written<O> {
+    /// What came of the use case.
+    pub(crate) outcome: O,
+    /// The events that were appended to histories, each with its user, in their order.
+    pub(crate) events: Vec<(i64, Event)>,
+}
+
+/// An event of a user's history as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Event {
+    pub(crate) seq: i64,
+    /// A name of a [`HistoryKind`].
+    pub(crate) kind: String,
+    pub(crate) actor: String,
+    pub(crate) subject_type: String,
+    pub(crate) subject_key: String,
+    /// A JSON object.
+    pub(crate) changes: String,
+    pub(crate) occurred_at: Timestamp,
+    pub(crate) recorded_at: Timestamp,
+}

@@ -1,0 +1,300 @@
+//! SQL that every write has in common: locks, events, the audit log, idempotency keys and references.
+
+use std::collections::BTreeMap;
+
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait as _};
+
+use super::entity::{audit_entry, event, write_ref};
+use super::unit::{Locked, Reference};
+use super::{Event, HistoryKind};
+use crate::clock::Timestamp;
+use crate::db::{Param, Sql, Transaction, bulk, execute, fetch};
+use crate::error::{Error, Result};
+
+// Writes of progress share this lock, a change of the catalogue takes it alone: what a write decides by does not change
+// under it. SQLite has one writer at a time anyway. The number means nothing; it is only not used elsewhere.
+static SHARE_CATALOGUE: Sql = Sql::new("SELECT pg_advisory_xact_lock_shared(8319)");
+static TAKE_CATALOGUE: Sql = Sql::new("SELECT pg_advisory_xact_lock(8319)");
+static VERSION: Sql = Sql::new("SELECT version FROM catalogue_version WHERE id = 1");
+
+static LOCK: Sql = Sql::new(
+    "SELECT u.id, u.ulid, u.history_seq, u.ledger_seq, (SELECT version FROM catalogue_version WHERE id = 1) \
+     FROM users u WHERE u.id = ANY($1) AND u.merged_into IS NULL AND u.erased_at IS NULL ORDER BY u.id FOR UPDATE",
+);
+static LOCK_ON_SQLITE: Sql = Sql::new(
+    "SELECT u.id, u.ulid, u.history_seq, u.ledger_seq, (SELECT version FROM catalogue_version WHERE id = 1) \
+     FROM users u WHERE u.id = ANY($1) AND u.merged_into IS NULL AND u.erased_at IS NULL ORDER BY u.id",
+);
+
+fn on_postgres(transaction: &Transaction) -> bool {
+    transaction.get_database_backend() == DbBackend::Postgres
+}
+
+/// Locks these users in ascending order. Gives the catalogue's version, and who of them is there.
+pub(super) async fn lock_users(transaction: &Transaction, users: Vec<i64>) -> Result<(i64, Vec<(i64, Locked)>)> {
+    let postgres = on_postgres(transaction);
+    if postgres {
+        execute(transaction, &SHARE_CATALOGUE, []).await?;
+    }
+    let mut version = None;
+    let lock = if postgres { &LOCK } else { &LOCK_ON_SQLITE };
+    let locked = fetch(transaction, lock, [Param::Ints(users)], |row| {
+        let id = row.take()?;
+        let ulid: String = row.take()?;
+        let user = Locked { ulid: ulid.into(), history_seq: row.take()?, ledger_seq: row.take()?, changed: false };
+        version = Some(row.take::<i64>()?);
+        Ok((id, user))
+    })
+    .await?;
+    let version = match version {
+        Some(version) => version,
+        None => self::version(transaction).await?,
+    };
+    Ok((version, locked))
+}
+
+/// Locks the catalogue for a change, and gives its version.
+pub(super) async fn lock_catalogue(transaction: &Transaction) -> Result<i64> {
+    if on_postgres(transaction) {
+        execute(transaction, &TAKE_CATALOGUE, []).await?;
+    }
+    version(transaction).await
+}
+
+async fn version(transaction: &Transaction) -> Result<i64> {
+    let versions = fetch(transaction, &VERSION, [], |row| row.take()).await?;
+    versions.first().copied().ok_or_else(|| Error::internal("catalogue_version has no row; run the migrations"))
+}
+
+static NUMBER_POSTGRES: Sql = Sql::new(
+    "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq \
+     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k(id, history_seq, ledger_seq) WHERE users.id = k.id",
+);
+static NUMBER_SQLITE: Sql = Sql::new("UPDATE users SET history_seq = $2, ledger_seq = $3 WHERE id = $1");
+
+/// Appends events, and stores the last numbers of the users who changed.
+pub(super) async fn append(
+    transaction: &Transaction,
+    events: &[(i64, Event)],
+    users: &BTreeMap<i64, Locked>,
+) -> Result<()> {
+    let rows: Vec<event::Model> = events.iter().map(|(user, event)| stored(*user, event)).collect();
+    bulk::insert(transaction, &rows).await?;
+    let changed = || users.iter().filter(|(_, user)| user.changed);
+    if on_postgres(transaction) {
+        if changed().next().is_some() {
+            let column = |number: fn(&Locked) -> i64| Param::Ints(changed().map(|(_, user)| number(user)).collect());
+            let ids = Param::Ints(changed().map(|(id, _)| *id).collect());
+            let params = [ids, column(|user| user.history_seq), column(|user| user.ledger_seq)];
+            execute(transaction, &NUMBER_POSTGRES, params).await?;
+        }
+    } else {
+        for (id, user) in changed() {
+            let params = [Param::Int(*id), Param::Int(user.history_seq), Param::Int(user.ledger_seq)];
+            execute(transaction, &NUMBER_SQLITE, params).await?;
+        }
+    }
+    Ok(())
+}
+
+fn stored(user: i64, event: &Event) -> event::Model {
+    let event = event.clone();
+    event::Model {
+        user_id: user,
+        seq: event.seq,
+        kind: event.kind,
+        actor: event.actor,
+        subject_type: event.subject_type,
+        subject_key: event.subject_key,
+        changes: event.changes,
+        occurred_at: event.occurred_at,
+        recorded_at: event.recorded_at,
+    }
+}
+
+static NEXT_NUMBER: Sql =
+    Sql::new("UPDATE users SET history_seq = history_seq + 1 WHERE id = $1 RETURNING history_seq");
+
+/// Appends one event to a user's history in a transaction that is no [`Unit`](super::Unit). Locks the user.
+pub(crate) async fn append_event(
+    transaction: &Transaction,
+    user: i64,
+    kind: HistoryKind,
+    subject: (&str, &str),
+    changes: &serde_json::Value,
+    actor: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let numbers = fetch(transaction, &NEXT_NUMBER, [Param::Int(user)], |row| row.take()).await?;
+    let seq = numbers.first().copied().ok_or_else(|| Error::internal(format!("there is no user {user}")))?;
+    let event = Event {
+        seq,
+        kind: kind.as_str().to_owned(),
+        actor: actor.to_owned(),
+        subject_type: subject.0.to_owned(),
+        subject_key: subject.1.to_owned(),
+        changes: changes.to_string(),
+        occurred_at: now,
+        recorded_at: now,
+    };
+    bulk::insert(transaction, &[stored(user, &event)]).await
+}
+
+/// An entry of the audit log that is to be written.
+#[derive(Debug, Clone)]
+pub(super) struct AuditEntry {
+    pub(super) actor: String,
+    pub(super) action: &'static str,
+    pub(super) subject_type: String,
+    pub(super) subject_key: String,
+    pub(super) changes: String,
+}
+
+/// Appends entries to the audit log.
+pub(super) async fn append_audit(transaction: &Transaction, entries: Vec<AuditEntry>, now: Timestamp) -> Result<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let rows = entries.into_iter().map(|entry| audit_entry::ActiveModel {
+        id: NotSet,
+        actor: Set(entry.actor),
+        action: Set(entry.action.to_owned()),
+        subject_type: Set(entry.subject_type),
+        subject_key: Set(entry.subject_key),
+        changes: Set(entry.changes),
+        recorded_at: Set(now),
+    });
+    audit_entry::Entity::insert_many(rows).exec_without_returning(transaction).await?;
+    Ok(())
+}
+
+static REFERENCED: Sql = Sql::new(
+    "SELECT user_id, kind, reference, outcome FROM write_refs \
+     WHERE user_id = ANY($1) AND kind = ANY($2) AND reference = ANY($3)",
+);
+
+/// The outcomes kept under these references.
+pub(super) async fn referenced(
+    transaction: &Transaction,
+    references: &[Reference],
+) -> Result<BTreeMap<Reference, String>> {
+    if references.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let distinct = |mut values: Vec<String>| {
+        values.sort_unstable();
+        values.dedup();
+        values
+    };
+    let mut users: Vec<i64> = references.iter().map(|reference| reference.user).collect();
+    users.sort_unstable();
+    users.dedup();
+    let params = [
+        Param::Ints(users),
+        Param::Texts(distinct(references.iter().map(|reference| reference.kind.to_owned()).collect())),
+        Param::Texts(distinct(references.iter().map(|reference| reference.name.clone()).collect())),
+    ];
+    let found: Vec<(i64, String, String, String)> =
+        fetch(transaction, &REFERENCED, params, |row| Ok((row.take()?, row.take()?, row.take()?, row.take()?))).await?;
+    // Compared one column at a time above, so more may be found than was asked for.
+    let asked: BTreeMap<(i64, &str, &str), &Reference> =
+        references.iter().map(|one| ((one.user, one.kind, one.name.as_str()), one)).collect();
+    Ok(found
+        .into_iter()
+        .filter_map(|(user, kind, name, outcome)| {
+            let reference = asked.get(&(user, kind.as_str(), name.as_str()))?;
+            Some(((*reference).clone(), outcome))
+        })
+        .collect())
+}
+
+/// Keeps outcomes under references for ever.
+pub(super) async fn keep_references(
+    transaction: &Transaction,
+    references: Vec<(Reference, String)>,
+    now: Timestamp,
+) -> Result<()> {
+    let rows: Vec<write_ref::Model> = references
+        .into_iter()
+        .map(|(reference, outcome)| write_ref::Model {
+            user_id: reference.user,
+            kind: reference.kind.to_owned(),
+            reference: reference.name,
+            created_at: now,
+            outcome,
+        })
+        .collect();
+    bulk::insert(transaction, &rows).await
+}
+
+/// How a write is made safe to repeat.
+#[derive(Debug, Clone)]
+pub(super) struct Idempotency {
+    pub(super) principal: String,
+    pub(super) mutation: &'static str,
+    pub(super) key: String,
+    /// A hash of the input, in hexadecimal digits.
+    pub(super) body_hash: String,
+}
+
+impl Idempotency {
+    fn params(&self) -> [Param; 3] {
+        [Param::Text(self.principal.clone()), Param::Text(self.mutation.to_owned()), Param::Text(self.key.clone())]
+    }
+}
+
+/// A key taken by an earlier write.
+#[derive(Debug)]
+pub(super) struct Earlier {
+    pub(super) body_hash: String,
+    pub(super) outcome: String,
+}
+
+// A second write with the key waits here until the first one has ended.
+static TAKE: Sql = Sql::new(
+    "INSERT INTO idempotency_keys (principal, mutation, key, body_hash, outcome, created_at) \
+     VALUES ($1, $2, $3, $4, '', $5) ON CONFLICT (principal, mutation, key) DO UPDATE \
+     SET body_hash = excluded.body_hash, outcome = '', created_at = excluded.created_at \
+     WHERE idempotency_keys.created_at <= $6 RETURNING 1",
+);
+static EARLIER: Sql =
+    Sql::new("SELECT body_hash, outcome FROM idempotency_keys WHERE principal = $1 AND mutation = $2 AND key = $3");
+static KEEP: Sql =
+    Sql::new("UPDATE idempotency_keys SET outcome = $4 WHERE principal = $1 AND mutation = $2 AND key = $3");
+static FORGET: Sql = Sql::new("DELETE FROM idempotency_keys WHERE created_at <= $1");
+
+/// Takes the key for this write; what came of the earlier one when there was one after `since`.
+pub(super) async fn take_key(
+    transaction: &Transaction,
+    idempotency: &Idempotency,
+    now: Timestamp,
+    since: Timestamp,
+) -> Result<Option<Earlier>> {
+    let params = idempotency.params().into_iter().chain([
+        Param::Text(idempotency.body_hash.clone()),
+        Param::Int(now.millis()),
+        Param::Int(since.millis()),
+    ]);
+    let taken: Vec<i32> = fetch(transaction, &TAKE, params, |row| row.take()).await?;
+    if !taken.is_empty() {
+        return Ok(None);
+    }
+    let found = fetch(transaction, &EARLIER, idempotency.params(), |row| {
+        Ok(Earlier { body_hash: row.take()?, outcome: row.take()? })
+    })
+    .await?;
+    // Swept in between: then the write is done again from its beginning.
+    let earlier = found.into_iter().next();
+    earlier.map(Some).ok_or_else(|| Error::internal("an idempotency key went away").passing())
+}
+
+/// Keeps what came of the write under its key.
+pub(super) async fn keep_outcome(transaction: &Transaction, idempotency: &Idempotency, outcome: String) -> Result<()> {
+    execute(transaction, &KEEP, idempotency.params().into_iter().chain([Param::Text(outcome)])).await.map(drop)
+}
+
+/// Forgets keys that were taken until `until`.
+pub(super) async fn forget_keys(connection: &impl ConnectionTrait, until: Timestamp) -> Result<u64> {
+    execute(connection, &FORGET, [Param::Int(until.millis())]).await
+}

@@ -1,0 +1,229 @@
+//! One write while it is carried out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::repo::{self, AuditEntry};
+use super::{Event, HistoryKind};
+use crate::clock::{Ids, Timestamp};
+use crate::config::Config;
+use crate::db::Transaction;
+use crate::db::catalogue::{Part, Snapshot};
+use crate::error::{Error, Result};
+use crate::graphql::ids::Kind;
+
+/// A transaction, and what is to be told of it.
+///
+/// Users are locked before anything about them is read: writes for one user then come one after the other, and the
+/// numbers of the events have no gaps.
+pub(crate) struct Unit<'a> {
+    transaction: &'a Transaction,
+    /// The instant of the request.
+    pub(crate) now: Timestamp,
+    /// Where new identifiers come from.
+    pub(crate) ids: &'a Ids,
+    /// The settings that bound a write.
+    pub(crate) config: &'a Config,
+    actor: &'a str,
+    catalogue: Arc<Snapshot>,
+    users: BTreeMap<i64, Locked>,
+    events: Vec<(i64, Event)>,
+    audit: Vec<AuditEntry>,
+    references: Vec<(Reference, String)>,
+    abandoned: bool,
+}
+
+/// A user whose row is locked.
+#[derive(Debug, Clone)]
+pub(crate) struct Locked {
+    /// The user's ULID.
+    pub(crate) ulid: Arc<str>,
+    pub(super) history_seq: i64,
+    pub(super) ledger_seq: i64,
+    pub(super) changed: bool,
+}
+
+/// What a caller calls one of its additive writes, so that it is carried out once and for all.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Reference {
+    pub(crate) user: i64,
+    /// What kind of write it is, such as `GOAL_STEPS`; references of different kinds do not meet.
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+}
+
+impl<'a> Unit<'a> {
+    pub(super) fn new(
+        transaction: &'a Transaction,
+        now: Timestamp,
+        ids: &'a Ids,
+        config: &'a Config,
+        actor: &'a str,
+        catalogue: Arc<Snapshot>,
+    ) -> Self {
+        Self {
+            transaction,
+            now,
+            ids,
+            config,
+            actor,
+            catalogue,
+            users: BTreeMap::new(),
+            events: Vec::new(),
+            audit: Vec::new(),
+            references: Vec::new(),
+            abandoned: false,
+        }
+    }
+
+    /// The transaction, for statements of repositories.
+    pub(crate) const fn transaction(&self) -> &'a Transaction {
+        self.transaction
+    }
+
+    /// How the history names whoever does this.
+    pub(crate) const fn actor(&self) -> &'a str {
+        self.actor
+    }
+
+    /// A feature's part of the catalogue, which does not change before the end of a write that has locked users or the
+    /// catalogue. Cheap to clone, so that the unit can be used beside it.
+    pub(crate) fn catalogue<P: Part>(&self) -> Result<Arc<P>> {
+        self.catalogue.shared()
+    }
+
+    /// Locks these users, all at once, and with them the catalogue against changes. Call this once, before
+    /// anything is read; a user who was merged into another or erased meanwhile is an error.
+    pub(crate) async fn lock(&mut self, users: impl IntoIterator<Item = i64>) -> Result<()> {
+        let mut users: Vec<i64> = users.into_iter().collect();
+        users.sort_unstable();
+        users.dedup();
+        let (version, locked) = repo::lock_users(self.transaction, users.clone()).await?;
+        if version != self.catalogue.version() {
+            return Err(Error::internal("the catalogue in memory is behind").passing());
+        }
+        if locked.len() < users.len() {
+            return Err(Error::bad_input("a user of this write has been merged into another one or erased meanwhile"));
+        }
+        self.users.extend(locked);
+        Ok(())
+    }
+
+    /// Locks the catalogue for a change. Every other write waits until this one has ended.
+    pub(crate) async fn lock_catalogue(&mut self) -> Result<()> {
+        let version = repo::lock_catalogue(self.transaction).await?;
+        if version != self.catalogue.version() {
+            return Err(Error::internal("the catalogue in memory is behind").passing());
+        }
+        Ok(())
+    }
+
+    /// Locks further users after [`Unit::lock_catalogue`]; those who are gone are left out.
+    pub(crate) async fn lock_more(&mut self, users: Vec<i64>) -> Result<()> {
+        let (_, locked) = repo::lock_users(self.transaction, users).await?;
+        self.users.extend(locked);
+        Ok(())
+    }
+
+    /// A locked user.
+    pub(crate) fn user(&self, user: i64) -> Result<&Locked> {
+        self.users.get(&user).ok_or_else(|| Error::internal(format!("user {user} is not locked")))
+    }
+
+    /// Notes down a user made by this very write, as locked by it.
+    pub(crate) fn add_user(&mut self, user: i64, ulid: &str) {
+        self.users.insert(user, Locked { ulid: ulid.into(), history_seq: 0, ledger_seq: 0, changed: false });
+    }
+
+    /// Takes the next number in a user's ledger, for a lot or an entry.
+    pub(crate) fn next_ledger_number(&mut self, user: i64) -> Result<i64> {
+        let user = self.locked(user)?;
+        user.changed = true;
+        user.ledger_seq += 1;
+        Ok(user.ledger_seq)
+    }
+
+    fn locked(&mut self, user: i64) -> Result<&mut Locked> {
+        self.users.get_mut(&user).ok_or_else(|| Error::internal(format!("user {user} is not locked")))
+    }
+
+    /// Appends an event to the history of a locked user.
+    pub(crate) fn record(
+        &mut self,
+        user: i64,
+        kind: HistoryKind,
+        subject: (Kind, &str),
+        changes: &Value,
+    ) -> Result<()> {
+        self.record_at(user, kind, subject, changes, self.now)
+    }
+
+    /// Appends an event to the history of a locked user, of something that happened at another instant.
+    pub(crate) fn record_at(
+        &mut self,
+        user: i64,
+        kind: HistoryKind,
+        (subject_type, subject_key): (Kind, &str),
+        changes: &Value,
+        occurred_at: Timestamp,
+    ) -> Result<()> {
+        let locked = self.locked(user)?;
+        locked.changed = true;
+        locked.history_seq += 1;
+        let event = Event {
+            seq: locked.history_seq,
+            kind: kind.as_str().to_owned(),
+            actor: self.actor.to_owned(),
+            subject_type: subject_type.name().to_owned(),
+            subject_key: subject_key.to_owned(),
+            changes: changes.to_string(),
+            occurred_at,
+            recorded_at: self.now,
+        };
+        self.events.push((user, event));
+        Ok(())
+    }
+
+    /// Appends an entry to the audit log: something an operator did that belongs to no user.
+    pub(crate) fn audit(&mut self, action: &'static str, (subject_type, subject_key): (&str, &str), changes: &Value) {
+        self.audit.push(AuditEntry {
+            actor: self.actor.to_owned(),
+            action,
+            subject_type: subject_type.to_owned(),
+            subject_key: subject_key.to_owned(),
+            changes: changes.to_string(),
+        });
+    }
+
+    /// What came of the additive writes that were carried out under these references before, as JSON.
+    pub(crate) async fn referenced(&self, references: &[Reference]) -> Result<BTreeMap<Reference, String>> {
+        let mut known = repo::referenced(self.transaction, references).await?;
+        known.extend(self.references.iter().cloned());
+        Ok(known)
+    }
+
+    /// Keeps what came of an additive write under its reference.
+    pub(crate) fn keep(&mut self, reference: Reference, outcome: String) {
+        self.references.push((reference, outcome));
+    }
+
+    /// Undoes everything when the use case has ended, events too, but keeps its outcome: one part of something that was
+    /// to be done as a whole was refused. For use cases that say so by [`Write::may_be_abandoned`](super::Write).
+    pub(crate) const fn abandon(&mut self) {
+        self.abandoned = true;
+    }
+
+    pub(super) const fn is_abandoned(&self) -> bool {
+        self.abandoned
+    }
+
+    /// Writes what was reported.
+    pub(super) async fn finish(self) -> Result<Vec<(i64, Event)>> {
+        repo::append(self.transaction, &self.events, &self.users).await?;
+        repo::append_audit(self.transaction, self.audit, self.now).await?;
+        repo::keep_references(self.transaction, self.references, self.now).await?;
+        Ok(self.events)
+    }
+}

@@ -1,0 +1,217 @@
+//! Running writes: retries, idempotency keys, and the way to the engine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::TransactionTrait as _;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use super::group::Group;
+use super::repo::{self, Idempotency};
+use super::unit::Unit;
+use super::{Write, Written};
+use crate::clock::{Ids, Timestamp};
+use crate::config::Config;
+use crate::db::catalogue::{Catalogue, Snapshot};
+use crate::db::{Db, Kind, Transaction};
+use crate::error::{Code, Error, Result};
+
+/// How often a write that loses against others is tried, and for how long at most.
+const TRIES: u32 = 5;
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long an idempotency key is kept, in seconds: 7 days.
+const KEPT_SECONDS: i64 = 7 * 24 * 60 * 60;
+/// The longest idempotency key, in bytes.
+const LONGEST_KEY: usize = 255;
+
+/// Who wants a write, and when.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    /// The instant of the request.
+    pub(crate) now: Timestamp,
+    /// How the history names whoever wants it.
+    pub(crate) actor: String,
+    /// Whose idempotency keys apply.
+    pub(crate) principal: String,
+    /// The client's key for this write.
+    pub(crate) key: Option<String>,
+}
+
+/// Runs writes.
+pub(crate) struct Writer {
+    tools: Arc<Tools>,
+    /// On SQLite, the one place where writes are carried out.
+    group: Option<Group>,
+}
+
+/// What it takes to carry out a write.
+pub(super) struct Tools {
+    pub(super) db: Db,
+    pub(super) ids: Arc<Ids>,
+    pub(super) config: Arc<Config>,
+    pub(super) catalogue: Arc<Catalogue>,
+}
+
+impl Writer {
+    /// Must be called inside a Tokio runtime.
+    pub(crate) fn new(db: Db, ids: Arc<Ids>, config: Arc<Config>, catalogue: Arc<Catalogue>) -> Self {
+        let sqlite = db.kind() == Kind::Sqlite;
+        let tools = Arc::new(Tools { db, ids, config, catalogue });
+        let group = sqlite.then(|| Group::start(Arc::clone(&tools)));
+        Self { tools, group }
+    }
+
+    /// Carries out `write`. When this returns it is on disk, and what it changed in the catalogue is visible.
+    ///
+    /// # Errors
+    /// Whatever the use case fails with, [`Code::IdempotencyKeyReused`] when its key came before with another input,
+    /// and [`Code::Unavailable`] when it lost against other writes too often.
+    pub(crate) async fn run<W: Write>(&self, write: W, order: Order) -> Result<Written<W::Outcome>> {
+        let idempotency = order.key.as_deref().map(|key| idempotency(&write, &order, key)).transpose()?;
+        let written = match &self.group {
+            Some(group) => group.run(write, order, idempotency).await?,
+            None => self.tools.run_alone(&write, &order, idempotency.as_ref()).await?,
+        };
+        if W::CATALOGUE {
+            self.tools.catalogue.refresh().await?;
+        }
+        Ok(written)
+    }
+
+    /// The newest state of the catalogue.
+    pub(crate) fn catalogue(&self) -> Arc<Snapshot> {
+        self.tools.catalogue.current()
+    }
+
+    /// Forgets idempotency keys that are older than seven days.
+    pub(crate) async fn forget_keys(&self, now: Timestamp) -> Result<u64> {
+        repo::forget_keys(self.tools.db.writes(), now.plus_seconds(-KEPT_SECONDS)).await
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Writer({:?})", self.tools.db.kind())
+    }
+}
+
+fn idempotency<W: Write>(write: &W, order: &Order, key: &str) -> Result<Idempotency> {
+    if key.is_empty() || key.len() > LONGEST_KEY || key.chars().any(char::is_control) {
+        return Err(Error::bad_input(format!("an idempotency key has 1 to {LONGEST_KEY} printable characters")));
+    }
+    let body = serde_json::to_vec(write).map_err(Error::internal)?;
+    Ok(Idempotency {
+        principal: order.principal.clone(),
+        mutation: W::NAME,
+        key: key.to_owned(),
+        body_hash: Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect(),
+    })
+}
+
+impl Tools {
+    async fn run_alone<W: Write>(
+        &self,
+        write: &W,
+        order: &Order,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Written<W::Outcome>> {
+        let began = Instant::now();
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.attempt_alone(write, order, idempotency).await {
+                Err(error) if error.is_passing() && tries < TRIES && began.elapsed() < PATIENCE => {
+                    tracing::debug!(error = error.chain(), tries, mutation = W::NAME, "a write is tried again");
+                    self.catalogue.refresh().await?;
+                    tokio::time::sleep(self.jitter(tries)).await;
+                }
+                outcome => return outcome.map_err(given_up),
+            }
+        }
+    }
+
+    /// A few milliseconds, more with every try, and not the same for all who wait.
+    fn jitter(&self, tries: u32) -> Duration {
+        let [random] = self.ids.bytes::<1>();
+        Duration::from_micros(u64::from(random) * 20 * u64::from(tries))
+    }
+
+    async fn attempt_alone<W: Write>(
+        &self,
+        write: &W,
+        order: &Order,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Written<W::Outcome>> {
+        let transaction = self.db.begin().await?;
+        match self.attempt(&transaction, write, order, idempotency).await {
+            Ok(written) => {
+                transaction.commit().await?;
+                Ok(written)
+            }
+            Err(error) => {
+                // A connection that cannot even roll back is closed by its pool, which does the same.
+                let _ = transaction.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Carries out `write` in `transaction`, without ending it.
+    pub(super) async fn attempt<W: Write>(
+        &self,
+        transaction: &Transaction,
+        write: &W,
+        order: &Order,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Written<W::Outcome>> {
+        if let Some(idempotency) = idempotency {
+            let since = order.now.plus_seconds(-KEPT_SECONDS);
+            if let Some(earlier) = repo::take_key(transaction, idempotency, order.now, since).await? {
+                if earlier.body_hash != idempotency.body_hash {
+                    return Err(Error::new(
+                        Code::IdempotencyKeyReused,
+                        "this idempotency key came before with another input; use a new key for a new write",
+                    ));
+                }
+                return serde_json::from_str(&earlier.outcome).map_err(Error::internal);
+            }
+        }
+        let written = if write.may_be_abandoned() {
+            // In a transaction of its own inside this one, so that it can be undone without the key.
+            let inner = transaction.begin().await?;
+            let mut unit =
+                Unit::new(&inner, order.now, &self.ids, &self.config, &order.actor, self.catalogue.current());
+            let outcome = write.perform(&mut unit).await?;
+            if unit.is_abandoned() {
+                drop(unit);
+                inner.rollback().await?;
+                Written { outcome, events: Vec::new() }
+            } else {
+                let events = unit.finish().await?;
+                inner.commit().await?;
+                Written { outcome, events }
+            }
+        } else {
+            let mut unit =
+                Unit::new(transaction, order.now, &self.ids, &self.config, &order.actor, self.catalogue.current());
+            let outcome = write.perform(&mut unit).await?;
+            Written { outcome, events: unit.finish().await? }
+        };
+        if let Some(idempotency) = idempotency {
+            let text = serde_json::to_string(&written).map_err(Error::internal)?;
+            repo::keep_outcome(transaction, idempotency, text).await?;
+        }
+        Ok(written)
+    }
+}
+
+/// What is told to the client when a write lost for the last time.
+pub(super) fn given_up(error: Error) -> Error {
+    if error.is_passing() && error.code() == Code::Internal {
+        Error::caused(Code::Unavailable, "the write lost against others too often; try again", error)
+    } else {
+        error
+    }
+}

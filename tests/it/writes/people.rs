@@ -1,0 +1,3 @@
+//! To be replaced.
+use crate::harness::tests;
+tests! {}
