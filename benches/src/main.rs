@@ -16,8 +16,9 @@ mod stage;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Mode};
+use queries::Query;
 use report::Report;
-use stage::Stage;
+use stage::{Engine, Stage};
 use tokio::runtime::{Builder, Runtime};
 
 /// The one that `waymark` has; the floor gets it too.
@@ -56,7 +57,11 @@ fn server_runtime() -> Result<Runtime> {
 }
 
 async fn measure(arguments: &Arguments) -> Result<ExitCode> {
-    let stage = Stage::set(arguments).await?;
+    if arguments.mode == Mode::Writes {
+        return measure_writes(arguments).await;
+    }
+    let engine = if arguments.mode == Mode::Sqlite { Engine::Sqlite } else { Engine::Postgres };
+    let stage = Stage::set(arguments, engine).await?;
     match (&arguments.mode, &stage.floor) {
         (Mode::Correctness, Some(floor)) => {
             let differences = check::correctness(&stage.waymark.target, &floor.target, &stage.people).await?;
@@ -70,5 +75,20 @@ async fn measure(arguments: &Arguments) -> Result<ExitCode> {
         report.add(stage.measure(query, arguments).await?);
     }
     println!("{}", report.table(&stage));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn measure_writes(arguments: &Arguments) -> Result<ExitCode> {
+    for (engine, name) in [(Engine::Postgres, "PostgreSQL"), (Engine::Sqlite, "SQLite")] {
+        let stage = Stage::set(arguments, engine).await?;
+        let mut report = Report::default();
+        for query in Query::WRITES {
+            if query == Query::Claim {
+                stage.prepare_claims(arguments).await?;
+            }
+            report.add(stage.measure(query, arguments).await?);
+        }
+        println!("\nWrites on {name}{}", report.table(&stage));
+    }
     Ok(ExitCode::SUCCESS)
 }

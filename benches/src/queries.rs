@@ -1,5 +1,6 @@
 //! The four queries, and random requests for them.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 
 use waymark::demo::load;
@@ -17,6 +18,14 @@ pub(crate) enum Query {
     Many,
     /// One user with 20 games.
     Games,
+    /// One achievement of one user is unlocked.
+    Unlock,
+    /// The reward of one goal of one user is claimed.
+    Claim,
+    /// 100 achievements of one user are unlocked.
+    UnlockMany,
+    /// All goals of one user are completed, so that they can be claimed.
+    Complete,
 }
 
 const ONE: &str = "query($id: ID!) { user(by: {id: $id}) { id handle } }";
@@ -39,11 +48,26 @@ const GAMES: &str = "query($id: ID!, $games: [ID!]!) { user(by: {id: $id}) { \
     gameSummaries(gameIds: $games) { game { title } numAchieved numPossible scoreAchieved possibleScore \
     numAchievedHardcore scoreAchievedHardcore } } }";
 
+const UNLOCK: &str = "mutation($input: UnlockAchievementsInput!) { unlockAchievements(input: $input) { \
+    results { status } userErrors { code } } }";
+
+const CLAIM: &str = "mutation($input: ClaimGoalsInput!) { claimGoals(input: $input) { \
+    results { status credits { micros } } userErrors { code } } }";
+
+const COMPLETE: &str = "mutation($input: RecordGoalStepsInput!) { recordGoalSteps(input: $input) { \
+    results { status } userErrors { code } } }";
+
+/// Goals of the whole season, which can be claimed at any time.
+const CLAIMABLE: u32 = load::GOALS / 2;
+
 /// Users whose number leaves the same remainder played the same games and touched the same resources.
 const COHORTS: u32 = 50;
 
 impl Query {
     pub(crate) const ALL: [Self; 4] = [Self::One, Self::Profile, Self::Many, Self::Games];
+
+    /// What changes something.
+    pub(crate) const WRITES: [Self; 3] = [Self::Unlock, Self::Claim, Self::UnlockMany];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -51,6 +75,10 @@ impl Query {
             Self::Profile => "Q2",
             Self::Many => "Q3",
             Self::Games => "Q4",
+            Self::Unlock => "unlock",
+            Self::Claim => "claim",
+            Self::UnlockMany => "100 unlocks",
+            Self::Complete => "complete",
         }
     }
 
@@ -61,6 +89,9 @@ impl Query {
             Self::Profile => PROFILE,
             Self::Many => MANY,
             Self::Games => GAMES,
+            Self::Unlock | Self::UnlockMany => UNLOCK,
+            Self::Claim => CLAIM,
+            Self::Complete => COMPLETE,
         }
     }
 
@@ -90,9 +121,45 @@ impl Query {
                 people.id(user, json);
                 games(user, 20, rng, json);
             }
+            Self::Unlock => unlocks(people, user, 1, rng, json),
+            Self::UnlockMany => unlocks(people, user, 100, rng, json),
+            Self::Claim => {
+                let turn = people.turn();
+                let user = turn / CLAIMABLE % people.count() + 1;
+                let goal = load::goal_key(turn % CLAIMABLE + 1);
+                input(people, user, json);
+                push(json, format_args!(",\"goalIds\":[\"{goal}\"]}}"));
+            }
+            Self::Complete => {
+                let user = people.turn() % people.count() + 1;
+                input(people, user, json);
+                json.push_str(",\"steps\":[");
+                for goal in 1..=CLAIMABLE {
+                    let comma = if goal == 1 { "" } else { "," };
+                    let key = load::goal_key(goal);
+                    push(json, format_args!("{comma}{{\"goalId\":\"{key}\",\"setTo\":{}}}", 2 * goal));
+                }
+                json.push_str("]}");
+            }
         }
         json.push('}');
     }
+}
+
+fn input(people: &People, user: u32, json: &mut String) {
+    push(json, format_args!("{{\"input\":{{\"user\":{{\"id\":\"user:{}\"}}", people.ulid(user)));
+}
+
+/// Achievements of any games, a few of which will have been unlocked before.
+fn unlocks(people: &People, user: u32, count: u32, rng: &mut Rng, json: &mut String) {
+    input(people, user, json);
+    json.push_str(",\"unlocks\":[");
+    for place in 0..count {
+        let comma = if place == 0 { "" } else { "," };
+        let (game, number) = (rng.up_to(load::GAMES), rng.up_to(load::ACHIEVEMENTS_PER_GAME));
+        push(json, format_args!("{comma}{{\"achievementId\":\"{}-{number}\"}}", load::game_key(game)));
+    }
+    json.push_str("]}");
 }
 
 /// Games that a user played, in any order, and one that may be unknown to them.
@@ -131,11 +198,27 @@ fn push(json: &mut String, text: std::fmt::Arguments<'_>) {
 #[derive(Debug)]
 pub(crate) struct People {
     ulids: Vec<String>,
+    turns: Cell<u32>,
 }
 
 impl People {
     pub(crate) fn new(count: u32) -> Self {
-        Self { ulids: (1..=count).map(load::ulid).collect() }
+        Self { ulids: (1..=count).map(load::ulid).collect(), turns: Cell::new(0) }
+    }
+
+    /// A number that is given out once, from 0.
+    fn turn(&self) -> u32 {
+        self.turns.replace(self.turns.get() + 1)
+    }
+
+    /// How many numbers were given out.
+    pub(crate) fn turns(&self) -> u32 {
+        self.turns.get()
+    }
+
+    /// Begins to give numbers out from 0 again.
+    pub(crate) fn begin_again(&self) {
+        self.turns.set(0);
     }
 
     pub(crate) fn count(&self) -> u32 {

@@ -35,8 +35,15 @@ pub(crate) struct Stage {
     _lock: File,
 }
 
+/// Which database is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Postgres,
+    Sqlite,
+}
+
 impl Stage {
-    pub(crate) async fn set(arguments: &Arguments) -> Result<Self> {
+    pub(crate) async fn set(arguments: &Arguments, engine: Engine) -> Result<Self> {
         let program = std::env::current_exe()?;
         let target = program.parent().and_then(Path::parent).ok_or("the program is in no target directory")?;
         let directory = target.join("bench");
@@ -54,8 +61,9 @@ impl Stage {
             }
         };
 
-        let sqlite = arguments.mode == Mode::Sqlite;
-        let users = arguments.users.unwrap_or(if sqlite { 10_000 } else { 100_000 });
+        let sqlite = engine == Engine::Sqlite;
+        let writes = arguments.mode == Mode::Writes;
+        let users = arguments.users.unwrap_or(if sqlite || writes { 10_000 } else { 100_000 });
         let mut cluster = None;
         let url = if sqlite {
             let file = directory.join(format!("users_{users}.db"));
@@ -66,7 +74,16 @@ impl Stage {
                 }
                 fill(&url, users).await?;
             }
-            url
+            if writes {
+                let copy = directory.join("writes.db");
+                for suffix in ["-wal", "-shm"] {
+                    let _ = std::fs::remove_file(format!("{}{suffix}", copy.display()));
+                }
+                std::fs::copy(file, &copy)?;
+                format!("sqlite://{}", copy.display())
+            } else {
+                url
+            }
         } else if let Ok(url) = std::env::var("BENCH_DATABASE_URL") {
             if !fill(&url, users).await? {
                 return Err("the data in BENCH_DATABASE_URL is too old; empty the database".into());
@@ -85,6 +102,13 @@ impl Stage {
                 server.batch_execute(&format!("CREATE DATABASE {name}")).await?;
                 fill(&url, users).await?;
             }
+            let url = if writes {
+                server.batch_execute("DROP DATABASE IF EXISTS writes WITH (FORCE)").await?;
+                server.batch_execute(&format!("CREATE DATABASE writes TEMPLATE {name}")).await?;
+                started.url("writes")
+            } else {
+                url
+            };
             cluster = Some(started);
             url
         };
@@ -108,7 +132,14 @@ impl Stage {
                 .env("WAYMARK_JWT_SECRET", "a secret that nobody has to guess");
         };
         let mut make_key = waymark();
-        settings(make_key.args(["key", "create", "--name", "bench", "--scope", "progress:read"]));
+        settings(make_key.args([
+            "key",
+            "create",
+            "--name",
+            "bench",
+            "--scope",
+            if writes { "progress:write" } else { "progress:read" },
+        ]));
         let made = make_key.output()?;
         let key = String::from_utf8(made.stdout)?.trim().to_owned();
         if !made.status.success() || key.is_empty() {
@@ -116,7 +147,7 @@ impl Stage {
         }
         let mut serve = waymark();
         settings(serve.arg("serve"));
-        let floor = if sqlite {
+        let floor = if sqlite || writes {
             None
         } else {
             let mut serve = Command::new(&program);
@@ -132,6 +163,16 @@ impl Stage {
             cluster,
             _lock: lock,
         })
+    }
+
+    /// Completes the goals of all users, so that their rewards can be claimed.
+    pub(crate) async fn prepare_claims(&self, arguments: &Arguments) -> Result<()> {
+        self.people.begin_again();
+        while self.people.turns() < self.people.count() {
+            self.round(&self.waymark, Query::Complete, arguments.connections, Duration::from_secs(1), 0).await?;
+        }
+        self.people.begin_again();
+        Ok(())
     }
 
     /// Measures both servers in turns.
