@@ -13,7 +13,7 @@ usage: cargo run --release -p waymark-bench -- [OPTIONS]
   --sqlite         measure Waymark alone on SQLite with 10,000 users
   --writes         measure single unlocks, claims and 100 unlocks at a time, on PostgreSQL and on SQLite
   --users N        how many users there are (default 100,000; with --sqlite and --writes 10,000)
-  --query Q1       measure this query only; may be repeated
+  --query Q1       measure this query or write (unlock, claim, unlocks) only; may be repeated
   --connections N  how many requests are on their way at a time (default 32)
   --rounds N       how many rounds each query and server gets (default 5)
   --seconds N      how long a round is (default 4)
@@ -75,7 +75,10 @@ impl Arguments {
                 "--seconds" => arguments.round = Duration::from_secs_f64(value()?.parse()?),
                 "--query" => {
                     let name = value()?;
-                    let query = Query::ALL.into_iter().find(|query| query.name().eq_ignore_ascii_case(&name));
+                    let query = Query::ALL
+                        .into_iter()
+                        .chain(Query::WRITES)
+                        .find(|query| query.name().eq_ignore_ascii_case(&name));
                     arguments.only.push(query.ok_or(format!("there is no query {name}"))?);
                 }
                 "--quick" => {
@@ -95,6 +98,14 @@ impl Arguments {
     }
 
     pub(crate) fn queries(&self) -> impl Iterator<Item = Query> {
-        Query::ALL.into_iter().filter(|query| self.only.is_empty() || self.only.contains(query))
+        self.wanted(Query::ALL)
+    }
+
+    pub(crate) fn writes(&self) -> impl Iterator<Item = Query> {
+        self.wanted(Query::WRITES)
+    }
+
+    fn wanted<const N: usize>(&self, all: [Query; N]) -> impl Iterator<Item = Query> {
+        all.into_iter().filter(|query| self.only.is_empty() || self.only.contains(query))
     }
 }

@@ -82,7 +82,7 @@ async fn measure_writes(arguments: &Arguments) -> Result<ExitCode> {
     for (engine, name) in [(Engine::Postgres, "PostgreSQL"), (Engine::Sqlite, "SQLite")] {
         let stage = Stage::set(arguments, engine).await?;
         let mut report = Report::default();
-        for query in Query::WRITES {
+        for query in arguments.writes() {
             if query == Query::Claim {
                 stage.prepare_claims(arguments).await?;
             }

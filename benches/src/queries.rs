@@ -77,7 +77,7 @@ impl Query {
             Self::Games => "Q4",
             Self::Unlock => "unlock",
             Self::Claim => "claim",
-            Self::UnlockMany => "100 unlocks",
+            Self::UnlockMany => "unlocks",
             Self::Complete => "complete",
         }
     }

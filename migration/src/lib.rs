@@ -24,6 +24,7 @@ mod m20261121_000005_games;
 mod m20261121_000006_collections;
 mod m20261121_000007_writes_and_history;
 mod m20261121_000008_catalogue_version;
+mod m20261121_000009_lock_users;
 
 /// All migrations, oldest first; each runs in a transaction of its own. [`MigratorTrait`] has the operations.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000006_collections::Migration),
             Box::new(m20261121_000007_writes_and_history::Migration),
             Box::new(m20261121_000008_catalogue_version::Migration),
+            Box::new(m20261121_000009_lock_users::Migration),
         ]
     }
 }

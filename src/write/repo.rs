@@ -12,16 +12,12 @@ use crate::clock::Timestamp;
 use crate::db::{Param, Sql, Transaction, bulk, execute, fetch};
 use crate::error::{Error, Result};
 
-// Writes of progress share this lock, a change of the catalogue takes it alone: what a write decides by does not change
-// under it. SQLite has one writer at a time anyway. The number means nothing; it is only not used elsewhere.
-static SHARE_CATALOGUE: Sql = Sql::new("SELECT pg_advisory_xact_lock_shared(8319)");
+// Writes of progress share this lock by way of `lock_users`, a change of the catalogue takes it alone: what a write
+// decides by does not change under it. SQLite has one writer at a time anyway.
 static TAKE_CATALOGUE: Sql = Sql::new("SELECT pg_advisory_xact_lock(8319)");
 static VERSION: Sql = Sql::new("SELECT version FROM catalogue_version WHERE id = 1");
 
-static LOCK: Sql = Sql::new(
-    "SELECT u.id, u.ulid, u.history_seq, u.ledger_seq, (SELECT version FROM catalogue_version WHERE id = 1) \
-     FROM users u WHERE u.id = ANY($1) AND u.merged_into IS NULL AND u.erased_at IS NULL ORDER BY u.id FOR UPDATE",
-);
+static LOCK: Sql = Sql::new("SELECT id, ulid, history_seq, ledger_seq, version FROM lock_users($1::bigint[])");
 static LOCK_ON_SQLITE: Sql = Sql::new(
     "SELECT u.id, u.ulid, u.history_seq, u.ledger_seq, (SELECT version FROM catalogue_version WHERE id = 1) \
      FROM users u WHERE u.id = ANY($1) AND u.merged_into IS NULL AND u.erased_at IS NULL ORDER BY u.id",
@@ -33,12 +29,8 @@ fn on_postgres(transaction: &Transaction) -> bool {
 
 /// Locks these users in ascending order. Gives the catalogue's version, and who of them is there.
 pub(super) async fn lock_users(transaction: &Transaction, users: Vec<i64>) -> Result<(i64, Vec<(i64, Locked)>)> {
-    let postgres = on_postgres(transaction);
-    if postgres {
-        execute(transaction, &SHARE_CATALOGUE, []).await?;
-    }
     let mut version = None;
-    let lock = if postgres { &LOCK } else { &LOCK_ON_SQLITE };
+    let lock = if on_postgres(transaction) { &LOCK } else { &LOCK_ON_SQLITE };
     let locked = fetch(transaction, lock, [Param::Ints(users)], |row| {
         let id = row.take()?;
         let ulid: String = row.take()?;
@@ -67,11 +59,15 @@ async fn version(transaction: &Transaction) -> Result<i64> {
     versions.first().copied().ok_or_else(|| Error::internal("catalogue_version has no row; run the migrations"))
 }
 
-static NUMBER_POSTGRES: Sql = Sql::new(
-    "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq \
+static APPEND_ON_POSTGRES: Sql = Sql::new(
+    "WITH appended AS (INSERT INTO history_events \
+     (user_id, seq, kind, actor, subject_type, subject_key, changes, occurred_at, recorded_at) \
+     SELECT * FROM unnest($4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], \
+     $11::bigint[], $12::bigint[])) \
+     UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq \
      FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k(id, history_seq, ledger_seq) WHERE users.id = k.id",
 );
-static NUMBER_SQLITE: Sql = Sql::new("UPDATE users SET history_seq = $2, ledger_seq = $3 WHERE id = $1");
+static NUMBER_ON_SQLITE: Sql = Sql::new("UPDATE users SET history_seq = $2, ledger_seq = $3 WHERE id = $1");
 
 /// Appends events, and stores the last numbers of the users who changed.
 pub(super) async fn append(
@@ -79,23 +75,39 @@ pub(super) async fn append(
     events: &[(i64, Event)],
     users: &BTreeMap<i64, Locked>,
 ) -> Result<()> {
-    let rows: Vec<event::Model> = events.iter().map(|(user, event)| stored(*user, event)).collect();
-    bulk::insert(transaction, &rows).await?;
-    let changed = || users.iter().filter(|(_, user)| user.changed);
-    if on_postgres(transaction) {
-        if changed().next().is_some() {
-            let column = |number: fn(&Locked) -> i64| Param::Ints(changed().map(|(_, user)| number(user)).collect());
-            let ids = Param::Ints(changed().map(|(id, _)| *id).collect());
-            let params = [ids, column(|user| user.history_seq), column(|user| user.ledger_seq)];
-            execute(transaction, &NUMBER_POSTGRES, params).await?;
-        }
-    } else {
-        for (id, user) in changed() {
-            let params = [Param::Int(*id), Param::Int(user.history_seq), Param::Int(user.ledger_seq)];
-            execute(transaction, &NUMBER_SQLITE, params).await?;
-        }
+    let changed: Vec<(i64, &Locked)> =
+        users.iter().filter(|(_, user)| user.changed).map(|(id, user)| (*id, user)).collect();
+    if changed.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    if !on_postgres(transaction) {
+        let rows: Vec<event::Model> = events.iter().map(|(user, event)| stored(*user, event)).collect();
+        bulk::insert(transaction, &rows).await?;
+        for (id, user) in changed {
+            let params = [Param::Int(id), Param::Int(user.history_seq), Param::Int(user.ledger_seq)];
+            execute(transaction, &NUMBER_ON_SQLITE, params).await?;
+        }
+        return Ok(());
+    }
+    let numbers = |number: fn(&(i64, &Locked)) -> i64| Param::Ints(changed.iter().map(number).collect());
+    let ints = |number: fn(&(i64, Event)) -> i64| Param::Ints(events.iter().map(number).collect());
+    let texts =
+        |text: fn(&Event) -> &str| Param::Texts(events.iter().map(|(_, event)| text(event).to_owned()).collect());
+    let params = [
+        numbers(|(id, _)| *id),
+        numbers(|(_, user)| user.history_seq),
+        numbers(|(_, user)| user.ledger_seq),
+        ints(|(user, _)| *user),
+        ints(|(_, event)| event.seq),
+        texts(|event| &event.kind),
+        texts(|event| &event.actor),
+        texts(|event| &event.subject_type),
+        texts(|event| &event.subject_key),
+        texts(|event| &event.changes),
+        ints(|(_, event)| event.occurred_at.millis()),
+        ints(|(_, event)| event.recorded_at.millis()),
+    ];
+    execute(transaction, &APPEND_ON_POSTGRES, params).await.map(drop)
 }
 
 fn stored(user: i64, event: &Event) -> event::Model {
