@@ -9,6 +9,7 @@ use sea_orm::{
     ModelTrait, PrimaryKeyToColumn as _, Statement,
 };
 
+use super::sql::Param;
 use crate::error::Result;
 
 /// How many rows one statement takes: on PostgreSQL bounded by memory, on SQLite by 32,766 parameters, and where
@@ -47,13 +48,101 @@ pub(crate) async fn upsert<M: ModelTrait>(
     write(connection, rows, Conflict::Set(columns)).await.map(drop)
 }
 
+/// Rows that are stored together at the end of a write: by one statement on PostgreSQL, where a round trip costs more
+/// than most statements, and by one per table on SQLite.
+///
+/// No row may be stored twice, and nothing that is stored is seen before the end.
+#[derive(Default)]
+pub(crate) struct Stores(Vec<Box<dyn Part>>);
+
+impl Stores {
+    /// Inserts `rows`.
+    pub(crate) fn insert<M: ModelTrait + Send + Sync + 'static>(&mut self, rows: Vec<M>) {
+        self.add(rows, &Conflict::Fail);
+    }
+
+    /// Inserts `rows`; of those whose primary key is there already, sets `columns`.
+    pub(crate) fn upsert<M: ModelTrait + Send + Sync + 'static>(&mut self, rows: Vec<M>, columns: &[Column<M>]) {
+        self.add(rows, &Conflict::Set(columns));
+    }
+
+    fn add<M: ModelTrait + Send + Sync + 'static>(&mut self, rows: Vec<M>, conflict: &Conflict<'_, M>) {
+        if !rows.is_empty() {
+            let table = Table::of();
+            let conflict = table.on_conflict(conflict);
+            self.0.push(Box::new(Stored { table, conflict, rows }));
+        }
+    }
+
+    /// Stores everything. On PostgreSQL `last`, whose parameters are these, is done by the same statement; on SQLite it
+    /// is left to the caller.
+    pub(crate) async fn flush(
+        self,
+        connection: &impl ConnectionTrait,
+        last: Option<(&'static str, Vec<Param>)>,
+    ) -> Result<()> {
+        let backend = connection.get_database_backend();
+        if backend != DbBackend::Postgres {
+            for part in &self.0 {
+                for statement in part.values() {
+                    connection.execute_raw(statement).await?;
+                }
+            }
+            return Ok(());
+        }
+        if self.0.is_empty() && last.is_none() {
+            return Ok(());
+        }
+        let (main, params) = last.unwrap_or(("SELECT 1", Vec::new()));
+        let mut values: Vec<Value> = params.into_iter().map(|param| param.into_value(backend)).collect();
+        let mut parts = Vec::with_capacity(self.0.len());
+        for (number, part) in self.0.iter().enumerate() {
+            let (sql, mut own) = part.arrays(values.len());
+            values.append(&mut own);
+            parts.push(format!("s{number} AS ({sql})"));
+        }
+        let with = if parts.is_empty() { String::new() } else { format!("WITH {} ", parts.join(", ")) };
+        connection.execute_raw(Statement::from_sql_and_values(backend, format!("{with}{main}"), values)).await?;
+        Ok(())
+    }
+}
+
+/// The rows of one table, whose type is not named.
+trait Part: Send + Sync {
+    /// For PostgreSQL, with parameters numbered from behind `before`.
+    fn arrays(&self, before: usize) -> (String, Vec<Value>);
+    /// For SQLite.
+    fn values(&self) -> Vec<Statement>;
+}
+
+struct Stored<M: ModelTrait> {
+    table: Table<M>,
+    conflict: String,
+    rows: Vec<M>,
+}
+
+impl<M: ModelTrait + Send + Sync> Part for Stored<M> {
+    fn arrays(&self, before: usize) -> (String, Vec<Value>) {
+        self.table.arrays(&self.rows, &self.conflict, before)
+    }
+
+    fn values(&self) -> Vec<Statement> {
+        self.rows.chunks(SQLITE_ROWS).map(|some| self.table.values(some, &self.conflict)).collect()
+    }
+}
+
 async fn write<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M], conflict: Conflict<'_, M>) -> Result<u64> {
     let table = Table::<M>::of();
     let postgres = connection.get_database_backend() == DbBackend::Postgres;
     let conflict = table.on_conflict(&conflict);
     let mut written = 0;
     for some in rows.chunks(if postgres { POSTGRES_ROWS } else { SQLITE_ROWS }) {
-        let statement = if postgres { table.arrays(some, &conflict) } else { table.values(some, &conflict) };
+        let statement = if postgres {
+            let (sql, values) = table.arrays(some, &conflict, 0);
+            Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+        } else {
+            table.values(some, &conflict)
+        };
         written += connection.execute_raw(statement).await?.rows_affected();
     }
     Ok(written)
@@ -101,15 +190,15 @@ impl<M: ModelTrait> Table<M> {
     }
 
     /// One array per column, and for a column that may be null a second one that says where it is: array parameters can
-    /// hold no NULL.
-    fn arrays(&self, rows: &[M], conflict: &str) -> Statement {
+    /// hold no NULL. Parameters are numbered from behind `before`.
+    fn arrays(&self, rows: &[M], conflict: &str, before: usize) -> (String, Vec<Value>) {
         let mut selected = Vec::with_capacity(self.columns.len());
         let mut names = Vec::with_capacity(self.columns.len());
         let mut arrays = Vec::with_capacity(self.columns.len());
         let mut values = Vec::with_capacity(self.columns.len());
         let mut parameter = |name: String, type_name: &str, kind: ArrayType, cells: Vec<Value>| {
             names.push(name);
-            arrays.push(format!("${}::{type_name}[]", arrays.len() + 1));
+            arrays.push(format!("${}::{type_name}[]", before + arrays.len() + 1));
             values.push(Value::Array(kind, Some(Box::new(cells))));
         };
         for column in &self.columns {
@@ -140,7 +229,7 @@ impl<M: ModelTrait> Table<M> {
             arrays.join(", "),
             names.join(", ")
         );
-        Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+        (sql, values)
     }
 }
 
@@ -165,13 +254,12 @@ mod tests {
         let row = |id, version| catalogue_version::Model { id, version };
         let table = Table::<catalogue_version::Model>::of();
         let conflict = table.on_conflict(&Conflict::Set(&[catalogue_version::Column::Version]));
-        let statement = table.arrays(&[row(1, 7), row(2, 8)], &conflict);
+        let (sql, values) = table.arrays(&[row(1, 7), row(2, 8)], &conflict, 0);
         assert_eq!(
-            statement.sql,
+            sql,
             "INSERT INTO catalogue_version (id, version) SELECT id, version FROM unnest($1::smallint[], \
              $2::bigint[]) AS r(id, version) ON CONFLICT (id) DO UPDATE SET version = excluded.version"
         );
-        let versions = &statement.values.unwrap().0[1];
-        assert_eq!(*versions, Value::Array(ArrayType::BigInt, Some(Box::new(vec![7_i64.into(), 8_i64.into()]))));
+        assert_eq!(values[1], Value::Array(ArrayType::BigInt, Some(Box::new(vec![7_i64.into(), 8_i64.into()]))));
     }
 }

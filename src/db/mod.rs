@@ -93,7 +93,11 @@ impl Db {
                     .pragma("mmap_size", "268435456")
                     .pragma("cache_size", "-8000")
             })
-            .map_sqlx_postgres_opts(|postgres: PgConnectOptions| postgres.application_name("waymark"));
+            .map_sqlx_postgres_opts(|postgres: PgConnectOptions| {
+                // Statements differ in what they are asked for and not in how they are best answered: a plan made once
+                // is as good, and making one costs more than most of them.
+                postgres.application_name("waymark").options([("plan_cache_mode", "force_generic_plan")])
+            });
         let mut connection = Database::connect(options).await.map_err(|error| {
             Error::caused(Code::Unavailable, format!("cannot open the database: {}", public_reason(&error)), error)
         })?;

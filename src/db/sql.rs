@@ -119,7 +119,7 @@ pub(crate) enum Param {
 }
 
 impl Param {
-    fn into_value(self, backend: DbBackend) -> Value {
+    pub(super) fn into_value(self, backend: DbBackend) -> Value {
         let arrays = backend == DbBackend::Postgres;
         match self {
             Self::Int(value) => value.into(),

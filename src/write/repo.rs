@@ -9,7 +9,8 @@ use super::entity::{audit_entry, event, write_ref};
 use super::unit::{Locked, Reference};
 use super::{Event, HistoryKind};
 use crate::clock::Timestamp;
-use crate::db::{Param, Sql, Transaction, bulk, execute, fetch};
+use crate::db::bulk::{self, Stores};
+use crate::db::{Param, Sql, Transaction, execute, fetch};
 use crate::error::{Error, Result};
 
 // Writes of progress share this lock by way of `lock_users`, a change of the catalogue takes it alone: what a write
@@ -59,55 +60,32 @@ async fn version(transaction: &Transaction) -> Result<i64> {
     versions.first().copied().ok_or_else(|| Error::internal("catalogue_version has no row; run the migrations"))
 }
 
-static APPEND_ON_POSTGRES: Sql = Sql::new(
-    "WITH appended AS (INSERT INTO history_events \
-     (user_id, seq, kind, actor, subject_type, subject_key, changes, occurred_at, recorded_at) \
-     SELECT * FROM unnest($4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], \
-     $11::bigint[], $12::bigint[])) \
-     UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq \
-     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k(id, history_seq, ledger_seq) WHERE users.id = k.id",
-);
+static NUMBER_ON_POSTGRES: &str = "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq \
+     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k(id, history_seq, ledger_seq) WHERE users.id = k.id";
 static NUMBER_ON_SQLITE: Sql = Sql::new("UPDATE users SET history_seq = $2, ledger_seq = $3 WHERE id = $1");
 
-/// Appends events, and stores the last numbers of the users who changed.
-pub(super) async fn append(
+/// Stores what a write has collected: rows, events, and the last numbers of the users who changed.
+pub(super) async fn store(
     transaction: &Transaction,
+    mut stores: Stores,
     events: &[(i64, Event)],
     users: &BTreeMap<i64, Locked>,
 ) -> Result<()> {
-    let changed: Vec<(i64, &Locked)> =
-        users.iter().filter(|(_, user)| user.changed).map(|(id, user)| (*id, user)).collect();
-    if changed.is_empty() {
-        return Ok(());
-    }
+    stores.insert(events.iter().map(|(user, event)| stored(*user, event)).collect());
+    let changed = || users.iter().filter(|(_, user)| user.changed);
+    let column = |number: fn(&Locked) -> i64| Param::Ints(changed().map(|(_, user)| number(user)).collect());
+    let numbers = changed().next().map(|_| {
+        let ids = Param::Ints(changed().map(|(id, _)| *id).collect());
+        (NUMBER_ON_POSTGRES, vec![ids, column(|user| user.history_seq), column(|user| user.ledger_seq)])
+    });
+    stores.flush(transaction, numbers).await?;
     if !on_postgres(transaction) {
-        let rows: Vec<event::Model> = events.iter().map(|(user, event)| stored(*user, event)).collect();
-        bulk::insert(transaction, &rows).await?;
-        for (id, user) in changed {
-            let params = [Param::Int(id), Param::Int(user.history_seq), Param::Int(user.ledger_seq)];
+        for (id, user) in changed() {
+            let params = [Param::Int(*id), Param::Int(user.history_seq), Param::Int(user.ledger_seq)];
             execute(transaction, &NUMBER_ON_SQLITE, params).await?;
         }
-        return Ok(());
     }
-    let numbers = |number: fn(&(i64, &Locked)) -> i64| Param::Ints(changed.iter().map(number).collect());
-    let ints = |number: fn(&(i64, Event)) -> i64| Param::Ints(events.iter().map(number).collect());
-    let texts =
-        |text: fn(&Event) -> &str| Param::Texts(events.iter().map(|(_, event)| text(event).to_owned()).collect());
-    let params = [
-        numbers(|(id, _)| *id),
-        numbers(|(_, user)| user.history_seq),
-        numbers(|(_, user)| user.ledger_seq),
-        ints(|(user, _)| *user),
-        ints(|(_, event)| event.seq),
-        texts(|event| &event.kind),
-        texts(|event| &event.actor),
-        texts(|event| &event.subject_type),
-        texts(|event| &event.subject_key),
-        texts(|event| &event.changes),
-        ints(|(_, event)| event.occurred_at.millis()),
-        ints(|(_, event)| event.recorded_at.millis()),
-    ];
-    execute(transaction, &APPEND_ON_POSTGRES, params).await.map(drop)
+    Ok(())
 }
 
 fn stored(user: i64, event: &Event) -> event::Model {
@@ -222,22 +200,15 @@ pub(super) async fn referenced(
 }
 
 /// Keeps outcomes under references for ever.
-pub(super) async fn keep_references(
-    transaction: &Transaction,
-    references: Vec<(Reference, String)>,
-    now: Timestamp,
-) -> Result<()> {
-    let rows: Vec<write_ref::Model> = references
-        .into_iter()
-        .map(|(reference, outcome)| write_ref::Model {
-            user_id: reference.user,
-            kind: reference.kind.to_owned(),
-            reference: reference.name,
-            created_at: now,
-            outcome,
-        })
-        .collect();
-    bulk::insert(transaction, &rows).await
+pub(super) fn keep_references(stores: &mut Stores, references: Vec<(Reference, String)>, now: Timestamp) {
+    let rows = references.into_iter().map(|(reference, outcome)| write_ref::Model {
+        user_id: reference.user,
+        kind: reference.kind.to_owned(),
+        reference: reference.name,
+        created_at: now,
+        outcome,
+    });
+    stores.insert(rows.collect());
 }
 
 /// How a write is made safe to repeat.

@@ -10,6 +10,7 @@ use super::{Event, HistoryKind};
 use crate::clock::{Ids, Timestamp};
 use crate::config::Config;
 use crate::db::Transaction;
+use crate::db::bulk::Stores;
 use crate::db::catalogue::{Part, Snapshot};
 use crate::error::{Error, Result};
 use crate::graphql::ids::Kind;
@@ -32,6 +33,7 @@ pub(crate) struct Unit<'a> {
     events: Vec<(i64, Event)>,
     audit: Vec<AuditEntry>,
     references: Vec<(Reference, String)>,
+    stores: Stores,
     abandoned: bool,
 }
 
@@ -74,6 +76,7 @@ impl<'a> Unit<'a> {
             events: Vec::new(),
             audit: Vec::new(),
             references: Vec::new(),
+            stores: Stores::default(),
             abandoned: false,
         }
     }
@@ -81,6 +84,11 @@ impl<'a> Unit<'a> {
     /// The transaction, for statements of repositories.
     pub(crate) const fn transaction(&self) -> &'a Transaction {
         self.transaction
+    }
+
+    /// Where repositories put rows that are to be stored at the end, all by one statement where the engine can.
+    pub(crate) const fn stores(&mut self) -> &mut Stores {
+        &mut self.stores
     }
 
     /// How the history names whoever does this.
@@ -220,10 +228,10 @@ impl<'a> Unit<'a> {
     }
 
     /// Writes what was reported.
-    pub(super) async fn finish(self) -> Result<Vec<(i64, Event)>> {
-        repo::append(self.transaction, &self.events, &self.users).await?;
+    pub(super) async fn finish(mut self) -> Result<Vec<(i64, Event)>> {
+        repo::keep_references(&mut self.stores, self.references, self.now);
+        repo::store(self.transaction, self.stores, &self.events, &self.users).await?;
         repo::append_audit(self.transaction, self.audit, self.now).await?;
-        repo::keep_references(self.transaction, self.references, self.now).await?;
         Ok(self.events)
     }
 }

@@ -6,8 +6,9 @@ use super::catalogue::Achievement;
 use super::entity::{achievement, game, summary, unlock};
 use super::rules::{AchievementKind, Awards, Score};
 use crate::clock::Timestamp;
+use crate::db::bulk::Stores;
 use crate::db::page::{List, Slice};
-use crate::db::{PairSql, Param, Row, Sql, bulk, execute};
+use crate::db::{PairSql, Param, Row, Sql, execute};
 use crate::error::Result;
 
 pub(super) async fn games(connection: &impl ConnectionTrait) -> Result<Vec<game::Model>> {
@@ -187,30 +188,21 @@ pub(super) async fn unlocks<'a>(
 }
 
 /// Stores unlocks, each with its user and its game.
-pub(super) async fn store_unlocks(
-    connection: &impl ConnectionTrait,
-    unlocks: impl IntoIterator<Item = (i64, i64, Unlock)>,
-) -> Result<()> {
-    let rows: Vec<unlock::Model> = unlocks
-        .into_iter()
-        .map(|(user_id, game_id, unlock)| unlock::Model {
-            user_id,
-            game_id,
-            achievement_id: unlock.achievement_id,
-            unlocked_at: unlock.unlocked_at,
-            unlocked_hardcore_at: unlock.unlocked_hardcore_at,
-        })
-        .collect();
-    bulk::upsert(connection, &rows, &[unlock::Column::UnlockedAt, unlock::Column::UnlockedHardcoreAt]).await
+pub(super) fn store_unlocks(stores: &mut Stores, unlocks: impl IntoIterator<Item = (i64, i64, Unlock)>) {
+    let rows = unlocks.into_iter().map(|(user_id, game_id, unlock)| unlock::Model {
+        user_id,
+        game_id,
+        achievement_id: unlock.achievement_id,
+        unlocked_at: unlock.unlocked_at,
+        unlocked_hardcore_at: unlock.unlocked_hardcore_at,
+    });
+    stores.upsert(rows.collect(), &[unlock::Column::UnlockedAt, unlock::Column::UnlockedHardcoreAt]);
 }
 
 /// Stores summaries, each with its user.
-pub(super) async fn store_summaries(
-    connection: &impl ConnectionTrait,
-    summaries: impl IntoIterator<Item = (i64, Achieved)>,
-) -> Result<()> {
+pub(super) fn store_summaries(stores: &mut Stores, summaries: impl IntoIterator<Item = (i64, Achieved)>) {
     use summary::Column;
-    let rows: Vec<summary::Model> = summaries
+    let rows = summaries
         .into_iter()
         .map(|(user_id, achieved)| summary::Model {
             user_id,
@@ -239,7 +231,7 @@ pub(super) async fn store_summaries(
         Column::CompletedAt,
         Column::MasteredAt,
     ];
-    bulk::upsert(connection, &rows, &columns).await
+    stores.upsert(rows, &columns);
 }
 
 static REMOVE_UNLOCKS: Sql =

@@ -104,7 +104,7 @@ pub(crate) async fn unlock(unit: &mut Unit<'_>, items: &[(i64, NewUnlock)]) -> R
             results.push(ItemOutcome::unchanged(id));
         }
     }
-    players.store(unit, &games).await?;
+    players.store(unit, &games)?;
     Ok(results)
 }
 
@@ -155,7 +155,7 @@ impl Write for RelockAchievements {
         if !removed.is_empty() {
             repo::remove_unlocks(unit.transaction(), user, removed).await?;
         }
-        players.store(unit, &games).await?;
+        players.store(unit, &games)?;
         Ok(Unlocked { results, games: games_of(&games, named()) })
     }
 }
@@ -235,7 +235,7 @@ impl Players {
     }
 
     /// Stores what changed, with the summaries and awards that follow from it.
-    async fn store(self, unit: &mut Unit<'_>, games: &Games) -> Result<()> {
+    fn store(self, unit: &mut Unit<'_>, games: &Games) -> Result<()> {
         let mut summaries = Vec::with_capacity(self.changed_games.len());
         for (user, game) in &self.changed_games {
             let Some(game) = games.by_id(*game) else { continue };
@@ -256,8 +256,9 @@ impl Players {
             let Unlock { unlocked_at, unlocked_hardcore_at } = *self.unlocks.get(&(*user, *achievement_id))?;
             Some((*user, *game, repo::Unlock { achievement_id: *achievement_id, unlocked_at, unlocked_hardcore_at }))
         });
-        repo::store_unlocks(unit.transaction(), unlocks).await?;
-        repo::store_summaries(unit.transaction(), summaries).await
+        repo::store_unlocks(unit.stores(), unlocks);
+        repo::store_summaries(unit.stores(), summaries);
+        Ok(())
     }
 
     fn facts(&self, user: i64, game: &Game) -> Vec<AchievementFacts> {

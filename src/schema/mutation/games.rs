@@ -1,6 +1,8 @@
 //! Mutations of games.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, InputObject, Object};
 
 use super::changes::Changes;
 use super::{check_items, shown, subject};
@@ -9,14 +11,13 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::features::games;
 use crate::features::games::graphql::GameSummary;
-use crate::features::games::write::{NewUnlock, RelockAchievements, UnlockAchievements};
+use crate::features::games::write::{NewUnlock, RelockAchievements, UnlockAchievements, Unlocked};
 use crate::features::users::graphql::UserBy;
 use crate::features::users::service::User as Stored;
-use crate::graphql::context::{Ask as _, Nullable, present};
+use crate::graphql::context::{Ask as _, Nullable, nullable, present};
 use crate::graphql::ids::Kind;
 use crate::graphql::ready::Ready;
 use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, refusals};
-use crate::request::Request;
 use crate::schema::user::User;
 
 /// Which achievements of whom are unlocked.
@@ -60,18 +61,49 @@ pub(crate) struct RelockAchievementsInput {
 }
 
 /// What came of unlocking achievements, or of locking them again.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug)]
 pub(crate) struct AchievementsPayload {
-    /// The user. Null only when the user has been merged or erased since.
-    user: Option<User>,
-    /// What became of each item, in the order of the input.
-    results: Vec<ItemOutcome>,
-    /// The summaries of the games that were named.
-    game_summaries: Vec<Ready<GameSummary>>,
-    /// What was refused; empty when all was done.
-    user_errors: Vec<Refusal>,
-    /// What was changed for the user.
+    stored: Arc<Stored>,
+    /// Where in the input the items stand.
+    list: &'static str,
+    outcome: Unlocked,
     changes: Changes,
+}
+
+/// What came of unlocking achievements, or of locking them again.
+#[Object]
+impl AchievementsPayload {
+    /// The user. Null only when the user has been merged or erased since.
+    async fn user(&self, context: &Context<'_>) -> Nullable<User> {
+        nullable(async { shown(context.ask()?, &self.stored).await }).await
+    }
+
+    /// What became of each item, in the order of the input.
+    async fn results(&self) -> &[ItemOutcome] {
+        &self.outcome.results
+    }
+
+    /// The summaries of the games that were named. Null when they could not be loaded.
+    async fn game_summaries(&self, context: &Context<'_>) -> Nullable<Vec<Ready<GameSummary>>> {
+        present(async {
+            let request = context.ask()?;
+            let user = User::show(request, Arc::clone(&self.stored))?;
+            let games = self.outcome.games.iter().map(String::as_str);
+            let summaries = games::service::summaries(request, user.visible(), games).await?;
+            Ok(summaries.into_iter().flatten().map(GameSummary).map(Ready).collect())
+        })
+        .await
+    }
+
+    /// What was refused; empty when all was done.
+    async fn user_errors(&self) -> Vec<Refusal> {
+        refusals(self.list, &self.outcome.results)
+    }
+
+    /// What was changed for the user.
+    async fn changes(&self) -> &Changes {
+        &self.changes
+    }
 }
 
 /// Mutations of games.
@@ -96,8 +128,7 @@ impl GameMutation {
             let write = UnlockAchievements { user, unlocks, mode: input.mode };
             let written = request.write(write, input.idempotency_key).await?;
             let changes = Changes::of(&stored, &written);
-            let results = written.outcome.results;
-            payload(request, &stored, ("unlocks", results), &written.outcome.games, changes).await
+            Ok(AchievementsPayload { stored, list: "unlocks", outcome: written.outcome, changes })
         })
         .await
     }
@@ -120,8 +151,7 @@ impl GameMutation {
             let write = RelockAchievements { operator, user, achievements, hardcore_only: input.hardcore_only };
             let written = request.write(write, input.idempotency_key).await?;
             let changes = Changes::of(&stored, &written);
-            let results = written.outcome.results;
-            payload(request, &stored, ("achievementIds", results), &written.outcome.games, changes).await
+            Ok(AchievementsPayload { stored, list: "achievementIds", outcome: written.outcome, changes })
         })
         .await
     }
@@ -135,25 +165,4 @@ impl AchievementUnlockInput {
             unlocked_at: self.unlocked_at,
         })
     }
-}
-
-async fn payload(
-    request: &Request,
-    stored: &Stored,
-    (list, results): (&str, Vec<ItemOutcome>),
-    games: &[String],
-    changes: Changes,
-) -> Result<AchievementsPayload> {
-    let user = shown(request, stored).await?;
-    let summaries = match &user {
-        Some(user) => games::service::summaries(request, user.visible(), games.iter().map(String::as_str)).await?,
-        None => Vec::new(),
-    };
-    Ok(AchievementsPayload {
-        user,
-        user_errors: refusals(list, &results),
-        results,
-        game_summaries: summaries.into_iter().flatten().map(GameSummary).map(Ready).collect(),
-        changes,
-    })
 }
