@@ -39,6 +39,13 @@ pub enum Kind {
     Postgres,
 }
 
+/// How much of a row is read: what most queries ask for, or all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Extent {
+    Main,
+    All,
+}
+
 /// A transaction, as use cases hand it to their parts.
 pub(crate) type Transaction = DatabaseTransaction;
 

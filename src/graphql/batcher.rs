@@ -51,6 +51,15 @@ pub(crate) fn grouped<K: Eq + Hash, T>(rows: impl IntoIterator<Item = (K, T)>) -
     groups
 }
 
+/// Rows by the user they belong to, sorted by their `id`.
+pub(crate) fn sorted<T>(rows: Vec<(i64, T)>, id: impl Fn(&T) -> i64) -> HashMap<i64, Arc<[T]>> {
+    let sort = |mut rows: Vec<T>| {
+        rows.sort_unstable_by_key(&id);
+        Arc::from(rows)
+    };
+    grouped(rows).into_iter().map(|(user, rows)| (user, sort(rows))).collect()
+}
+
 type Answers<K> = Result<HashMap<K, <Reader as Loader<K>>::Value>>;
 type Answer<K> = Arc<SetOnce<Answers<K>>>;
 

@@ -3,6 +3,7 @@
 mod node;
 mod progress;
 mod query;
+mod together;
 mod user;
 mod viewer;
 
