@@ -100,9 +100,17 @@ impl<D: Database> Stock<D> {
             None => self.pool.acquire().await.map_err(unreachable)?.detach(),
         };
         let query = sqlx::query_with(sqlx::AssertSqlSafe(sql), arguments);
-        let rows = query.fetch_all(&mut connection).await.map_err(failed)?;
-        self.idle().push(connection);
-        Ok(rows.into_iter().map(Into::into).collect())
+        match query.fetch_all(&mut connection).await {
+            Ok(rows) => {
+                self.idle().push(connection);
+                Ok(rows.into_iter().map(Into::into).collect())
+            }
+            Err(error) => {
+                // What broke this connection may have broken the others: the database was restarted.
+                self.idle().clear();
+                Err(failed(error))
+            }
+        }
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<D::Connection>> {
