@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// An instant in UTC with millisecond precision, stored as milliseconds since 1970-01-01T00:00:00Z.
 ///
 /// Ranges from the year 0001 to 9999, so that every value has an RFC 3339 form.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 

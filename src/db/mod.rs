@@ -1,11 +1,13 @@
 //! The database: connecting to SQLite or PostgreSQL, and running hand-written SQL that is the same for both.
 //!
 //! SQLite gets a pool of readers and one writer (WAL, `synchronous = FULL`, foreign keys); PostgreSQL one pool for
-//! both. No connection is pinged when it is taken from a pool: a broken one shows itself by its first statement.
+//! both. No connection is pinged when it is taken from a pool: a broken one shows itself by its first statement. The
+//! loaders have connections of their own, see [`kept`].
 
 pub(crate) mod bulk;
 pub(crate) mod catalogue;
 pub mod entity;
+mod kept;
 pub(crate) mod page;
 mod sql;
 mod values;
@@ -24,6 +26,7 @@ use sea_orm::{
     TransactionOptions, TransactionTrait as _,
 };
 
+use kept::Kept;
 pub(crate) use sql::{PairSql, Param, Row, Sql, execute, fetch};
 
 use crate::error::{Code, Error, Result};
@@ -37,6 +40,13 @@ pub enum Kind {
     Postgres,
 }
 
+/// How much of a row is read: what most queries ask for, or all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Extent {
+    Main,
+    All,
+}
+
 /// A transaction, as use cases hand it to their parts.
 pub(crate) type Transaction = DatabaseTransaction;
 
@@ -46,19 +56,22 @@ pub struct Db {
     kind: Kind,
     reads: DatabaseConnection,
     writes: DatabaseConnection,
+    kept: Kept,
     statements: Arc<AtomicU64>,
 }
 
 impl Db {
     /// Opens the database at `url`: `sqlite://path` (made when missing) or `postgres://…`.
     ///
-    /// `max_connections` bounds the pool of readers, and on PostgreSQL the one pool of both.
+    /// `max_connections` bounds the connections of readers, and on PostgreSQL those of readers and writers together. More
+    /// than half of them are for the loaders.
     ///
     /// # Errors
     /// [`Code::BadUserInput`] for a URL of another kind, [`Code::Unavailable`] when the database cannot be reached.
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self> {
         let statements = Arc::new(AtomicU64::new(0));
         let max_connections = max_connections.max(1);
+        let kept = max_connections * 3 / 5;
         if url.starts_with("sqlite:") {
             let file = SqliteConnectOptions::from_str(url)
                 .map_err(|_| Error::bad_input("the database URL is no SQLite path; try sqlite://waymark.db"))?;
@@ -66,11 +79,13 @@ impl Db {
                 return Err(Error::bad_input("an in-memory SQLite database cannot be shared; name a file"));
             }
             let writes = Self::open(url, 1, &statements).await?;
-            let reads = Self::open(url, max_connections, &statements).await?;
-            Ok(Self { kind: Kind::Sqlite, reads, writes, statements })
+            let reads = Self::open(url, max_connections - kept, &statements).await?;
+            let kept = Kept::new(reads.clone(), kept, Arc::clone(&statements));
+            Ok(Self { kind: Kind::Sqlite, reads, writes, kept, statements })
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let pool = Self::open(url, max_connections, &statements).await?;
-            Ok(Self { kind: Kind::Postgres, reads: pool.clone(), writes: pool, statements })
+            let pool = Self::open(url, max_connections - kept, &statements).await?;
+            let kept = Kept::new(pool.clone(), kept, Arc::clone(&statements));
+            Ok(Self { kind: Kind::Postgres, reads: pool.clone(), writes: pool, kept, statements })
         } else {
             Err(Error::bad_input("the database URL must begin with sqlite:// or postgres://"))
         }
@@ -194,8 +209,8 @@ impl Reader {
         Self { db }
     }
 
-    pub(crate) const fn connection(&self) -> &DatabaseConnection {
-        self.db.reads()
+    pub(crate) const fn connection(&self) -> &Kept {
+        &self.db.kept
     }
 }
 

@@ -4,10 +4,11 @@
 //! of them: `column = ANY($1)` on PostgreSQL, `column IN (SELECT value FROM json_each($1))` on SQLite. A [`Sql`] is
 //! written once, in PostgreSQL's spelling, and translated for SQLite on first use.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use sea_orm::sea_query::{ArrayType, Value};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, TryGetable};
+use sea_orm::sqlx::{self, Decode, Postgres, Row as _, Sqlite};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, RuntimeErr, Statement, TryGetable};
 
 use crate::error::{Error, Result};
 
@@ -148,12 +149,34 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// The next column.
-    pub(crate) fn take<T: TryGetable>(&mut self) -> Result<T, DbErr> {
-        let value = self.result.try_get_by_index(self.column);
+    /// The next column. Which types the columns have is up to our own statements, and is not compared for each value.
+    pub(crate) fn take<T: Column>(&mut self) -> Result<T, DbErr> {
+        let (row, column) = (&self.result, self.column);
         self.column += 1;
-        value
+        if let Some(row) = row.try_as_pg_row() {
+            row.try_get_unchecked(column).map_err(unreadable)
+        } else if let Some(row) = row.try_as_sqlite_row() {
+            row.try_get_unchecked(column).map_err(unreadable)
+        } else {
+            Err(DbErr::Type("a row of an engine that is not used".to_owned()))
+        }
     }
+
+    /// The next column as one of an entity's own types.
+    pub(crate) fn take_entity<T: TryGetable>(&mut self) -> Result<T, DbErr> {
+        let column = self.column;
+        self.column += 1;
+        self.result.try_get_by_index(column)
+    }
+}
+
+/// What a column may hold.
+pub(crate) trait Column: for<'r> Decode<'r, Postgres> + for<'r> Decode<'r, Sqlite> {}
+
+impl<T: for<'r> Decode<'r, Postgres> + for<'r> Decode<'r, Sqlite>> Column for T {}
+
+fn unreadable(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
 }
 
 /// Runs `sql` and reads each row with `read`.

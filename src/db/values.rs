@@ -3,6 +3,8 @@
 //! A number beyond what can be written as a date is read as the nearest one that can.
 
 use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, Value, ValueType, ValueTypeErr};
+use sea_orm::sqlx::error::BoxDynError;
+use sea_orm::sqlx::{Database, Decode};
 use sea_orm::{ActiveValue, ColIdx, DbErr, IntoActiveValue, QueryResult, TryFromU64, TryGetError, TryGetable};
 
 use crate::clock::Timestamp;
@@ -16,6 +18,15 @@ impl From<Timestamp> for Value {
 impl TryGetable for Timestamp {
     fn try_get_by<I: ColIdx>(row: &QueryResult, column: I) -> Result<Self, TryGetError> {
         i64::try_get_by(row, column).map(Self::from_millis)
+    }
+}
+
+impl<'r, D: Database> Decode<'r, D> for Timestamp
+where
+    i64: Decode<'r, D>,
+{
+    fn decode(value: D::ValueRef<'r>) -> Result<Self, BoxDynError> {
+        i64::decode(value).map(Self::from_millis)
     }
 }
 

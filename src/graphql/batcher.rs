@@ -4,8 +4,8 @@
 //! it only collects keys; when the poll is over, everything that could ask has asked, and [`Gathering::run`] sends the
 //! batches off. So the number of statements depends on the shape of a query and not on how many things it names.
 //!
-//! Batches are shared by all requests: at most [`IN_FLIGHT`] statements of one kind run at a time, and keys that arrive
-//! meanwhile form the next batch. An idle server adds no delay; a busy one builds larger batches. A batch that is large
+//! Batches are shared by all requests: at most [`IN_FLIGHT`] statements of one kind run at a time, one only as long as
+//! their batches are light, and keys that arrive meanwhile form the next batch. An idle server adds no delay; a busy one builds larger batches. A batch that is large
 //! already is closed to other requests, because what a statement costs then grows with its keys, and sharing saves
 //! nothing more.
 //!
@@ -31,6 +31,10 @@ use crate::error::{Error, Result};
 /// How many statements of one kind of key may run at once.
 const IN_FLIGHT: usize = 2;
 
+/// What a batch must weigh to run beside another one of its kind; a lighter one waits and grows. A statement has a price
+/// of its own, in the database and here, which light batches pay for few keys.
+const WORTHWHILE: usize = 64;
+
 /// A batch that weighs this much takes no keys of further requests.
 const HEAVY: usize = 128;
 
@@ -49,6 +53,15 @@ pub(crate) fn grouped<K: Eq + Hash, T>(rows: impl IntoIterator<Item = (K, T)>) -
         groups.entry(key).or_default().push(row);
     }
     groups
+}
+
+/// Rows by the user they belong to, sorted by their `id`.
+pub(crate) fn sorted<T>(rows: Vec<(i64, T)>, id: impl Fn(&T) -> i64) -> HashMap<i64, Arc<[T]>> {
+    let sort = |mut rows: Vec<T>| {
+        rows.sort_unstable_by_key(&id);
+        Arc::from(rows)
+    };
+    grouped(rows).into_iter().map(|(user, rows)| (user, sort(rows))).collect()
 }
 
 type Answers<K> = Result<HashMap<K, <Reader as Loader<K>>::Value>>;
@@ -266,7 +279,9 @@ where
     /// Starts as many waiting batches as may run. The open one goes only when no request is in the midst of adding.
     fn start(self: &Arc<Self>, state: &mut State<K>) {
         while state.in_flight < IN_FLIGHT {
-            let ready = state.full.pop_front().or_else(|| state.open.take_if(|_| state.gathering == 0));
+            let complete = state.gathering == 0;
+            let least = if state.in_flight == 0 { 0 } else { WORTHWHILE };
+            let ready = state.full.pop_front().or_else(|| state.open.take_if(|open| complete && open.weight >= least));
             let Some(batch) = ready else { break };
             state.in_flight += 1;
             let run = Run { queue: Arc::clone(self), answer: batch.answer };

@@ -108,6 +108,10 @@ impl Kind {
 }
 
 impl Keys<'_> {
+    pub(crate) fn are_well_formed(&self) -> bool {
+        self.0.iter().all(Result::is_ok)
+    }
+
     /// The keys of the well-formed ids, in their order.
     pub(crate) fn well_formed(&self) -> impl Iterator<Item = &str> {
         self.0.iter().flatten().copied()

@@ -4,6 +4,7 @@ pub(crate) mod batcher;
 pub(crate) mod context;
 pub(crate) mod ids;
 pub(crate) mod pagination;
+pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod ready;
 pub(crate) mod refusal;

@@ -4,6 +4,7 @@ mod mutation;
 mod node;
 mod progress;
 mod query;
+mod together;
 mod user;
 mod viewer;
 

@@ -3,6 +3,7 @@
 use async_graphql::{ID, Interface};
 
 use super::user::User;
+use crate::db::Extent;
 use crate::error::{Error, Result};
 use crate::features::collections::graphql::{Card, Collection, CollectionProgress};
 use crate::features::games::graphql::{Achievement, Game, GameSummary};
@@ -110,15 +111,15 @@ async fn progress(request: &Request, user: &User, kind: Kind, key: &str) -> Resu
         Kind::GoalProgress => seasons::service::goal(request, user.own()?, key)
             .await?
             .map(|status| Node::GoalProgress(GoalProgress(status))),
-        Kind::ResourceProgress => learning::service::progress(request, user.own()?, [key])
+        Kind::ResourceProgress => learning::service::progress(request, &[user.own()?], [key], Extent::All)
             .await?
             .pop()
-            .flatten()
+            .and_then(|mut learned| learned.pop().flatten())
             .map(|learned| Node::ResourceProgress(ResourceProgress(learned))),
-        Kind::GameSummary => games::service::summaries(request, user.visible(), [key])
+        Kind::GameSummary => games::service::summaries(request, &[user.visible()], [key], Extent::All)
             .await?
             .pop()
-            .flatten()
+            .and_then(|mut summaries| summaries.pop().flatten())
             .map(|summary| Node::GameSummary(GameSummary(summary))),
         Kind::CollectionProgress => collections::service::collection(request, user.visible(), key)
             .await?

@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, MergedObject, Object};
 
 use super::node::{self, Node};
+use super::together::{Alone, Together};
 use super::user::User;
 use super::viewer::Viewer;
 use crate::error::Result;
@@ -35,11 +36,11 @@ impl UserQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Names the user by exactly one of id, handle, address and account.")] by: UserBy,
-    ) -> Nullable<User> {
+    ) -> Nullable<Alone> {
         nullable(async {
             let request = context.ask()?;
             let found = users::service::user(request, by.into()).await?;
-            found.map(|stored| User::show(request, stored)).transpose()
+            found.map(|stored| User::show(request, stored).map(Alone)).transpose()
         })
         .await
     }
@@ -49,15 +50,13 @@ impl UserQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Names of users, at most 200; duplicates are fine.")] by: Vec<UserBy>,
-    ) -> Result<Vec<Nullable<User>>> {
+    ) -> Result<Together> {
         let request = context.ask()?;
         let found = users::service::users(request, by.into_iter().map(Into::into).collect()).await?;
-        Ok(found
-            .into_iter()
-            .map(|found| {
-                found.and_then(|stored| stored.map(|stored| User::show(request, stored)).transpose()).transpose()
-            })
-            .collect())
+        let show = |found: Result<Option<_>>| {
+            found.and_then(|stored| stored.map(|stored| User::show(request, stored)).transpose()).transpose()
+        };
+        Ok(Together(found.into_iter().map(show).collect()))
     }
 
     /// The object with this global id. Null when there is none, and with a FORBIDDEN error when the caller may not see it.

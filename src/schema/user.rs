@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use async_graphql::parser::types::Field;
 use async_graphql::{Context, Enum, ID, Object};
 
 use super::progress::{self, Progress};
 use crate::auth::policy::{self, OwnUser, VisibleUser};
 use crate::clock::Timestamp;
+use crate::db::Extent;
 use crate::error::Result;
 use crate::features::collections::graphql::{CollectionProgress, CollectionStatus};
 use crate::features::credits::graphql::CreditAccount;
@@ -21,6 +23,7 @@ use crate::features::{collections, credits, games, history, learning, seasons, u
 use crate::graphql::context::{Ask as _, Nullable, nullable, present};
 use crate::graphql::ids::Kind;
 use crate::graphql::pagination::{Connection, PageArgs};
+use crate::graphql::plan::{self, Plain, Writer};
 use crate::graphql::ready::Ready;
 use crate::request::Request;
 
@@ -46,6 +49,21 @@ impl User {
 
     pub(super) fn own(&self) -> Result<&OwnUser> {
         self.own.as_ref().map_err(Clone::clone)
+    }
+}
+
+impl Plain for User {
+    fn writer(field: &Field) -> Option<Writer<Self>> {
+        match field.name.node.as_str() {
+            "id" => plan::value(|user: &Self| Kind::User.id(&user.stored.subject.ulid)),
+            "handle" => plan::text(|user: &Self| &user.stored.handle),
+            "displayName" => {
+                plan::text(|user: &Self| user.stored.display_name.as_deref().unwrap_or(&user.stored.handle))
+            }
+            "avatarUrl" => plan::value(|user: &Self| user.stored.avatar_url.clone()),
+            "createdAt" => plan::instant(|user: &Self| Some(user.stored.created_at)),
+            _ => None,
+        }
     }
 }
 
@@ -161,8 +179,8 @@ impl User {
             let (request, own) = (context.ask()?, self.own()?);
             request.check_ids("resources", resource_ids.len(), request.config.limits.max_resource_ids)?;
             let keys = Kind::Resource.keys(&resource_ids);
-            let learned = learning::service::progress(request, own, keys.well_formed()).await?;
-            Ok(keys.in_place(learned.into_iter().map(|learned| learned.map(ResourceProgress).map(Ready))))
+            let learned = learning::service::progress(request, &[own], keys.well_formed(), Extent::All).await?;
+            Ok(keys.in_place(learned.into_iter().flatten().map(|learned| learned.map(ResourceProgress).map(Ready))))
         })
         .await
     }
@@ -215,8 +233,9 @@ impl User {
             let request = context.ask()?;
             request.check_ids("games", game_ids.len(), request.config.limits.max_ids)?;
             let keys = Kind::Game.keys(&game_ids);
-            let summaries = games::service::summaries(request, &self.visible, keys.well_formed()).await?;
-            Ok(keys.in_place(summaries.into_iter().map(|summary| summary.map(GameSummary).map(Ready))))
+            let summaries =
+                games::service::summaries(request, &[&self.visible], keys.well_formed(), Extent::All).await?;
+            Ok(keys.in_place(summaries.into_iter().flatten().map(|summary| summary.map(GameSummary).map(Ready))))
         })
         .await
     }

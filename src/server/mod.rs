@@ -39,13 +39,16 @@ pub fn router(app: Arc<App>, mode: Mode) -> Router {
         .method_not_allowed_fallback(async || {
             refusal(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
         })
-        .layer(body)
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
-        .layer(cors)
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            tracing::error!("a request panicked");
-            refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
-        }))
+        // From the outside in. One layer of four, because the router boxes a service per layer and copies it per request.
+        .layer((
+            CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+                tracing::error!("a request panicked");
+                refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+            }),
+            cors,
+            TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout),
+            body,
+        ))
         .with_state(app)
 }
 

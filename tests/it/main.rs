@@ -32,6 +32,7 @@ mod migrations;
 mod node;
 mod overview;
 mod pagination;
+mod plan;
 mod profile;
 mod schema;
 mod seasons;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         ("node", node::TESTS),
         ("overview", overview::TESTS),
         ("pagination", pagination::TESTS),
+        ("plan", plan::TESTS),
         ("profile", profile::TESTS),
         ("schema", schema::TESTS),
         ("seasons", seasons::TESTS),

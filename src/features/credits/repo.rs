@@ -48,8 +48,8 @@ pub(super) async fn holdings(connection: &impl ConnectionTrait, users: Vec<i64>)
         let (user, seq) = (row.take()?, row.take()?);
         let (amount_micros, remaining_micros) = (row.take()?, row.take()?);
         let (from, until) = (row.take()?, row.take()?);
-        let (source, reason): (Option<LotSource>, Option<String>) = (row.take()?, row.take()?);
-        let scope: Option<super::entity::BlockScope> = row.take()?;
+        let (source, reason): (Option<LotSource>, Option<String>) = (row.take_entity()?, row.take()?);
+        let scope: Option<super::entity::BlockScope> = row.take_entity()?;
         let holding = match scope {
             None => Holding::Lot(StoredLot {
                 seq,
@@ -125,7 +125,7 @@ fn read_entry(row: &mut Row) -> Result<(i64, Entry), DbErr> {
     let entry = Entry {
         tie: row.take()?,
         lot_seq: row.take()?,
-        kind: row.take()?,
+        kind: row.take_entity()?,
         amount_micros: row.take()?,
         reason: row.take()?,
         recorded_at: row.take()?,

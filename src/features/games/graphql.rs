@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_graphql::parser::types::Field;
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 
 use super::entity::AchievementKind as Kind;
@@ -13,6 +14,7 @@ use crate::error::Result;
 use crate::graphql::context::{Ask as _, Nullable, nullable};
 use crate::graphql::ids;
 use crate::graphql::pagination::{Connection, PageArgs};
+use crate::graphql::plan::{self, Plain, Writer};
 use crate::graphql::progress::{self, ProgressKind, ProgressState};
 use crate::graphql::ready::{MostlyReady, Ready};
 use crate::write::Event;
@@ -23,6 +25,21 @@ pub(crate) struct Game(pub(crate) Arc<StoredGame>);
 
 impl MostlyReady for Game {
     const WAITING: &'static [&'static str] = &["achievements"];
+}
+
+impl Plain for Game {
+    fn writer(field: &Field) -> Option<Writer<Self>> {
+        match field.name.node.as_str() {
+            "id" => plan::value(|game: &Self| ids::Kind::Game.id(&game.0.key)),
+            "key" => plan::text(|game: &Self| &game.0.key),
+            "title" => plan::text(|game: &Self| &game.0.title),
+            "platform" => plan::value(|game: &Self| game.0.platform.clone()),
+            "image" => plan::value(|game: &Self| game.0.image.clone()),
+            "numPossible" => plan::value(|game: &Self| game.0.num_possible),
+            "possibleScore" => plan::value(|game: &Self| game.0.possible_score),
+            _ => None,
+        }
+    }
 }
 
 /// A game with achievements that players unlock.
@@ -245,6 +262,37 @@ impl GameSummary {
 
 impl MostlyReady for GameSummary {
     const WAITING: &'static [&'static str] = &["achievements"];
+}
+
+impl Plain for GameSummary {
+    const MAIN: &'static [&'static str] = &[
+        "title",
+        "game",
+        "total",
+        "numPossible",
+        "possibleScore",
+        "done",
+        "numAchieved",
+        "scoreAchieved",
+        "numAchievedHardcore",
+        "scoreAchievedHardcore",
+    ];
+
+    fn writer(field: &Field) -> Option<Writer<Self>> {
+        match field.name.node.as_str() {
+            "title" => plan::text(|summary: &Self| &summary.0.game.title),
+            "game" => plan::object(field, |summary: &Self| Game(Arc::clone(&summary.0.game))),
+            "total" | "numPossible" => plan::value(|summary: &Self| summary.0.game.num_possible),
+            "possibleScore" => plan::value(|summary: &Self| summary.0.game.possible_score),
+            "done" | "numAchieved" => plan::value(|summary: &Self| summary.0.achieved.score.num_achieved),
+            "scoreAchieved" => plan::value(|summary: &Self| summary.0.achieved.score.score_achieved),
+            "numAchievedHardcore" => plan::value(|summary: &Self| summary.0.achieved.score.num_achieved_hardcore),
+            "scoreAchievedHardcore" => plan::value(|summary: &Self| summary.0.achieved.score.score_achieved_hardcore),
+            "firstUnlockedAt" => plan::instant(|summary: &Self| summary.0.achieved.first_unlocked_at),
+            "lastUnlockedAt" => plan::instant(|summary: &Self| summary.0.achieved.last_unlocked_at),
+            _ => None,
+        }
+    }
 }
 
 /// What a user achieved in a game. Each achievement counts once; unlocked in hardcore mode, it counts as unlocked too.

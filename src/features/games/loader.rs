@@ -6,16 +6,17 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 
 use super::repo::{self, Achieved, Listed, Sorted, Unlock};
-use crate::db::Reader;
 use crate::db::page::Slice;
+use crate::db::{Extent, Reader};
 use crate::error::{Error, Result};
-use crate::graphql::batcher::{Key, grouped};
+use crate::graphql::batcher::{Key, grouped, sorted};
 
 /// What a user achieved in these games. The list is shared by all who ask for the same games.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct SummariesOf {
     pub(super) user: i64,
     pub(super) games: Arc<[i64]>,
+    pub(super) extent: Extent,
 }
 
 impl Key for SummariesOf {
@@ -25,16 +26,15 @@ impl Key for SummariesOf {
 }
 
 impl Loader<SummariesOf> for Reader {
+    /// Sorted by game.
     type Value = Arc<[Achieved]>;
     type Error = Error;
 
     async fn load(&self, keys: &[SummariesOf]) -> Result<HashMap<SummariesOf, Self::Value>> {
         let wanted = keys.iter().map(|key| (key.user, &*key.games));
-        let by_user = grouped(repo::summaries(self.connection(), wanted).await?);
-        Ok(keys
-            .iter()
-            .filter_map(|key| by_user.get(&key.user).map(|rows| (key.clone(), Arc::from(rows.as_slice()))))
-            .collect())
+        let extent = keys.iter().map(|key| key.extent).max().unwrap_or(Extent::All);
+        let by_user = sorted(repo::summaries(self.connection(), wanted, extent).await?, |row| row.game_id);
+        Ok(keys.iter().filter_map(|key| Some((key.clone(), Arc::clone(by_user.get(&key.user)?)))).collect())
     }
 }
 

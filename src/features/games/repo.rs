@@ -8,7 +8,7 @@ use super::rules::{AchievementKind, Awards, Score};
 use crate::clock::Timestamp;
 use crate::db::bulk::Stores;
 use crate::db::page::{List, Slice};
-use crate::db::{PairSql, Param, Row, Sql, execute};
+use crate::db::{Extent, PairSql, Param, Row, Sql, execute};
 use crate::error::Result;
 
 pub(super) async fn games(connection: &impl ConnectionTrait) -> Result<Vec<game::Model>> {
@@ -65,24 +65,38 @@ const SUMMARY: &str = "t.user_id, t.game_id, t.num_achieved, t.score_achieved, t
 
 static SUMMARIES: PairSql = PairSql::new(SUMMARY, "game_summaries", "game_id");
 
-/// The summaries of each user in these games; games never played have none.
+static SCORES: PairSql = PairSql::new(
+    "t.user_id, t.game_id, t.num_achieved, t.score_achieved, t.num_achieved_hardcore, t.score_achieved_hardcore",
+    "game_summaries",
+    "game_id",
+);
+
+/// The summaries of each user in these games; games never played have none. The main part of a summary has no dates.
 pub(super) async fn summaries<'a>(
     connection: &impl ConnectionTrait,
     wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
+    extent: Extent,
 ) -> Result<Vec<(i64, Achieved)>> {
-    SUMMARIES.fetch(connection, wanted, read_summary).await
+    match extent {
+        Extent::Main => SCORES.fetch(connection, wanted, read_scores).await,
+        Extent::All => SUMMARIES.fetch(connection, wanted, read_summary).await,
+    }
+}
+
+fn read_scores(row: &mut Row) -> Result<(i64, Achieved), DbErr> {
+    let (user, game_id) = (row.take()?, row.take()?);
+    let score = Score {
+        num_achieved: row.take()?,
+        score_achieved: row.take()?,
+        num_achieved_hardcore: row.take()?,
+        score_achieved_hardcore: row.take()?,
+    };
+    Ok((user, Achieved { game_id, score, ..Achieved::default() }))
 }
 
 fn read_summary(row: &mut Row) -> Result<(i64, Achieved), DbErr> {
-    let user = row.take()?;
+    let (user, scores) = read_scores(row)?;
     let achieved = Achieved {
-        game_id: row.take()?,
-        score: Score {
-            num_achieved: row.take()?,
-            score_achieved: row.take()?,
-            num_achieved_hardcore: row.take()?,
-            score_achieved_hardcore: row.take()?,
-        },
         first_unlocked_at: row.take()?,
         last_unlocked_at: row.take()?,
         awards: Awards {
@@ -91,6 +105,7 @@ fn read_summary(row: &mut Row) -> Result<(i64, Achieved), DbErr> {
             completed: row.take()?,
             mastered: row.take()?,
         },
+        ..scores
     };
     Ok((user, achieved))
 }

@@ -1,12 +1,12 @@
 //! Reading a user's games.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::loader::{GameCountOf, GamesOf, SummariesOf, UnlocksOf};
 pub(crate) use super::repo::{Achieved, Listed, Sorted, Unlock};
 use super::{Game, Games};
 use crate::auth::policy::VisibleUser;
+use crate::db::Extent;
 use crate::db::page::Slice;
 use crate::error::Result;
 use crate::graphql::pagination::{Connection, Page, only_if};
@@ -20,35 +20,32 @@ pub(crate) struct Summary {
     pub(crate) achieved: Achieved,
 }
 
-/// The summaries of a user in the games with these keys, in their order; `None` for a game that is not in the
-/// catalogue, zeros for one that was never played.
+/// The summaries of each user in the games with these keys, in their order; `None` for a game that is not in the
+/// catalogue, zeros for one that was never played. The main part of a summary has no dates.
 pub(crate) async fn summaries(
     request: &Request,
-    user: &VisibleUser,
+    users: &[&VisibleUser],
     keys: impl IntoIterator<Item = &str>,
-) -> Result<Vec<Option<Summary>>> {
+    extent: Extent,
+) -> Result<Vec<Vec<Option<Summary>>>> {
     let games = request.catalogue::<Games>()?;
     let wanted: Vec<Option<&Arc<Game>>> = keys.into_iter().map(|key| games.by_key(key)).collect();
     let mut ids: Vec<i64> = wanted.iter().flatten().map(|game| game.id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let achieved = if ids.is_empty() {
-        None
-    } else {
-        request.load.one(SummariesOf { user: user.key(), games: ids.into() }).await?
+    let ids: Arc<[i64]> = ids.into();
+    let keys = users.iter().map(|user| SummariesOf { user: user.key(), games: Arc::clone(&ids), extent });
+    let achieved = if ids.is_empty() { vec![None; users.len()] } else { request.load.many(keys.collect()).await? };
+    let of_user = |(user, achieved): (&&VisibleUser, Option<Arc<[Achieved]>>)| {
+        let achieved = achieved.as_deref().unwrap_or_default();
+        let summary = |game: &Arc<Game>| {
+            let place = achieved.binary_search_by_key(&game.id, |row| row.game_id);
+            let achieved = place.ok().and_then(|place| achieved.get(place)).copied().unwrap_or_default();
+            Summary { user: (*user).clone(), game: Arc::clone(game), achieved }
+        };
+        wanted.iter().map(|game| game.map(summary)).collect()
     };
-    let achieved: HashMap<i64, &Achieved> =
-        achieved.iter().flat_map(|rows| rows.iter()).map(|row| (row.game_id, row)).collect();
-    Ok(wanted
-        .into_iter()
-        .map(|game| {
-            game.map(|game| Summary {
-                user: user.clone(),
-                game: Arc::clone(game),
-                achieved: achieved.get(&game.id).map_or_else(Achieved::default, |row| **row),
-            })
-        })
-        .collect())
+    Ok(users.iter().zip(achieved).map(of_user).collect())
 }
 
 impl Achieved {

@@ -10,6 +10,7 @@ use super::rules::{self, AchievementFacts, Awards, Unlock};
 use super::{Achievement, Game, Games};
 use crate::auth::policy::{Operator, RecordedUser};
 use crate::clock::Timestamp;
+use crate::db::Extent;
 use crate::error::Result;
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
@@ -197,7 +198,7 @@ impl Players {
             let repo::Unlock { achievement_id, unlocked_at, unlocked_hardcore_at } = unlock;
             players.unlocks.insert((user, achievement_id), Unlock { unlocked_at, unlocked_hardcore_at });
         }
-        for (user, achieved) in repo::summaries(unit.transaction(), wanted()).await? {
+        for (user, achieved) in repo::summaries(unit.transaction(), wanted(), Extent::All).await? {
             players.achieved.insert((user, achieved.game_id), achieved);
         }
         Ok(players)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_graphql::parser::types::Field;
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 
 use super::rules::{self, InstanceStatus as Status};
@@ -12,6 +13,7 @@ use crate::error::Result;
 use crate::graphql::context::{Ask as _, Nullable, nullable};
 use crate::graphql::ids;
 use crate::graphql::pagination::{Connection, PageArgs};
+use crate::graphql::plan::{self, Plain, Writer};
 use crate::graphql::progress::{self, ProgressKind, ProgressState};
 use crate::graphql::ready::{MostlyReady, Ready};
 
@@ -21,6 +23,21 @@ pub(crate) struct Resource(pub(crate) Arc<StoredResource>);
 
 impl MostlyReady for Resource {
     const WAITING: &'static [&'static str] = &[];
+}
+
+impl Plain for Resource {
+    fn writer(field: &Field) -> Option<Writer<Self>> {
+        match field.name.node.as_str() {
+            "id" => plan::value(|resource: &Self| ids::Kind::Resource.id(&resource.0.key)),
+            "key" => plan::text(|resource: &Self| &resource.0.key),
+            "title" => plan::text(|resource: &Self| &resource.0.title),
+            "type" => plan::text(|resource: &Self| &resource.0.kind),
+            "section" => plan::value(|resource: &Self| resource.0.section.clone()),
+            "url" => plan::value(|resource: &Self| resource.0.url.clone()),
+            "estimatedMinutes" => plan::value(|resource: &Self| resource.0.estimated_minutes),
+            _ => None,
+        }
+    }
 }
 
 /// Something to learn from: a course, a text, a film. A user's progress with it is the same in every study plan.
@@ -118,6 +135,33 @@ impl ResourceProgress {
 
 impl MostlyReady for ResourceProgress {
     const WAITING: &'static [&'static str] = &[];
+}
+
+impl Plain for ResourceProgress {
+    const MAIN: &'static [&'static str] = &["resource", "resourceKey", "completed", "done", "progress", "completedAt"];
+
+    fn writer(field: &Field) -> Option<Writer<Self>> {
+        match field.name.node.as_str() {
+            "resource" => plan::optional(field, |progress: &Self| progress.0.resource.clone().map(Resource)),
+            "resourceKey" => plan::text(|progress: &Self| &progress.0.key),
+            "completed" => plan::value(Self::is_completed),
+            "done" => plan::value(Self::percent_done),
+            "progress" => {
+                plan::value(|progress: &Self| progress.0.progress.as_ref().map_or(0, |stored| stored.percent))
+            }
+            "timeSpent" => plan::value(|progress: &Self| {
+                progress.0.progress.as_ref().map_or(0, |stored| stored.time_spent_minutes)
+            }),
+            "notes" => plan::text(|progress: &Self| progress.0.progress.as_ref().map_or("", |stored| &stored.notes)),
+            "completedAt" => {
+                plan::instant(|progress: &Self| progress.0.progress.as_ref().and_then(|stored| stored.completed_at))
+            }
+            "lastAccessedAt" => {
+                plan::instant(|progress: &Self| progress.0.progress.as_ref().map(|stored| stored.last_accessed_at))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// How far a user is with a resource. It is the same through whichever study plan the resource is reached.

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 
 use super::repo::{self, Instance, Progress};
-use crate::db::Reader;
 use crate::db::page::Slice;
+use crate::db::{Extent, Reader};
 use crate::error::{Error, Result};
-use crate::graphql::batcher::{Key, grouped};
+use crate::graphql::batcher::{Key, grouped, sorted};
 
 /// A user's progress with these resources. The list is shared by all who ask for the same resources.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct ProgressOf {
     pub(super) user: i64,
     pub(super) resources: Arc<[i64]>,
+    pub(super) extent: Extent,
 }
 
 impl Key for ProgressOf {
@@ -25,16 +26,15 @@ impl Key for ProgressOf {
 }
 
 impl Loader<ProgressOf> for Reader {
+    /// Sorted by resource.
     type Value = Arc<[Progress]>;
     type Error = Error;
 
     async fn load(&self, keys: &[ProgressOf]) -> Result<HashMap<ProgressOf, Self::Value>> {
         let wanted = keys.iter().map(|key| (key.user, &*key.resources));
-        let by_user = grouped(repo::progress(self.connection(), wanted).await?);
-        Ok(keys
-            .iter()
-            .filter_map(|key| by_user.get(&key.user).map(|rows| (key.clone(), Arc::from(rows.as_slice()))))
-            .collect())
+        let extent = keys.iter().map(|key| key.extent).max().unwrap_or(Extent::All);
+        let by_user = sorted(repo::progress(self.connection(), wanted, extent).await?, |row| row.resource_id);
+        Ok(keys.iter().filter_map(|key| Some((key.clone(), Arc::clone(by_user.get(&key.user)?)))).collect())
     }
 }
 

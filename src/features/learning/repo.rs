@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryF
 use super::entity::{plan, plan_resource, resource};
 use crate::clock::Timestamp;
 use crate::db::page::{List, Slice};
-use crate::db::{PairSql, Param, Row, Sql, fetch};
+use crate::db::{Extent, PairSql, Param, Row, Sql, fetch};
 use crate::error::Result;
 use crate::graphql::batcher::grouped;
 
@@ -30,7 +30,7 @@ pub(super) async fn plan_resources(connection: &impl ConnectionTrait) -> Result<
 }
 
 /// A user's progress with a resource, as it is stored.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Progress {
     pub(crate) resource_id: i64,
     pub(crate) completed: bool,
@@ -76,12 +76,35 @@ const KEYED_PROGRESS: &str = "t.user_id, t.resource_id, t.completed, t.progress,
 
 static BY_RESOURCE: PairSql = PairSql::new(PROGRESS, "resource_progress", "resource_id");
 
-/// The progress of each user with these resources; resources never touched have none.
+static MAIN_BY_RESOURCE: PairSql = PairSql::new(
+    "t.user_id, t.resource_id, t.completed, t.progress, t.completed_at",
+    "resource_progress",
+    "resource_id",
+);
+
+/// The progress of each user with these resources; resources never touched have none. The main part of it is how much is
+/// done, and whether and when it was completed.
 pub(super) async fn progress<'a>(
     connection: &impl ConnectionTrait,
     wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
+    extent: Extent,
 ) -> Result<Vec<(i64, Progress)>> {
-    BY_RESOURCE.fetch(connection, wanted, read_progress).await
+    match extent {
+        Extent::Main => MAIN_BY_RESOURCE.fetch(connection, wanted, read_main_progress).await,
+        Extent::All => BY_RESOURCE.fetch(connection, wanted, read_progress).await,
+    }
+}
+
+fn read_main_progress(row: &mut Row) -> Result<(i64, Progress), DbErr> {
+    let user = row.take()?;
+    let progress = Progress {
+        resource_id: row.take()?,
+        completed: row.take()?,
+        percent: row.take()?,
+        completed_at: row.take()?,
+        ..Progress::default()
+    };
+    Ok((user, progress))
 }
 
 static BY_EXTERNAL_ID: Sql = Sql::new(

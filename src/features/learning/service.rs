@@ -8,6 +8,7 @@ pub(crate) use super::repo::{Instance, Item, Progress};
 use super::rules::{self, InstanceStatus};
 use super::{Learning, Plan, Resource};
 use crate::auth::policy::OwnUser;
+use crate::db::Extent;
 use crate::db::page::Slice;
 use crate::error::Result;
 use crate::graphql::pagination::{Connection, Page, only_if};
@@ -25,52 +26,63 @@ pub(crate) struct Learned {
     pub(crate) progress: Option<Progress>,
 }
 
-/// A user's progress with the resources of these keys, in their order; `None` for a key that neither the catalogue nor
-/// the user's progress knows.
+/// The progress of each user with the resources of these keys, in their order; `None` for a key that neither the catalogue
+/// nor the user's progress knows. The main part of it is how much is done, and whether and when it was completed.
 pub(crate) async fn progress(
     request: &Request,
-    user: &OwnUser,
+    users: &[&OwnUser],
     keys: impl IntoIterator<Item = &str>,
-) -> Result<Vec<Option<Learned>>> {
+    extent: Extent,
+) -> Result<Vec<Vec<Option<Learned>>>> {
     let learning = request.catalogue::<Learning>()?;
     let wanted: Vec<(&str, Option<&Arc<Resource>>)> =
         keys.into_iter().map(|key| (key, learning.resource(key))).collect();
-    let mut known: Vec<i64> = wanted.iter().filter_map(|(_, resource)| resource.map(|one| one.id)).collect();
-    known.sort_unstable();
-    known.dedup();
-    let elsewhere: Vec<ProgressElsewhere> = wanted
+    let mut ids: Vec<i64> = wanted.iter().filter_map(|(_, resource)| resource.map(|one| one.id)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let ids: Arc<[i64]> = ids.into();
+    let known = async {
+        let keys = users.iter().map(|user| ProgressOf { user: user.key(), resources: Arc::clone(&ids), extent });
+        if ids.is_empty() { Ok(vec![None; users.len()]) } else { request.load.many(keys.collect()).await }
+    };
+    let elsewhere: Vec<String> = wanted
         .iter()
         .filter(|(key, resource)| resource.is_none() && is_external_id(key))
-        .map(|(key, _)| ProgressElsewhere { user: user.key(), external_id: (*key).to_ascii_lowercase() })
+        .map(|(key, _)| key.to_ascii_lowercase())
         .collect();
-    let known = async {
-        if known.is_empty() {
-            return Ok(None);
-        }
-        request.load.one(ProgressOf { user: user.key(), resources: known.into() }).await
+    let of_user = |user: &&OwnUser| {
+        let user = user.key();
+        elsewhere.iter().map(move |id| ProgressElsewhere { user, external_id: id.clone() })
     };
-    let (known, elsewhere) = futures_util::try_join!(known, request.load.many(elsewhere))?;
-    let known: HashMap<i64, &Progress> =
-        known.iter().flat_map(|rows| rows.iter()).map(|row| (row.resource_id, row)).collect();
-    let elsewhere: HashMap<&str, &Progress> =
-        elsewhere.iter().flatten().filter_map(|row| row.resource_key.as_deref().map(|key| (key, row))).collect();
-    Ok(wanted
-        .into_iter()
-        .map(|(key, resource)| match resource {
-            Some(resource) => Some(Learned {
-                user: user.clone(),
-                key: resource.key.clone(),
-                resource: Some(Arc::clone(resource)),
-                progress: known.get(&resource.id).map(|row| (*row).clone()),
-            }),
-            None => elsewhere.get(key.to_ascii_lowercase().as_str()).map(|row| Learned {
-                user: user.clone(),
-                key: key.to_ascii_lowercase(),
-                resource: None,
-                progress: Some((*row).clone()),
-            }),
-        })
-        .collect())
+    let elsewhere = request.load.many(users.iter().flat_map(of_user).collect());
+    let (known, elsewhere) = futures_util::try_join!(known, elsewhere)?;
+    let elsewhere: HashMap<(i64, &str), &Progress> = users
+        .iter()
+        .flat_map(|user| std::iter::repeat_n(user.key(), elsewhere.len() / users.len()))
+        .zip(&elsewhere)
+        .filter_map(|(user, row)| row.as_ref().and_then(|row| Some(((user, row.resource_key.as_deref()?), row))))
+        .collect();
+    let of_user = |(user, known): (&&OwnUser, Option<Arc<[Progress]>>)| {
+        let known = known.as_deref().unwrap_or_default();
+        let learned = |(key, resource): &(&str, Option<&Arc<Resource>>)| match resource {
+            Some(resource) => {
+                let place = known.binary_search_by_key(&resource.id, |row| row.resource_id);
+                Some(Learned {
+                    user: (*user).clone(),
+                    key: resource.key.clone(),
+                    resource: Some(Arc::clone(resource)),
+                    progress: place.ok().and_then(|place| known.get(place)).cloned(),
+                })
+            }
+            None => {
+                let key = key.to_ascii_lowercase();
+                let row = (*elsewhere.get(&(user.key(), key.as_str()))?).clone();
+                Some(Learned { user: (*user).clone(), key, resource: None, progress: Some(row) })
+            }
+        };
+        wanted.iter().map(learned).collect()
+    };
+    Ok(users.iter().zip(known).map(of_user).collect())
 }
 
 fn is_external_id(key: &str) -> bool {

@@ -44,14 +44,19 @@ impl Loader<UserWith> for Reader {
                 }
             }
         }
+        let (by_id, by_handle) = (!wanted.ids.is_empty(), !wanted.handles.is_empty());
         let found = repo::find(self.connection(), wanted).await?;
         let mut users = HashMap::with_capacity(found.len());
         for found in found {
             if let Some((provider, external_id)) = found.account {
                 users.insert(UserWith::Account { provider, external_id }, found.user);
             } else {
-                users.insert(UserWith::Id(found.user.subject.id.0), Arc::clone(&found.user));
-                users.insert(UserWith::Handle(found.handle_lower), Arc::clone(&found.user));
+                if by_id {
+                    users.insert(UserWith::Id(found.user.subject.id.0), Arc::clone(&found.user));
+                }
+                if by_handle {
+                    users.insert(UserWith::Handle(found.handle_lower), Arc::clone(&found.user));
+                }
                 users.insert(UserWith::Ulid(found.user.subject.ulid.to_string()), found.user);
             }
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Object};
 
 use super::super::user::User;
+use crate::db::Extent;
 use crate::features::collections::graphql::CollectionProgress;
 use crate::features::credits::graphql::CreditAccount;
 use crate::features::games::graphql::{GameSummary, NewAward};
@@ -153,8 +154,8 @@ impl Changes {
             }
             let request = context.ask()?;
             let user = User::show(request, Arc::clone(&self.user))?;
-            let learned = learning::service::progress(request, user.own()?, keys).await?;
-            Ok(learned.into_iter().flatten().map(ResourceProgress).map(Ready).collect())
+            let learned = learning::service::progress(request, &[user.own()?], keys, Extent::All).await?;
+            Ok(learned.into_iter().flatten().flatten().map(ResourceProgress).map(Ready).collect())
         })
         .await
     }
@@ -186,8 +187,8 @@ impl Changes {
             }
             let request = context.ask()?;
             let user = User::show(request, Arc::clone(&self.user))?;
-            let summaries = games::service::summaries(request, user.visible(), keys).await?;
-            Ok(summaries.into_iter().flatten().map(GameSummary).map(Ready).collect())
+            let summaries = games::service::summaries(request, &[user.visible()], keys, Extent::All).await?;
+            Ok(summaries.into_iter().flatten().flatten().map(GameSummary).map(Ready).collect())
         })
         .await
     }

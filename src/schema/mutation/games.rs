@@ -8,6 +8,7 @@ use super::changes::Changes;
 use super::{check_items, shown, subject};
 use crate::auth::policy;
 use crate::clock::Timestamp;
+use crate::db::Extent;
 use crate::error::Result;
 use crate::features::games;
 use crate::features::games::graphql::GameSummary;
@@ -89,8 +90,8 @@ impl AchievementsPayload {
             let request = context.ask()?;
             let user = User::show(request, Arc::clone(&self.stored))?;
             let games = self.outcome.games.iter().map(String::as_str);
-            let summaries = games::service::summaries(request, user.visible(), games).await?;
-            Ok(summaries.into_iter().flatten().map(GameSummary).map(Ready).collect())
+            let summaries = games::service::summaries(request, &[user.visible()], games, Extent::All).await?;
+            Ok(summaries.into_iter().flatten().flatten().map(GameSummary).map(Ready).collect())
         })
         .await
     }

@@ -1,0 +1,170 @@
+//! Connections kept for the loaders.
+//!
+//! A pool tests a connection whenever it is given back: one more round trip to the database, in a task of its own, after
+//! every statement. The loaders' statements are short and many, and so is this price. They get connections that stay
+//! theirs; one whose statement failed or was given up half-way is closed and not used again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sea_orm::prelude::async_trait::async_trait;
+use sea_orm::sea_query::{ArrayType, Value};
+use sea_orm::sqlx::{self, Arguments, Database, Encode, Executor, IntoArguments, Pool, Postgres, Sqlite, Type};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
+use tokio::sync::Semaphore;
+
+/// How the loaders reach the database.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pool: DatabaseConnection,
+    connections: Option<Arc<Connections>>,
+    statements: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Connections {
+    Postgres(Stock<Postgres>),
+    Sqlite(Stock<Sqlite>),
+}
+
+impl Kept {
+    /// Keeps up to `most` connections, opened when they are first needed in the way of `pool`, and counts what is run on
+    /// them in `statements`. When `most` is 0, the pool itself serves.
+    pub(super) fn new(pool: DatabaseConnection, most: u32, statements: Arc<AtomicU64>) -> Self {
+        let connections = (most > 0).then(|| {
+            Arc::new(match pool.get_database_backend() {
+                DbBackend::Sqlite => Connections::Sqlite(Stock::new(pool.get_sqlite_connection_pool().clone(), most)),
+                _ => Connections::Postgres(Stock::new(pool.get_postgres_connection_pool().clone(), most)),
+            })
+        });
+        Self { pool, connections, statements }
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Kept {
+    fn get_database_backend(&self) -> DbBackend {
+        self.pool.get_database_backend()
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let Some(connections) = &self.connections else { return self.pool.query_all_raw(statement).await };
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        let Statement { sql, values, .. } = statement;
+        let values = values.map(|values| values.0).unwrap_or_default();
+        match &**connections {
+            Connections::Postgres(stock) => stock.fetch(sql, arguments(values, add_to_postgres)?).await,
+            Connections::Sqlite(stock) => stock.fetch(sql, arguments(values, add_plain)?).await,
+        }
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        Ok(self.query_all_raw(statement).await?.into_iter().next())
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.pool.execute_raw(statement).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.pool.execute_unprepared(sql).await
+    }
+}
+
+/// Connections of one engine.
+#[derive(Debug)]
+struct Stock<D: Database> {
+    pool: Pool<D>,
+    idle: Mutex<Vec<D::Connection>>,
+    /// One for each connection there may be, idle or at work.
+    places: Semaphore,
+}
+
+impl<D: Database> Stock<D> {
+    fn new(pool: Pool<D>, most: u32) -> Self {
+        let places = usize::try_from(most).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
+        Self { pool, idle: Mutex::default(), places: Semaphore::new(places) }
+    }
+
+    async fn fetch(&self, sql: String, arguments: D::Arguments) -> Result<Vec<QueryResult>, DbErr>
+    where
+        D::Arguments: IntoArguments<D>,
+        for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
+        D::Row: Into<QueryResult>,
+    {
+        // The places are never closed, and without one more connections would be opened at the worst.
+        let _place = self.places.acquire().await;
+        let idle = self.idle().pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => self.pool.acquire().await.map_err(unreachable)?.detach(),
+        };
+        let query = sqlx::query_with(sqlx::AssertSqlSafe(sql), arguments);
+        match query.fetch_all(&mut connection).await {
+            Ok(rows) => {
+                self.idle().push(connection);
+                Ok(rows.into_iter().map(Into::into).collect())
+            }
+            Err(error) => {
+                // What broke this connection may have broken the others: the database was restarted.
+                self.idle().clear();
+                Err(failed(error))
+            }
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<D::Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unreachable(error: sqlx::Error) -> DbErr {
+    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+fn failed(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+/// The parameters of a statement as the engine's driver takes them.
+fn arguments<A: Arguments>(
+    values: Vec<Value>,
+    add: impl Fn(&mut A, Value) -> Result<(), sqlx::error::BoxDynError>,
+) -> Result<A, DbErr> {
+    let mut arguments = A::default();
+    for value in values {
+        add(&mut arguments, value).map_err(|error| failed(sqlx::Error::Encode(error)))?;
+    }
+    Ok(arguments)
+}
+
+/// Adds an array, or what any engine takes.
+fn add_to_postgres(arguments: &mut sqlx::postgres::PgArguments, value: Value) -> Result<(), sqlx::error::BoxDynError> {
+    match value {
+        Value::Array(ArrayType::BigInt, Some(items)) => arguments.add(
+            items
+                .into_iter()
+                .filter_map(|item| if let Value::BigInt(item) = item { item } else { None })
+                .collect::<Vec<_>>(),
+        ),
+        Value::Array(ArrayType::String, Some(items)) => arguments.add(
+            items
+                .into_iter()
+                .filter_map(|item| if let Value::String(item) = item { item } else { None })
+                .collect::<Vec<_>>(),
+        ),
+        value => add_plain(arguments, value),
+    }
+}
+
+fn add_plain<A: Arguments>(arguments: &mut A, value: Value) -> Result<(), sqlx::error::BoxDynError>
+where
+    i64: for<'t> Encode<'t, A::Database> + Type<A::Database>,
+    String: for<'t> Encode<'t, A::Database> + Type<A::Database>,
+{
+    match value {
+        Value::BigInt(Some(value)) => arguments.add(value),
+        Value::String(Some(value)) => arguments.add(value),
+        value => Err(format!("loaders pass no parameters like {value:?}").into()),
+    }
+}

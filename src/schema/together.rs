@@ -1,0 +1,235 @@
+//! Users answered side by side.
+//!
+//! The engine answers user by user, and asks each for each field. Here, what stands in the query is looked at once for
+//! all users: arguments are read once, what a field needs is loaded for all users by one question, and lists of plain
+//! objects are written by a [`Plan`]. Fields that have no such way are answered by the engine, and so is a selection
+//! with anything but fields in it.
+
+use std::borrow::Cow;
+
+use async_graphql::parser::types::{Field, Selection};
+use async_graphql::registry::Registry;
+use async_graphql::{
+    ContainerType as _, ContextSelectionSet, ID, OutputType, Positioned, ServerError, ServerResult, Value,
+};
+use futures_util::future::{BoxFuture, join_all};
+
+use super::user::User;
+use crate::auth::policy::OwnUser;
+use crate::error::Result;
+use crate::features::games::graphql::GameSummary;
+use crate::features::learning::graphql::ResourceProgress;
+use crate::features::{games, learning};
+use crate::graphql::context::Nullable;
+use crate::graphql::ids::Kind;
+use crate::graphql::plan::{self, Plain, Plan, Writer};
+use crate::graphql::ready::write_json;
+use crate::request::Request;
+
+/// A list of users.
+#[derive(Debug)]
+pub(super) struct Together(pub(super) Vec<Nullable<User>>);
+
+/// One user.
+#[derive(Debug)]
+pub(super) struct Alone(pub(super) User);
+
+impl OutputType for Together {
+    fn type_name() -> Cow<'static, str> {
+        Vec::<Nullable<User>>::type_name()
+    }
+
+    fn qualified_type_name() -> String {
+        Vec::<Nullable<User>>::qualified_type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        Vec::<Nullable<User>>::create_type_info(registry)
+    }
+
+    async fn resolve(&self, context: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
+        let contexts: Vec<_> = (0..self.0.len()).map(|place| context.with_index(place)).collect();
+        let places = self.0.iter().zip(&contexts);
+        let found = places.clone().filter_map(|(user, context)| match user {
+            Some(Ok(user)) => Some(Placed { user, context }),
+            _ => None,
+        });
+        let found: Vec<_> = found.collect();
+        let Some(columns) = columns(context, &found) else { return self.0.resolve(context, field).await };
+        let mut answers = answer(columns, &found).await.into_iter();
+        let mut list = Vec::with_capacity(self.0.len());
+        for (user, context) in places {
+            list.push(match user {
+                Some(Ok(_)) => answers.next().transpose().unwrap_or_else(|error| {
+                    context.add_error(error);
+                    None
+                }),
+                absent => Some(absent.resolve(context, field).await?),
+            });
+        }
+        Ok(Value::List(list.into_iter().map(Option::unwrap_or_default).collect()))
+    }
+}
+
+impl OutputType for Alone {
+    fn type_name() -> Cow<'static, str> {
+        User::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        User::create_type_info(registry)
+    }
+
+    async fn resolve(&self, context: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
+        let found = [Placed { user: &self.0, context }];
+        match columns(context, &found) {
+            Some(columns) => answer(columns, &found).await.pop().unwrap_or(Ok(Value::Null)),
+            None => self.0.resolve(context, field).await,
+        }
+    }
+}
+
+/// A user in a place of the answer.
+struct Placed<'a> {
+    user: &'a User,
+    context: &'a ContextSelectionSet<'a>,
+}
+
+/// A field of all users.
+enum Column<'a> {
+    /// Each user holds what is asked for.
+    Ready(Writer<User>),
+    /// One answer per user.
+    Waiting(BoxFuture<'a, Vec<ServerResult<Value>>>),
+}
+
+/// The fields that are asked for, each with what stands before its value; `None` when the engine has to see to it.
+fn columns<'a>(context: &ContextSelectionSet<'a>, users: &'a [Placed<'a>]) -> Option<Vec<(String, Column<'a>)>> {
+    let request = context.data_opt::<Request>().filter(|request| request.written)?;
+    let column = |selection: &'a Positioned<Selection>| {
+        let Selection::Field(field) = &selection.node else { return None };
+        if !field.node.directives.is_empty() || field.node.name.node == "__typename" {
+            return None;
+        }
+        let column = match User::writer(&field.node) {
+            Some(writer) => Column::Ready(writer),
+            None => Column::Waiting(
+                side_by_side(request, field, users).unwrap_or_else(|| Box::pin(one_by_one(field, users))),
+            ),
+        };
+        Some((plan::before(&field.node), column))
+    };
+    context.item.node.items.iter().map(column).collect()
+}
+
+/// The answer of each user.
+async fn answer(columns: Vec<(String, Column<'_>)>, users: &[Placed<'_>]) -> Vec<ServerResult<Value>> {
+    let (mut fields, mut waiting) = (Vec::with_capacity(columns.len()), Vec::new());
+    for (before, column) in columns {
+        let ready = match column {
+            Column::Ready(writer) => Some(writer),
+            Column::Waiting(answers) => {
+                waiting.push(answers);
+                None
+            }
+        };
+        fields.push((before, ready));
+    }
+    let mut waiting: Vec<_> = join_all(waiting).await.into_iter().map(Vec::into_iter).collect();
+    let write = |placed: &Placed<'_>| {
+        let mut answers: Vec<_> = waiting.iter_mut().map(Iterator::next).collect();
+        let mut answers = answers.drain(..);
+        let mut json = Vec::with_capacity(1024);
+        for (place, (before, ready)) in fields.iter().enumerate() {
+            json.push(if place == 0 { b'{' } else { b',' });
+            json.extend_from_slice(before.as_bytes());
+            match ready {
+                Some(writer) => writer(placed.user, &mut json),
+                None => {
+                    let answer = answers.next().flatten().unwrap_or(Ok(Value::Null))?;
+                    write_json(&mut json, &answer).map_err(|error| ServerError::new(error.to_string(), None))?;
+                }
+            }
+        }
+        json.push(b'}');
+        Ok(Value::Binary(json.into()))
+    };
+    users.iter().map(write).collect()
+}
+
+/// A field as the engine answers it.
+async fn one_by_one(field: &Positioned<Field>, users: &[Placed<'_>]) -> Vec<ServerResult<Value>> {
+    join_all(users.iter().map(|placed| async {
+        let context = placed.context.with_field(field);
+        placed.user.resolve_field(&context).await.map(Option::unwrap_or_default)
+    }))
+    .await
+}
+
+/// A field that is loaded and written for all users together. `None` for others, and when something is wrong with the
+/// arguments: what that is, the engine tells each user.
+fn side_by_side<'a>(
+    request: &'a Request,
+    field: &'a Positioned<Field>,
+    users: &'a [Placed<'a>],
+) -> Option<BoxFuture<'a, Vec<ServerResult<Value>>>> {
+    let argument = |name| -> Option<Vec<ID>> {
+        let context = users.first()?.context.with_field(field);
+        context.param_value(name, None).ok().map(|(_, ids)| ids)
+    };
+    let selection = &field.node.selection_set.node;
+    match field.node.name.node.as_str() {
+        "gameSummaries" => {
+            let (plan, ids) = (Plan::of(selection)?, argument("gameIds")?);
+            request.check_ids("games", ids.len(), request.config.limits.max_ids).ok()?;
+            if !Kind::Game.keys(&ids).are_well_formed() {
+                return None;
+            }
+            let visible: Vec<_> = users.iter().map(|placed| placed.user.visible()).collect();
+            Some(Box::pin(async move {
+                let keys = Kind::Game.keys(&ids);
+                let lists = games::service::summaries(request, &visible, keys.well_formed(), plan.extent).await;
+                write(field, users, &plan, lists, GameSummary)
+            }))
+        }
+        "resourceProgress" => {
+            let (plan, ids) = (Plan::of(selection)?, argument("resourceIds")?);
+            request.check_ids("resources", ids.len(), request.config.limits.max_resource_ids).ok()?;
+            if !Kind::Resource.keys(&ids).are_well_formed() {
+                return None;
+            }
+            let own: Vec<&OwnUser> = users.iter().map(|placed| placed.user.own()).collect::<Result<_>>().ok()?;
+            Some(Box::pin(async move {
+                let keys = Kind::Resource.keys(&ids);
+                let lists = learning::service::progress(request, &own, keys.well_formed(), plan.extent).await;
+                write(field, users, &plan, lists, ResourceProgress)
+            }))
+        }
+        _ => None,
+    }
+}
+
+/// Writes a list for each user; where they could not be loaded, `null` with the error beside it.
+fn write<T, U: Plain>(
+    field: &Positioned<Field>,
+    users: &[Placed<'_>],
+    plan: &Plan<U>,
+    lists: Result<Vec<Vec<Option<T>>>>,
+    show: impl Fn(T) -> U + Copy,
+) -> Vec<ServerResult<Value>> {
+    let list = |list: Vec<Option<T>>| {
+        let mut json = Vec::with_capacity(128 * list.len());
+        plan::write_list(list, &mut json, |one, json| plan.write(&show(one), json));
+        Ok(Value::Binary(json.into()))
+    };
+    let failed = |error: &crate::error::Error, placed: &Placed<'_>| {
+        let context = placed.context.with_field(field);
+        let error = async_graphql::Error::from(error.clone()).into_server_error(field.pos);
+        context.add_error(context.set_error_path(error));
+        Ok(Value::Null)
+    };
+    match lists {
+        Ok(lists) => lists.into_iter().map(list).collect(),
+        Err(error) => users.iter().map(|placed| failed(&error, placed)).collect(),
+    }
+}
