@@ -199,7 +199,7 @@ impl CreditMutation {
             let request = context.ask()?;
             let (stored, amount) = amount(request, input.user, (input.amount, input.reason, input.reference)).await?;
             let write = GrantCredits { amount, expires_at: input.expires_at };
-            let done = Done::of(request, &stored, write, input.idempotency_key).await?;
+            let done = Done::of(context, &stored, write, input.idempotency_key).await?;
             Ok(GrantCreditsPayload {
                 user: done.user,
                 status: done.changed.status,
@@ -223,7 +223,7 @@ impl CreditMutation {
         present(async {
             let request = context.ask()?;
             let (stored, amount) = amount(request, input.user, (input.amount, input.reason, input.reference)).await?;
-            let done = Done::of(request, &stored, SpendCredits(amount), input.idempotency_key).await?;
+            let done = Done::of(context, &stored, SpendCredits(amount), input.idempotency_key).await?;
             Ok(SpendCreditsPayload {
                 user: done.user,
                 status: done.changed.status,
@@ -246,7 +246,7 @@ impl CreditMutation {
         present(async {
             let request = context.ask()?;
             let (stored, amount) = amount(request, input.user, (input.amount, input.reason, input.reference)).await?;
-            let done = Done::of(request, &stored, RevokeCredits(amount), input.idempotency_key).await?;
+            let done = Done::of(context, &stored, RevokeCredits(amount), input.idempotency_key).await?;
             Ok(RevokeCreditsPayload {
                 user: done.user,
                 status: done.changed.status,
@@ -273,7 +273,7 @@ impl CreditMutation {
             let user = policy::record_for(&request.caller, &stored.subject)?;
             let write = BlockUser { user, scope: input.scope.into(), reason: input.reason, until: input.until };
             let written = request.write(write, input.idempotency_key).await?;
-            blocks(request, &stored, written).await
+            blocks(context, &stored, written).await
         })
         .await
     }
@@ -293,7 +293,7 @@ impl CreditMutation {
                 BlocksBy::Scope(scope) => Blocks::Scope(scope.into()),
             };
             let written = request.write(UnblockUser { user, blocks }, input.idempotency_key).await?;
-            self::blocks(request, &stored, written).await
+            self::blocks(context, &stored, written).await
         })
         .await
     }
@@ -321,31 +321,34 @@ struct Done {
 impl Done {
     /// Carries out `write`, which is about the user `stored`.
     async fn of<W: Write<Outcome = Changed>>(
-        request: &Request,
+        context: &Context<'_>,
         stored: &Arc<Stored>,
         write: W,
         key: Option<String>,
     ) -> Result<Self> {
+        let request = context.ask()?;
         let written = request.write(write, key).await?;
         let changes = Changes::of(stored, &written);
         let user = shown(request, stored).await?;
-        let credits = account(request, user.as_ref()).await?;
+        let credits = account(context, user.as_ref()).await?;
         Ok(Self { user, changed: written.outcome, credits, changes })
     }
 }
 
-/// The credits of a user as they stand after a write.
-pub(super) async fn account(request: &Request, user: Option<&User>) -> Result<Option<Ready<CreditAccount>>> {
-    let Some(user) = user else { return Ok(None) };
+/// The credits of a user as they stand after a write, if the payload is asked for them.
+pub(super) async fn account(context: &Context<'_>, user: Option<&User>) -> Result<Option<Ready<CreditAccount>>> {
+    let Some(user) = user.filter(|_| context.look_ahead().field("credits").exists()) else { return Ok(None) };
+    let request = context.ask()?;
     let own = user.own()?;
     let wallet = credits::service::wallet(request, own).await?;
     Ok(Some(Ready(CreditAccount { user: own.clone(), wallet, now: request.now })))
 }
 
-async fn blocks(request: &Request, stored: &Arc<Stored>, written: Written<Blocked>) -> Result<BlocksPayload> {
+async fn blocks(context: &Context<'_>, stored: &Arc<Stored>, written: Written<Blocked>) -> Result<BlocksPayload> {
+    let request = context.ask()?;
     let changes = Changes::of(stored, &written);
     let user = shown(request, stored).await?;
-    let credits = account(request, user.as_ref()).await?;
+    let credits = account(context, user.as_ref()).await?;
     Ok(BlocksPayload {
         user,
         blocks: written.outcome.blocks.into_iter().map(BigInt).collect(),

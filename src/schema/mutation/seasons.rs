@@ -245,7 +245,8 @@ impl SeasonMutation {
             let written = request.write(write, input.idempotency_key).await?;
             let changes = Changes::of(&stored, &written);
             let user = shown(request, &stored).await?;
-            let goals = goals(request, user.as_ref(), keys.iter().map(String::as_str)).await?;
+            let asked = user.as_ref().filter(|_| context.look_ahead().field("goals").exists());
+            let goals = goals(request, asked, keys.iter().map(String::as_str)).await?;
             Ok(RecordGoalStepsPayload {
                 user,
                 user_errors: refusals("steps", written.outcome.iter().map(|result| &result.item)),
@@ -303,7 +304,8 @@ impl SeasonMutation {
             let changes = Changes::of(&stored, &written);
             let user = shown(request, &stored).await?;
             let claims = written.outcome;
-            let goals = goals(request, user.as_ref(), claims.iter().map(|claim| claim.goal.as_str())).await?;
+            let asked = user.as_ref().filter(|_| context.look_ahead().field("results").field("goal").exists());
+            let goals = goals(request, asked, claims.iter().map(|claim| claim.goal.as_str())).await?;
             let goals: HashMap<&str, &GoalStatus> = goals.iter().map(|one| (one.goal.key.as_str(), one)).collect();
             let mut user_errors = Vec::new();
             let mut results = Vec::with_capacity(claims.len());
@@ -318,7 +320,7 @@ impl SeasonMutation {
                     error: claim.refusal,
                 });
             }
-            let credits = account(request, user.as_ref()).await?;
+            let credits = account(context, user.as_ref()).await?;
             Ok(ClaimGoalsPayload { user, results, credits, user_errors, changes })
         })
         .await
