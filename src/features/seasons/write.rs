@@ -315,16 +315,15 @@ impl Players {
         if let Err(reason) = allowed {
             return Ok(Err(steps_refused(reason)));
         }
-        let before = self.steps(user, goal.id);
-        let recorded = match rules::record_steps(goal.total_steps, before.completed_steps, item.amount) {
-            Ok(recorded) => recorded,
-            Err(reason) => return Ok(Err(amount_refused(reason, before.completed_steps))),
-        };
-        let added = recorded.completed_steps - before.completed_steps;
         // The goal may have come to ask for fewer steps than were made before.
-        let shown = RecordedSteps { completed_steps: recorded.completed_steps.min(goal.total_steps), ..recorded };
+        let done = self.steps(user, goal.id).completed_steps.min(goal.total_steps);
+        let recorded = match rules::record_steps(goal.total_steps, done, item.amount) {
+            Ok(recorded) => recorded,
+            Err(reason) => return Ok(Err(amount_refused(reason, done))),
+        };
+        let added = recorded.completed_steps - done;
         if added == 0 {
-            return Ok(Ok((shown, false)));
+            return Ok(Ok((recorded, false)));
         }
         let at = item.occurred_at.unwrap_or(unit.now);
         let changes = json!({
@@ -332,7 +331,7 @@ impl Players {
         });
         unit.record_at(user, HistoryKind::GoalSteps, (Kind::Goal, &goal.key), &changes, at)?;
         self.set(unit, user, goal, recorded.completed_steps, at)?;
-        Ok(Ok((shown, true)))
+        Ok(Ok((recorded, true)))
     }
 
     /// Sets the steps of a goal as of `at`, and tells when the last one was done by that.

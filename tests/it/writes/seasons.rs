@@ -18,6 +18,7 @@ tests! {
         all_or_nothing_records_no_steps_of_a_list_with_a_bad_item,
         steps_of_one_ref_are_recorded_once,
         many_clients_with_one_ref_record_steps_once_and_with_many_refs_each_time,
+        a_goal_that_asks_for_fewer_steps_than_were_done_is_complete,
         an_operator_may_lower_steps_and_the_claim_stands,
         each_goal_is_claimed_by_itself_and_pays_a_lot,
         a_claim_names_the_first_reason_that_stands_against_it,
@@ -289,6 +290,19 @@ async fn many_clients_with_one_ref_record_steps_once_and_with_many_refs_each_tim
         each.iter().map(|payload| payload["results"][0]["completedSteps"].as_i64().unwrap()).collect();
     steps.sort_unstable();
     assert_eq!(steps, (2..=17).collect::<Vec<_>>());
+}
+
+async fn a_goal_that_asks_for_fewer_steps_than_were_done_is_complete(stage: Stage) {
+    // Eight steps were done.
+    execute(&stage, "UPDATE goals SET total_steps = 3 WHERE key = 'rising-tide-3'").await;
+    let now = stage.with(&[]).await;
+    let app = now.app(&[Scope::ProgressWrite]).await;
+    let step = |name: &str, steps: i32| json!({ "goalId": "rising-tide-3", name: steps });
+    let done = record(&app, "grace", json!([step("setTo", 3), step("add", 2), step("setTo", 2)])).await;
+    assert_eq!(outcomes(&done), ["UNCHANGED", "UNCHANGED", "STEPS_WOULD_LOWER"]);
+    let result = &done["results"][1];
+    assert_eq!((&result["completedSteps"], &result["clampedBy"]), (&json!(3), &json!(2)));
+    assert_eq!(outcomes(&claim(&app, "grace", &["rising-tide-3"]).await), ["CLAIMED"]);
 }
 
 async fn an_operator_may_lower_steps_and_the_claim_stands(stage: Stage) {
