@@ -1,6 +1,7 @@
 //! Wiring: everything a running server consists of. Tests build the same one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::auth::{Authenticator, Caller};
 use crate::clock::{Clock, Ids, Timestamp};
@@ -14,6 +15,9 @@ use crate::request::Request;
 use crate::schema::{self, Schema};
 use crate::server::gate::Gate;
 use crate::write::Writer;
+
+/// How often a server looks after what time has made stale.
+const MAINTENANCE: Duration = Duration::from_secs(60);
 
 /// A running Waymark without its listener.
 pub struct App {
@@ -77,6 +81,34 @@ impl App {
     /// Begins a request of `caller` at `now`.
     pub(crate) fn request(&self, caller: Arc<Caller>, now: Timestamp) -> Request {
         Request::new(caller, now, Arc::clone(&self.config), self.catalogue.current(), &self.batcher, &self.writer)
+    }
+
+    /// Writes down which credits have expired and forgets old idempotency keys. No answer depends on it: what has expired
+    /// counts as expired, and an old key as new, whether this has run or not. Says how many lots of credits it concerned.
+    ///
+    /// # Errors
+    /// When the database cannot be reached; what was done by then stands.
+    pub async fn maintain(&self) -> Result<usize> {
+        let now = self.clock.now();
+        let expired = features::credits::write::book_expiries(&self.writer, now).await?;
+        self.writer.forget_keys(now).await?;
+        Ok(expired)
+    }
+
+    /// Does [`App::maintain`] every minute for as long as the app lives.
+    pub fn keep_maintained(self: &Arc<Self>) {
+        let app = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(MAINTENANCE).await;
+                let Some(app) = app.upgrade() else { break };
+                match app.maintain().await {
+                    Ok(0) => {}
+                    Ok(lots) => tracing::debug!(lots, "credits that had expired were written to the ledger"),
+                    Err(error) => tracing::warn!(error = error.chain(), "maintenance failed; it is tried again"),
+                }
+            }
+        });
     }
 
     /// Makes what this process has just written to the catalogue visible to the requests that follow.

@@ -40,6 +40,7 @@ pub(super) async fn try_it(mut config: Config) -> Result<()> {
     data::fill(&db, None, Scale::Demo, config.clock().now()).await?;
     let listener = listen(config.listen).await?;
     let app = App::new(config, db, ids).await?;
+    app.keep_maintained();
     let credentials = demo_credentials(&app).await?;
     let address = listener.local_addr().map_err(Error::internal)?;
     say("");
@@ -115,6 +116,7 @@ pub(super) async fn serve(config: Config, migrate: bool) -> Result<()> {
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().map_err(Error::internal)?;
     let app: Arc<App> = App::new(config, db, Ids::system()).await?;
+    app.keep_maintained();
     say(&format!("Serving on http://{address}/"));
     server::run(listener, server::router(app, Mode::SERVE)).await
 }

@@ -156,14 +156,14 @@ pub(crate) enum BulkMode {
 }
 
 /// The refusals among `items`, each with its place in the input's list `name`.
-pub(crate) fn refusals(name: &str, items: &[ItemOutcome]) -> Vec<Refusal> {
-    let numbered = items.iter().enumerate();
+pub(crate) fn refusals<'a>(name: &str, items: impl IntoIterator<Item = &'a ItemOutcome>) -> Vec<Refusal> {
+    let numbered = items.into_iter().enumerate();
     numbered.filter_map(|(place, item)| Some(item.error.clone()?.at([name.to_owned(), place.to_string()]))).collect()
 }
 
 /// Turns what was done into what was not, because another item was refused and all or nothing was asked for.
-pub(crate) fn not_applied(items: &mut [ItemOutcome]) {
-    for item in items.iter_mut().filter(|item| item.status == WriteStatus::Applied) {
+pub(crate) fn not_applied<'a>(items: impl IntoIterator<Item = &'a mut ItemOutcome>) {
+    for item in items.into_iter().filter(|item| item.status == WriteStatus::Applied) {
         item.status = WriteStatus::Refused;
         item.error = Some(Refusal::new(UserErrorCode::NotApplied, "another item was refused"));
     }

@@ -26,7 +26,8 @@ pub enum HistoryKind {
     GoalStepsCorrected,
     /// The last step of a goal was done. Subject: the goal. `{"totalSteps": 5}`.
     GoalCompleted,
-    /// The reward of a goal was claimed. Subject: the goal. `{"credits": "5", "lot": 3}`.
+    /// The reward of a goal was claimed. Subject: the goal. `{"credits": "5", "lot": 3}`, without a lot when the reward is
+    /// nothing.
     GoalClaimed,
     /// Credits were granted otherwise than by a claim. Subject: the user. `{"credits": "10", "lot": 4}`, and
     /// `"expiresAt"` where they expire.

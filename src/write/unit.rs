@@ -14,6 +14,7 @@ use crate::db::bulk::Stores;
 use crate::db::catalogue::{Part, Snapshot};
 use crate::error::{Error, Result};
 use crate::graphql::ids::Kind;
+use crate::graphql::refusal::{Refusal, UserErrorCode};
 
 /// A transaction, and what is to be told of it.
 ///
@@ -54,6 +55,20 @@ pub(crate) struct Reference {
     /// What kind of write it is, such as `GOAL_STEPS`; references of different kinds do not meet.
     pub(crate) kind: &'static str,
     pub(crate) name: String,
+}
+
+/// The longest reference, in characters.
+const LONGEST_REFERENCE: usize = 255;
+
+impl Reference {
+    /// The reference `name` for a write of this kind.
+    pub(crate) fn new(user: i64, kind: &'static str, name: &str) -> Result<Self, Refusal> {
+        if name.is_empty() || name.chars().count() > LONGEST_REFERENCE || name.chars().any(char::is_control) {
+            let message = format!("a ref has 1 to {LONGEST_REFERENCE} printable characters");
+            return Err(Refusal::new(UserErrorCode::InvalidInput, message));
+        }
+        Ok(Self { user, kind, name: name.to_owned() })
+    }
 }
 
 impl<'a> Unit<'a> {

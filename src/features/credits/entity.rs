@@ -55,7 +55,7 @@ pub mod lot {
         /// Whose row this is.
         #[sea_orm(primary_key, auto_increment = false)]
         pub user_id: i64,
-        /// The number of the lot in the user's ledger, from 1.
+        /// The number of the lot in the user's ledger: that of the entry that opened it, or less.
         #[sea_orm(primary_key, auto_increment = false)]
         pub seq: i64,
         /// What was granted, in millionths of a credit; at least 1.

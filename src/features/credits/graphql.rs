@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{
-    Context, Enum, InputValueError, InputValueResult, Object, Scalar, ScalarType, SimpleObject, Value,
+    Context, Enum, InputValueError, InputValueResult, Object, OneofObject, Scalar, ScalarType, SimpleObject, Value,
 };
 
 use super::entity::{EntryKind as StoredKind, LotSource as StoredSource};
@@ -54,6 +54,24 @@ impl CreditAmount {
     /// The same amount in millionths of a credit, as an integer.
     async fn micros(&self) -> BigInt {
         BigInt(self.0)
+    }
+}
+
+/// An amount of credits, said in exactly one of these ways.
+#[derive(Debug, Clone, Copy, OneofObject)]
+pub(crate) enum CreditAmountInput {
+    /// In credits, as an exact decimal.
+    Credits(Credits),
+    /// In millionths of a credit, as an integer.
+    Micros(BigInt),
+}
+
+impl CreditAmountInput {
+    /// The amount in millionths of a credit.
+    pub(crate) const fn micros(self) -> i64 {
+        match self {
+            Self::Credits(Credits(micros)) | Self::Micros(BigInt(micros)) => micros,
+        }
     }
 }
 
@@ -111,6 +129,14 @@ impl CreditAccount {
         active.max_by_key(|stored| stored.block.until.unwrap_or(Timestamp::MAX)).map(Into::into)
     }
 
+    /// All blocks that are in force, in the order in which they were made.
+    async fn blocks(&self) -> Vec<CreditBlock> {
+        let mut active: Vec<&StoredBlock> =
+            self.wallet.blocks.iter().filter(|stored| stored.block.is_active(self.now)).collect();
+        active.sort_by_key(|stored| stored.seq);
+        active.into_iter().map(Into::into).collect()
+    }
+
     /// The lots that can be spent now, in the order in which they are spent: the earliest expiry first.
     async fn lots(&self) -> Vec<CreditLot> {
         let mut lots: Vec<&StoredLot> =
@@ -162,7 +188,7 @@ pub(crate) enum CreditLotSource {
 /// Credits that were granted together and expire together.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct CreditLot {
-    /// The lot's number among the user's lots; the first is 1.
+    /// The lot's number in the user's ledger. Later lots have greater numbers, not always the next.
     number: BigInt,
     /// How much was granted.
     amount: CreditAmount,
@@ -248,6 +274,8 @@ pub(crate) enum CreditBlockScope {
 /// A block of a user. The user keeps the balance and goes on making progress.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct CreditBlock {
+    /// The block's number among the user's blocks; the first is 1.
+    number: BigInt,
     /// What the user may not do.
     scope: CreditBlockScope,
     /// Why, for people.
@@ -261,6 +289,7 @@ pub(crate) struct CreditBlock {
 impl From<&StoredBlock> for CreditBlock {
     fn from(stored: &StoredBlock) -> Self {
         Self {
+            number: BigInt(stored.seq),
             scope: stored.block.scope.into(),
             reason: stored.reason.clone(),
             from: stored.block.from,

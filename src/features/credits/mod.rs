@@ -6,3 +6,4 @@ mod loader;
 mod repo;
 pub mod rules;
 pub(crate) mod service;
+pub(crate) mod write;

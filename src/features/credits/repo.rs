@@ -2,11 +2,11 @@
 
 use sea_orm::{ConnectionTrait, DbErr};
 
-use super::entity::{EntryKind, LotSource};
+use super::entity::{EntryKind, LotSource, block, entry, lot};
 use super::rules::{Block, BlockScope, Lot};
 use crate::clock::Timestamp;
 use crate::db::page::{List, Slice};
-use crate::db::{Param, Row, Sql, fetch};
+use crate::db::{Param, Row, Sql, bulk, execute, fetch};
 use crate::error::Result;
 
 /// A lot with something left.
@@ -18,9 +18,10 @@ pub(crate) struct StoredLot {
     pub(crate) reason: Option<String>,
 }
 
-/// A block with its reason.
+/// A block with its number and its reason.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredBlock {
+    pub(crate) seq: i64,
     pub(crate) block: Block,
     pub(crate) reason: String,
 }
@@ -58,6 +59,7 @@ pub(super) async fn holdings(connection: &impl ConnectionTrait, users: Vec<i64>)
                 reason,
             }),
             Some(scope) => Holding::Block(StoredBlock {
+                seq,
                 block: Block { scope: scope.into(), from, until, lifted_at: None },
                 reason: reason.unwrap_or_default(),
             }),
@@ -75,6 +77,83 @@ impl From<super::entity::BlockScope> for BlockScope {
             super::entity::BlockScope::All => Self::All,
         }
     }
+}
+
+impl From<BlockScope> for super::entity::BlockScope {
+    fn from(scope: BlockScope) -> Self {
+        match scope {
+            BlockScope::Claim => Self::Claim,
+            BlockScope::Spend => Self::Spend,
+            BlockScope::All => Self::All,
+        }
+    }
+}
+
+/// Inserts lots; of those that are there already, stores what remains.
+pub(super) async fn store_lots(connection: &impl ConnectionTrait, lots: &[lot::Model]) -> Result<()> {
+    bulk::upsert(connection, lots, &[lot::Column::RemainingMicros]).await
+}
+
+/// Appends entries to ledgers.
+pub(super) async fn append(connection: &impl ConnectionTrait, entries: &[entry::Model]) -> Result<()> {
+    bulk::insert(connection, entries).await
+}
+
+// A user who was merged has no lots, and whose data were erased needs no ledger that is up to date.
+static EXPIRED: Sql = Sql::new(
+    "SELECT DISTINCT l.user_id FROM credit_lots l JOIN users u ON u.id = l.user_id \
+     WHERE l.remaining_micros > 0 AND l.expires_at <= $1 AND l.user_id > $2 \
+     AND u.merged_into IS NULL AND u.erased_at IS NULL ORDER BY l.user_id LIMIT $3",
+);
+
+/// The first users behind `after`, in the order of their keys, who have a lot that has expired with something left.
+pub(super) async fn users_with_expired(
+    connection: &impl ConnectionTrait,
+    now: Timestamp,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<i64>> {
+    let params = [Param::Int(now.millis()), Param::Int(after), Param::Int(limit)];
+    fetch(connection, &EXPIRED, params, |row| row.take()).await
+}
+
+static LAST_BLOCK: Sql =
+    Sql::new("SELECT CAST(COALESCE(MAX(b.seq), 0) AS bigint) FROM user_blocks b WHERE b.user_id = $1");
+
+/// The number of a user's last block; 0 when there was none.
+pub(super) async fn last_block(connection: &impl ConnectionTrait, user: i64) -> Result<i64> {
+    let numbers = fetch(connection, &LAST_BLOCK, [Param::Int(user)], |row| row.take()).await?;
+    Ok(numbers.first().copied().unwrap_or(0))
+}
+
+/// Adds a block of a user.
+pub(super) async fn add_block(
+    connection: &impl ConnectionTrait,
+    user: i64,
+    StoredBlock { seq, block, reason }: StoredBlock,
+) -> Result<()> {
+    let row = block::Model {
+        user_id: user,
+        seq,
+        scope: block.scope.into(),
+        reason,
+        from_at: block.from,
+        until_at: block.until,
+        lifted_at: block.lifted_at,
+    };
+    bulk::insert(connection, &[row]).await
+}
+
+static LIFT: Sql = Sql::new("UPDATE user_blocks SET lifted_at = $3 WHERE user_id = $1 AND seq = ANY($2)");
+
+/// Lifts blocks of a user.
+pub(super) async fn lift_blocks(
+    connection: &impl ConnectionTrait,
+    user: i64,
+    blocks: Vec<i64>,
+    now: Timestamp,
+) -> Result<u64> {
+    execute(connection, &LIFT, [Param::Int(user), Param::Ints(blocks), Param::Int(now.millis())]).await
 }
 
 /// An entry of the ledger.

@@ -4,10 +4,18 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Timestamp;
 
 /// How long after the end of its season a reward expires unless settings say otherwise, in seconds: 30 days.
 pub const EXPIRES_AFTER_SEASON_SECONDS: i64 = 30 * 24 * 60 * 60;
+
+/// The most that a user may have at once, in micros: nine thousand thousand million credits, which sums of 64 bits hold.
+pub const MOST_MICROS: i64 = 9_000_000_000_000 * 1_000_000;
+
+/// The longest reason of a change or a block, in characters.
+pub const LONGEST_REASON: usize = 500;
 
 /// Credits that were granted together and expire together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +53,18 @@ fn expiry_order(expires_at: Option<Timestamp>) -> (bool, Option<Timestamp>) {
 #[must_use]
 pub fn available(lots: &[Lot], now: Timestamp) -> i64 {
     lots.iter().fold(0, |sum, lot| sum.saturating_add(lot.available_micros(now)))
+}
+
+/// Whether `amount` micros more at `now` are no more than a user may have at once.
+#[must_use]
+pub fn has_room(lots: &[Lot], amount: i64, now: Timestamp) -> bool {
+    available(lots, now).checked_add(amount).is_some_and(|sum| sum <= MOST_MICROS)
+}
+
+/// Whether `text` can stand as a reason: some text without control characters, not too long.
+#[must_use]
+pub fn is_reason(text: &str) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= LONGEST_REASON && !text.chars().any(char::is_control)
 }
 
 /// Seconds until the next expiry of something that can be spent now, rounded up, so at least 1; `None` when nothing
@@ -142,7 +162,8 @@ pub fn unswept(lots: &[Lot], now: Timestamp) -> Vec<Unswept> {
 }
 
 /// What a block keeps a user from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum BlockScope {
     /// Claiming rewards.
     Claim,
@@ -266,6 +287,22 @@ mod tests {
         assert_eq!(expires_in(&lots, at(20)), None);
         assert_eq!(expires_in(&[lot(5, None)], at(0)), None);
         assert_eq!(expires_in(&[], at(0)), None);
+    }
+
+    #[test]
+    fn nobody_has_more_than_the_most() {
+        assert!(has_room(&[], MOST_MICROS, at(0)) && !has_room(&[], MOST_MICROS + 1, at(0)));
+        assert!(!has_room(&[], i64::MAX, at(0)) && !has_room(&[lot(i64::MAX, None)], i64::MAX, at(0)));
+        let lots = [lot(7, Some(10))];
+        assert!(!has_room(&lots, MOST_MICROS - 6, at(9)) && has_room(&lots, MOST_MICROS - 6, at(10)));
+    }
+
+    #[test]
+    fn a_reason_is_a_line_of_text() {
+        assert!(is_reason("x") && is_reason(&"é".repeat(LONGEST_REASON)));
+        for text in ["", "  ", "a\nb", "a\0", &"x".repeat(LONGEST_REASON + 1)] {
+            assert!(!is_reason(text), "{text:?}");
+        }
     }
 
     #[test]

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ConnectionTrait, EntityTrait as _, QueryOrder as _};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait as _, QueryOrder as _};
 
 use super::catalogue::{Goal, Season};
-use super::entity::{PauseMode as StoredPauseMode, goal, pause, season, week};
+use super::entity::{
+    PauseMode as StoredPauseMode, budget, enrolment, goal, goal_claim, goal_progress, pause, season, week,
+};
 use super::rules::{Pause, PauseMode};
 use crate::clock::Timestamp;
-use crate::db::{Param, Sql, fetch};
+use crate::db::{PairSql, Param, Sql, bulk, fetch};
 use crate::error::Result;
 use crate::graphql::batcher::grouped;
 
@@ -129,4 +131,127 @@ pub(super) async fn facts(
         Ok((place, fact))
     })
     .await
+}
+
+static ENROLMENTS: PairSql = PairSql::new("t.user_id, t.season_id", "season_enrolments", "season_id");
+
+/// Who of these users takes part in which of the seasons beside them.
+pub(super) async fn enrolments<'a>(
+    connection: &impl ConnectionTrait,
+    wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
+) -> Result<Vec<(i64, i64)>> {
+    ENROLMENTS.fetch(connection, wanted, |row| Ok((row.take()?, row.take()?))).await
+}
+
+/// Lets users take part in seasons, each with its user.
+pub(super) async fn enrol(
+    connection: &impl ConnectionTrait,
+    enrolments: impl IntoIterator<Item = (i64, i64)>,
+    now: Timestamp,
+) -> Result<()> {
+    let rows: Vec<enrolment::Model> = enrolments
+        .into_iter()
+        .map(|(user_id, season_id)| enrolment::Model { user_id, season_id, enrolled_at: now })
+        .collect();
+    bulk::insert(connection, &rows).await
+}
+
+/// Stores how far users are with goals, each with its user.
+pub(super) async fn store_steps(
+    connection: &impl ConnectionTrait,
+    steps: impl IntoIterator<Item = (i64, Steps)>,
+    now: Timestamp,
+) -> Result<()> {
+    use goal_progress::Column;
+    let rows: Vec<goal_progress::Model> = steps
+        .into_iter()
+        .map(|(user_id, steps)| goal_progress::Model {
+            user_id,
+            goal_id: steps.goal_id,
+            completed_steps: steps.completed_steps,
+            completed_at: steps.completed_at,
+            updated_at: now,
+        })
+        .collect();
+    bulk::upsert(connection, &rows, &[Column::CompletedSteps, Column::CompletedAt, Column::UpdatedAt]).await
+}
+
+/// A goal that was claimed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewClaim {
+    pub(super) goal_id: i64,
+    /// The lot that was opened; 0 when the reward is nothing.
+    pub(super) lot_seq: i64,
+    pub(super) reward_micros: i64,
+}
+
+/// Stores claims of a user.
+pub(super) async fn store_claims(
+    connection: &impl ConnectionTrait,
+    user: i64,
+    claims: &[NewClaim],
+    now: Timestamp,
+) -> Result<()> {
+    let rows: Vec<goal_claim::Model> = claims
+        .iter()
+        .map(|claim| goal_claim::Model {
+            user_id: user,
+            goal_id: claim.goal_id,
+            lot_seq: claim.lot_seq,
+            reward_micros: claim.reward_micros,
+            claimed_at: now,
+        })
+        .collect();
+    bulk::insert(connection, &rows).await
+}
+
+/// What the goals of a season, or of one of its weeks, may still grant.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget {
+    pub(super) season_id: i64,
+    /// 0: the whole season.
+    pub(super) week: i32,
+    pub(super) cap_micros: i64,
+    pub(super) spent_micros: i64,
+}
+
+// One after the other in the order of their keys, so that two claims never wait for each other.
+static LOCK_BUDGETS: Sql = Sql::new(
+    "SELECT b.season_id, b.week, b.cap_micros, b.spent_micros FROM season_budgets b \
+     WHERE b.season_id = ANY($1) AND b.week = ANY($2) ORDER BY b.season_id, b.week FOR UPDATE",
+);
+static LOCK_BUDGETS_ON_SQLITE: Sql = Sql::new(
+    "SELECT b.season_id, b.week, b.cap_micros, b.spent_micros FROM season_budgets b \
+     WHERE b.season_id = ANY($1) AND b.week = ANY($2) ORDER BY b.season_id, b.week",
+);
+
+/// Locks the budgets of these weeks in each of these seasons, as far as there are any.
+pub(super) async fn lock_budgets(
+    connection: &impl ConnectionTrait,
+    seasons: Vec<i64>,
+    weeks: Vec<i64>,
+) -> Result<Vec<Budget>> {
+    let postgres = connection.get_database_backend() == DbBackend::Postgres;
+    let lock = if postgres { &LOCK_BUDGETS } else { &LOCK_BUDGETS_ON_SQLITE };
+    fetch(connection, lock, [Param::Ints(seasons), Param::Ints(weeks)], |row| {
+        Ok(Budget { season_id: row.take()?, week: row.take()?, cap_micros: row.take()?, spent_micros: row.take()? })
+    })
+    .await
+}
+
+/// Stores what was granted of budgets that are locked.
+pub(super) async fn store_budgets(
+    connection: &impl ConnectionTrait,
+    budgets: impl IntoIterator<Item = Budget>,
+) -> Result<()> {
+    let rows: Vec<budget::Model> = budgets
+        .into_iter()
+        .map(|Budget { season_id, week, cap_micros, spent_micros }| budget::Model {
+            season_id,
+            week,
+            cap_micros,
+            spent_micros,
+        })
+        .collect();
+    bulk::upsert(connection, &rows, &[budget::Column::SpentMicros]).await
 }

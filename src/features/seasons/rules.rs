@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Timestamp;
 
 /// How long after the end of a goal's week a step that happened in that week is still recorded, in milliseconds.
@@ -439,7 +441,7 @@ fn is_late_but_in_time(week: i32, occurred_at: Option<Timestamp>, schedule: &Sch
 }
 
 /// How many steps are to be recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum StepAmount {
     /// So many more; at least 1.
     Add(i64),
@@ -448,7 +450,7 @@ pub enum StepAmount {
 }
 
 /// What recording steps came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedSteps {
     /// The steps made by now, at most the goal's total.
     pub completed_steps: i32,

@@ -4,7 +4,9 @@
 //! for the user, and both join all features. A resolver checks who may, and hands its input to the feature's use case.
 
 mod changes;
+mod credits;
 mod games;
+mod seasons;
 
 use std::sync::Arc;
 
@@ -19,7 +21,7 @@ use crate::request::Request;
 
 /// Everything that can be changed.
 #[derive(Debug, Default, MergedObject)]
-pub(crate) struct Mutation(games::GameMutation);
+pub(crate) struct Mutation(credits::CreditMutation, games::GameMutation, seasons::SeasonMutation);
 
 /// The user whom a mutation is about: whom `by` names, else whoever asks.
 async fn subject(request: &Request, by: Option<UserBy>) -> Result<Arc<Stored>> {

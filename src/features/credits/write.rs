@@ -1,0 +1,540 @@
+//! Changing credits: the ledger of locked users, what is granted, spent and taken away, expiries, and blocks.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::entity::{EntryKind, LotSource, entry, lot};
+use super::repo::{self, Holding, StoredBlock, StoredLot};
+use super::rules::{self, Block, BlockScope, BlockedAction, Lot};
+use crate::auth::policy::RecordedUser;
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::graphql::ids::Kind;
+use crate::graphql::refusal::{Refusal, UserErrorCode, WriteStatus};
+use crate::write::{HistoryKind, Order, Reference, Unit, Write, Writer};
+
+pub(crate) use super::rules::micros_to_decimal;
+
+/// What locked users have, and what a write does to it. A lot has the number of the entry that opened it.
+pub(crate) struct Ledger {
+    /// Shared by all entries of the write.
+    operation: String,
+    lots: BTreeMap<i64, Vec<Held>>,
+    blocks: BTreeMap<i64, Vec<StoredBlock>>,
+    entries: Vec<entry::Model>,
+}
+
+/// A lot that had something left, or was opened by this write.
+struct Held {
+    stored: StoredLot,
+    /// Known only of a lot that was opened by this write.
+    goal: Option<i64>,
+    changed: bool,
+}
+
+/// A lot that is to be opened.
+struct Opening<'a> {
+    micros: i64,
+    expires_at: Option<Timestamp>,
+    source: LotSource,
+    goal: Option<i64>,
+    reason: Option<&'a str>,
+}
+
+impl Ledger {
+    /// What these users have; they must be locked.
+    pub(crate) async fn read(unit: &Unit<'_>, users: Vec<i64>) -> Result<Self> {
+        let mut ledger = Self {
+            operation: unit.ids.ulid(unit.now),
+            lots: BTreeMap::new(),
+            blocks: BTreeMap::new(),
+            entries: Vec::new(),
+        };
+        if users.is_empty() {
+            return Ok(ledger);
+        }
+        for (user, holding) in repo::holdings(unit.transaction(), users).await? {
+            match holding {
+                Holding::Lot(stored) => {
+                    ledger.lots.entry(user).or_default().push(Held { stored, goal: None, changed: false });
+                }
+                Holding::Block(block) => ledger.blocks.entry(user).or_default().push(block),
+            }
+        }
+        // What is taken first of two lots that expire together does not depend on the engine.
+        ledger.lots.values_mut().for_each(|lots| lots.sort_by_key(|held| held.stored.seq));
+        Ok(ledger)
+    }
+
+    fn lots(&self, user: i64) -> Vec<Lot> {
+        self.lots.get(&user).into_iter().flatten().map(|held| held.stored.lot).collect()
+    }
+
+    fn is_blocked(&self, user: i64, action: BlockedAction, now: Timestamp) -> bool {
+        let blocks: Vec<Block> = self.blocks.get(&user).into_iter().flatten().map(|stored| stored.block).collect();
+        rules::is_blocked(&blocks, action, now)
+    }
+
+    /// Whether a user may not claim rewards.
+    pub(crate) fn is_blocked_for_claiming(&self, user: i64, now: Timestamp) -> bool {
+        self.is_blocked(user, BlockedAction::Claim, now)
+    }
+
+    /// Refuses so many credits more when a user would then have more than anybody may have.
+    pub(crate) fn check_room(&self, user: i64, micros: i64, now: Timestamp) -> Result<(), Refusal> {
+        if rules::has_room(&self.lots(user), micros, now) {
+            return Ok(());
+        }
+        let most = micros_to_decimal(rules::MOST_MICROS);
+        Err(Refusal::new(UserErrorCode::InvalidInput, format!("nobody may have more than {most} credits")))
+    }
+
+    /// Opens a lot with the reward of a goal whose season ends at `season_end` as far as is known, and gives its number.
+    /// Whether there is room is checked before.
+    pub(crate) fn reward(
+        &mut self,
+        unit: &mut Unit<'_>,
+        user: i64,
+        goal: i64,
+        micros: i64,
+        season_end: Timestamp,
+    ) -> Result<i64> {
+        let expires_at = Some(season_end.plus_seconds(rules::EXPIRES_AFTER_SEASON_SECONDS));
+        self.open(unit, user, Opening { micros, expires_at, source: LotSource::Goal, goal: Some(goal), reason: None })
+    }
+
+    fn open(&mut self, unit: &mut Unit<'_>, user: i64, opening: Opening<'_>) -> Result<i64> {
+        let Opening { micros, expires_at, source, goal, reason } = opening;
+        let seq = unit.next_ledger_number(user)?;
+        self.enter(user, (seq, seq), EntryKind::Grant, micros, reason, unit.now);
+        let lot = Lot { amount_micros: micros, remaining_micros: micros, granted_at: unit.now, expires_at };
+        let stored = StoredLot { seq, lot, source, reason: reason.map(str::to_owned) };
+        self.lots.entry(user).or_default().push(Held { stored, goal, changed: true });
+        Ok(seq)
+    }
+
+    /// Takes from lots what `plan` says, by their places.
+    fn take(
+        &mut self,
+        unit: &mut Unit<'_>,
+        user: i64,
+        plan: Vec<(usize, i64)>,
+        (kind, reason, at): (EntryKind, Option<&str>, Timestamp),
+    ) -> Result<()> {
+        for (place, micros) in plan {
+            let Some(held) = self.lots.get_mut(&user).and_then(|lots| lots.get_mut(place)) else { continue };
+            held.stored.lot.remaining_micros -= micros;
+            held.changed = true;
+            let lot = held.stored.seq;
+            let seq = unit.next_ledger_number(user)?;
+            self.enter(user, (seq, lot), kind, micros, reason, at);
+        }
+        Ok(())
+    }
+
+    fn enter(
+        &mut self,
+        user_id: i64,
+        (seq, lot_seq): (i64, i64),
+        kind: EntryKind,
+        amount_micros: i64,
+        reason: Option<&str>,
+        recorded_at: Timestamp,
+    ) {
+        self.entries.push(entry::Model {
+            user_id,
+            seq,
+            lot_seq,
+            kind,
+            amount_micros,
+            reason: reason.map(str::to_owned),
+            operation: self.operation.clone(),
+            recorded_at,
+        });
+    }
+
+    /// Books what has expired of a user's lots, dated when it did, and says how many lots that were.
+    fn expire(&mut self, unit: &mut Unit<'_>, user: i64) -> Result<usize> {
+        let expired = rules::unswept(&self.lots(user), unit.now);
+        for one in &expired {
+            let plan = vec![(one.lot, one.micros)];
+            self.take(unit, user, plan, (EntryKind::Expire, None, one.expired_at))?;
+        }
+        Ok(expired.len())
+    }
+
+    /// Stores what changed.
+    pub(crate) async fn store(self, unit: &Unit<'_>) -> Result<()> {
+        let changed = self.lots.into_iter().flat_map(|(user, lots)| lots.into_iter().map(move |held| (user, held)));
+        let lots: Vec<lot::Model> = changed
+            .filter(|(_, held)| held.changed)
+            .map(|(user_id, Held { stored, goal, .. })| lot::Model {
+                user_id,
+                seq: stored.seq,
+                amount_micros: stored.lot.amount_micros,
+                remaining_micros: stored.lot.remaining_micros,
+                granted_at: stored.lot.granted_at,
+                expires_at: stored.lot.expires_at,
+                source: stored.source,
+                goal_id: goal,
+                reason: stored.reason,
+            })
+            .collect();
+        repo::store_lots(unit.transaction(), &lots).await?;
+        repo::append(unit.transaction(), &self.entries).await
+    }
+}
+
+/// Appends an event whose subject is the user to the user's history.
+fn tell(unit: &mut Unit<'_>, user: i64, kind: HistoryKind, changes: &Value) -> Result<()> {
+    let ulid = unit.user(user)?.ulid.clone();
+    unit.record(user, kind, (Kind::User, &ulid), changes)
+}
+
+fn invalid(message: impl Into<String>, field: &str) -> Refusal {
+    Refusal::new(UserErrorCode::InvalidInput, message).at([field])
+}
+
+fn check_reason(reason: Option<&str>) -> Result<(), Refusal> {
+    if reason.is_none_or(rules::is_reason) {
+        return Ok(());
+    }
+    let longest = rules::LONGEST_REASON;
+    Err(invalid(format!("a reason has 1 to {longest} printable characters"), "reason"))
+}
+
+fn check_future(date: Option<Timestamp>, now: Timestamp, field: &str) -> Result<(), Refusal> {
+    match date {
+        Some(date) if date <= now => Err(invalid(format!("{date} is not in the future"), field)),
+        _ => Ok(()),
+    }
+}
+
+/// What came of granting, spending or revoking; also what is kept under the reference.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Changed {
+    pub(crate) status: WriteStatus,
+    /// What was granted, spent or taken away.
+    pub(crate) micros: i64,
+    /// What was to be taken away and was not there.
+    pub(crate) missing_micros: i64,
+    /// The lot that was opened.
+    pub(crate) lot: Option<i64>,
+    pub(crate) refusal: Option<Refusal>,
+}
+
+impl Changed {
+    const fn by(micros: i64) -> Self {
+        Self { status: WriteStatus::Applied, micros, missing_micros: 0, lot: None, refusal: None }
+    }
+
+    const fn refused(refusal: Refusal) -> Self {
+        Self { status: WriteStatus::Refused, micros: 0, missing_micros: 0, lot: None, refusal: Some(refusal) }
+    }
+}
+
+/// What granting, spending and revoking have in common.
+#[derive(Debug, Serialize)]
+pub(crate) struct Amount {
+    pub(crate) user: RecordedUser,
+    pub(crate) micros: i64,
+    /// Why, for people.
+    pub(crate) reason: Option<String>,
+    pub(crate) reference: Option<String>,
+}
+
+impl Amount {
+    /// Lets `work` change the ledger, unless that was done before under the same reference.
+    async fn change(
+        &self,
+        unit: &mut Unit<'_>,
+        kind: &'static str,
+        work: impl FnOnce(&mut Unit<'_>, &mut Ledger) -> Result<Result<Changed, Refusal>> + Send,
+    ) -> Result<Changed> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let reference = match self.check(kind) {
+            Ok(reference) => reference,
+            Err(refusal) => return Ok(Changed::refused(refusal)),
+        };
+        if let Some(reference) = &reference
+            && let Some(kept) = unit.referenced(std::slice::from_ref(reference)).await?.get(reference)
+        {
+            let kept: Changed = serde_json::from_str(kept).map_err(Error::internal)?;
+            return Ok(Changed { status: WriteStatus::Unchanged, ..kept });
+        }
+        let mut ledger = Ledger::read(unit, vec![user]).await?;
+        let changed = match work(unit, &mut ledger)? {
+            Ok(changed) => changed,
+            Err(refusal) => return Ok(Changed::refused(refusal)),
+        };
+        ledger.store(unit).await?;
+        if let Some(reference) = reference {
+            unit.keep(reference, serde_json::to_string(&changed).map_err(Error::internal)?);
+        }
+        Ok(changed)
+    }
+
+    fn check(&self, kind: &'static str) -> Result<Option<Reference>, Refusal> {
+        if self.micros < 1 {
+            return Err(invalid("an amount is more than 0", "amount"));
+        }
+        check_reason(self.reason.as_deref())?;
+        let reference = self.reference.as_deref().map(|name| Reference::new(self.user.key(), kind, name)).transpose();
+        reference.map_err(|refusal| refusal.at(["ref"]))
+    }
+}
+
+/// Grants credits to a user.
+#[derive(Debug, Serialize)]
+pub(crate) struct GrantCredits {
+    pub(crate) amount: Amount,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl Write for GrantCredits {
+    const NAME: &'static str = "grantCredits";
+
+    type Outcome = Changed;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<Changed> {
+        let Amount { user, micros, reason, .. } = &self.amount;
+        let (user, micros) = (user.key(), *micros);
+        let grant = |unit: &mut Unit<'_>, ledger: &mut Ledger| {
+            let room = ledger.check_room(user, micros, unit.now).map_err(|refusal| refusal.at(["amount"]));
+            if let Err(refusal) = check_future(self.expires_at, unit.now, "expiresAt").and(room) {
+                return Ok(Err(refusal));
+            }
+            let opening = Opening {
+                micros,
+                expires_at: self.expires_at,
+                source: LotSource::Grant,
+                goal: None,
+                reason: reason.as_deref(),
+            };
+            let lot = ledger.open(unit, user, opening)?;
+            let mut changes = json!({ "credits": micros_to_decimal(micros), "lot": lot });
+            if let Some(expires_at) = self.expires_at {
+                changes["expiresAt"] = expires_at.to_string().into();
+            }
+            tell(unit, user, HistoryKind::CreditsGranted, &changes)?;
+            Ok(Ok(Changed { lot: Some(lot), ..Changed::by(micros) }))
+        };
+        self.amount.change(unit, "CREDIT_GRANT", grant).await
+    }
+}
+
+/// Spends credits of a user: all of the amount, or nothing.
+#[derive(Debug, Serialize)]
+pub(crate) struct SpendCredits(pub(crate) Amount);
+
+impl Write for SpendCredits {
+    const NAME: &'static str = "spendCredits";
+
+    type Outcome = Changed;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<Changed> {
+        let Amount { user, micros, reason, .. } = &self.0;
+        let (user, micros) = (user.key(), *micros);
+        let spend = |unit: &mut Unit<'_>, ledger: &mut Ledger| {
+            if ledger.is_blocked(user, BlockedAction::Spend, unit.now) {
+                return Ok(Err(Refusal::new(UserErrorCode::Blocked, "the user is blocked from spending credits")));
+            }
+            let plan = match rules::spend_plan(&ledger.lots(user), micros, unit.now) {
+                Ok(plan) => plan,
+                Err(rules::Insufficient { available }) => {
+                    let available = micros_to_decimal(available);
+                    let wanted = micros_to_decimal(micros);
+                    let message = format!("{wanted} credits were to be spent, and {available} are available");
+                    return Ok(Err(Refusal::new(UserErrorCode::InsufficientCredits, message).at(["amount"])));
+                }
+            };
+            ledger.take(unit, user, plan, (EntryKind::Spend, reason.as_deref(), unit.now))?;
+            let changes = json!({ "credits": micros_to_decimal(micros) });
+            tell(unit, user, HistoryKind::CreditsSpent, &changes)?;
+            Ok(Ok(Changed::by(micros)))
+        };
+        self.0.change(unit, "CREDIT_SPEND", spend).await
+    }
+}
+
+/// Takes credits from a user, as far as they are there.
+#[derive(Debug, Serialize)]
+pub(crate) struct RevokeCredits(pub(crate) Amount);
+
+impl Write for RevokeCredits {
+    const NAME: &'static str = "revokeCredits";
+
+    type Outcome = Changed;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<Changed> {
+        let Amount { user, micros, reason, .. } = &self.0;
+        let (user, micros) = (user.key(), *micros);
+        let revoke = |unit: &mut Unit<'_>, ledger: &mut Ledger| {
+            let (plan, missing_micros) = rules::revoke_plan(&ledger.lots(user), micros, unit.now);
+            let changed = Changed { missing_micros, ..Changed::by(micros - missing_micros) };
+            if changed.micros == 0 {
+                return Ok(Ok(Changed { status: WriteStatus::Unchanged, ..changed }));
+            }
+            ledger.take(unit, user, plan, (EntryKind::Revoke, reason.as_deref(), unit.now))?;
+            let changes = json!({ "credits": micros_to_decimal(changed.micros) });
+            tell(unit, user, HistoryKind::CreditsRevoked, &changes)?;
+            Ok(Ok(changed))
+        };
+        self.0.change(unit, "CREDIT_REVOKE", revoke).await
+    }
+}
+
+/// Blocks a user from claiming, from spending, or from both.
+#[derive(Debug, Serialize)]
+pub(crate) struct BlockUser {
+    pub(crate) user: RecordedUser,
+    pub(crate) scope: BlockScope,
+    /// Why, for people.
+    pub(crate) reason: String,
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// Lifts blocks of a user.
+#[derive(Debug, Serialize)]
+pub(crate) struct UnblockUser {
+    pub(crate) user: RecordedUser,
+    pub(crate) blocks: Blocks,
+}
+
+/// Which blocks of a user.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) enum Blocks {
+    /// The one with this number.
+    Number(i64),
+    /// All of this scope.
+    Scope(BlockScope),
+}
+
+/// The blocks that were added or lifted, by their numbers.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Blocked {
+    pub(crate) blocks: Vec<i64>,
+    pub(crate) refusal: Option<Refusal>,
+}
+
+impl Blocked {
+    const fn refused(refusal: Refusal) -> Self {
+        Self { blocks: Vec::new(), refusal: Some(refusal) }
+    }
+}
+
+impl Write for BlockUser {
+    const NAME: &'static str = "blockUser";
+
+    type Outcome = Blocked;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<Blocked> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let fits = check_reason(Some(&self.reason)).and_then(|()| check_future(self.until, unit.now, "until"));
+        if let Err(refusal) = fits {
+            return Ok(Blocked::refused(refusal));
+        }
+        let seq = repo::last_block(unit.transaction(), user).await? + 1;
+        let block = Block { scope: self.scope, from: unit.now, until: self.until, lifted_at: None };
+        let stored = StoredBlock { seq, block, reason: self.reason.clone() };
+        repo::add_block(unit.transaction(), user, stored).await?;
+        tell(unit, user, HistoryKind::Blocked, &json!({ "block": seq, "scope": self.scope }))?;
+        Ok(Blocked { blocks: vec![seq], refusal: None })
+    }
+}
+
+impl Write for UnblockUser {
+    const NAME: &'static str = "unblockUser";
+
+    type Outcome = Blocked;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<Blocked> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let ledger = Ledger::read(unit, vec![user]).await?;
+        let meant = |stored: &&StoredBlock| {
+            let named = match self.blocks {
+                Blocks::Number(number) => stored.seq == number,
+                Blocks::Scope(scope) => stored.block.scope == scope,
+            };
+            named && stored.block.is_active(unit.now)
+        };
+        let mut lifted: Vec<(i64, BlockScope)> = ledger
+            .blocks
+            .get(&user)
+            .into_iter()
+            .flatten()
+            .filter(meant)
+            .map(|stored| (stored.seq, stored.block.scope))
+            .collect();
+        if lifted.is_empty() {
+            let refusal = Refusal::new(UserErrorCode::UnknownBlock, "the user has no such block in force");
+            return Ok(Blocked::refused(refusal.at(["blocks"])));
+        }
+        lifted.sort_unstable_by_key(|(seq, _)| *seq);
+        let blocks: Vec<i64> = lifted.iter().map(|(seq, _)| *seq).collect();
+        repo::lift_blocks(unit.transaction(), user, blocks.clone(), unit.now).await?;
+        for (seq, scope) in lifted {
+            tell(unit, user, HistoryKind::BlockLifted, &json!({ "block": seq, "scope": scope }))?;
+        }
+        Ok(Blocked { blocks, refusal: None })
+    }
+}
+
+/// How many users are swept in one write.
+const SWEPT_TOGETHER: i64 = 200;
+
+/// Writes the entries of lots that have expired. It changes no answer: what has expired is not available and is shown as
+/// expired whether this has run or not.
+#[derive(Debug, Serialize)]
+struct BookExpiries {
+    /// Only users behind this key.
+    after: i64,
+}
+
+/// What a part of the sweep did.
+#[derive(Debug, Serialize, Deserialize)]
+struct Booked {
+    lots: usize,
+    /// The last user of this part; `None` when nobody was left.
+    last: Option<i64>,
+}
+
+impl Write for BookExpiries {
+    const NAME: &'static str = "bookExpiries";
+
+    type Outcome = Booked;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<Booked> {
+        let found = repo::users_with_expired(unit.transaction(), unit.now, self.after, SWEPT_TOGETHER).await?;
+        let Some(last) = found.last().copied() else { return Ok(Booked { lots: 0, last: None }) };
+        // Who was merged or erased in this very moment is left out.
+        unit.lock_more(found.clone()).await?;
+        let users: Vec<i64> = found.into_iter().filter(|user| unit.user(*user).is_ok()).collect();
+        let mut ledger = Ledger::read(unit, users.clone()).await?;
+        let mut lots = 0;
+        for user in users {
+            lots += ledger.expire(unit, user)?;
+        }
+        ledger.store(unit).await?;
+        Ok(Booked { lots, last: Some(last) })
+    }
+}
+
+/// Writes the entries of all lots that have expired by `now`, some users at a time, and says how many lots that were.
+pub(crate) async fn book_expiries(writer: &Writer, now: Timestamp) -> Result<usize> {
+    let (mut lots, mut after) = (0, 0);
+    loop {
+        let order = Order { now, actor: "system".to_owned(), principal: "system".to_owned(), key: None };
+        let booked = writer.run(BookExpiries { after }, order).await?.outcome;
+        lots += booked.lots;
+        match booked.last {
+            Some(last) => after = last,
+            None => return Ok(lots),
+        }
+    }
+}

@@ -1,0 +1,602 @@
+//! Taking part in seasons, recording steps of goals, and claiming their rewards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::repo::{self, Budget, Fact, NewClaim, Steps};
+use super::rules::{
+    self, ClaimFacts, ClaimRefusal, RecordedSteps, Schedule, SeasonClock, SeasonState, StepAmount, StepAmountRefusal,
+    StepRefusal,
+};
+use super::{Goal, Seasons};
+use crate::auth::policy::{ActingUser, Operator, RecordedUser};
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::features::credits::write::{Ledger, micros_to_decimal};
+use crate::graphql::ids::Kind;
+use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
+use crate::write::{HistoryKind, Reference, Unit, Write};
+
+/// Lets a user take part in a season.
+#[derive(Debug, Serialize)]
+pub(crate) struct EnrollInSeason {
+    pub(crate) user: ActingUser,
+    /// The season's key; `None`: the current season.
+    pub(crate) season: Option<String>,
+}
+
+/// What came of an enrolment.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Enrolled {
+    pub(crate) status: WriteStatus,
+    /// The season's key, when there is such a season.
+    pub(crate) season: Option<String>,
+    pub(crate) refusal: Option<Refusal>,
+}
+
+impl Write for EnrollInSeason {
+    const NAME: &'static str = "enrollInSeason";
+
+    type Outcome = Enrolled;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<Enrolled> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let seasons = unit.catalogue::<Seasons>()?;
+        let current = || seasons.current(unit.now).map(|(season, _)| season.key.clone());
+        let Some(season) = self.season.clone().or_else(current) else {
+            let refusal = Refusal::new(UserErrorCode::UnknownSeason, "there is no season");
+            return Ok(Enrolled { status: WriteStatus::Refused, season: None, refusal: Some(refusal) });
+        };
+        let known = seasons.by_key(&season, unit.now).is_some();
+        let outcome = enrol(unit, &[(user, season.clone())]).await?.into_iter().next();
+        let ItemOutcome { status, error, .. } = outcome.ok_or_else(|| Error::internal("no outcome"))?;
+        Ok(Enrolled { status, season: known.then_some(season), refusal: error })
+    }
+}
+
+/// Lets locked users take part in seasons, in the order of `items`: each a user and the key of a season.
+pub(crate) async fn enrol(unit: &mut Unit<'_>, items: &[(i64, String)]) -> Result<Vec<ItemOutcome>> {
+    let seasons = unit.catalogue::<Seasons>()?;
+    let mut wanted: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+    for (user, key) in items {
+        if let Some((season, _)) = seasons.by_key(key, unit.now) {
+            wanted.entry(*user).or_default().insert(season.id);
+        }
+    }
+    let wanted: Vec<(i64, Vec<i64>)> =
+        wanted.into_iter().map(|(user, seasons)| (user, seasons.into_iter().collect())).collect();
+    let mut enrolled = BTreeSet::new();
+    if !wanted.is_empty() {
+        let wanted = wanted.iter().map(|(user, seasons)| (*user, seasons.as_slice()));
+        enrolled.extend(repo::enrolments(unit.transaction(), wanted).await?);
+    }
+    let mut added = Vec::new();
+    let mut results = Vec::with_capacity(items.len());
+    for (user, key) in items {
+        let id = Kind::Season.id(key);
+        let Some((season, schedule)) = seasons.by_key(key, unit.now) else {
+            let refusal = Refusal::new(UserErrorCode::UnknownSeason, format!("there is no season {key:?}"));
+            results.push(ItemOutcome::refused(id, refusal));
+            continue;
+        };
+        if enrolled.contains(&(*user, season.id)) {
+            results.push(ItemOutcome::unchanged(id));
+        } else if schedule.clock(unit.now).state == SeasonState::Ended {
+            let refusal = Refusal::new(UserErrorCode::SeasonEnded, "the season is over");
+            results.push(ItemOutcome::refused(id, refusal));
+        } else {
+            enrolled.insert((*user, season.id));
+            added.push((*user, season.id));
+            unit.record(*user, HistoryKind::Enrolled, (Kind::Season, key), &json!({}))?;
+            results.push(ItemOutcome::applied(id));
+        }
+    }
+    repo::enrol(unit.transaction(), added, unit.now).await?;
+    Ok(results)
+}
+
+/// Records steps of goals of a user.
+#[derive(Debug, Serialize)]
+pub(crate) struct RecordGoalSteps {
+    pub(crate) user: RecordedUser,
+    pub(crate) steps: Vec<NewSteps>,
+    pub(crate) mode: BulkMode,
+}
+
+/// Steps of a goal that are to be recorded.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct NewSteps {
+    /// The goal's key.
+    pub(crate) goal: String,
+    pub(crate) amount: StepAmount,
+    /// When they were done; `None`: now.
+    pub(crate) occurred_at: Option<Timestamp>,
+    pub(crate) reference: Option<String>,
+}
+
+/// What became of recording steps; also what is kept under the reference.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StepsOutcome {
+    pub(crate) item: ItemOutcome,
+    /// How many steps are done by then; `None` when it was refused.
+    pub(crate) recorded: Option<RecordedSteps>,
+}
+
+impl Write for RecordGoalSteps {
+    const NAME: &'static str = "recordGoalSteps";
+
+    type Outcome = Vec<StepsOutcome>;
+
+    fn may_be_abandoned(&self) -> bool {
+        self.mode == BulkMode::AllOrNothing
+    }
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<Vec<StepsOutcome>> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let items: Vec<(i64, NewSteps)> = self.steps.iter().map(|steps| (user, steps.clone())).collect();
+        let mut results = record_steps(unit, &items).await?;
+        if self.may_be_abandoned() && results.iter().any(|result| result.item.status == WriteStatus::Refused) {
+            not_applied(results.iter_mut().map(|result| &mut result.item));
+            for result in results.iter_mut().filter(|result| result.item.status == WriteStatus::Refused) {
+                result.recorded = None;
+            }
+            unit.abandon();
+        }
+        Ok(results)
+    }
+}
+
+/// Records steps of locked users, in the order of `items`, each with its user.
+pub(crate) async fn record_steps(unit: &mut Unit<'_>, items: &[(i64, NewSteps)]) -> Result<Vec<StepsOutcome>> {
+    let seasons = unit.catalogue::<Seasons>()?;
+    let named = items.iter().map(|(user, item)| {
+        item.reference.as_deref().map(|name| Reference::new(*user, "GOAL_STEPS", name)).transpose()
+    });
+    let references: Vec<Result<Option<Reference>, Refusal>> = named.collect();
+    let asked: Vec<Reference> = references.iter().flatten().flatten().cloned().collect();
+    let mut known = unit.referenced(&asked).await?;
+    let concerned = items.iter().filter_map(|(user, item)| Some((*user, seasons.goal(&item.goal)?.season_id)));
+    let mut players = Players::read(unit, concerned).await?;
+    let clocks = Clocks::read(&seasons, items.iter().map(|(_, item)| item.goal.as_str()), unit.now);
+
+    let mut results = Vec::with_capacity(items.len());
+    for ((user, item), reference) in items.iter().zip(references) {
+        let id = Kind::Goal.id(&item.goal);
+        let reference = match reference {
+            Ok(reference) => reference,
+            Err(refusal) => {
+                results.push(StepsOutcome { item: ItemOutcome::refused(id, refusal), recorded: None });
+                continue;
+            }
+        };
+        if let Some(kept) = reference.as_ref().and_then(|reference| known.get(reference)) {
+            let mut kept: StepsOutcome = serde_json::from_str(kept).map_err(Error::internal)?;
+            kept.item.status = WriteStatus::Unchanged;
+            results.push(kept);
+            continue;
+        }
+        let outcome = match players.record(unit, &seasons, &clocks, *user, item)? {
+            Ok((recorded, changed)) => {
+                let item = if changed { ItemOutcome::applied(id) } else { ItemOutcome::unchanged(id) };
+                StepsOutcome { item, recorded: Some(recorded) }
+            }
+            Err(refusal) => StepsOutcome { item: ItemOutcome::refused(id, refusal), recorded: None },
+        };
+        if let Some(reference) = reference.filter(|_| outcome.recorded.is_some()) {
+            let text = serde_json::to_string(&outcome).map_err(Error::internal)?;
+            known.insert(reference.clone(), text.clone());
+            unit.keep(reference, text);
+        }
+        results.push(outcome);
+    }
+    players.store(unit).await?;
+    Ok(results)
+}
+
+/// Sets the steps of a goal to what they really are.
+#[derive(Debug, Serialize)]
+pub(crate) struct CorrectGoalSteps {
+    pub(crate) operator: Operator,
+    pub(crate) user: RecordedUser,
+    /// The goal's key.
+    pub(crate) goal: String,
+    pub(crate) completed_steps: i32,
+}
+
+/// What came of a correction.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Corrected {
+    pub(crate) status: WriteStatus,
+    pub(crate) refusal: Option<Refusal>,
+}
+
+impl Write for CorrectGoalSteps {
+    const NAME: &'static str = "correctGoalSteps";
+
+    type Outcome = Corrected;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<Corrected> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let refused = |refusal| Ok(Corrected { status: WriteStatus::Refused, refusal: Some(refusal) });
+        let seasons = unit.catalogue::<Seasons>()?;
+        let Some(goal) = seasons.goal(&self.goal) else {
+            return refused(unknown_goal(&self.goal).at(["goalId"]));
+        };
+        if !(0..=goal.total_steps).contains(&self.completed_steps) {
+            let message = format!("the goal has {} steps, and {} were given", goal.total_steps, self.completed_steps);
+            return refused(Refusal::new(UserErrorCode::InvalidInput, message).at(["completedSteps"]));
+        }
+        let mut players = Players::read(unit, std::iter::once((user, goal.season_id))).await?;
+        let before = players.steps(user, goal.id);
+        if before.completed_steps == self.completed_steps {
+            return Ok(Corrected { status: WriteStatus::Unchanged, refusal: None });
+        }
+        let changes = json!({ "completedSteps": self.completed_steps, "totalSteps": goal.total_steps });
+        unit.record(user, HistoryKind::GoalStepsCorrected, (Kind::Goal, &goal.key), &changes)?;
+        players.set(unit, user, goal, self.completed_steps, unit.now)?;
+        players.store(unit).await?;
+        Ok(Corrected { status: WriteStatus::Applied, refusal: None })
+    }
+}
+
+/// The clocks of seasons, by the seasons' ids.
+struct Clocks<'a>(BTreeMap<i64, (Schedule<'a>, SeasonClock)>);
+
+impl<'a> Clocks<'a> {
+    /// The clocks of the seasons of these goals.
+    fn read<'b>(seasons: &'a Seasons, goals: impl Iterator<Item = &'b str>, now: Timestamp) -> Self {
+        let concerned: BTreeSet<i64> = goals.filter_map(|key| seasons.goal(key)).map(|goal| goal.season_id).collect();
+        let scheduled = seasons.scheduled(now).filter(|(season, _)| concerned.contains(&season.id));
+        Self(scheduled.map(|(season, schedule)| (season.id, (schedule, schedule.clock(now)))).collect())
+    }
+
+    fn of(&self, goal: &Goal) -> Result<(&Schedule<'a>, &SeasonClock)> {
+        let found = self.0.get(&goal.season_id).map(|(schedule, clock)| (schedule, clock));
+        found.ok_or_else(|| Error::internal(format!("goal {} belongs to no season", goal.key)))
+    }
+}
+
+/// How far locked users are in some seasons.
+struct Players {
+    /// Users with the seasons they take part in.
+    enrolled: BTreeSet<(i64, i64)>,
+    /// By user and goal, as they are stored.
+    steps: BTreeMap<(i64, i64), Steps>,
+    changed: BTreeSet<(i64, i64)>,
+}
+
+impl Players {
+    /// Everything of these users in the season beside each of them.
+    async fn read(unit: &Unit<'_>, wanted: impl Iterator<Item = (i64, i64)>) -> Result<Self> {
+        let (users, seasons): (BTreeSet<i64>, BTreeSet<i64>) = wanted.unzip();
+        let mut players = Self { enrolled: BTreeSet::new(), steps: BTreeMap::new(), changed: BTreeSet::new() };
+        if users.is_empty() {
+            return Ok(players);
+        }
+        let (users, seasons) = (users.into_iter().collect(), seasons.into_iter().collect());
+        for ((user, season), fact) in repo::facts(unit.transaction(), users, seasons).await? {
+            match fact {
+                Fact::Enrolled(_) => drop(players.enrolled.insert((user, season))),
+                Fact::Goal(steps) => drop(players.steps.insert((user, steps.goal_id), steps)),
+            }
+        }
+        Ok(players)
+    }
+
+    fn steps(&self, user: i64, goal: i64) -> Steps {
+        self.steps.get(&(user, goal)).copied().unwrap_or(Steps { goal_id: goal, ..Steps::default() })
+    }
+
+    /// Records steps. Gives what they came to, and whether that changed anything.
+    fn record(
+        &mut self,
+        unit: &mut Unit<'_>,
+        seasons: &Seasons,
+        clocks: &Clocks<'_>,
+        user: i64,
+        item: &NewSteps,
+    ) -> Result<Result<(RecordedSteps, bool), Refusal>> {
+        let Some(goal) = seasons.goal(&item.goal) else { return Ok(Err(unknown_goal(&item.goal))) };
+        let days = unit.config.limits.max_backdate_days;
+        let earliest = unit.now.plus_seconds(-i64::from(days) * 24 * 60 * 60);
+        if let Some(at) = item.occurred_at.filter(|at| *at > unit.now || *at < earliest) {
+            let message = format!("steps were done between {days} days ago and now, and {at} does not lie there");
+            return Ok(Err(Refusal::new(UserErrorCode::DateOutOfRange, message)));
+        }
+        let (schedule, clock) = clocks.of(goal)?;
+        let enrolled = self.enrolled.contains(&(user, goal.season_id));
+        let allowed = rules::may_record_steps(goal.week, enrolled, clock, item.occurred_at, schedule, unit.now);
+        if let Err(reason) = allowed {
+            return Ok(Err(steps_refused(reason)));
+        }
+        // The goal may have come to ask for fewer steps than were made before.
+        let done = self.steps(user, goal.id).completed_steps.min(goal.total_steps);
+        let recorded = match rules::record_steps(goal.total_steps, done, item.amount) {
+            Ok(recorded) => recorded,
+            Err(reason) => return Ok(Err(amount_refused(reason, done))),
+        };
+        let added = recorded.completed_steps - done;
+        if added == 0 {
+            return Ok(Ok((recorded, false)));
+        }
+        let at = item.occurred_at.unwrap_or(unit.now);
+        let changes = json!({
+            "added": added, "completedSteps": recorded.completed_steps, "totalSteps": goal.total_steps,
+        });
+        unit.record_at(user, HistoryKind::GoalSteps, (Kind::Goal, &goal.key), &changes, at)?;
+        self.set(unit, user, goal, recorded.completed_steps, at)?;
+        Ok(Ok((recorded, true)))
+    }
+
+    /// Sets the steps of a goal as of `at`, and tells when the last one was done by that.
+    fn set(&mut self, unit: &mut Unit<'_>, user: i64, goal: &Goal, completed: i32, at: Timestamp) -> Result<()> {
+        let before = self.steps(user, goal.id);
+        let is_complete = completed >= goal.total_steps;
+        let was_complete = before.completed_steps >= goal.total_steps;
+        let completed_at = match (is_complete, was_complete) {
+            (false, _) => None,
+            (true, true) => before.completed_at.or(Some(at)),
+            (true, false) => {
+                let changes = json!({ "totalSteps": goal.total_steps });
+                unit.record_at(user, HistoryKind::GoalCompleted, (Kind::Goal, &goal.key), &changes, at)?;
+                Some(at)
+            }
+        };
+        let place = (user, goal.id);
+        self.steps.insert(place, Steps { completed_steps: completed, completed_at, ..before });
+        self.changed.insert(place);
+        Ok(())
+    }
+
+    /// Stores what changed.
+    async fn store(self, unit: &Unit<'_>) -> Result<()> {
+        let changed = self.changed.iter().filter_map(|place| Some((place.0, *self.steps.get(place)?)));
+        repo::store_steps(unit.transaction(), changed, unit.now).await
+    }
+}
+
+/// Claims the rewards of goals.
+#[derive(Debug, Serialize)]
+pub(crate) struct ClaimGoals {
+    pub(crate) user: ActingUser,
+    /// The goals' keys.
+    pub(crate) goals: Vec<String>,
+}
+
+/// What became of the claim of a goal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Claim {
+    /// The goal's key.
+    pub(crate) goal: String,
+    pub(crate) status: ClaimStatus,
+    /// What the user got, now or before.
+    pub(crate) micros: Option<i64>,
+    pub(crate) refusal: Option<Refusal>,
+}
+
+/// What became of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ClaimStatus {
+    /// The user got the reward.
+    Claimed,
+    /// The user had got the reward before.
+    AlreadyClaimed,
+    /// It was refused.
+    Refused,
+}
+
+impl Write for ClaimGoals {
+    const NAME: &'static str = "claimGoals";
+
+    type Outcome = Vec<Claim>;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<Vec<Claim>> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let seasons = unit.catalogue::<Seasons>()?;
+        let goals = || self.goals.iter().filter_map(|key| seasons.goal(key));
+        let players = Players::read(unit, goals().map(|goal| (user, goal.season_id))).await?;
+        let ledger = Ledger::read(unit, vec![user]).await?;
+        let clocks = Clocks::read(&seasons, self.goals.iter().map(String::as_str), unit.now);
+        let blocked = ledger.is_blocked_for_claiming(user, unit.now);
+        let mut claimant =
+            Claimant { user, blocked, players, ledger, clocks, budgets: Budgets::default(), claims: Vec::new() };
+        claimant.lock_budgets(unit, goals()).await?;
+        let mut results = Vec::with_capacity(self.goals.len());
+        for key in &self.goals {
+            let outcome = match seasons.goal(key) {
+                Some(goal) => claimant.claim(unit, goal)?,
+                None => Err(unknown_goal(key)),
+            };
+            let (status, micros, refusal) = match outcome {
+                Ok((status, micros)) => (status, Some(micros), None),
+                Err(refusal) => (ClaimStatus::Refused, None, Some(refusal)),
+            };
+            results.push(Claim { goal: key.clone(), status, micros, refusal });
+        }
+        claimant.store(unit).await?;
+        Ok(results)
+    }
+}
+
+/// A locked user who claims.
+struct Claimant<'a> {
+    user: i64,
+    blocked: bool,
+    players: Players,
+    ledger: Ledger,
+    clocks: Clocks<'a>,
+    budgets: Budgets,
+    claims: Vec<NewClaim>,
+}
+
+impl Claimant<'_> {
+    /// Whether a claim would be granted, as long as the budget lasts.
+    fn check(&self, goal: &Goal) -> Result<Result<(), ClaimRefusal>> {
+        let steps = self.players.steps(self.user, goal.id);
+        let facts = ClaimFacts {
+            week: goal.week,
+            total_steps: goal.total_steps,
+            completed_steps: steps.completed_steps,
+            claimed: steps.claimed_at.is_some(),
+            blocked: self.blocked,
+            enrolled: self.players.enrolled.contains(&(self.user, goal.season_id)),
+        };
+        Ok(rules::claimable(&facts, self.clocks.of(goal)?.1))
+    }
+
+    /// Locks the budgets out of which those of `goals` are paid that may be claimed: the last thing that a claim waits for.
+    async fn lock_budgets(&mut self, unit: &Unit<'_>, goals: impl Iterator<Item = &Arc<Goal>>) -> Result<()> {
+        let (mut seasons, mut weeks) = (BTreeSet::new(), BTreeSet::new());
+        for goal in goals.filter(|goal| goal.reward_micros > 0) {
+            if self.check(goal)?.is_ok() {
+                seasons.insert(goal.season_id);
+                weeks.extend(Budgets::weeks(goal).map(i64::from));
+            }
+        }
+        if !seasons.is_empty() {
+            let (seasons, weeks) = (seasons.into_iter().collect(), weeks.into_iter().collect());
+            self.budgets = Budgets::of(repo::lock_budgets(unit.transaction(), seasons, weeks).await?);
+        }
+        Ok(())
+    }
+
+    /// Claims a goal; what the user got for it, now or before.
+    fn claim(&mut self, unit: &mut Unit<'_>, goal: &Goal) -> Result<Result<(ClaimStatus, i64), Refusal>> {
+        let mut steps = self.players.steps(self.user, goal.id);
+        match self.check(goal)? {
+            Ok(()) => {}
+            Err(ClaimRefusal::AlreadyClaimed) => {
+                let micros = steps.claimed_micros.unwrap_or(goal.reward_micros);
+                return Ok(Ok((ClaimStatus::AlreadyClaimed, micros)));
+            }
+            Err(reason) => return Ok(Err(claim_refused(reason, goal, steps.completed_steps))),
+        }
+        let micros = goal.reward_micros;
+        let room = self.ledger.check_room(self.user, micros, unit.now);
+        if let Err(refusal) = self.budgets.check(goal).and(room) {
+            return Ok(Err(refusal));
+        }
+        self.budgets.spend(goal);
+        let mut changes = json!({ "credits": micros_to_decimal(micros) });
+        let mut lot_seq = 0;
+        if micros > 0 {
+            let season_end = self.clocks.of(goal)?.1.end_at;
+            lot_seq = self.ledger.reward(unit, self.user, goal.id, micros, season_end)?;
+            changes["lot"] = lot_seq.into();
+        }
+        unit.record(self.user, HistoryKind::GoalClaimed, (Kind::Goal, &goal.key), &changes)?;
+        self.claims.push(NewClaim { goal_id: goal.id, lot_seq, reward_micros: micros });
+        (steps.claimed_at, steps.claimed_micros) = (Some(unit.now), Some(micros));
+        self.players.steps.insert((self.user, goal.id), steps);
+        Ok(Ok((ClaimStatus::Claimed, micros)))
+    }
+
+    async fn store(self, unit: &Unit<'_>) -> Result<()> {
+        self.ledger.store(unit).await?;
+        repo::store_claims(unit.transaction(), self.user, &self.claims, unit.now).await?;
+        self.budgets.store(unit).await
+    }
+}
+
+/// The budgets of seasons and weeks that claims are paid out of; where there is none, nothing is bounded.
+#[derive(Default)]
+struct Budgets {
+    /// By season and week.
+    budgets: BTreeMap<(i64, i32), Budget>,
+    changed: BTreeSet<(i64, i32)>,
+}
+
+impl Budgets {
+    fn of(budgets: Vec<Budget>) -> Self {
+        let budgets = budgets.into_iter().map(|budget| ((budget.season_id, budget.week), budget));
+        Self { budgets: budgets.collect(), changed: BTreeSet::new() }
+    }
+
+    /// The weeks whose budgets pay for a goal: 0, which is the whole season, and its own.
+    fn weeks(goal: &Goal) -> impl Iterator<Item = i32> {
+        std::iter::once(0).chain(goal.week)
+    }
+
+    fn check(&self, goal: &Goal) -> Result<(), Refusal> {
+        for week in Self::weeks(goal) {
+            let Some(budget) = self.budgets.get(&(goal.season_id, week)) else { continue };
+            let spent = budget.spent_micros.checked_add(goal.reward_micros);
+            if spent.is_none_or(|spent| spent > budget.cap_micros) {
+                let whose = if week == 0 { "the season".to_owned() } else { format!("week {week}") };
+                let message = format!("what the budget of {whose} has left does not cover the reward");
+                return Err(Refusal::new(UserErrorCode::BudgetExhausted, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, goal: &Goal) {
+        for week in Self::weeks(goal) {
+            let place = (goal.season_id, week);
+            if let Some(budget) = self.budgets.get_mut(&place).filter(|_| goal.reward_micros > 0) {
+                budget.spent_micros += goal.reward_micros;
+                self.changed.insert(place);
+            }
+        }
+    }
+
+    async fn store(self, unit: &Unit<'_>) -> Result<()> {
+        let changed = self.changed.iter().filter_map(|place| self.budgets.get(place).copied());
+        repo::store_budgets(unit.transaction(), changed).await
+    }
+}
+
+fn unknown_goal(key: &str) -> Refusal {
+    Refusal::new(UserErrorCode::UnknownGoal, format!("there is no goal {key:?}"))
+}
+
+fn steps_refused(reason: StepRefusal) -> Refusal {
+    let (code, message) = match reason {
+        StepRefusal::NotEnrolled => (UserErrorCode::NotEnrolled, "the user does not take part in the season"),
+        StepRefusal::SeasonNotStarted => (UserErrorCode::SeasonNotStarted, "the season has not begun"),
+        StepRefusal::SeasonPaused => (UserErrorCode::SeasonPaused, "the season is paused"),
+        StepRefusal::SeasonEnded => (UserErrorCode::SeasonEnded, "the season is over"),
+        StepRefusal::WeekNotStarted => (UserErrorCode::WeekNotStarted, "the goal's week is still to come"),
+        StepRefusal::WeekOver => (
+            UserErrorCode::WeekOver,
+            "the goal's week is over; steps done in it are taken for another 24 hours when occurredAt says so",
+        ),
+    };
+    Refusal::new(code, message)
+}
+
+fn amount_refused(reason: StepAmountRefusal, completed: i32) -> Refusal {
+    match reason {
+        StepAmountRefusal::OutOfRange => {
+            Refusal::new(UserErrorCode::InvalidInput, "add takes at least 1 step, setTo at least 0")
+        }
+        StepAmountRefusal::WouldLower => {
+            let message = format!("{completed} steps are done, and setTo takes none away; operators correct steps");
+            Refusal::new(UserErrorCode::StepsWouldLower, message)
+        }
+    }
+}
+
+fn claim_refused(reason: ClaimRefusal, goal: &Goal, completed: i32) -> Refusal {
+    let (code, message) = match reason {
+        ClaimRefusal::AlreadyClaimed => (UserErrorCode::AlreadyClaimed, "the reward was claimed before"),
+        ClaimRefusal::Blocked => (UserErrorCode::Blocked, "the user is blocked from claiming rewards"),
+        ClaimRefusal::NotEnrolled => (UserErrorCode::NotEnrolled, "the user does not take part in the season"),
+        ClaimRefusal::SeasonNotStarted => (UserErrorCode::SeasonNotStarted, "the season has not begun"),
+        ClaimRefusal::SeasonPaused => (UserErrorCode::SeasonPaused, "the season is paused"),
+        ClaimRefusal::SeasonEnded => (UserErrorCode::SeasonEnded, "the season is over"),
+        ClaimRefusal::WeekNotStarted => (UserErrorCode::WeekNotStarted, "the goal's week is still to come"),
+        ClaimRefusal::GoalIncomplete => {
+            let message = format!("{completed} of {} steps are done", goal.total_steps);
+            return Refusal::new(UserErrorCode::GoalIncomplete, message);
+        }
+    };
+    Refusal::new(code, message)
+}

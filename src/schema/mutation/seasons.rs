@@ -1,0 +1,373 @@
+//! Mutations of seasons and goals.
+
+use std::collections::HashMap;
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+
+use super::changes::Changes;
+use super::credits::account;
+use super::{check_items, shown, subject};
+use crate::auth::policy;
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::features::credits::graphql::{CreditAccount, CreditAmount};
+use crate::features::seasons::graphql::{GoalProgress, SeasonProgress};
+use crate::features::seasons::rules::StepAmount;
+use crate::features::seasons::service::{self, GoalStatus};
+use crate::features::seasons::write::{
+    ClaimGoals, ClaimStatus as Claimed, CorrectGoalSteps, EnrollInSeason, NewSteps, RecordGoalSteps, StepsOutcome,
+};
+use crate::features::users::graphql::UserBy;
+use crate::graphql::context::{Ask as _, Nullable, present};
+use crate::graphql::ids::Kind;
+use crate::graphql::ready::Ready;
+use crate::graphql::refusal::{BulkMode, Refusal, WriteStatus, refusals};
+use crate::request::Request;
+use crate::schema::user::User;
+
+/// Who takes part in which season.
+#[derive(Debug, InputObject)]
+pub(crate) struct EnrollInSeasonInput {
+    /// Who takes part; by default whoever asks.
+    user: Option<UserBy>,
+    /// The season's global id or its key; by default the current season.
+    season_id: Option<ID>,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// What came of an enrolment.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct EnrollInSeasonPayload {
+    /// The user. Null only when the user has been merged or erased since.
+    user: Option<User>,
+    /// APPLIED when the user takes part from now on, UNCHANGED when the user did before.
+    status: WriteStatus,
+    /// The user in the season. Null when there is no such season, or when the user has been merged or erased since.
+    season: Option<Ready<SeasonProgress>>,
+    /// What was refused; empty when all was done.
+    user_errors: Vec<Refusal>,
+    /// What was changed for the user.
+    changes: Changes,
+}
+
+/// Which steps of which goals of whom are recorded.
+#[derive(Debug, InputObject)]
+pub(crate) struct RecordGoalStepsInput {
+    /// Whose goals they are; by default those of whoever asks.
+    user: Option<UserBy>,
+    /// The steps, at most 1,000 items; the same goal may come more than once.
+    steps: Vec<GoalStepsInput>,
+    /// Whether the good items are done when others are refused.
+    #[graphql(default)]
+    mode: BulkMode,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// Steps of a goal that are recorded: exactly one of `add` and `setTo`.
+#[derive(Debug, InputObject)]
+pub(crate) struct GoalStepsInput {
+    /// The goal's global id or its key.
+    goal_id: ID,
+    /// So many more steps; at least 1. What is more than the goal has left is dropped.
+    add: Option<i32>,
+    /// So many steps in all; at least 0, and not fewer than are done. What is more than the goal has is dropped.
+    set_to: Option<i32>,
+    /// When they were done, not in the future and at most a year ago (a setting of the server); by default now. Steps of a
+    /// week that is over are taken for another 24 hours when this lies in that week.
+    occurred_at: Option<Timestamp>,
+    /// What the caller calls these steps. Steps of the same ref are recorded once and for all for a user: when they come
+    /// again, nothing is recorded, and the answer is that of the first time. 1 to 255 characters.
+    #[graphql(name = "ref")]
+    reference: Option<String>,
+}
+
+/// What became of recording steps of a goal.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct GoalStepsResult {
+    /// The global id of the goal.
+    id: ID,
+    /// What became of it; UNCHANGED when the goal had no steps left, or the steps were recorded before under the same ref.
+    status: WriteStatus,
+    /// How many steps of the goal were done by then. Null when they were refused.
+    completed_steps: Option<i32>,
+    /// How many of the steps were dropped, because the goal has no more. Null when they were refused.
+    clamped_by: Option<i32>,
+    /// Why they were refused. Null when they were not.
+    error: Option<Refusal>,
+}
+
+/// What came of recording steps.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct RecordGoalStepsPayload {
+    /// The user. Null only when the user has been merged or erased since.
+    user: Option<User>,
+    /// What became of each item, in the order of the input.
+    results: Vec<GoalStepsResult>,
+    /// The goals that were named, as they stand now, each once.
+    goals: Vec<Ready<GoalProgress>>,
+    /// What was refused; empty when all was done.
+    user_errors: Vec<Refusal>,
+    /// What was changed for the user.
+    changes: Changes,
+}
+
+/// What the steps of a goal really are.
+#[derive(Debug, InputObject)]
+pub(crate) struct CorrectGoalStepsInput {
+    /// Whose goal it is; by default that of whoever asks.
+    user: Option<UserBy>,
+    /// The goal's global id or its key.
+    goal_id: ID,
+    /// How many steps are done, from 0 to the goal's total; may be fewer than before.
+    completed_steps: i32,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// What came of a correction.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct CorrectGoalStepsPayload {
+    /// The user. Null only when the user has been merged or erased since.
+    user: Option<User>,
+    /// What became of it.
+    status: WriteStatus,
+    /// The goal. Null when there is no such goal, or when the user has been merged or erased since.
+    goal: Option<Ready<GoalProgress>>,
+    /// What was refused; empty when all was done.
+    user_errors: Vec<Refusal>,
+    /// What was changed for the user.
+    changes: Changes,
+}
+
+/// Which rewards who claims.
+#[derive(Debug, InputObject)]
+pub(crate) struct ClaimGoalsInput {
+    /// Who claims; by default whoever asks.
+    user: Option<UserBy>,
+    /// Global ids or keys of the goals, at most 1,000; duplicates are fine.
+    goal_ids: Vec<ID>,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// What became of the claim of a goal's reward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "Claimed")]
+pub(crate) enum ClaimStatus {
+    /// The user got the reward.
+    Claimed,
+    /// The user had got the reward before, and got nothing now. Nothing is wrong.
+    AlreadyClaimed,
+    /// It was refused; the error says why.
+    Refused,
+}
+
+/// What became of the claim of a goal's reward.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct GoalClaimResult {
+    /// The global id of the goal.
+    id: ID,
+    /// The goal as it stands now. Null when there is no such goal, or when the user has been merged or erased since.
+    goal: Option<Ready<GoalProgress>>,
+    /// What became of it.
+    status: ClaimStatus,
+    /// What the user got for it, now or before. Null when it was refused.
+    credits: Option<CreditAmount>,
+    /// Why it was refused. Null when it was not.
+    error: Option<Refusal>,
+}
+
+/// What came of claiming rewards.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct ClaimGoalsPayload {
+    /// The user. Null only when the user has been merged or erased since.
+    user: Option<User>,
+    /// What became of each goal, in the order of the input.
+    results: Vec<GoalClaimResult>,
+    /// The user's credits. Null only when the user has been merged or erased since.
+    credits: Option<Ready<CreditAccount>>,
+    /// What was refused; empty when all was done.
+    user_errors: Vec<Refusal>,
+    /// What was changed for the user.
+    changes: Changes,
+}
+
+/// Mutations of seasons and goals.
+#[derive(Debug, Default)]
+pub(crate) struct SeasonMutation;
+
+#[Object]
+impl SeasonMutation {
+    /// Lets a user take part in a season, which may be still to come. Enrolling twice is the same as once. For the user and
+    /// for API keys with the scope progress:write. Null with an error when the whole was refused.
+    async fn enroll_in_season(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Who, and in which season.")] input: EnrollInSeasonInput,
+    ) -> Nullable<EnrollInSeasonPayload> {
+        present(async {
+            let request = context.ask()?;
+            let stored = subject(request, input.user).await?;
+            let user = policy::act_for(&request.caller, &stored.subject)?;
+            let key = input.season_id.as_ref().map(|id| Kind::Season.key(id).map(str::to_owned)).transpose()?;
+            let written = request.write(EnrollInSeason { user, season: key }, input.idempotency_key).await?;
+            let changes = Changes::of(&stored, &written);
+            let user = shown(request, &stored).await?;
+            let outcome = written.outcome;
+            let season = match (&user, &outcome.season) {
+                (Some(user), Some(key)) => participation(request, user, key).await?,
+                _ => None,
+            };
+            let at = |refusal: Refusal| refusal.at(["seasonId"]);
+            let user_errors = outcome.refusal.map(at).into_iter().collect();
+            Ok(EnrollInSeasonPayload { user, status: outcome.status, season, user_errors, changes })
+        })
+        .await
+    }
+
+    /// Records steps of a user's goals. For API keys with the scope progress:write. Null with an error when the whole was
+    /// refused.
+    async fn record_goal_steps(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which steps of which goals.")] input: RecordGoalStepsInput,
+    ) -> Nullable<RecordGoalStepsPayload> {
+        present(async {
+            let request = context.ask()?;
+            check_items(request, "steps", input.steps.len())?;
+            let stored = subject(request, input.user).await?;
+            let user = policy::record_for(&request.caller, &stored.subject)?;
+            let steps = input.steps.into_iter().map(GoalStepsInput::read).collect::<Result<Vec<_>>>()?;
+            let keys: Vec<String> = steps.iter().map(|steps| steps.goal.clone()).collect();
+            let write = RecordGoalSteps { user, steps, mode: input.mode };
+            let written = request.write(write, input.idempotency_key).await?;
+            let changes = Changes::of(&stored, &written);
+            let user = shown(request, &stored).await?;
+            let asked = user.as_ref().filter(|_| context.look_ahead().field("goals").exists());
+            let goals = goals(request, asked, keys.iter().map(String::as_str)).await?;
+            Ok(RecordGoalStepsPayload {
+                user,
+                user_errors: refusals("steps", written.outcome.iter().map(|result| &result.item)),
+                results: written.outcome.into_iter().map(GoalStepsResult::from).collect(),
+                goals: goals.into_iter().map(GoalProgress).map(Ready).collect(),
+                changes,
+            })
+        })
+        .await
+    }
+
+    /// Sets the steps of a user's goal to what they really are, at any time. Fewer steps take back no reward. For API keys
+    /// with the scope admin. Null with an error when the whole was refused.
+    async fn correct_goal_steps(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which goal of whom, and its steps.")] input: CorrectGoalStepsInput,
+    ) -> Nullable<CorrectGoalStepsPayload> {
+        present(async {
+            let request = context.ask()?;
+            let operator = policy::operate(&request.caller)?;
+            let stored = subject(request, input.user).await?;
+            let user = policy::record_for(&request.caller, &stored.subject)?;
+            let goal = Kind::Goal.key(&input.goal_id)?.to_owned();
+            let write = CorrectGoalSteps { operator, user, goal: goal.clone(), completed_steps: input.completed_steps };
+            let written = request.write(write, input.idempotency_key).await?;
+            let changes = Changes::of(&stored, &written);
+            let user = shown(request, &stored).await?;
+            let goals = goals(request, user.as_ref(), std::iter::once(goal.as_str())).await?;
+            Ok(CorrectGoalStepsPayload {
+                user,
+                status: written.outcome.status,
+                goal: goals.into_iter().next().map(GoalProgress).map(Ready),
+                user_errors: written.outcome.refusal.into_iter().collect(),
+                changes,
+            })
+        })
+        .await
+    }
+
+    /// Claims the rewards of completed goals, each once and for all and each by itself. For the user and for API keys with
+    /// the scope progress:write. Null with an error when the whole was refused.
+    async fn claim_goals(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which goals of whom.")] input: ClaimGoalsInput,
+    ) -> Nullable<ClaimGoalsPayload> {
+        present(async {
+            let request = context.ask()?;
+            check_items(request, "goals", input.goal_ids.len())?;
+            let stored = subject(request, input.user).await?;
+            let user = policy::act_for(&request.caller, &stored.subject)?;
+            let keys = input.goal_ids.iter().map(|id| Kind::Goal.key(id).map(str::to_owned)).collect::<Result<_>>()?;
+            let written = request.write(ClaimGoals { user, goals: keys }, input.idempotency_key).await?;
+            let changes = Changes::of(&stored, &written);
+            let user = shown(request, &stored).await?;
+            let claims = written.outcome;
+            let asked = user.as_ref().filter(|_| context.look_ahead().field("results").field("goal").exists());
+            let goals = goals(request, asked, claims.iter().map(|claim| claim.goal.as_str())).await?;
+            let goals: HashMap<&str, &GoalStatus> = goals.iter().map(|one| (one.goal.key.as_str(), one)).collect();
+            let mut user_errors = Vec::new();
+            let mut results = Vec::with_capacity(claims.len());
+            for (place, claim) in claims.into_iter().enumerate() {
+                let at = |refusal: &Refusal| refusal.clone().at(["goalIds".to_owned(), place.to_string()]);
+                user_errors.extend(claim.refusal.as_ref().map(at));
+                results.push(GoalClaimResult {
+                    id: Kind::Goal.id(&claim.goal),
+                    goal: goals.get(claim.goal.as_str()).map(|goal| Ready(GoalProgress((*goal).clone()))),
+                    status: claim.status.into(),
+                    credits: claim.micros.map(CreditAmount),
+                    error: claim.refusal,
+                });
+            }
+            let credits = account(context, user.as_ref()).await?;
+            Ok(ClaimGoalsPayload { user, results, credits, user_errors, changes })
+        })
+        .await
+    }
+}
+
+impl GoalStepsInput {
+    fn read(self) -> Result<NewSteps> {
+        let amount = match (self.add, self.set_to) {
+            (Some(steps), None) => StepAmount::Add(steps.into()),
+            (None, Some(steps)) => StepAmount::SetTo(steps.into()),
+            _ => return Err(Error::bad_input("steps take exactly one of add and setTo")),
+        };
+        Ok(NewSteps {
+            goal: Kind::Goal.key(&self.goal_id)?.to_owned(),
+            amount,
+            occurred_at: self.occurred_at,
+            reference: self.reference,
+        })
+    }
+}
+
+impl From<StepsOutcome> for GoalStepsResult {
+    fn from(outcome: StepsOutcome) -> Self {
+        let StepsOutcome { item, recorded } = outcome;
+        Self {
+            id: item.id,
+            status: item.status,
+            completed_steps: recorded.map(|recorded| recorded.completed_steps),
+            clamped_by: recorded.map(|recorded| i32::try_from(recorded.clamped_by).unwrap_or(i32::MAX)),
+            error: item.error,
+        }
+    }
+}
+
+/// How far a user is with the goals of these keys, each once; those that the catalogue does not have are left out.
+async fn goals<'a>(
+    request: &Request,
+    user: Option<&User>,
+    keys: impl Iterator<Item = &'a str>,
+) -> Result<Vec<GoalStatus>> {
+    let Some(user) = user else { return Ok(Vec::new()) };
+    service::goals(request, user.own()?, &keys.collect::<Vec<_>>()).await
+}
+
+async fn participation(request: &Request, user: &User, season: &str) -> Result<Option<Ready<SeasonProgress>>> {
+    let Some(timed) = service::season(request, Some(season))? else { return Ok(None) };
+    let participation = service::participation(request, user.own()?, timed).await?;
+    Ok(Some(Ready(SeasonProgress(participation))))
+}
