@@ -40,7 +40,7 @@ pub(crate) async fn progress(
     known.dedup();
     let elsewhere: Vec<ProgressElsewhere> = wanted
         .iter()
-        .filter(|(key, resource)| resource.is_none() && is_external_id(key))
+        .filter(|(key, resource)| resource.is_none() && rules::is_external_id(key))
         .map(|(key, _)| ProgressElsewhere { user: user.key(), external_id: (*key).to_ascii_lowercase() })
         .collect();
     let known = async {
@@ -71,10 +71,6 @@ pub(crate) async fn progress(
             }),
         })
         .collect())
-}
-
-fn is_external_id(key: &str) -> bool {
-    key.len() == 24 && key.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// A part of the resources a user has touched, the one touched last first.
