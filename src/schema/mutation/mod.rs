@@ -4,6 +4,7 @@
 //! for the user, and both join all features. A resolver checks who may, and hands its input to the feature's use case.
 
 mod changes;
+mod collections;
 mod games;
 mod learning;
 
@@ -20,7 +21,7 @@ use crate::request::Request;
 
 /// Everything that can be changed.
 #[derive(Debug, Default, MergedObject)]
-pub(crate) struct Mutation(games::GameMutation, learning::LearningMutation);
+pub(crate) struct Mutation(games::GameMutation, learning::LearningMutation, collections::CollectionMutation);
 
 /// The user whom a mutation is about: whom `by` names, else whoever asks.
 async fn subject(request: &Request, by: Option<UserBy>) -> Result<Arc<Stored>> {
