@@ -7,5 +7,6 @@ mod loader;
 mod repo;
 pub mod rules;
 pub(crate) mod service;
+pub(crate) mod write;
 
 pub(crate) use catalogue::{Card, Collection, Collections};

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use sea_orm::{ConnectionTrait, EntityTrait as _, QueryOrder as _};
 
-use super::entity::{card, collection, reward};
+use super::entity::{card, collection, owned_card, progress, reward};
 use crate::clock::Timestamp;
-use crate::db::{PairSql, Param, Sql, fetch};
+use crate::db::{PairSql, Param, Sql, bulk, execute, fetch};
 use crate::error::Result;
 
 pub(super) async fn collections(connection: &impl ConnectionTrait) -> Result<Vec<collection::Model>> {
@@ -34,10 +34,12 @@ pub(crate) struct Collected {
     pub(crate) count: i32,
     pub(crate) completed_at: Option<Timestamp>,
     pub(crate) reward_claimed_at: Option<Timestamp>,
+    /// When it last changed; `None` when nothing is stored.
+    pub(crate) updated_at: Option<Timestamp>,
 }
 
 static COLLECTED: Sql = Sql::new(
-    "SELECT user_id, collection_id, collected_count, completed_at, reward_claimed_at \
+    "SELECT user_id, collection_id, collected_count, completed_at, reward_claimed_at, updated_at \
      FROM collection_progress WHERE user_id = ANY($1)",
 );
 
@@ -50,6 +52,7 @@ pub(super) async fn collected(connection: &impl ConnectionTrait, users: Vec<i64>
             count: row.take()?,
             completed_at: row.take()?,
             reward_claimed_at: row.take()?,
+            updated_at: row.take()?,
         };
         Ok((user, collected))
     })
@@ -88,4 +91,57 @@ static CLAIMED: Sql = Sql::new("SELECT collection_id, claimed FROM collection_re
 /// How often the reward of each of these collections has been claimed. The catalogue in memory does not follow this.
 pub(super) async fn claimed(connection: &impl ConnectionTrait, collections: Vec<i64>) -> Result<Vec<(i64, i64)>> {
     fetch(connection, &CLAIMED, [Param::Ints(collections)], |row| Ok((row.take()?, row.take()?))).await
+}
+
+/// Stores cards that users own, each with its user and its collection, as they are at `now`.
+pub(super) async fn store_owned(
+    connection: &impl ConnectionTrait,
+    owned: impl IntoIterator<Item = ((i64, i64), Owned)>,
+    now: Timestamp,
+) -> Result<()> {
+    let rows: Vec<owned_card::Model> = owned
+        .into_iter()
+        .map(|((user_id, collection_id), owned)| owned_card::Model {
+            user_id,
+            card_id: owned.card_id,
+            collection_id,
+            quantity: owned.quantity,
+            first_acquired_at: owned.first_acquired_at,
+            updated_at: now,
+        })
+        .collect();
+    bulk::upsert(connection, &rows, &[owned_card::Column::Quantity, owned_card::Column::UpdatedAt]).await
+}
+
+/// Stores how far users are with collections, each with its user, as it is at `now`.
+pub(super) async fn store_collected(
+    connection: &impl ConnectionTrait,
+    collected: impl IntoIterator<Item = (i64, Collected)>,
+    now: Timestamp,
+) -> Result<()> {
+    use progress::Column;
+    let rows: Vec<progress::Model> = collected
+        .into_iter()
+        .map(|(user_id, collected)| progress::Model {
+            user_id,
+            collection_id: collected.collection_id,
+            collected_count: collected.count,
+            completed_at: collected.completed_at,
+            reward_claimed_at: collected.reward_claimed_at,
+            updated_at: now,
+        })
+        .collect();
+    let columns = [Column::CollectedCount, Column::CompletedAt, Column::RewardClaimedAt, Column::UpdatedAt];
+    bulk::upsert(connection, &rows, &columns).await
+}
+
+static TAKE_REWARD: Sql = Sql::new(
+    "UPDATE collection_rewards SET claimed = claimed + 1 \
+     WHERE collection_id = $1 AND (stock IS NULL OR claimed < stock)",
+);
+
+/// Takes one reward of a collection from its stock; whether there was one. Whoever claims the same reward waits until
+/// this transaction has ended.
+pub(super) async fn take_reward(connection: &impl ConnectionTrait, collection: i64) -> Result<bool> {
+    Ok(execute(connection, &TAKE_REWARD, [Param::Int(collection)]).await? > 0)
 }

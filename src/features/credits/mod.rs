@@ -1,5 +1,6 @@
 //! Credits: lots that expire, a ledger that is only ever appended to, and blocks.
 
+pub(crate) mod blocks;
 pub mod entity;
 pub(crate) mod graphql;
 mod loader;

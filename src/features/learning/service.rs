@@ -47,7 +47,7 @@ pub(crate) async fn progress(
     };
     let elsewhere: Vec<String> = wanted
         .iter()
-        .filter(|(key, resource)| resource.is_none() && is_external_id(key))
+        .filter(|(key, resource)| resource.is_none() && rules::is_external_id(key))
         .map(|(key, _)| key.to_ascii_lowercase())
         .collect();
     let of_user = |user: &&OwnUser| {
@@ -83,10 +83,6 @@ pub(crate) async fn progress(
         wanted.iter().map(learned).collect()
     };
     Ok(users.iter().zip(known).map(of_user).collect())
-}
-
-fn is_external_id(key: &str) -> bool {
-    key.len() == 24 && key.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// A part of the resources a user has touched, the one touched last first.

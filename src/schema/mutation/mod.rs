@@ -4,8 +4,10 @@
 //! for the user, and both join all features. A resolver checks who may, and hands its input to the feature's use case.
 
 mod changes;
+mod collections;
 mod credits;
 mod games;
+mod learning;
 mod seasons;
 
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use crate::request::Request;
 
 /// Everything that can be changed.
 #[derive(Debug, Default, MergedObject)]
-pub(crate) struct Mutation(credits::CreditMutation, games::GameMutation, seasons::SeasonMutation);
+pub(crate) struct Mutation(collections::CollectionMutation, credits::CreditMutation, games::GameMutation, learning::LearningMutation, seasons::SeasonMutation);
 
 /// The user whom a mutation is about: whom `by` names, else whoever asks.
 async fn subject(request: &Request, by: Option<UserBy>) -> Result<Arc<Stored>> {

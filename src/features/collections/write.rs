@@ -1,0 +1,387 @@
+//! Granting and removing cards, and claiming the rewards of collections.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::repo::{self, Collected, Owned};
+use super::rules::{self, RewardFacts, RewardRefusal};
+use super::{Card, Collection, Collections};
+use crate::auth::policy::{ActingUser, RecordedUser};
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::features::credits::blocks;
+use crate::graphql::ids::Kind;
+use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
+use crate::write::{HistoryKind, Reference, Unit, Write};
+
+/// The most of a card that one item grants or removes.
+const MOST: i64 = 1_000_000;
+/// The longest reference, in characters.
+const LONGEST_REFERENCE: usize = 255;
+
+/// So many of a card.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct CardAmount {
+    /// The card's key.
+    pub(crate) card: String,
+    pub(crate) quantity: i64,
+    /// What the caller calls this, so that it is done once and for all.
+    pub(crate) reference: Option<String>,
+}
+
+/// What became of each item, and the collections of the cards that were named, as keys.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CardsChanged {
+    pub(crate) results: Vec<ItemOutcome>,
+    pub(crate) collections: Vec<String>,
+}
+
+/// Grants cards to a user.
+#[derive(Debug, Serialize)]
+pub(crate) struct GrantCards {
+    pub(crate) user: RecordedUser,
+    pub(crate) cards: Vec<CardAmount>,
+    pub(crate) mode: BulkMode,
+}
+
+impl Write for GrantCards {
+    const NAME: &'static str = "grantCards";
+
+    type Outcome = CardsChanged;
+
+    fn may_be_abandoned(&self) -> bool {
+        self.mode == BulkMode::AllOrNothing
+    }
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<CardsChanged> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let results = grant(unit, &items_of(user, &self.cards)).await?;
+        settle(unit, &self.cards, self.mode, results)
+    }
+}
+
+/// Takes cards of a user away.
+#[derive(Debug, Serialize)]
+pub(crate) struct RemoveCards {
+    pub(crate) user: RecordedUser,
+    pub(crate) cards: Vec<CardAmount>,
+    pub(crate) mode: BulkMode,
+}
+
+impl Write for RemoveCards {
+    const NAME: &'static str = "removeCards";
+
+    type Outcome = CardsChanged;
+
+    fn may_be_abandoned(&self) -> bool {
+        self.mode == BulkMode::AllOrNothing
+    }
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<CardsChanged> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let results = change(unit, Direction::Remove, &items_of(user, &self.cards)).await?;
+        settle(unit, &self.cards, self.mode, results)
+    }
+}
+
+fn items_of(user: i64, cards: &[CardAmount]) -> Vec<(i64, CardAmount)> {
+    cards.iter().map(|card| (user, card.clone())).collect()
+}
+
+/// What came of a list of cards, and nothing of it when that is what was asked for.
+fn settle(
+    unit: &mut Unit<'_>,
+    cards: &[CardAmount],
+    mode: BulkMode,
+    mut results: Vec<ItemOutcome>,
+) -> Result<CardsChanged> {
+    if mode == BulkMode::AllOrNothing && results.iter().any(|result| result.status == WriteStatus::Refused) {
+        not_applied(&mut results);
+        unit.abandon();
+    }
+    let collections = unit.catalogue::<Collections>()?;
+    let named = cards.iter().filter_map(|item| collections.card(&item.card)).map(|card| card.collection_id);
+    let named: BTreeSet<i64> = named.collect();
+    let named = named.into_iter().filter_map(|id| collections.by_id(id)).map(|one| one.row.key.clone());
+    Ok(CardsChanged { results, collections: named.collect() })
+}
+
+/// Grants cards to locked users, in the order of `items`, each with its user.
+pub(crate) async fn grant(unit: &mut Unit<'_>, items: &[(i64, CardAmount)]) -> Result<Vec<ItemOutcome>> {
+    change(unit, Direction::Grant, items).await
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Grant,
+    Remove,
+}
+
+impl Direction {
+    /// Under which kind references are kept.
+    const fn reference_kind(self) -> &'static str {
+        match self {
+            Self::Grant => "GRANT_CARDS",
+            Self::Remove => "REMOVE_CARDS",
+        }
+    }
+
+    const fn told_as(self) -> HistoryKind {
+        match self {
+            Self::Grant => HistoryKind::CardsGranted,
+            Self::Remove => HistoryKind::CardsRevoked,
+        }
+    }
+
+    fn reference(self, user: i64, item: &CardAmount) -> Option<Reference> {
+        Some(Reference { user, kind: self.reference_kind(), name: item.reference.clone()? })
+    }
+}
+
+/// Grants or removes cards of locked users, in the order of `items`, each with its user.
+async fn change(unit: &mut Unit<'_>, direction: Direction, items: &[(i64, CardAmount)]) -> Result<Vec<ItemOutcome>> {
+    let collections = unit.catalogue::<Collections>()?;
+    let references: Vec<Reference> = items.iter().filter_map(|(user, item)| direction.reference(*user, item)).collect();
+    let mut done = unit.referenced(&references).await?;
+    let concerned = items.iter().filter_map(|(user, item)| Some((*user, collections.card(&item.card)?.collection_id)));
+    let mut owners = Owners::read(unit, concerned).await?;
+    let mut results = Vec::with_capacity(items.len());
+    for (user, item) in items {
+        let reference = direction.reference(*user, item);
+        if let Some(before) = reference.as_ref().and_then(|reference| done.get(reference)) {
+            results.push(serde_json::from_str(before).map_err(Error::internal)?);
+            continue;
+        }
+        let id = Kind::Card.id(&item.card);
+        let changed = check(&collections, item).and_then(|card| owners.change(direction, *user, card, item, unit.now));
+        let outcome = match changed {
+            Ok(()) => ItemOutcome::applied(id),
+            Err(refusal) => ItemOutcome::refused(id, refusal),
+        };
+        // What was refused is no more than an attempt, and may succeed under the same reference later.
+        if let Some(reference) = reference.filter(|_| outcome.status == WriteStatus::Applied) {
+            let text = serde_json::to_string(&outcome).map_err(Error::internal)?;
+            done.insert(reference.clone(), text.clone());
+            unit.keep(reference, text);
+        }
+        results.push(outcome);
+    }
+    owners.store(unit, direction, &collections).await?;
+    Ok(results)
+}
+
+/// The card of an item whose amount and reference are in order.
+fn check<'a>(collections: &'a Collections, item: &CardAmount) -> Result<&'a Card, Refusal> {
+    let card = collections.card(&item.card).ok_or_else(|| {
+        let message = format!("there is no card {:?}", item.card);
+        Refusal::new(UserErrorCode::UnknownCard, message)
+    })?;
+    if !(1..=MOST).contains(&item.quantity) {
+        let message = format!("a quantity lies between 1 and {MOST}, and {} does not", item.quantity);
+        return Err(Refusal::new(UserErrorCode::InvalidInput, message));
+    }
+    let fits =
+        |name: &str| (1..=LONGEST_REFERENCE).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    if item.reference.as_deref().is_some_and(|name| !fits(name)) {
+        let message = format!("a ref has 1 to {LONGEST_REFERENCE} printable characters");
+        return Err(Refusal::new(UserErrorCode::InvalidInput, message));
+    }
+    Ok(card)
+}
+
+/// The cards that locked users own of some collections, and how far they are with these.
+#[derive(Default)]
+struct Owners {
+    /// By user and card, also those of which none is left.
+    owned: HashMap<(i64, i64), Owned>,
+    /// By user and collection, as they are stored.
+    collected: HashMap<(i64, i64), Collected>,
+    /// How many of which card were granted or removed, by user and collection, and then by the card's key.
+    moved: BTreeMap<(i64, i64), BTreeMap<String, i64>>,
+    /// By user, collection and card.
+    changed: BTreeSet<(i64, i64, i64)>,
+}
+
+impl Owners {
+    /// Everything of these users in these collections.
+    async fn read(unit: &Unit<'_>, concerned: impl Iterator<Item = (i64, i64)>) -> Result<Self> {
+        let mut collections: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+        for (user, collection) in concerned {
+            collections.entry(user).or_default().insert(collection);
+        }
+        let mut owners = Self::default();
+        if collections.is_empty() {
+            return Ok(owners);
+        }
+        let users: Vec<i64> = collections.keys().copied().collect();
+        for (user, collected) in repo::collected(unit.transaction(), users).await? {
+            owners.collected.insert((user, collected.collection_id), collected);
+        }
+        let collections: Vec<(i64, Vec<i64>)> =
+            collections.into_iter().map(|(user, collections)| (user, collections.into_iter().collect())).collect();
+        let wanted = collections.iter().map(|(user, collections)| (*user, collections.as_slice()));
+        for ((user, _), owned) in repo::owned(unit.transaction(), wanted).await? {
+            owners.owned.insert((user, owned.card_id), owned);
+        }
+        Ok(owners)
+    }
+
+    fn change(
+        &mut self,
+        direction: Direction,
+        user: i64,
+        card: &Card,
+        item: &CardAmount,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let before = self.owned.get(&(user, card.id)).copied();
+        let before = before.unwrap_or(Owned { card_id: card.id, quantity: 0, first_acquired_at: now });
+        let quantity = i64::from(before.quantity);
+        let after = match direction {
+            Direction::Grant => quantity + item.quantity,
+            Direction::Remove => quantity - item.quantity,
+        };
+        if after < 0 {
+            let message = format!("the user owns {quantity} of this card, and {} were to be removed", item.quantity);
+            return Err(Refusal::new(UserErrorCode::NotEnoughCards, message));
+        }
+        let quantity = i32::try_from(after).map_err(|_| {
+            let message = format!("a user owns at most {} of a card", i32::MAX);
+            Refusal::new(UserErrorCode::InvalidInput, message)
+        })?;
+        self.owned.insert((user, card.id), Owned { quantity, ..before });
+        self.changed.insert((user, card.collection_id, card.id));
+        let moved = self.moved.entry((user, card.collection_id)).or_default();
+        *moved.entry(card.key.clone()).or_default() += item.quantity;
+        Ok(())
+    }
+
+    /// Stores what changed, with what follows from it for the collections, and tells the history.
+    async fn store(self, unit: &mut Unit<'_>, direction: Direction, collections: &Collections) -> Result<()> {
+        let mut progress = Vec::with_capacity(self.moved.len());
+        for ((user, id), cards) in &self.moved {
+            let Some(collection) = collections.by_id(*id) else { continue };
+            let stored = self.collected.get(&(*user, *id)).copied().unwrap_or_default();
+            let has = |card: &&std::sync::Arc<Card>| {
+                self.owned.get(&(*user, card.id)).is_some_and(|owned| owned.quantity > 0)
+            };
+            let count = i32::try_from(collection.cards.iter().filter(has).count()).unwrap_or(i32::MAX);
+            let size = i64::from(collection.size());
+            let completed_at =
+                rules::completion(stored.completed_at, &collection.window(), count.into(), size, unit.now);
+            let changes = json!({ "cards": cards, "collectedCount": count });
+            unit.record(*user, direction.told_as(), (Kind::Collection, &collection.row.key), &changes)?;
+            tell_completion(unit, *user, collection, &stored, completed_at)?;
+            progress.push((*user, Collected { collection_id: *id, count, completed_at, ..stored }));
+        }
+        let owned = self.changed.iter().filter_map(|(user, collection, card)| {
+            let owned = self.owned.get(&(*user, *card))?;
+            Some(((*user, *collection), *owned))
+        });
+        repo::store_owned(unit.transaction(), owned, unit.now).await?;
+        repo::store_collected(unit.transaction(), progress, unit.now).await
+    }
+}
+
+/// Tells the history that a collection is completed, unless an earlier write did. Cards that were all owned before the
+/// start complete a collection at its start, when nothing is written; then the next write tells of it.
+fn tell_completion(
+    unit: &mut Unit<'_>,
+    user: i64,
+    collection: &Collection,
+    before: &Collected,
+    completed_at: Option<Timestamp>,
+) -> Result<()> {
+    let told = before.updated_at.is_some_and(|then| rules::is_completed(before.completed_at, then));
+    let Some(at) = completed_at.filter(|_| !told && rules::is_completed(completed_at, unit.now)) else { return Ok(()) };
+    let subject = (Kind::Collection, collection.row.key.as_str());
+    unit.record_at(user, HistoryKind::CollectionCompleted, subject, &json!({ "size": collection.size() }), at)
+}
+
+/// Claims the reward of a collection for a user.
+#[derive(Debug, Serialize)]
+pub(crate) struct ClaimCollectionReward {
+    pub(crate) user: ActingUser,
+    /// The collection's key.
+    pub(crate) collection: String,
+}
+
+/// What came of a claim.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum RewardClaim {
+    Claimed,
+    AlreadyClaimed,
+    Refused(Refusal),
+}
+
+impl Write for ClaimCollectionReward {
+    const NAME: &'static str = "claimCollectionReward";
+
+    type Outcome = RewardClaim;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<RewardClaim> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let collections = unit.catalogue::<Collections>()?;
+        let unknown = || {
+            let message = format!("there is no collection {:?}", self.collection);
+            RewardClaim::Refused(Refusal::new(UserErrorCode::UnknownCollection, message).at(["collectionId"]))
+        };
+        let Some(collection) = collections.by_key(&self.collection) else { return Ok(unknown()) };
+        let all = repo::collected(unit.transaction(), vec![user]).await?;
+        let stored = all.into_iter().map(|(_, collected)| collected);
+        let stored = stored.filter(|collected| collected.collection_id == collection.row.id).next_back();
+        let stored = stored.unwrap_or_default();
+        let completed = rules::is_completed(stored.completed_at, unit.now);
+        // Nobody learns by this of a collection that is not shown; whoever completed it before it was hidden knows of it.
+        if !completed && !rules::is_shown(&collection.window(), unit.now) {
+            return Ok(unknown());
+        }
+        let claimed = stored.reward_claimed_at.is_some();
+        let reward = match &collection.reward {
+            Some(reward) => reward,
+            None if claimed => return Ok(RewardClaim::AlreadyClaimed),
+            None => return Ok(refused(UserErrorCode::NoReward, "this collection has no reward")),
+        };
+        let facts = RewardFacts {
+            claimed,
+            completed,
+            blocked: completed && !claimed && blocks::is_blocked_for_claiming(unit, user).await?,
+            // Taken from the stock only when nothing else stands against it.
+            stock: None,
+            claims: 0,
+        };
+        let decision = match rules::can_claim(&facts) {
+            Ok(()) if repo::take_reward(unit.transaction(), collection.row.id).await? => Ok(()),
+            Ok(()) => Err(RewardRefusal::OutOfStock),
+            Err(refusal) => Err(refusal),
+        };
+        match decision {
+            Ok(()) => {}
+            Err(RewardRefusal::AlreadyClaimed) => return Ok(RewardClaim::AlreadyClaimed),
+            Err(RewardRefusal::NotCompleted) => {
+                return Ok(refused(UserErrorCode::CollectionIncomplete, "the collection is not complete"));
+            }
+            Err(RewardRefusal::Blocked) => {
+                return Ok(refused(UserErrorCode::Blocked, "the user is blocked from claiming"));
+            }
+            Err(RewardRefusal::OutOfStock) => {
+                return Ok(refused(UserErrorCode::OutOfStock, "as many rewards as there were have been claimed"));
+            }
+        }
+        tell_completion(unit, user, collection, &stored, stored.completed_at)?;
+        let changes = json!({ "reward": reward.key });
+        unit.record(user, HistoryKind::RewardClaimed, (Kind::Collection, &collection.row.key), &changes)?;
+        let stored = Collected { reward_claimed_at: Some(unit.now), ..stored };
+        repo::store_collected(unit.transaction(), [(user, stored)], unit.now).await?;
+        Ok(RewardClaim::Claimed)
+    }
+}
+
+fn refused(code: UserErrorCode, message: &str) -> RewardClaim {
+    RewardClaim::Refused(Refusal::new(code, message).at(["collectionId"]))
+}
