@@ -25,7 +25,7 @@ const ROOMS: [&[&str]; 5] = [
 
 /// What each kind of file in a feature may use of its feature. Names in capitals come from the catalogue by way of
 /// `mod.rs`.
-const FILES: [(&str, &[&str]); 9] = [
+const FILES: [(&str, &[&str]); 11] = [
     ("entity", &[]),
     ("rules", &[]),
     ("repo", &["entity", "rules", "catalogue"]),
@@ -33,6 +33,9 @@ const FILES: [(&str, &[&str]); 9] = [
     ("loader", &["repo", "rules"]),
     ("service", &["loader", "repo", "rules", "catalogue"]),
     ("write", &["repo", "rules", "catalogue"]),
+    // What operators write are the rows of the catalogue.
+    ("operate", &["repo", "rules", "catalogue", "entity"]),
+    ("publish", &["repo", "rules", "catalogue", "entity", "write"]),
     ("graphql", &["service", "rules", "entity", "catalogue"]),
     ("accounts", &["entity"]),
 ];

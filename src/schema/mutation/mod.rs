@@ -3,6 +3,7 @@
 //! The parts stand here and not in the features' folders, because each payload shows the user and what the write changed
 //! for the user, and both join all features. A resolver checks who may, and hands its input to the feature's use case.
 
+mod catalogue;
 mod changes;
 mod games;
 
@@ -19,7 +20,7 @@ use crate::request::Request;
 
 /// Everything that can be changed.
 #[derive(Debug, Default, MergedObject)]
-pub(crate) struct Mutation(games::GameMutation);
+pub(crate) struct Mutation(games::GameMutation, catalogue::CatalogueMutation);
 
 /// The user whom a mutation is about: whom `by` names, else whoever asks.
 async fn subject(request: &Request, by: Option<UserBy>) -> Result<Arc<Stored>> {
