@@ -1,6 +1,9 @@
 //! Mutations of the catalogue, a file per kind of thing; all for operators.
 
+mod collections;
 mod games;
+mod learning;
+mod seasons;
 
 use async_graphql::{MaybeUndefined, MergedObject};
 
@@ -8,7 +11,12 @@ use crate::error::{Error, Result};
 
 /// Mutations of the catalogue.
 #[derive(Debug, Default, MergedObject)]
-pub(crate) struct CatalogueMutation(games::CatalogueGameMutation);
+pub(crate) struct CatalogueMutation(
+    seasons::CatalogueSeasonMutation,
+    learning::CatalogueLearningMutation,
+    games::CatalogueGameMutation,
+    collections::CatalogueCollectionMutation,
+);
 
 /// What was given for something that may be without a value: `None` when nothing was, `Some(None)` for null.
 fn given<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
