@@ -95,10 +95,10 @@ impl Write for UpsertGame {
         let key = game.key.clone();
         game.id = repo::store_game(unit.transaction(), game.clone()).await?;
         let counts_anew = edit.counts_anew;
-        let changed = edit.store(unit, game.id).await?;
+        let achievements = edit.store(unit, game.id).await?;
         if counts_anew {
             repo::summarise_all(unit.transaction(), game.id).await?;
-            award(unit, &game, &changed).await?;
+            award(unit, &game, &achievements).await?;
         }
         unit.audit("UPSERT_GAME", (Kind::Game.name(), &key), &patch.into_changes(created));
         Ok(Upserted::done(created))
@@ -338,7 +338,10 @@ async fn award(unit: &mut Unit<'_>, game: &game::Model, achievements: &[achievem
         unit.lock_more(earned.iter().map(|(user, ..)| *user).collect()).await?;
         for (user, _, awards) in &earned {
             // Whoever has been merged or erased has no history to go on.
-            for (award, _) in awards.iter().filter(|_| unit.user(*user).is_ok()).collect::<Vec<_>>() {
+            if unit.user(*user).is_err() {
+                continue;
+            }
+            for (award, _) in awards {
                 let subject = (Kind::Game, game.key.as_str());
                 unit.record(*user, HistoryKind::AwardEarned, subject, &json!({ "award": award }))?;
             }

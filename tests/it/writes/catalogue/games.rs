@@ -202,7 +202,7 @@ async fn another_kind_of_achievement_may_beat_the_game(stage: Stage) {
 
 async fn keys_and_numbers_of_other_games_are_taken(stage: Stage) {
     let admin = stage.app(&[Scope::Admin]).await;
-    let moved = json!({ "key": "2", "achievements": [{ "key": "1-01" }, { "key": "2-01", "title": "Kept out" }] });
+    let moved = json!({ "key": "2", "achievements": [{ "key": "1-01", "title": "Moved" }, { "key": "2-01", "title": "Kept out" }] });
     assert_eq!(refusals(&upsert(&admin, moved).await), ["KEY_TAKEN achievements.0.key"]);
     let query = "{ game(id: \"2\") { achievements(first: 1) { nodes { title } } } }";
     let title = stage.anonymous().data(query, Value::Null).await["game"]["achievements"]["nodes"][0]["title"].clone();

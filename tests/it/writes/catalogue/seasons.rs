@@ -316,7 +316,7 @@ async fn goals_with_which_somebody_has_progress_stay(stage: Stage) {
     let touched = goals[0]["key"].as_str().unwrap();
     let remove = json!({ "key": "rising-tide", "removeGoals": ["new", touched, "nothing"] });
     assert_eq!(refusals(&upsert(&admin, remove).await), ["IN_USE removeGoals.1", "UNKNOWN_GOAL removeGoals.2"]);
-    let both = json!({ "key": "rising-tide", "removeGoals": ["new"], "goals": [{ "key": "new" }] });
+    let both = json!({ "key": "rising-tide", "removeGoals": ["new"], "goals": [{ "key": "new", "title": "New", "totalSteps": 1 }] });
     assert_eq!(refusals(&upsert(&admin, both).await), ["INVALID_INPUT removeGoals.0"]);
     let elsewhere = json!({ "key": "high-summer", "removeGoals": ["new"] });
     assert_eq!(refusals(&upsert(&admin, elsewhere).await), ["UNKNOWN_GOAL removeGoals.0"]);
