@@ -34,6 +34,19 @@ pub(crate) async fn insert<M: ModelTrait>(connection: &impl ConnectionTrait, row
     write(connection, rows, Conflict::Fail).await.map(drop)
 }
 
+/// Inserts `rows` under ids that the database counts up in their order; the `id` they have says nothing.
+pub(crate) async fn add<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M]) -> Result<()> {
+    let mut table = Table::<M>::of();
+    table.columns.retain(|column| column.as_str() != "id");
+    table.write(connection, rows, &Conflict::Fail).await.map(drop)
+}
+
+/// Inserts `rows`; those whose primary key is there already take the place of what was there.
+pub(crate) async fn replace<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M]) -> Result<()> {
+    let columns: Vec<Column<M>> = Table::<M>::of().columns;
+    write(connection, rows, Conflict::Set(&columns)).await.map(drop)
+}
+
 /// Inserts those of `rows` whose primary key is not there yet, and says how many that were.
 pub(crate) async fn insert_new<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M]) -> Result<u64> {
     write(connection, rows, Conflict::Keep).await
@@ -132,20 +145,7 @@ impl<M: ModelTrait + Send + Sync> Part for Stored<M> {
 }
 
 async fn write<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M], conflict: Conflict<'_, M>) -> Result<u64> {
-    let table = Table::<M>::of();
-    let postgres = connection.get_database_backend() == DbBackend::Postgres;
-    let conflict = table.on_conflict(&conflict);
-    let mut written = 0;
-    for some in rows.chunks(if postgres { POSTGRES_ROWS } else { SQLITE_ROWS }) {
-        let statement = if postgres {
-            let (sql, values) = table.arrays(some, &conflict, 0);
-            Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
-        } else {
-            table.values(some, &conflict)
-        };
-        written += connection.execute_raw(statement).await?.rows_affected();
-    }
-    Ok(written)
+    Table::<M>::of().write(connection, rows, &conflict).await
 }
 
 struct Table<M: ModelTrait> {
@@ -156,6 +156,22 @@ struct Table<M: ModelTrait> {
 impl<M: ModelTrait> Table<M> {
     fn of() -> Self {
         Self { name: M::Entity::default().table_name().to_owned(), columns: Column::<M>::iter().collect() }
+    }
+
+    async fn write(&self, connection: &impl ConnectionTrait, rows: &[M], conflict: &Conflict<'_, M>) -> Result<u64> {
+        let postgres = connection.get_database_backend() == DbBackend::Postgres;
+        let conflict = self.on_conflict(conflict);
+        let mut written = 0;
+        for some in rows.chunks(if postgres { POSTGRES_ROWS } else { SQLITE_ROWS }) {
+            let statement = if postgres {
+                let (sql, values) = self.arrays(some, &conflict, 0);
+                Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+            } else {
+                self.values(some, &conflict)
+            };
+            written += connection.execute_raw(statement).await?.rows_affected();
+        }
+        Ok(written)
     }
 
     fn names(&self) -> String {

@@ -3,6 +3,7 @@
 //! - `entity`: the tables. `repo`: SQL, many keys in, rows out. `loader`: questions answered in batches.
 //! - `catalogue`: what operators define, in memory. `rules`: pure functions. `service`: use cases.
 //! - `graphql`: objects, inputs and the feature's queries.
+//! - `write`: what changes users' progress. `operate` (for games `publish`): what operators write into the catalogue.
 //!
 //! Inside a feature `graphql → service → {rules, repo}` and `loader → repo → entity`. Features reach each other only
 //! through services. A new kind of progress is one folder, one migration, one test file, and one line in each list it

@@ -150,7 +150,8 @@ pub(crate) fn parse(id: &str) -> Result<(Kind, &str)> {
     Ok((kind, key))
 }
 
-fn check(key: &str) -> Result<()> {
+/// Refuses what is no key of the catalogue.
+pub(crate) fn check(key: &str) -> Result<()> {
     if key.is_empty() {
         return Err(Error::bad_input("an id must not be empty"));
     }

@@ -12,6 +12,7 @@
 
 pub mod entity;
 mod group;
+mod input;
 mod kinds;
 mod repo;
 mod unit;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::error::Result;
 
+pub(crate) use input::{Checks, Patch, Upserted, arranged};
 pub use kinds::HistoryKind;
 pub(crate) use repo::append_event;
 pub(crate) use unit::{Locked, Reference, Unit};

@@ -47,12 +47,12 @@ pub(super) async fn lock_users(transaction: &Transaction, users: Vec<i64>) -> Re
     Ok((version, locked))
 }
 
-/// Locks the catalogue for a change, and gives its version.
-pub(super) async fn lock_catalogue(transaction: &Transaction) -> Result<i64> {
+/// Locks the catalogue for a change.
+pub(super) async fn lock_catalogue(transaction: &Transaction) -> Result<()> {
     if on_postgres(transaction) {
         execute(transaction, &TAKE_CATALOGUE, []).await?;
     }
-    version(transaction).await
+    Ok(())
 }
 
 async fn version(transaction: &Transaction) -> Result<i64> {

@@ -111,8 +111,7 @@ impl<'a> Unit<'a> {
         self.actor
     }
 
-    /// A feature's part of the catalogue, which does not change before the end of a write that has locked users or the
-    /// catalogue. Cheap to clone, so that the unit can be used beside it.
+    /// A feature's part of the catalogue, which does not change before the end of a write that has locked users. Cheap to clone, so that the unit can be used beside it.
     pub(crate) fn catalogue<P: Part>(&self) -> Result<Arc<P>> {
         self.catalogue.shared()
     }
@@ -134,13 +133,11 @@ impl<'a> Unit<'a> {
         Ok(())
     }
 
-    /// Locks the catalogue for a change. Every other write waits until this one has ended.
+    /// Locks the catalogue for a change. Every other write waits until this one has ended. What the change is decided by
+    /// has to be read from the database: the catalogue in memory is behind when another change has just been made, and
+    /// operators who write a lot at a time would be told to try again and again.
     pub(crate) async fn lock_catalogue(&mut self) -> Result<()> {
-        let version = repo::lock_catalogue(self.transaction).await?;
-        if version != self.catalogue.version() {
-            return Err(Error::internal("the catalogue in memory is behind").passing());
-        }
-        Ok(())
+        repo::lock_catalogue(self.transaction).await
     }
 
     /// Locks further users after [`Unit::lock_catalogue`]; those who are gone are left out.

@@ -1,13 +1,13 @@
 //! SQL of collections, cards and what users own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use sea_orm::{ConnectionTrait, EntityTrait as _, QueryOrder as _};
+use sea_orm::{ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 
 use super::entity::{card, collection, owned_card, progress, reward};
 use crate::clock::Timestamp;
 use crate::db::{PairSql, Param, Sql, bulk, execute, fetch};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 pub(super) async fn collections(connection: &impl ConnectionTrait) -> Result<Vec<collection::Model>> {
     Ok(collection::Entity::find().order_by_asc(collection::Column::Id).all(connection).await?)
@@ -144,4 +144,139 @@ static TAKE_REWARD: Sql = Sql::new(
 /// this transaction has ended.
 pub(super) async fn take_reward(connection: &impl ConnectionTrait, collection: i64) -> Result<bool> {
     Ok(execute(connection, &TAKE_REWARD, [Param::Int(collection)]).await? > 0)
+}
+
+/// The collection of this key, as it is stored.
+pub(super) async fn collection(connection: &impl ConnectionTrait, key: &str) -> Result<Option<collection::Model>> {
+    Ok(collection::Entity::find().filter(collection::Column::Key.eq(key)).one(connection).await?)
+}
+
+/// The cards of a collection, in their order.
+pub(super) async fn cards_of(connection: &impl ConnectionTrait, collection: i64) -> Result<Vec<card::Model>> {
+    Ok(card::Entity::find()
+        .filter(card::Column::CollectionId.eq(collection))
+        .order_by_asc(card::Column::Position)
+        .order_by_asc(card::Column::Id)
+        .all(connection)
+        .await?)
+}
+
+static ELSEWHERE: Sql = Sql::new("SELECT key FROM cards WHERE key = ANY($1) AND collection_id <> $2");
+
+/// Those of these keys that cards of other collections have.
+pub(super) async fn cards_elsewhere(
+    connection: &impl ConnectionTrait,
+    keys: Vec<String>,
+    collection: i64,
+) -> Result<HashSet<String>> {
+    let found = fetch(connection, &ELSEWHERE, [Param::Texts(keys), Param::Int(collection)], |row| row.take()).await?;
+    Ok(found.into_iter().collect())
+}
+
+static IN_HANDS: Sql = Sql::new("SELECT DISTINCT card_id FROM owned_cards WHERE card_id = ANY($1) AND quantity > 0");
+
+/// Those of these cards that somebody owns.
+pub(super) async fn owned_by_anybody(connection: &impl ConnectionTrait, cards: Vec<i64>) -> Result<HashSet<i64>> {
+    if cards.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let found = fetch(connection, &IN_HANDS, [Param::Ints(cards)], |row| row.take()).await?;
+    Ok(found.into_iter().collect())
+}
+
+/// The reward of a collection, as it is stored.
+pub(super) async fn reward(connection: &impl ConnectionTrait, collection: i64) -> Result<Option<reward::Model>> {
+    Ok(reward::Entity::find_by_id(collection).one(connection).await?)
+}
+
+/// The id of the collection whose reward has this key.
+pub(super) async fn collection_of_reward(connection: &impl ConnectionTrait, key: &str) -> Result<Option<i64>> {
+    let found = reward::Entity::find().filter(reward::Column::Key.eq(key)).one(connection).await?;
+    Ok(found.map(|row| row.collection_id))
+}
+
+/// Stores a collection and gives its id; one with the id 0 is new.
+pub(super) async fn store_collection(connection: &impl ConnectionTrait, row: collection::Model) -> Result<i64> {
+    if row.id != 0 {
+        let id = row.id;
+        return bulk::replace(connection, &[row]).await.map(|()| id);
+    }
+    bulk::add(connection, std::slice::from_ref(&row)).await?;
+    let stored = collection(connection, &row.key).await?;
+    stored.map(|row| row.id).ok_or_else(|| Error::internal("a collection that was just added is not there"))
+}
+
+/// Stores cards; those with the id 0 are new, and get theirs in this order.
+pub(super) async fn store_cards(connection: &impl ConnectionTrait, rows: Vec<card::Model>) -> Result<()> {
+    let (new, known): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.id == 0);
+    bulk::replace(connection, &known).await?;
+    bulk::add(connection, &new).await
+}
+
+static FORGET_CARDS: Sql = Sql::new("DELETE FROM owned_cards WHERE card_id = ANY($1) AND quantity = 0");
+static REMOVE_CARDS: Sql = Sql::new("DELETE FROM cards WHERE id = ANY($1)");
+
+/// Removes cards that nobody owns, and the trace of whoever once did.
+pub(super) async fn remove_cards(connection: &impl ConnectionTrait, cards: Vec<i64>) -> Result<()> {
+    if cards.is_empty() {
+        return Ok(());
+    }
+    execute(connection, &FORGET_CARDS, [Param::Ints(cards.clone())]).await?;
+    execute(connection, &REMOVE_CARDS, [Param::Ints(cards)]).await.map(drop)
+}
+
+static REMOVE_REWARD: Sql = Sql::new("DELETE FROM collection_rewards WHERE collection_id = $1");
+
+/// Puts this reward in the place of the one that a collection has; `None` takes it away.
+pub(super) async fn store_reward(
+    connection: &impl ConnectionTrait,
+    collection: i64,
+    row: Option<reward::Model>,
+) -> Result<()> {
+    match row {
+        Some(row) => bulk::replace(connection, &[reward::Model { collection_id: collection, ..row }]).await,
+        None => execute(connection, &REMOVE_REWARD, [Param::Int(collection)]).await.map(drop),
+    }
+}
+
+static COMPLETING: Sql = Sql::new(
+    "SELECT user_id FROM collection_progress WHERE collection_id = $1 AND user_id > $2 AND collected_count >= $3 \
+     AND completed_at IS NULL ORDER BY user_id LIMIT 1000",
+);
+
+/// A thousand users behind the user `after`, by their ids, who own `size` cards or more and have not completed the
+/// collection.
+pub(super) async fn completing(
+    connection: &impl ConnectionTrait,
+    collection: i64,
+    after: i64,
+    size: i64,
+) -> Result<Vec<i64>> {
+    fetch(connection, &COMPLETING, [collection, after, size].map(Param::Int), |row| row.take()).await
+}
+
+static COMPLETE: Sql = Sql::new(
+    "UPDATE collection_progress SET completed_at = $3, updated_at = $4 WHERE collection_id = $1 \
+     AND collected_count >= $2 AND (completed_at IS NULL OR completed_at > $4)",
+);
+static INCOMPLETE: Sql = Sql::new(
+    "UPDATE collection_progress SET completed_at = NULL, updated_at = $3 WHERE collection_id = $1 \
+     AND collected_count < $2 AND completed_at > $3",
+);
+
+/// Stores what a change at `now` means for whoever owns cards of a collection: `completion` is when those have completed
+/// it who own `size` cards, `None` when nobody can. What was completed before `now` stays so.
+pub(super) async fn complete(
+    connection: &impl ConnectionTrait,
+    collection: i64,
+    size: i64,
+    completion: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<()> {
+    let now = now.millis();
+    if let Some(at) = completion {
+        execute(connection, &COMPLETE, [collection, size, at.millis(), now].map(Param::Int)).await?;
+    }
+    let least = if completion.is_some() { size } else { i64::MAX };
+    execute(connection, &INCOMPLETE, [collection, least, now].map(Param::Int)).await.map(drop)
 }

@@ -1,5 +1,7 @@
 //! SQL of games, unlocks and summaries.
 
+use std::collections::HashSet;
+
 use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 
 use super::catalogue::Achievement;
@@ -8,8 +10,8 @@ use super::rules::{AchievementKind, Awards, Score};
 use crate::clock::Timestamp;
 use crate::db::bulk::Stores;
 use crate::db::page::{List, Slice};
-use crate::db::{Extent, PairSql, Param, Row, Sql, execute};
-use crate::error::Result;
+use crate::db::{Extent, PairSql, Param, Row, Sql, bulk, execute, fetch};
+use crate::error::{Error, Result};
 
 pub(super) async fn games(connection: &impl ConnectionTrait) -> Result<Vec<game::Model>> {
     Ok(game::Entity::find().order_by_asc(game::Column::Id).all(connection).await?)
@@ -259,4 +261,91 @@ pub(super) async fn remove_unlocks(
     achievements: Vec<i64>,
 ) -> Result<u64> {
     execute(connection, &REMOVE_UNLOCKS, [Param::Int(user), Param::Ints(achievements)]).await
+}
+
+/// The game of this key, as it is stored.
+pub(super) async fn game(connection: &impl ConnectionTrait, key: &str) -> Result<Option<game::Model>> {
+    Ok(game::Entity::find().filter(game::Column::Key.eq(key)).one(connection).await?)
+}
+
+/// The key of the game that has this number.
+pub(super) async fn numbered(connection: &impl ConnectionTrait, number: i64) -> Result<Option<String>> {
+    let found = game::Entity::find().filter(game::Column::Number.eq(number)).one(connection).await?;
+    Ok(found.map(|game| game.key))
+}
+
+/// All achievements of a game, published or not, in their order.
+pub(super) async fn achievements(connection: &impl ConnectionTrait, game: i64) -> Result<Vec<achievement::Model>> {
+    Ok(achievement::Entity::find()
+        .filter(achievement::Column::GameId.eq(game))
+        .order_by_asc(achievement::Column::Position)
+        .order_by_asc(achievement::Column::Id)
+        .all(connection)
+        .await?)
+}
+
+static ELSEWHERE: Sql = Sql::new("SELECT key FROM achievements WHERE key = ANY($1) AND game_id <> $2");
+
+/// Those of these keys that achievements of other games have.
+pub(super) async fn achievements_elsewhere(
+    connection: &impl ConnectionTrait,
+    keys: Vec<String>,
+    game: i64,
+) -> Result<HashSet<String>> {
+    let found = fetch(connection, &ELSEWHERE, [Param::Texts(keys), Param::Int(game)], |row| row.take()).await?;
+    Ok(found.into_iter().collect())
+}
+
+/// Stores a game and gives its id; one with the id 0 is new.
+pub(super) async fn store_game(connection: &impl ConnectionTrait, row: game::Model) -> Result<i64> {
+    if row.id != 0 {
+        let id = row.id;
+        return bulk::replace(connection, &[row]).await.map(|()| id);
+    }
+    bulk::add(connection, std::slice::from_ref(&row)).await?;
+    let stored = game(connection, &row.key).await?;
+    stored.map(|game| game.id).ok_or_else(|| Error::internal("a game that was just added is not there"))
+}
+
+/// Stores achievements; those with the id 0 are new, and get theirs in this order.
+pub(super) async fn store_achievements(connection: &impl ConnectionTrait, rows: Vec<achievement::Model>) -> Result<()> {
+    let (new, known): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.id == 0);
+    bulk::replace(connection, &known).await?;
+    bulk::add(connection, &new).await
+}
+
+// An unlock in hardcore mode is never earlier than the unlock itself.
+static SUMMARISE: Sql = Sql::new(
+    "UPDATE game_summaries SET (num_achieved, score_achieved, num_achieved_hardcore, score_achieved_hardcore, \
+     first_unlocked_at, last_unlocked_at) = (\
+     SELECT count(*), COALESCE(sum(a.points), 0), count(u.unlocked_hardcore_at), \
+     COALESCE(sum(CASE WHEN u.unlocked_hardcore_at IS NOT NULL THEN a.points END), 0), min(u.unlocked_at), \
+     max(COALESCE(u.unlocked_hardcore_at, u.unlocked_at)) \
+     FROM achievement_unlocks u JOIN achievements a ON a.id = u.achievement_id \
+     WHERE u.user_id = game_summaries.user_id AND u.game_id = game_summaries.game_id AND a.published) \
+     WHERE game_id = $1",
+);
+
+/// Counts anew what every player of a game has achieved, awards left alone.
+pub(super) async fn summarise_all(connection: &impl ConnectionTrait, game: i64) -> Result<u64> {
+    execute(connection, &SUMMARISE, [Param::Int(game)]).await
+}
+
+static CONTENDERS: Sql = Sql::new(
+    "SELECT user_id FROM game_summaries WHERE game_id = $1 AND user_id > $2 AND (\
+     (completed_at IS NULL AND num_achieved >= $3) OR (mastered_at IS NULL AND num_achieved_hardcore >= $3) \
+     OR (beaten_at IS NULL AND num_achieved >= $4) OR (beaten_hardcore_at IS NULL AND num_achieved_hardcore >= $4)) \
+     ORDER BY user_id LIMIT 1000",
+);
+
+/// A thousand players of a game behind the user `after`, by their ids, who lack an award and have as many achievements
+/// as it takes: `all` for one over all achievements, `some` for beating the game.
+pub(super) async fn contenders(
+    connection: &impl ConnectionTrait,
+    game: i64,
+    after: i64,
+    [all, some]: [i64; 2],
+) -> Result<Vec<i64>> {
+    let params = [game, after, all, some].map(Param::Int);
+    fetch(connection, &CONTENDERS, params, |row| row.take()).await
 }

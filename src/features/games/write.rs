@@ -278,7 +278,7 @@ impl Players {
 }
 
 /// What a player achieved in a game with these achievements, who had `awards` before.
-fn summary_of(game: i64, facts: &[AchievementFacts], awards: Awards) -> Achieved {
+pub(super) fn summary_of(game: i64, facts: &[AchievementFacts], awards: Awards) -> Achieved {
     let summary = rules::summarise(facts);
     Achieved {
         game_id: game,
@@ -290,7 +290,7 @@ fn summary_of(game: i64, facts: &[AchievementFacts], awards: Awards) -> Achieved
 }
 
 /// The awards in `after` that were not in `before`, from the least to the highest, by their names in the history.
-fn new_awards(before: &Awards, after: &Awards) -> Vec<(&'static str, Timestamp)> {
+pub(super) fn new_awards(before: &Awards, after: &Awards) -> Vec<(&'static str, Timestamp)> {
     let awards = [
         ("BEATEN", before.beaten, after.beaten),
         ("BEATEN_HARDCORE", before.beaten_hardcore, after.beaten_hardcore),

@@ -9,6 +9,7 @@ use super::repo::{self, Instance, Item, Place, Progress};
 use super::rules::{self, InvalidProgress, MarkChange, StoredCompletion};
 use super::{Learning, Plan};
 use crate::auth::policy::ActingUser;
+use crate::db::Extent;
 use crate::error::Result;
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
@@ -244,7 +245,7 @@ impl Learners {
         let resources: Vec<(i64, Vec<i64>)> =
             resources.into_iter().map(|(user, resources)| (user, resources.into_iter().collect())).collect();
         let wanted = resources.iter().map(|(user, resources)| (*user, resources.as_slice()));
-        for (user, row) in repo::progress(unit.transaction(), wanted).await? {
+        for (user, row) in repo::progress(unit.transaction(), wanted, Extent::All).await? {
             learners.progress.insert((user, row.resource_id), row);
         }
         if !marking.is_empty() {

@@ -10,7 +10,7 @@ use crate::db::catalogue::{Part, Source};
 use crate::error::Result;
 
 /// A season with its goals.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Season {
     pub(crate) id: i64,
     pub(crate) key: String,
@@ -52,7 +52,8 @@ pub(crate) struct Seasons {
 }
 
 impl Season {
-    fn schedule(&self) -> Schedule<'_> {
+    /// As it is stored, whatever other seasons do.
+    pub(crate) fn schedule(&self) -> Schedule<'_> {
         Schedule {
             starts_at: self.starts_at,
             duration_seconds: self.duration_seconds,
@@ -91,6 +92,16 @@ impl Seasons {
 
     pub(crate) fn goal(&self, key: &str) -> Option<&Arc<Goal>> {
         self.goals.get(key)
+    }
+
+    /// The same seasons with this one among them, in the place of the one of its key if there is one.
+    pub(crate) fn with(&self, season: Season) -> Self {
+        let others = self.seasons.iter().filter(|other| other.key != season.key).cloned();
+        let mut seasons: Vec<Arc<Season>> = others.collect();
+        let place = (season.starts_at, season.id);
+        let place = seasons.partition_point(|other| (other.starts_at, other.id) < place);
+        seasons.insert(place, Arc::new(season));
+        Self { seasons, goals: self.goals.clone() }
     }
 }
 

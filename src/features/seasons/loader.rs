@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
 
-use super::repo::{self, Fact};
+use super::repo::{self, Concerned, Fact};
 use crate::db::Reader;
 use crate::error::{Error, Result};
 use crate::graphql::batcher::{Key, grouped};
@@ -31,5 +31,21 @@ impl Loader<SeasonOf> for Reader {
             .into_iter()
             .map(|((user, season), facts)| (SeasonOf { user, season }, facts.into()))
             .collect())
+    }
+}
+
+/// How many users an edit of a season concerns.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct ConcernedBy(pub(super) i64);
+
+impl Key for ConcernedBy {}
+
+impl Loader<ConcernedBy> for Reader {
+    type Value = Concerned;
+    type Error = Error;
+
+    async fn load(&self, keys: &[ConcernedBy]) -> Result<HashMap<ConcernedBy, Concerned>> {
+        let rows = repo::concerned(self.connection(), keys.iter().map(|key| key.0).collect()).await?;
+        Ok(rows.into_iter().map(|(season, concerned)| (ConcernedBy(season), concerned)).collect())
     }
 }

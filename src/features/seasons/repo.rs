@@ -1,8 +1,6 @@
 //! SQL of seasons, goals, enrolments and claims.
 
-use std::collections::HashMap;
-
-use sea_orm::{ConnectionTrait, DbBackend, EntityTrait as _, QueryOrder as _};
+use std::collections::{HashMap, HashSet};
 
 use super::catalogue::{Goal, Season};
 use super::entity::{
@@ -10,9 +8,10 @@ use super::entity::{
 };
 use super::rules::{Pause, PauseMode};
 use crate::clock::Timestamp;
-use crate::db::{PairSql, Param, Sql, bulk, fetch};
-use crate::error::Result;
+use crate::db::{PairSql, Param, Sql, bulk, execute, fetch};
+use crate::error::{Error, Result};
 use crate::graphql::batcher::grouped;
+use sea_orm::{ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 
 /// All seasons by their start, still without pauses, weeks and goals.
 pub(super) async fn seasons(connection: &impl ConnectionTrait) -> Result<Vec<Season>> {
@@ -21,9 +20,13 @@ pub(super) async fn seasons(connection: &impl ConnectionTrait) -> Result<Vec<Sea
         .order_by_asc(season::Column::Id)
         .all(connection)
         .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Season {
+    Ok(rows.into_iter().map(Season::from).collect())
+}
+
+/// Still without pauses, weeks and goals.
+impl From<season::Model> for Season {
+    fn from(row: season::Model) -> Self {
+        Self {
             id: row.id,
             key: row.key,
             title: row.title,
@@ -39,8 +42,8 @@ pub(super) async fn seasons(connection: &impl ConnectionTrait) -> Result<Vec<Sea
             pauses: Vec::new(),
             week_titles: HashMap::new(),
             goals: Vec::new(),
-        })
-        .collect())
+        }
+    }
 }
 
 pub(super) async fn pauses(connection: &impl ConnectionTrait) -> Result<HashMap<i64, Vec<Pause>>> {
@@ -240,7 +243,7 @@ pub(super) async fn lock_budgets(
 }
 
 /// Stores what was granted of budgets that are locked.
-pub(super) async fn store_budgets(
+pub(super) async fn store_spent(
     connection: &impl ConnectionTrait,
     budgets: impl IntoIterator<Item = Budget>,
 ) -> Result<()> {
@@ -254,4 +257,211 @@ pub(super) async fn store_budgets(
         })
         .collect();
     bulk::upsert(connection, &rows, &[budget::Column::SpentMicros]).await
+}
+
+/// The season of this key, as it is stored.
+pub(super) async fn season(connection: &impl ConnectionTrait, key: &str) -> Result<Option<season::Model>> {
+    Ok(season::Entity::find().filter(season::Column::Key.eq(key)).one(connection).await?)
+}
+
+/// The goals of a season, in their order.
+pub(super) async fn goals_of(connection: &impl ConnectionTrait, season: i64) -> Result<Vec<goal::Model>> {
+    Ok(goal::Entity::find()
+        .filter(goal::Column::SeasonId.eq(season))
+        .order_by_asc(goal::Column::Position)
+        .order_by_asc(goal::Column::Id)
+        .all(connection)
+        .await?)
+}
+
+static ELSEWHERE: Sql = Sql::new("SELECT key FROM goals WHERE key = ANY($1) AND season_id <> $2");
+
+/// Those of these keys that goals of other seasons have.
+pub(super) async fn goals_elsewhere(
+    connection: &impl ConnectionTrait,
+    keys: Vec<String>,
+    season: i64,
+) -> Result<HashSet<String>> {
+    let found = fetch(connection, &ELSEWHERE, [Param::Texts(keys), Param::Int(season)], |row| row.take()).await?;
+    Ok(found.into_iter().collect())
+}
+
+static TOUCHED: Sql = Sql::new(
+    "SELECT goal_id FROM goal_progress WHERE goal_id = ANY($1) \
+     UNION SELECT goal_id FROM goal_claims WHERE goal_id = ANY($1)",
+);
+
+/// Those of these goals on which somebody made a step or has a claim.
+pub(super) async fn touched_goals(connection: &impl ConnectionTrait, goals: Vec<i64>) -> Result<HashSet<i64>> {
+    if goals.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let found = fetch(connection, &TOUCHED, [Param::Ints(goals)], |row| row.take()).await?;
+    Ok(found.into_iter().collect())
+}
+
+/// The budgets of a season.
+pub(super) async fn budgets(connection: &impl ConnectionTrait, season: i64) -> Result<Vec<budget::Model>> {
+    Ok(budget::Entity::find().filter(budget::Column::SeasonId.eq(season)).all(connection).await?)
+}
+
+static GRANTED: Sql = Sql::new(
+    "SELECT COALESCE(g.week, 0), CAST(sum(c.reward_micros) AS bigint) FROM goals g \
+     JOIN goal_claims c ON c.goal_id = g.id WHERE g.season_id = $1 GROUP BY 1",
+);
+
+/// What the claims of a season's goals have granted, by the week of the goals; 0: goals of the whole season.
+pub(super) async fn granted(connection: &impl ConnectionTrait, season: i64) -> Result<HashMap<i32, i64>> {
+    let found = fetch(connection, &GRANTED, [Param::Int(season)], |row| Ok((row.take()?, row.take()?))).await?;
+    Ok(found.into_iter().collect())
+}
+
+/// Stores a season and gives its id; one with the id 0 is new.
+pub(super) async fn store_season(connection: &impl ConnectionTrait, row: season::Model) -> Result<i64> {
+    if row.id != 0 {
+        let id = row.id;
+        return bulk::replace(connection, &[row]).await.map(|()| id);
+    }
+    bulk::add(connection, std::slice::from_ref(&row)).await?;
+    let stored = season(connection, &row.key).await?;
+    stored.map(|row| row.id).ok_or_else(|| Error::internal("a season that was just added is not there"))
+}
+
+/// Stores goals; those with the id 0 are new, and get theirs in this order.
+pub(super) async fn store_goals(connection: &impl ConnectionTrait, rows: Vec<goal::Model>) -> Result<()> {
+    let (new, known): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.id == 0);
+    bulk::replace(connection, &known).await?;
+    bulk::add(connection, &new).await
+}
+
+static REMOVE_GOALS: Sql = Sql::new("DELETE FROM goals WHERE id = ANY($1)");
+
+/// Removes goals that nobody has touched.
+pub(super) async fn remove_goals(connection: &impl ConnectionTrait, goals: Vec<i64>) -> Result<()> {
+    if goals.is_empty() {
+        return Ok(());
+    }
+    execute(connection, &REMOVE_GOALS, [Param::Ints(goals)]).await.map(drop)
+}
+
+static REMOVE_WEEKS: Sql = Sql::new("DELETE FROM season_weeks WHERE season_id = $1 AND number = ANY($2)");
+
+/// Names weeks of a season; those without a title lose the one they had.
+pub(super) async fn store_weeks(
+    connection: &impl ConnectionTrait,
+    season: i64,
+    titles: impl Iterator<Item = (i32, Option<&String>)>,
+) -> Result<()> {
+    let (mut named, mut nameless) = (Vec::new(), Vec::new());
+    for (number, title) in titles {
+        match title {
+            Some(title) => named.push(week::Model { season_id: season, number, title: title.clone() }),
+            None => nameless.push(i64::from(number)),
+        }
+    }
+    bulk::replace(connection, &named).await?;
+    if nameless.is_empty() {
+        return Ok(());
+    }
+    execute(connection, &REMOVE_WEEKS, [Param::Int(season), Param::Ints(nameless)]).await.map(drop)
+}
+
+static REMOVE_BUDGETS: Sql = Sql::new("DELETE FROM season_budgets WHERE season_id = $1 AND week = ANY($2)");
+
+/// Stores budgets of a season, and removes those of some weeks.
+pub(super) async fn store_budgets(
+    connection: &impl ConnectionTrait,
+    season: i64,
+    rows: Vec<budget::Model>,
+    removed: Vec<i64>,
+) -> Result<()> {
+    let rows: Vec<_> = rows.into_iter().map(|row| budget::Model { season_id: season, ..row }).collect();
+    bulk::replace(connection, &rows).await?;
+    if removed.is_empty() {
+        return Ok(());
+    }
+    execute(connection, &REMOVE_BUDGETS, [Param::Int(season), Param::Ints(removed)]).await.map(drop)
+}
+
+static FORGET_PAUSES: Sql = Sql::new("DELETE FROM season_pauses WHERE season_id = $1 AND from_at = $2");
+static END_PAUSES: Sql = Sql::new(
+    "UPDATE season_pauses SET until_at = $2 WHERE season_id = $1 AND from_at < $2 \
+     AND (until_at IS NULL OR until_at > $2)",
+);
+
+/// Begins a pause of a season.
+pub(super) async fn add_pause(connection: &impl ConnectionTrait, season: i64, pause: Pause) -> Result<()> {
+    let row = pause::Model { season_id: season, from_at: pause.from, until_at: pause.until };
+    bulk::replace(connection, &[row]).await
+}
+
+/// Ends the pauses of a season that last, and forgets one that begins at this very instant.
+pub(super) async fn end_pauses(connection: &impl ConnectionTrait, season: i64, now: Timestamp) -> Result<()> {
+    let params = || [season, now.millis()].map(Param::Int);
+    execute(connection, &FORGET_PAUSES, params()).await?;
+    execute(connection, &END_PAUSES, params()).await.map(drop)
+}
+
+static REACHED: Sql = Sql::new(
+    "SELECT user_id FROM goal_progress WHERE goal_id = $1 AND user_id > $2 AND completed_steps >= $3 \
+     AND completed_at IS NULL ORDER BY user_id LIMIT 1000",
+);
+
+/// A thousand users behind the user `after`, by their ids, who have made `steps` steps of a goal that is not complete.
+pub(super) async fn reached(connection: &impl ConnectionTrait, goal: i64, after: i64, steps: i32) -> Result<Vec<i64>> {
+    fetch(connection, &REACHED, [goal, after, steps.into()].map(Param::Int), |row| row.take()).await
+}
+
+static COMPLETE: Sql = Sql::new(
+    "UPDATE goal_progress SET completed_at = $3, updated_at = $3 \
+     WHERE goal_id = $1 AND completed_steps >= $2 AND completed_at IS NULL",
+);
+static INCOMPLETE: Sql = Sql::new(
+    "UPDATE goal_progress SET completed_at = NULL, updated_at = $3 \
+     WHERE goal_id = $1 AND completed_steps < $2 AND completed_at IS NOT NULL",
+);
+
+/// Stores who has completed a goal that now takes this many steps.
+pub(super) async fn complete(connection: &impl ConnectionTrait, goal: i64, steps: i32, now: Timestamp) -> Result<()> {
+    let params = || [goal, steps.into(), now.millis()].map(Param::Int);
+    execute(connection, &COMPLETE, params()).await?;
+    execute(connection, &INCOMPLETE, params()).await.map(drop)
+}
+
+/// How many users an edit of a season concerns.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Concerned {
+    /// Who take part.
+    pub(crate) enrolled: i64,
+    /// Goals of users on which steps were made, and steps are missing.
+    pub(crate) under_way: i64,
+    /// Goals of users that are complete, and the reward is not claimed.
+    pub(crate) unclaimed: i64,
+}
+
+static ENROLLED: Sql =
+    Sql::new("SELECT season_id, count(*) FROM season_enrolments WHERE season_id = ANY($1) GROUP BY season_id");
+static UNDER_WAY: Sql = Sql::new(
+    "SELECT g.season_id, count(CASE WHEN p.completed_steps > 0 AND p.completed_steps < g.total_steps THEN 1 END), \
+     count(CASE WHEN p.completed_steps >= g.total_steps AND c.goal_id IS NULL THEN 1 END) \
+     FROM goals g JOIN goal_progress p ON p.goal_id = g.id \
+     LEFT JOIN goal_claims c ON c.user_id = p.user_id AND c.goal_id = p.goal_id \
+     WHERE g.season_id = ANY($1) GROUP BY g.season_id",
+);
+
+/// How many users an edit of these seasons would concern.
+pub(super) async fn concerned(connection: &impl ConnectionTrait, seasons: Vec<i64>) -> Result<HashMap<i64, Concerned>> {
+    let mut all: HashMap<i64, Concerned> = HashMap::new();
+    let params = [Param::Ints(seasons)];
+    let enrolled = fetch(connection, &ENROLLED, params.clone(), |row| Ok((row.take()?, row.take()?))).await?;
+    for (season, enrolled) in enrolled {
+        all.entry(season).or_default().enrolled = enrolled;
+    }
+    let goals = fetch(connection, &UNDER_WAY, params, |row| Ok((row.take()?, row.take()?, row.take()?))).await?;
+    for (season, under_way, unclaimed) in goals {
+        let concerned = all.entry(season).or_default();
+        concerned.under_way = under_way;
+        concerned.unclaimed = unclaimed;
+    }
+    Ok(all)
 }

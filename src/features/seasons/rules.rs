@@ -14,7 +14,8 @@ use crate::clock::Timestamp;
 pub const LATE_STEPS_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 /// What a pause does to a season's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PauseMode {
     /// The clock stands still, so that the season ends later.
     #[default]
@@ -50,7 +51,8 @@ pub struct Schedule<'a> {
 }
 
 /// Where a season stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SeasonState {
     /// Its start is still to come.
     NotStarted,

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::loader::SeasonOf;
+use super::loader::{ConcernedBy, SeasonOf};
+pub(crate) use super::repo::Concerned;
 use super::repo::{Fact, Steps};
 use super::rules::{self, ClaimFacts, ClaimRefusal, GoalState, SeasonClock};
 use super::{Goal, Season, Seasons};
-use crate::auth::policy::OwnUser;
+use crate::auth::policy::{Operator, OwnUser};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::features::credits;
@@ -144,4 +145,11 @@ impl Participation {
     pub(crate) fn current_goals(&self) -> impl Iterator<Item = &GoalStatus> {
         self.goals.iter().filter(|status| rules::is_current_goal(status.goal.week, &self.timed.clock))
     }
+}
+
+/// How many users an edit of the season of this key concerns; none when there is no such season.
+pub(crate) async fn concerned(request: &Request, _operator: Operator, key: &str) -> Result<Concerned> {
+    let seasons = request.catalogue::<Seasons>()?;
+    let Some((season, _)) = seasons.by_key(key, request.now) else { return Ok(Concerned::default()) };
+    Ok(request.load.one(ConcernedBy(season.id)).await?.unwrap_or_default())
 }

@@ -549,7 +549,7 @@ impl Budgets {
 
     async fn store(self, unit: &Unit<'_>) -> Result<()> {
         let changed = self.changed.iter().filter_map(|place| self.budgets.get(place).copied());
-        repo::store_budgets(unit.transaction(), changed).await
+        repo::store_spent(unit.transaction(), changed).await
     }
 }
 

@@ -5,6 +5,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use super::changes::Changes;
 use super::{check_items, shown, subject};
 use crate::auth::policy;
+use crate::db::Extent;
 use crate::error::{Error, Result};
 use crate::features::learning;
 use crate::features::learning::graphql::{ResourceProgress, StudyPlanInstance};
@@ -329,8 +330,8 @@ async fn progress_of(
     keys: impl IntoIterator<Item = &str>,
 ) -> Result<Vec<Ready<ResourceProgress>>> {
     let Some(user) = user else { return Ok(Vec::new()) };
-    let learned = learning::service::progress(request, user.own()?, keys).await?;
-    Ok(learned.into_iter().flatten().map(ResourceProgress).map(Ready).collect())
+    let learned = learning::service::progress(request, &[user.own()?], keys, Extent::All).await?;
+    Ok(learned.into_iter().flatten().flatten().map(ResourceProgress).map(Ready).collect())
 }
 
 /// A user's instance by its external id.

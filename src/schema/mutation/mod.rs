@@ -3,6 +3,7 @@
 //! The parts stand here and not in the features' folders, because each payload shows the user and what the write changed
 //! for the user, and both join all features. A resolver checks who may, and hands its input to the feature's use case.
 
+mod catalogue;
 mod changes;
 mod collections;
 mod credits;
@@ -23,7 +24,14 @@ use crate::request::Request;
 
 /// Everything that can be changed.
 #[derive(Debug, Default, MergedObject)]
-pub(crate) struct Mutation(collections::CollectionMutation, credits::CreditMutation, games::GameMutation, learning::LearningMutation, seasons::SeasonMutation);
+pub(crate) struct Mutation(
+    catalogue::CatalogueMutation,
+    collections::CollectionMutation,
+    credits::CreditMutation,
+    games::GameMutation,
+    learning::LearningMutation,
+    seasons::SeasonMutation,
+);
 
 /// The user whom a mutation is about: whom `by` names, else whoever asks.
 async fn subject(request: &Request, by: Option<UserBy>) -> Result<Arc<Stored>> {

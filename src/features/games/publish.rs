@@ -1,0 +1,353 @@
+//! Writing games and their achievements, and what that means for everybody who plays them.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::entity::{AchievementKind, achievement, game};
+use super::repo;
+use super::rules::AchievementFacts;
+use super::write::{new_awards, summary_of};
+use crate::auth::policy::Operator;
+use crate::clock::Timestamp;
+use crate::db::Extent;
+use crate::error::Result;
+use crate::graphql::ids::Kind;
+use crate::graphql::refusal::UserErrorCode;
+use crate::write::{Checks, HistoryKind, Patch, Unit, Upserted, Write, arranged};
+
+/// The most achievements that a game may have.
+pub(crate) const MOST_ACHIEVEMENTS: usize = 5000;
+/// The most points that an achievement may have.
+const MOST_POINTS: i64 = 1_000_000;
+
+/// Adds a game or changes it, with its achievements. What is not given stays as it is.
+#[derive(Debug, Serialize)]
+pub(crate) struct UpsertGame {
+    pub(crate) operator: Operator,
+    pub(crate) key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) number: Option<Option<i64>>,
+    pub(crate) title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) platform: Option<Option<String>>,
+    pub(crate) description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) image: Option<Option<String>>,
+    pub(crate) achievements: Vec<GivenAchievement>,
+}
+
+/// An achievement to be added or changed.
+#[derive(Debug, Serialize)]
+pub(crate) struct GivenAchievement {
+    pub(crate) key: String,
+    pub(crate) title: Option<String>,
+    pub(crate) description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) badge: Option<Option<String>>,
+    pub(crate) points: Option<i32>,
+    /// A name of an [`AchievementKind`], as it is stored.
+    #[serde(serialize_with = "kind_name")]
+    pub(crate) kind: Option<AchievementKind>,
+    pub(crate) published: Option<bool>,
+}
+
+fn kind_name<S: serde::Serializer>(kind: &Option<AchievementKind>, serializer: S) -> Result<S::Ok, S::Error> {
+    kind.map(name).serialize(serializer)
+}
+
+const fn name(kind: AchievementKind) -> &'static str {
+    match kind {
+        AchievementKind::Standard => "STANDARD",
+        AchievementKind::Progression => "PROGRESSION",
+        AchievementKind::WinCondition => "WIN_CONDITION",
+    }
+}
+
+impl Write for UpsertGame {
+    const NAME: &'static str = "upsertGame";
+    const CATALOGUE: bool = true;
+
+    type Outcome = Upserted;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<Upserted> {
+        unit.lock_catalogue().await?;
+        let stored = repo::game(unit.transaction(), &self.key).await?;
+        let created = stored.is_none();
+        let mut game = stored.unwrap_or_else(|| self.blank(unit.now));
+        let before = if created { Vec::new() } else { repo::achievements(unit.transaction(), game.id).await? };
+
+        let mut checks = Checks::default();
+        self.check(&mut checks, unit, &game).await?;
+        let mut patch = Patch::default();
+        self.put(&mut patch, &mut game);
+        let edit = Edit::of(before, &self.achievements, unit.now);
+        edit.count(&mut checks, &mut game);
+        if checks.failed() {
+            return Ok(Upserted::refused(checks.into_refusals()));
+        }
+        edit.note(&mut patch);
+        if patch.is_empty() && !created {
+            return Ok(Upserted::done(false));
+        }
+
+        game.updated_at = unit.now;
+        let key = game.key.clone();
+        game.id = repo::store_game(unit.transaction(), game.clone()).await?;
+        let counts_anew = edit.counts_anew;
+        let achievements = edit.store(unit, game.id).await?;
+        if counts_anew {
+            repo::summarise_all(unit.transaction(), game.id).await?;
+            award(unit, &game, &achievements).await?;
+        }
+        unit.audit("UPSERT_GAME", (Kind::Game.name(), &key), &patch.into_changes(created));
+        Ok(Upserted::done(created))
+    }
+}
+
+impl UpsertGame {
+    fn blank(&self, now: Timestamp) -> game::Model {
+        game::Model {
+            id: 0,
+            key: self.key.clone(),
+            number: None,
+            title: String::new(),
+            platform: None,
+            description: String::new(),
+            image: None,
+            num_possible: 0,
+            possible_score: 0,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    async fn check(&self, checks: &mut Checks, unit: &Unit<'_>, game: &game::Model) -> Result<()> {
+        if game.id == 0 {
+            checks.needed("title", self.title.as_ref());
+        }
+        checks.title("title", self.title.as_ref());
+        checks.label("platform", self.platform.as_ref().and_then(Option::as_ref));
+        checks.description("description", self.description.as_ref());
+        checks.url("image", self.image.as_ref().and_then(Option::as_ref));
+        if let Some(number) = self.number.flatten() {
+            checks.range("number", Some(number), 1..=i64::from(i32::MAX));
+            let owner = repo::numbered(unit.transaction(), number).await?;
+            if let Some(other) = owner.filter(|owner| *owner != self.key) {
+                checks.refuse("number", UserErrorCode::KeyTaken, format!("the game {other:?} has the number {number}"));
+            }
+        }
+
+        checks.distinct("achievements", self.achievements.iter().map(|one| one.key.as_str()));
+        let keys = self.achievements.iter().map(|one| one.key.clone()).collect();
+        let elsewhere = repo::achievements_elsewhere(unit.transaction(), keys, game.id).await?;
+        for (place, given) in self.achievements.iter().enumerate() {
+            checks.enter("achievements", place);
+            if elsewhere.contains(&given.key) {
+                let message = format!("the achievement {:?} belongs to another game", given.key);
+                checks.refuse("key", UserErrorCode::KeyTaken, message);
+            }
+            checks.title("title", given.title.as_ref());
+            checks.description("description", given.description.as_ref());
+            checks.url("badge", given.badge.as_ref().and_then(Option::as_ref));
+            checks.range("points", given.points.map(i64::from), 0..=MOST_POINTS);
+        }
+        checks.leave();
+        Ok(())
+    }
+
+    fn put(&self, patch: &mut Patch, game: &mut game::Model) {
+        patch.set("number", &mut game.number, self.number.as_ref());
+        patch.set("title", &mut game.title, self.title.as_ref());
+        patch.set("platform", &mut game.platform, self.platform.as_ref());
+        patch.set("description", &mut game.description, self.description.as_ref());
+        patch.set("image", &mut game.image, self.image.as_ref());
+    }
+}
+
+/// The achievements of a game as they will be.
+struct Edit {
+    /// All of them; those with the id 0 are new.
+    after: Vec<achievement::Model>,
+    /// The keys of those that are new, and of those that change.
+    added: HashSet<String>,
+    changed: HashSet<String>,
+    /// Places in the input of new ones without a title.
+    untitled: Vec<usize>,
+    /// Whether what players have achieved may come to something else.
+    counts_anew: bool,
+}
+
+impl Edit {
+    /// Lays what was given over what is there.
+    fn of(before: Vec<achievement::Model>, given: &[GivenAchievement], now: Timestamp) -> Self {
+        let places: HashMap<String, usize> =
+            before.iter().enumerate().map(|(place, row)| (row.key.clone(), place)).collect();
+        let taken = given.iter().filter_map(|one| Some(before.get(*places.get(&one.key)?)?.position)).collect();
+        let last = before.iter().map(|row| row.position).max().unwrap_or(0);
+        let mut edit = Self {
+            after: before,
+            added: HashSet::new(),
+            changed: HashSet::new(),
+            untitled: Vec::new(),
+            counts_anew: false,
+        };
+        let positions = arranged(taken, last, given.len());
+        for ((number, one), position) in given.iter().enumerate().zip(positions) {
+            match places.get(&one.key).and_then(|place| edit.after.get_mut(*place)) {
+                Some(row) => {
+                    let counted = (row.published, row.points, name(row.kind));
+                    if one.put(row, position) {
+                        row.updated_at = now;
+                        edit.changed.insert(one.key.clone());
+                        edit.counts_anew |= counted != (row.published, row.points, name(row.kind));
+                    }
+                }
+                None => {
+                    if one.title.is_none() {
+                        edit.untitled.push(number);
+                    }
+                    let mut row = one.blank(now);
+                    one.put(&mut row, position);
+                    edit.added.insert(one.key.clone());
+                    edit.after.push(row);
+                }
+            }
+        }
+        edit
+    }
+
+    /// Counts what can be achieved.
+    fn count(&self, checks: &mut Checks, game: &mut game::Model) {
+        for place in &self.untitled {
+            checks.enter("achievements", *place);
+            checks.needed("title", None::<&String>);
+        }
+        checks.leave();
+        if self.after.len() > MOST_ACHIEVEMENTS {
+            checks.invalid("achievements", format!("a game has at most {MOST_ACHIEVEMENTS} achievements"));
+        }
+        let published = || self.after.iter().filter(|row| row.published);
+        let score: i64 = published().map(|row| i64::from(row.points)).sum();
+        match i32::try_from(score) {
+            Ok(score) => game.possible_score = score,
+            Err(_) => checks.invalid("achievements", format!("the points of a game are at most {} together", i32::MAX)),
+        }
+        game.num_possible = i32::try_from(published().count()).unwrap_or(i32::MAX);
+    }
+
+    fn note(&self, patch: &mut Patch) {
+        let of = |keys: &HashSet<String>| {
+            self.after.iter().map(|row| row.key.as_str()).filter(|key| keys.contains(*key)).collect()
+        };
+        patch.note_parts("achievements", [of(&self.added), of(&self.changed), Vec::new()]);
+    }
+
+    /// Stores what changed, and gives all achievements back.
+    async fn store(self, unit: &Unit<'_>, game: i64) -> Result<Vec<achievement::Model>> {
+        let Self { mut after, added, changed, .. } = self;
+        after.iter_mut().for_each(|row| row.game_id = game);
+        let news = after.iter().filter(|row| added.contains(&row.key) || changed.contains(&row.key));
+        repo::store_achievements(unit.transaction(), news.cloned().collect()).await?;
+        Ok(after)
+    }
+}
+
+impl GivenAchievement {
+    fn blank(&self, now: Timestamp) -> achievement::Model {
+        achievement::Model {
+            id: 0,
+            key: self.key.clone(),
+            game_id: 0,
+            position: 0,
+            title: String::new(),
+            description: String::new(),
+            badge: None,
+            points: 0,
+            kind: AchievementKind::Standard,
+            published: true,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// Puts what was given into `row`; whether that changes it.
+    fn put(&self, row: &mut achievement::Model, position: i32) -> bool {
+        let before = row.clone();
+        row.position = position;
+        if let Some(title) = &self.title {
+            row.title.clone_from(title);
+        }
+        if let Some(description) = &self.description {
+            row.description.clone_from(description);
+        }
+        if let Some(badge) = &self.badge {
+            row.badge.clone_from(badge);
+        }
+        row.points = self.points.unwrap_or(row.points);
+        row.kind = self.kind.unwrap_or(row.kind);
+        row.published = self.published.unwrap_or(row.published);
+        *row != before
+    }
+}
+
+/// Gives every player of a game the awards that its achievements, as they now are, have earned, and keeps those that
+/// were earned before.
+async fn award(unit: &mut Unit<'_>, game: &game::Model, achievements: &[achievement::Model]) -> Result<()> {
+    let published: Vec<&achievement::Model> = achievements.iter().filter(|row| row.published).collect();
+    let of_kind = |kind| published.iter().filter(|row| row.kind == kind).count();
+    let beating = of_kind(AchievementKind::Progression) + of_kind(AchievementKind::WinCondition).min(1);
+    // What takes no achievement is not an award.
+    let least = |count: usize| i64::try_from(count).ok().filter(|count| *count > 0).unwrap_or(i64::MAX);
+    let least = [least(published.len()), least(beating)];
+
+    let games = [game.id];
+    let mut after = 0;
+    loop {
+        let users = repo::contenders(unit.transaction(), game.id, after, least).await?;
+        let Some(last) = users.last() else { return Ok(()) };
+        after = *last;
+        let wanted = || users.iter().map(|user| (*user, games.as_slice()));
+        let unlocks: HashMap<(i64, i64), repo::Unlock> = repo::unlocks(unit.transaction(), wanted())
+            .await?
+            .into_iter()
+            .map(|(user, _, unlock)| ((user, unlock.achievement_id), unlock))
+            .collect();
+        let mut earned = Vec::new();
+        for (user, stored) in repo::summaries(unit.transaction(), wanted(), Extent::All).await? {
+            let facts: Vec<AchievementFacts> = published
+                .iter()
+                .map(|row| {
+                    let unlock = unlocks.get(&(user, row.id));
+                    AchievementFacts {
+                        kind: row.kind.into(),
+                        points: row.points,
+                        published: true,
+                        unlocked_at: unlock.map(|unlock| unlock.unlocked_at),
+                        unlocked_hardcore_at: unlock.and_then(|unlock| unlock.unlocked_hardcore_at),
+                    }
+                })
+                .collect();
+            let achieved = summary_of(game.id, &facts, stored.awards);
+            let awards = new_awards(&stored.awards, &achieved.awards);
+            if !awards.is_empty() {
+                earned.push((user, achieved, awards));
+            }
+        }
+        earned.sort_unstable_by_key(|(user, ..)| *user);
+        unit.lock_more(earned.iter().map(|(user, ..)| *user).collect()).await?;
+        for (user, _, awards) in &earned {
+            // Whoever has been merged or erased has no history to go on.
+            if unit.user(*user).is_err() {
+                continue;
+            }
+            for (award, _) in awards {
+                let subject = (Kind::Game, game.key.as_str());
+                unit.record(*user, HistoryKind::AwardEarned, subject, &json!({ "award": award }))?;
+            }
+        }
+        let summaries = earned.into_iter().map(|(user, achieved, _)| (user, achieved));
+        repo::store_summaries(unit.stores(), summaries);
+    }
+}

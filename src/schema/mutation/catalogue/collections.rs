@@ -1,0 +1,165 @@
+//! Writing collections.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+
+use super::{check_count, given};
+use crate::auth::policy;
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::features::collections::Collections;
+use crate::features::collections::graphql::Collection;
+use crate::features::collections::operate::{GivenCard, GivenReward, MOST_CARDS, UpsertCollection};
+use crate::graphql::context::{Ask as _, Nullable, present};
+use crate::graphql::ids::{self, Kind};
+use crate::graphql::refusal::Refusal;
+use crate::graphql::scalars::BigInt;
+
+/// A collection as it is to be. What is not given stays as it is; of a new collection only the name has to be given.
+#[derive(Debug, InputObject)]
+pub(crate) struct UpsertCollectionInput {
+    /// The collection's key or its global id: up to 128 letters, digits, `.`, `_` and `-`.
+    key: ID,
+    /// The name, 1 to 200 characters.
+    name: Option<String>,
+    /// A description, at most 5,000 characters.
+    description: Option<String>,
+    /// Where a picture is, at most 2,000 characters; null for none.
+    image: MaybeUndefined<String>,
+    /// The environment in which it runs, 1 to 100 characters; `production` for a new one unless given.
+    environment: Option<String>,
+    /// From when on it can be completed; null for always.
+    start_date: MaybeUndefined<Timestamp>,
+    /// From when on it cannot be completed any more, later than the start; null for never.
+    end_date: MaybeUndefined<Timestamp>,
+    /// Whether it is shown before its start; true for a new one unless given.
+    show_before: Option<bool>,
+    /// Whether it is shown from its end on; true for a new one unless given.
+    show_after: Option<bool>,
+    /// Cards to be added or changed, in their order; those that are not listed stay as and where they are. A collection
+    /// has at most 10,000.
+    #[graphql(default)]
+    cards: Vec<CardInput>,
+    /// Global ids or keys of cards to be removed; only cards that nobody owns can be.
+    #[graphql(default)]
+    remove_cards: Vec<ID>,
+    /// What whoever completes it may claim; null for nothing, unless it has been claimed.
+    reward: MaybeUndefined<RewardInput>,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// A card as it is to be. What is not given stays as it is; of a new card only the name has to be given.
+#[derive(Debug, InputObject)]
+pub(crate) struct CardInput {
+    /// The card's key or its global id, unique among the cards of all collections.
+    key: ID,
+    /// The name, 1 to 200 characters.
+    name: Option<String>,
+    /// Where a picture is, at most 2,000 characters; null for none.
+    image: MaybeUndefined<String>,
+    /// How rare it is, 1 to 100 characters; `common` for a new one unless given.
+    rarity: Option<String>,
+}
+
+/// A reward as it is to be. What is not given stays as it is; of a new reward only the name has to be given. Another key
+/// makes it another reward, which is refused when the one that is there has been claimed.
+#[derive(Debug, InputObject)]
+pub(crate) struct RewardInput {
+    /// The reward's key, unique among the rewards of all collections.
+    key: ID,
+    /// The name, 1 to 200 characters.
+    name: Option<String>,
+    /// A description, at most 5,000 characters.
+    description: Option<String>,
+    /// Where a picture is, at most 2,000 characters; null for none.
+    image: MaybeUndefined<String>,
+    /// What it is worth, in your own words, at most 5,000 characters.
+    value: Option<String>,
+    /// How it is meant to be shown, 1 to 100 characters; `image` for a new one unless given.
+    view_type: Option<String>,
+    /// How many there are in all, not fewer than have been claimed; null for as many as are claimed.
+    stock: MaybeUndefined<BigInt>,
+}
+
+/// What came of writing a collection.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct UpsertCollectionPayload {
+    /// The collection as it now is, also outside the dates in which it is shown to others. Null when there is none,
+    /// because adding it was refused.
+    collection: Option<Collection>,
+    /// Whether it is new.
+    created: bool,
+    /// Why nothing was done; empty when it was.
+    user_errors: Vec<Refusal>,
+}
+
+/// Mutations of collections in the catalogue.
+#[derive(Debug, Default)]
+pub(crate) struct CatalogueCollectionMutation;
+
+#[Object]
+impl CatalogueCollectionMutation {
+    /// Adds a collection or changes it. Whoever owns all cards once some are removed, or once it runs, has completed it;
+    /// whoever has completed it stays so. For API keys with the scope admin. Null with an error when the whole was refused.
+    async fn upsert_collection(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The collection as it is to be.")] input: UpsertCollectionInput,
+    ) -> Nullable<UpsertCollectionPayload> {
+        present(async {
+            let request = context.ask()?;
+            let operator = policy::operate(&request.caller)?;
+            check_count("cards", input.cards.len(), MOST_CARDS)?;
+            check_count("cards to be removed", input.remove_cards.len(), MOST_CARDS)?;
+            let key = Kind::Collection.key(&input.key)?.to_owned();
+            let removed = input.remove_cards.iter().map(|id| Kind::Card.key(id).map(str::to_owned));
+            let write = UpsertCollection {
+                operator,
+                key: key.clone(),
+                name: input.name,
+                description: input.description,
+                image: given(input.image),
+                environment: input.environment,
+                starts_at: given(input.start_date),
+                ends_at: given(input.end_date),
+                show_before: input.show_before,
+                show_after: input.show_after,
+                remove_cards: removed.collect::<Result<_>>()?,
+                cards: input.cards.into_iter().map(CardInput::read).collect::<Result<_>>()?,
+                reward: given(input.reward).map(|reward| reward.map(RewardInput::read).transpose()).transpose()?,
+            };
+            let outcome = request.write(write, input.idempotency_key).await?.outcome;
+            let collection = request.catalogue::<Collections>()?.by_key(&key).map(Arc::clone).map(Collection);
+            Ok(UpsertCollectionPayload { collection, created: outcome.created, user_errors: outcome.refusals })
+        })
+        .await
+    }
+}
+
+impl CardInput {
+    fn read(self) -> Result<GivenCard> {
+        Ok(GivenCard {
+            key: Kind::Card.key(&self.key)?.to_owned(),
+            name: self.name,
+            image: given(self.image),
+            rarity: self.rarity,
+        })
+    }
+}
+
+impl RewardInput {
+    fn read(self) -> Result<GivenReward> {
+        ids::check(&self.key)?;
+        Ok(GivenReward {
+            key: self.key.0,
+            name: self.name,
+            description: self.description,
+            image: given(self.image),
+            value: self.value,
+            view_type: self.view_type,
+            stock: given(self.stock).map(|stock| stock.map(|BigInt(stock)| stock)),
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! Writing games.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+
+use super::{check_count, given};
+use crate::auth::policy;
+use crate::error::Result;
+use crate::features::games::Games;
+use crate::features::games::graphql::{AchievementKind, Game};
+use crate::features::games::publish::{GivenAchievement, MOST_ACHIEVEMENTS, UpsertGame};
+use crate::graphql::context::{Ask as _, Nullable, present};
+use crate::graphql::ids::Kind;
+use crate::graphql::refusal::Refusal;
+
+/// A game as it is to be. What is not given stays as it is; of a new game only the title has to be given.
+#[derive(Debug, InputObject)]
+pub(crate) struct UpsertGameInput {
+    /// The game's key or its global id: up to 128 letters, digits, `.`, `_` and `-`.
+    key: ID,
+    /// The number under which clients that know games by numbers find it, at least 1; null for none.
+    number: MaybeUndefined<i32>,
+    /// The title, 1 to 200 characters.
+    title: Option<String>,
+    /// What the game is played on, 1 to 100 characters; null for nothing in particular.
+    platform: MaybeUndefined<String>,
+    /// A description, at most 5,000 characters.
+    description: Option<String>,
+    /// Where a picture is, at most 2,000 characters; null for none.
+    image: MaybeUndefined<String>,
+    /// Achievements to be added or changed, in their order; those that are not listed stay as and where they are. A game
+    /// has at most 5,000.
+    #[graphql(default)]
+    achievements: Vec<AchievementInput>,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// An achievement as it is to be. What is not given stays as it is; of a new achievement only the title has to be given.
+#[derive(Debug, InputObject)]
+pub(crate) struct AchievementInput {
+    /// The achievement's key or its global id, unique among the achievements of all games.
+    key: ID,
+    /// The title, 1 to 200 characters.
+    title: Option<String>,
+    /// What has to be done, at most 5,000 characters.
+    description: Option<String>,
+    /// Where a picture is, at most 2,000 characters; null for none.
+    badge: MaybeUndefined<String>,
+    /// What it adds to the score, 0 to 1,000,000; 0 for a new one unless given.
+    points: Option<i32>,
+    /// What it means for beating the game; STANDARD for a new one unless given.
+    kind: Option<AchievementKind>,
+    /// Whether it can be unlocked and counts; true for a new one unless given.
+    published: Option<bool>,
+}
+
+/// What came of writing a game.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct UpsertGamePayload {
+    /// The game as it now is. Null when there is none, because adding it was refused.
+    game: Option<Game>,
+    /// Whether it is new.
+    created: bool,
+    /// Why nothing was done; empty when it was.
+    user_errors: Vec<Refusal>,
+}
+
+/// Mutations of games in the catalogue.
+#[derive(Debug, Default)]
+pub(crate) struct CatalogueGameMutation;
+
+#[Object]
+impl CatalogueGameMutation {
+    /// Adds a game or changes it. What players have achieved follows at once: an achievement that is unpublished counts
+    /// no more, one that is published again counts as before, and awards that were earned stay. For API keys with the
+    /// scope admin. Null with an error when the whole was refused.
+    async fn upsert_game(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The game as it is to be.")] input: UpsertGameInput,
+    ) -> Nullable<UpsertGamePayload> {
+        present(async {
+            let request = context.ask()?;
+            let operator = policy::operate(&request.caller)?;
+            check_count("achievements", input.achievements.len(), MOST_ACHIEVEMENTS)?;
+            let key = Kind::Game.key(&input.key)?.to_owned();
+            let write = UpsertGame {
+                operator,
+                key: key.clone(),
+                number: given(input.number).map(|number| number.map(i64::from)),
+                title: input.title,
+                platform: given(input.platform),
+                description: input.description,
+                image: given(input.image),
+                achievements: input.achievements.into_iter().map(AchievementInput::read).collect::<Result<_>>()?,
+            };
+            let outcome = request.write(write, input.idempotency_key).await?.outcome;
+            let game = request.catalogue::<Games>()?.by_key(&key).map(Arc::clone).map(Game);
+            Ok(UpsertGamePayload { game, created: outcome.created, user_errors: outcome.refusals })
+        })
+        .await
+    }
+}
+
+impl AchievementInput {
+    fn read(self) -> Result<GivenAchievement> {
+        Ok(GivenAchievement {
+            key: Kind::Achievement.key(&self.key)?.to_owned(),
+            title: self.title,
+            description: self.description,
+            badge: given(self.badge),
+            points: self.points,
+            kind: self.kind.map(Into::into),
+            published: self.published,
+        })
+    }
+}

@@ -1,0 +1,365 @@
+//! Writing seasons, and pausing, resuming and ending them.
+
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+
+use super::{check_count, given};
+use crate::auth::policy::{self, Operator};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::features::credits::graphql::Credits;
+use crate::features::seasons::graphql::{PauseMode, Season, SeasonState};
+use crate::features::seasons::operate::{
+    Effect, EndSeason, GivenBudget, GivenGoal, MOST_GOALS, MOST_WEEKS, Moved, PauseSeason, ResumeSeason, SeasonEdited,
+    UpsertSeason,
+};
+use crate::features::seasons::service;
+use crate::graphql::context::{Ask as _, Nullable, nullable, present};
+use crate::graphql::ids::Kind;
+use crate::graphql::refusal::Refusal;
+use crate::request::Request;
+
+/// A season as it is to be. What is not given stays as it is; of a new season the title, the start and the duration have
+/// to be given.
+#[derive(Debug, InputObject)]
+pub(crate) struct UpsertSeasonInput {
+    /// The season's key or its global id: up to 128 letters, digits, `.`, `_` and `-`.
+    key: ID,
+    /// The title, 1 to 200 characters.
+    title: Option<String>,
+    /// A description, at most 5,000 characters.
+    description: Option<String>,
+    /// When it begins. A season that is over does not begin at another time any more.
+    start_date: Option<Timestamp>,
+    /// How long it is without pauses, in seconds, up to ten years.
+    duration: Option<i32>,
+    /// How long a week of it is, in seconds; 604,800 for a new one unless given.
+    week_length: Option<i32>,
+    /// What a pause does to its clock; FREEZE for a new one unless given.
+    pause_mode: Option<PauseMode>,
+    /// Weeks whose titles change, at most 1,000; the others keep theirs.
+    #[graphql(default)]
+    weeks: Vec<SeasonWeekInput>,
+    /// Budgets that change, at most 1,000; the others stay.
+    #[graphql(default)]
+    budgets: Vec<SeasonBudgetInput>,
+    /// Goals to be added or changed, in their order; those that are not listed stay as and where they are. A season has at
+    /// most 1,000.
+    #[graphql(default)]
+    goals: Vec<GoalInput>,
+    /// Global ids or keys of goals to be removed; only goals with which nobody has progress can be.
+    #[graphql(default)]
+    remove_goals: Vec<ID>,
+    /// Whether it is only tried: nothing changes, and the answer says what would have.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// The title of a week.
+#[derive(Debug, InputObject)]
+pub(crate) struct SeasonWeekInput {
+    /// Which week; the first is 1.
+    number: i32,
+    /// The title, 1 to 200 characters; without one the week loses the title it had.
+    title: Option<String>,
+}
+
+/// How many credits the goals of a season or of one of its weeks may grant to all users together.
+#[derive(Debug, InputObject)]
+pub(crate) struct SeasonBudgetInput {
+    /// Which week, the first being 1; without one the whole season.
+    week: Option<i32>,
+    /// The most that may be granted, not less than has been; without it there is no bound any more.
+    cap: Option<Credits>,
+}
+
+/// A goal as it is to be. What is not given stays as it is; of a new goal the title and the steps have to be given.
+#[derive(Debug, InputObject)]
+pub(crate) struct GoalInput {
+    /// The goal's key or its global id, unique among the goals of all seasons.
+    key: ID,
+    /// The week in which steps count, the first being 1; null for the whole season.
+    week: MaybeUndefined<i32>,
+    /// The title, 1 to 200 characters.
+    title: Option<String>,
+    /// What has to be done, at most 5,000 characters.
+    description: Option<String>,
+    /// Where a picture is, at most 2,000 characters; null for none.
+    thumbnail: MaybeUndefined<String>,
+    /// What a user gets for completing it; nothing for a new one unless given. Who has claimed it keeps what was granted.
+    reward: Option<Credits>,
+    /// How many steps complete it, 1 to 1,000,000. Steps that were made stay, and whoever has made enough completes it.
+    total_steps: Option<i32>,
+}
+
+/// Which season is paused.
+#[derive(Debug, InputObject)]
+pub(crate) struct PauseSeasonInput {
+    /// The season's global id or its key.
+    id: ID,
+    /// When the season goes on by itself; by default when it is resumed.
+    until: Option<Timestamp>,
+    /// Whether it is only tried: nothing changes, and the answer says what would have.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// Which season goes on.
+#[derive(Debug, InputObject)]
+pub(crate) struct ResumeSeasonInput {
+    /// The season's global id or its key.
+    id: ID,
+    /// Whether it is only tried: nothing changes, and the answer says what would have.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// Which season is ended.
+#[derive(Debug, InputObject)]
+pub(crate) struct EndSeasonInput {
+    /// The season's global id or its key.
+    id: ID,
+    /// Whether it is only tried: nothing changes, and the answer says what would have.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// What came of an edit of a season.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct SeasonPayload {
+    /// The season as it now is. Null when there is none, because adding it was refused or only tried.
+    season: Option<Season>,
+    /// Whether it is new, or would be.
+    created: bool,
+    /// Who and what is affected by it, or would be. Null when it was refused.
+    affected: Option<SeasonImpact>,
+    /// Why nothing was done; empty when it was, or would be.
+    user_errors: Vec<Refusal>,
+}
+
+/// Who and what an edit of a season affects.
+#[derive(Debug)]
+pub(crate) struct SeasonImpact {
+    key: String,
+    operator: Operator,
+    effect: Effect,
+}
+
+/// Who and what an edit of a season affects.
+#[Object]
+impl SeasonImpact {
+    /// Where the season stood before. Null when it is new.
+    async fn state_before(&self) -> Option<SeasonState> {
+        self.effect.before.map(|before| before.state.into())
+    }
+
+    /// Where the season stands then.
+    async fn state_after(&self) -> SeasonState {
+        self.effect.after.state.into()
+    }
+
+    /// When the season began before. Null when it is new.
+    async fn start_date_before(&self) -> Option<Timestamp> {
+        self.effect.before.map(|before| before.starts_at)
+    }
+
+    /// When the season begins then.
+    async fn start_date_after(&self) -> Timestamp {
+        self.effect.after.starts_at
+    }
+
+    /// When the season ended before, with all pauses that were known. Null when it is new.
+    async fn end_date_before(&self) -> Option<Timestamp> {
+        self.effect.before.map(|before| before.ends_at)
+    }
+
+    /// When the season ends then, with all pauses that are known. A pause without an end counts as if it ended now, and
+    /// moves the end for as long as it lasts.
+    async fn end_date_after(&self) -> Timestamp {
+        self.effect.after.ends_at
+    }
+
+    /// How many goals could be worked on before: those of the whole season and of the current week.
+    async fn open_goals(&self) -> i32 {
+        count(i64::try_from(self.effect.open_goals).unwrap_or(i64::MAX))
+    }
+
+    /// How many users take part in the season. Null when they could not be counted.
+    async fn enrolled_users(&self, context: &Context<'_>) -> Nullable<i32> {
+        nullable(async { Ok(Some(count(self.concerned(context.ask()?).await?.enrolled))) }).await
+    }
+
+    /// How many goals users are working on, each counted once per user: steps are made, and steps are missing. Null when
+    /// they could not be counted.
+    async fn goals_under_way(&self, context: &Context<'_>) -> Nullable<i32> {
+        nullable(async { Ok(Some(count(self.concerned(context.ask()?).await?.under_way))) }).await
+    }
+
+    /// How many goals users have completed and not claimed, each counted once per user; ending the season takes these
+    /// rewards away. Null when they could not be counted.
+    async fn unclaimed_goals(&self, context: &Context<'_>) -> Nullable<i32> {
+        nullable(async { Ok(Some(count(self.concerned(context.ask()?).await?.unclaimed))) }).await
+    }
+
+    /// Other seasons whose start moves, because this one ends at another time.
+    async fn moved_seasons(&self) -> Vec<MovedSeason> {
+        self.effect.moved.iter().map(MovedSeason::from).collect()
+    }
+}
+
+impl SeasonImpact {
+    async fn concerned(&self, request: &Request) -> Result<service::Concerned> {
+        service::concerned(request, self.operator, &self.key).await
+    }
+}
+
+/// Cut off where a GraphQL integer ends.
+fn count(number: i64) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+/// A season whose start moves because another one was edited.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct MovedSeason {
+    /// The global id of the season.
+    id: ID,
+    /// When it began before.
+    start_date_before: Timestamp,
+    /// When it begins then.
+    start_date_after: Timestamp,
+}
+
+impl From<&Moved> for MovedSeason {
+    fn from(moved: &Moved) -> Self {
+        let Moved { key, before, after } = moved;
+        Self { id: Kind::Season.id(key), start_date_before: *before, start_date_after: *after }
+    }
+}
+
+/// Mutations of seasons in the catalogue.
+#[derive(Debug, Default)]
+pub(crate) struct CatalogueSeasonMutation;
+
+#[Object]
+impl CatalogueSeasonMutation {
+    /// Adds a season or changes it, with its goals, the titles of its weeks and its budgets. Seasons do not overlap. For
+    /// API keys with the scope admin. Null with an error when the whole was refused.
+    async fn upsert_season(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The season as it is to be.")] input: UpsertSeasonInput,
+    ) -> Nullable<SeasonPayload> {
+        present(async {
+            let request = context.ask()?;
+            let operator = policy::operate(&request.caller)?;
+            check_count("goals", input.goals.len(), MOST_GOALS)?;
+            check_count("goals to be removed", input.remove_goals.len(), MOST_GOALS)?;
+            check_count("weeks", input.weeks.len(), MOST_WEEKS)?;
+            check_count("budgets", input.budgets.len(), MOST_WEEKS)?;
+            let key = Kind::Season.key(&input.key)?.to_owned();
+            let removed = input.remove_goals.iter().map(|id| Kind::Goal.key(id).map(str::to_owned));
+            let budgets = input.budgets.into_iter();
+            let write = UpsertSeason {
+                operator,
+                key: key.clone(),
+                title: input.title,
+                description: input.description,
+                starts_at: input.start_date,
+                duration_seconds: input.duration.map(i64::from),
+                week_length_seconds: input.week_length.map(i64::from),
+                pause_mode: input.pause_mode.map(Into::into),
+                weeks: input.weeks.into_iter().map(|week| (week.number, week.title)).collect(),
+                budgets: budgets
+                    .map(|one| GivenBudget { week: one.week, cap_micros: one.cap.map(|Credits(micros)| micros) })
+                    .collect(),
+                remove_goals: removed.collect::<Result<_>>()?,
+                goals: input.goals.into_iter().map(GoalInput::read).collect::<Result<_>>()?,
+                dry_run: input.dry_run,
+            };
+            let outcome = request.write(write, input.idempotency_key).await?.outcome;
+            payload(request, operator, key, outcome)
+        })
+        .await
+    }
+
+    /// Pauses a season that is running: no steps are recorded and nothing can be claimed. Under FREEZE its end moves, and
+    /// with it the start of the next season where that would come too early. For API keys with the scope admin. Null with
+    /// an error when the whole was refused.
+    async fn pause_season(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which season is paused.")] input: PauseSeasonInput,
+    ) -> Nullable<SeasonPayload> {
+        present(async {
+            let request = context.ask()?;
+            let operator = policy::operate(&request.caller)?;
+            let key = Kind::Season.key(&input.id)?.to_owned();
+            let write = PauseSeason { operator, key: key.clone(), until: input.until, dry_run: input.dry_run };
+            let outcome = request.write(write, input.idempotency_key).await?.outcome;
+            payload(request, operator, key, outcome)
+        })
+        .await
+    }
+
+    /// Lets a season that is paused go on. For API keys with the scope admin. Null with an error when the whole was
+    /// refused.
+    async fn resume_season(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which season goes on.")] input: ResumeSeasonInput,
+    ) -> Nullable<SeasonPayload> {
+        present(async {
+            let request = context.ask()?;
+            let operator = policy::operate(&request.caller)?;
+            let key = Kind::Season.key(&input.id)?.to_owned();
+            let write = ResumeSeason { operator, key: key.clone(), dry_run: input.dry_run };
+            let outcome = request.write(write, input.idempotency_key).await?.outcome;
+            payload(request, operator, key, outcome)
+        })
+        .await
+    }
+
+    /// Ends a season now, for good. For API keys with the scope admin. Null with an error when the whole was refused.
+    async fn end_season(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which season is ended.")] input: EndSeasonInput,
+    ) -> Nullable<SeasonPayload> {
+        present(async {
+            let request = context.ask()?;
+            let operator = policy::operate(&request.caller)?;
+            let key = Kind::Season.key(&input.id)?.to_owned();
+            let write = EndSeason { operator, key: key.clone(), dry_run: input.dry_run };
+            let outcome = request.write(write, input.idempotency_key).await?.outcome;
+            payload(request, operator, key, outcome)
+        })
+        .await
+    }
+}
+
+fn payload(request: &Request, operator: Operator, key: String, outcome: SeasonEdited) -> Result<SeasonPayload> {
+    let season = service::season(request, Some(&key))?.map(Season);
+    let affected = outcome.effect.map(|effect| SeasonImpact { key, operator, effect });
+    Ok(SeasonPayload { season, created: outcome.created, affected, user_errors: outcome.refusals })
+}
+
+impl GoalInput {
+    fn read(self) -> Result<GivenGoal> {
+        Ok(GivenGoal {
+            key: Kind::Goal.key(&self.key)?.to_owned(),
+            week: given(self.week),
+            title: self.title,
+            description: self.description,
+            thumbnail: given(self.thumbnail),
+            reward_micros: self.reward.map(|Credits(micros)| micros),
+            total_steps: self.total_steps,
+        })
+    }
+}
