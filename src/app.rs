@@ -1,6 +1,7 @@
 //! Wiring: everything a running server consists of. Tests build the same one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::auth::{Authenticator, Caller};
 use crate::clock::{Clock, Ids, Timestamp};
@@ -13,7 +14,11 @@ use crate::graphql::batcher::Batcher;
 use crate::request::Request;
 use crate::schema::{self, Schema};
 use crate::server::gate::Gate;
+use crate::verify::{Step, Verifier, Whose};
 use crate::write::Writer;
+
+/// How many differences one pass in the background logs one by one.
+const MOST_LOGGED: usize = 20;
 
 /// A running Waymark without its listener.
 pub struct App {
@@ -34,6 +39,7 @@ pub struct App {
     pub(crate) sdl: Option<Arc<str>>,
     batcher: Arc<Batcher>,
     pub(crate) writer: Arc<Writer>,
+    pub(crate) verifier: Arc<Verifier>,
 }
 
 impl App {
@@ -47,13 +53,16 @@ impl App {
         catalogue.follow();
         let sdl = Arc::<str>::from(schema::sdl());
         let (ids, config) = (Arc::new(ids), Arc::new(config));
+        let writer = Arc::new(Writer::new(db.clone(), Arc::clone(&ids), Arc::clone(&config), Arc::clone(&catalogue)));
+        let verifier = Verifier::new(db.clone(), Arc::clone(&catalogue), Arc::clone(&writer), features::CHECKS);
         Ok(Arc::new(Self {
             clock: config.clock(),
             schema: schema::build(),
             gate: Gate::new(&sdl, &config.limits, config.introspection)?,
             sdl: config.introspection.then_some(sdl),
             batcher: Batcher::new(Reader::new(db.clone())),
-            writer: Arc::new(Writer::new(db.clone(), Arc::clone(&ids), Arc::clone(&config), Arc::clone(&catalogue))),
+            writer,
+            verifier: Arc::new(verifier),
             config,
             db,
             ids,
@@ -76,7 +85,40 @@ impl App {
 
     /// Begins a request of `caller` at `now`.
     pub(crate) fn request(&self, caller: Arc<Caller>, now: Timestamp) -> Request {
-        Request::new(caller, now, Arc::clone(&self.config), self.catalogue.current(), &self.batcher, &self.writer)
+        let catalogue = self.catalogue.current();
+        let verifier = Arc::clone(&self.verifier);
+        Request::new(caller, now, Arc::clone(&self.config), catalogue, &self.batcher, &self.writer, verifier)
+    }
+
+    /// Lets [`Verifier`] look for differences every so often, as the settings say, until `self` is dropped elsewhere.
+    pub(crate) fn verify_now_and_then(self: &Arc<Self>) {
+        let minutes = u64::from(self.config.verify_interval_minutes);
+        if minutes == 0 {
+            return;
+        }
+        let app = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(60 * minutes)).await;
+                let Some(app) = app.upgrade() else { break };
+                app.verify_and_log().await;
+            }
+        });
+    }
+
+    async fn verify_and_log(&self) {
+        let mut logged = 0;
+        let log = &mut |step: &Step| {
+            for difference in step.differences.iter().take(MOST_LOGGED - logged) {
+                logged += 1;
+                tracing::error!(%difference, "something does not follow from its source");
+            }
+        };
+        match self.verifier.verify(Whose::All, self.clock.now(), log).await {
+            Ok(report) if report.found() == 0 => tracing::info!(users = report.users, "verified"),
+            Ok(report) => tracing::error!(differences = report.found(), "`waymark verify` lists what differs"),
+            Err(error) => tracing::warn!(error = error.chain(), "verify failed"),
+        }
     }
 
     /// Makes what this process has just written to the catalogue visible to the requests that follow.

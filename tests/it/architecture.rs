@@ -17,7 +17,7 @@ tests! {
 /// The rooms of the house, in the order in which they may import: each from itself and those before it.
 const ROOMS: [&[&str]; 5] = [
     &["error", "clock", "config"],
-    &["db", "auth", "graphql", "write", "request"],
+    &["db", "auth", "graphql", "write", "verify", "request"],
     &["features"],
     &["schema"],
     &["server", "app", "demo", "cli"],
@@ -25,7 +25,7 @@ const ROOMS: [&[&str]; 5] = [
 
 /// What each kind of file in a feature may use of its feature. Names in capitals come from the catalogue by way of
 /// `mod.rs`.
-const FILES: [(&str, &[&str]); 9] = [
+const FILES: [(&str, &[&str]); 10] = [
     ("entity", &[]),
     ("rules", &[]),
     ("repo", &["entity", "rules", "catalogue"]),
@@ -33,6 +33,7 @@ const FILES: [(&str, &[&str]); 9] = [
     ("loader", &["repo", "rules"]),
     ("service", &["loader", "repo", "rules", "catalogue"]),
     ("write", &["repo", "rules", "catalogue"]),
+    ("check", &["repo", "rules", "catalogue"]),
     ("graphql", &["service", "rules", "entity", "catalogue"]),
     ("accounts", &["entity"]),
 ];

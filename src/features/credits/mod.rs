@@ -1,8 +1,11 @@
 //! Credits: lots that expire, a ledger that is only ever appended to, and blocks.
 
+mod check;
 pub mod entity;
 pub(crate) mod graphql;
 mod loader;
 mod repo;
 pub mod rules;
 pub(crate) mod service;
+
+pub(crate) use check::CHECKS;

@@ -1,6 +1,7 @@
 //! Learning: resources whose progress a user has once, whatever study plan they are reached through.
 
 mod catalogue;
+mod check;
 pub mod entity;
 pub(crate) mod graphql;
 mod loader;
@@ -9,3 +10,4 @@ pub mod rules;
 pub(crate) mod service;
 
 pub(crate) use catalogue::{Learning, Plan, Resource};
+pub(crate) use check::CHECKS;

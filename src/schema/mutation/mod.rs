@@ -5,6 +5,7 @@
 
 mod changes;
 mod games;
+mod verify;
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::request::Request;
 
 /// Everything that can be changed.
 #[derive(Debug, Default, MergedObject)]
-pub(crate) struct Mutation(games::GameMutation);
+pub(crate) struct Mutation(games::GameMutation, verify::VerifyMutation);
 
 /// The user whom a mutation is about: whom `by` names, else whoever asks.
 async fn subject(request: &Request, by: Option<UserBy>) -> Result<Arc<Stored>> {
