@@ -14,10 +14,13 @@ use crate::graphql::batcher::Batcher;
 use crate::request::Request;
 use crate::schema::{self, Schema};
 use crate::server::gate::Gate;
+use crate::verify::{Step, Verifier, Whose};
 use crate::write::Writer;
 
 /// How often a server looks after what time has made stale.
 const MAINTENANCE: Duration = Duration::from_secs(60);
+/// How many differences one pass in the background logs one by one.
+const MOST_LOGGED: usize = 20;
 
 /// A running Waymark without its listener.
 pub struct App {
@@ -38,6 +41,7 @@ pub struct App {
     pub(crate) sdl: Option<Arc<str>>,
     batcher: Arc<Batcher>,
     pub(crate) writer: Arc<Writer>,
+    pub(crate) verifier: Arc<Verifier>,
 }
 
 impl App {
@@ -51,13 +55,16 @@ impl App {
         catalogue.follow();
         let sdl = Arc::<str>::from(schema::sdl());
         let (ids, config) = (Arc::new(ids), Arc::new(config));
+        let writer = Arc::new(Writer::new(db.clone(), Arc::clone(&ids), Arc::clone(&config), Arc::clone(&catalogue)));
+        let verifier = Verifier::new(db.clone(), Arc::clone(&catalogue), Arc::clone(&writer), features::CHECKS);
         Ok(Arc::new(Self {
             clock: config.clock(),
             schema: schema::build(),
             gate: Gate::new(&sdl, &config.limits, config.introspection)?,
             sdl: config.introspection.then_some(sdl),
             batcher: Batcher::new(Reader::new(db.clone())),
-            writer: Arc::new(Writer::new(db.clone(), Arc::clone(&ids), Arc::clone(&config), Arc::clone(&catalogue))),
+            writer,
+            verifier: Arc::new(verifier),
             config,
             db,
             ids,
@@ -80,7 +87,40 @@ impl App {
 
     /// Begins a request of `caller` at `now`.
     pub(crate) fn request(&self, caller: Arc<Caller>, now: Timestamp) -> Request {
-        Request::new(caller, now, Arc::clone(&self.config), self.catalogue.current(), &self.batcher, &self.writer)
+        let catalogue = self.catalogue.current();
+        let verifier = Arc::clone(&self.verifier);
+        Request::new(caller, now, Arc::clone(&self.config), catalogue, &self.batcher, &self.writer, verifier)
+    }
+
+    /// Lets [`Verifier`] look for differences every so often, as the settings say, until `self` is dropped elsewhere.
+    pub(crate) fn verify_now_and_then(self: &Arc<Self>) {
+        let minutes = u64::from(self.config.verify_interval_minutes);
+        if minutes == 0 {
+            return;
+        }
+        let app = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(60 * minutes)).await;
+                let Some(app) = app.upgrade() else { break };
+                app.verify_and_log().await;
+            }
+        });
+    }
+
+    async fn verify_and_log(&self) {
+        let mut logged = 0;
+        let log = &mut |step: &Step| {
+            for difference in step.differences.iter().take(MOST_LOGGED - logged) {
+                logged += 1;
+                tracing::error!(%difference, "something does not follow from its source");
+            }
+        };
+        match self.verifier.verify(Whose::All, self.clock.now(), log).await {
+            Ok(report) if report.found() == 0 => tracing::info!(users = report.users, "verified"),
+            Ok(report) => tracing::error!(differences = report.found(), "`waymark verify` lists what differs"),
+            Err(error) => tracing::warn!(error = error.chain(), "verify failed"),
+        }
     }
 
     /// Writes down which credits have expired and forgets old idempotency keys. No answer depends on it: what has expired

@@ -5,6 +5,7 @@
 mod admin;
 mod data;
 mod serve;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -83,6 +84,16 @@ enum Command {
         #[arg(long, default_value = "demo", value_parser = ["demo", "team", "load"])]
         scale: String,
     },
+    /// Look whether every summary and balance follows from its source, and print what does not. Changes nothing.
+    #[command(
+        after_help = "Each difference is a line on stdout: the user, the check, what differs, what is stored, what should be.
+Exit code 0: there are none. 1: there are some."
+    )]
+    Verify,
+    /// Mend what `waymark verify` finds, as far as it follows from a source, and print the rest.
+    #[command(after_help = "Unlocks, entries of the ledger and events are sources, and are never changed.
+Exit code 0: nothing is left. 1: something is.")]
+    Repair,
     /// Make, list and revoke API keys.
     Key {
         #[command(subcommand)]
@@ -219,6 +230,8 @@ async fn execute(cli: Cli) -> Result<()> {
                 scale.parse().map_err(|error: crate::demo::ParseScaleError| Error::bad_input(error.to_string()))?;
             data::demo(&load(file)?, users, scale).await
         }
+        Command::Verify => verify::verify(load(file)?).await,
+        Command::Repair => verify::repair(load(file)?).await,
         Command::Key { command } => admin::key(&load(file)?, command).await,
         Command::Token { user, ttl } => admin::token(&load(file)?, &user, ttl).await,
         Command::Schema => print(schema::sdl().trim_end()),

@@ -62,6 +62,8 @@ pub struct Config {
     pub introspection: bool,
     /// Whether progress is kept only for resources of the catalogue.
     pub strict_resources: bool,
+    /// Minutes from one pass of `verify` in the background to the next; 0: none.
+    pub verify_interval_minutes: u32,
     /// What one request may ask.
     pub limits: Limits,
 }
@@ -371,6 +373,7 @@ fn expected(key: &str) -> &'static str {
         "clock" => "an instant such as 2026-03-15T14:30:00Z or an offset such as +36h or -10m",
         "cors_origins" => "a list of origins such as https://example.org (without a path), or *",
         "introspection" => "true or false",
+        "verify_interval_minutes" => "a whole number of at least 0",
         "limits" => "a section of limits",
         _ => "a whole number of at least 1",
     }

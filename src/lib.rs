@@ -5,7 +5,7 @@
 //! | room | what is in it |
 //! | --- | --- |
 //! | [`error`], [`clock`], [`config`] | kernel: one error type, time and ids, settings |
-//! | [`db`], [`auth`], `graphql`, [`write`], `request` | platform: database, permissions, the GraphQL toolkit, how anything is changed; knows no feature |
+//! | [`db`], [`auth`], `graphql`, [`write`], `verify`, `request` | platform: database, permissions, the GraphQL toolkit, how anything is changed and checked; knows no feature |
 //! | [`features`] | one folder per kind of progress |
 //! | [`schema`] | `User`, and the roots merged from the features |
 //! | [`server`], [`app`], [`demo`], [`cli`] | assembly: HTTP, wiring, demo data, commands |
@@ -30,4 +30,5 @@ mod graphql;
 mod request;
 pub mod schema;
 pub mod server;
+mod verify;
 pub mod write;

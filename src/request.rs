@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::db::catalogue::{Part, Snapshot};
 use crate::error::{Error, Result};
 use crate::graphql::batcher::{Batcher, Gathering};
+use crate::verify::Verifier;
 use crate::write::{Order, Write, Writer, Written};
 
 /// Who asks, when, and through what the answer is loaded: the same for GraphQL and for REST.
@@ -26,6 +27,8 @@ pub(crate) struct Request {
     pub(crate) load: Arc<Gathering>,
     /// Whether an answer that is ready may be written as JSON at once, because nothing is merged into it later.
     pub(crate) written: bool,
+    /// Checks and mends what is kept beside its source.
+    pub(crate) verifier: Arc<Verifier>,
     catalogue: Arc<State>,
     writer: Arc<Writer>,
 }
@@ -59,17 +62,17 @@ impl Request {
         catalogue: Arc<Snapshot>,
         batcher: &Arc<Batcher>,
         writer: &Arc<Writer>,
+        verifier: Arc<Verifier>,
     ) -> Self {
         let catalogue = Arc::new(State::new(catalogue));
-        Self { caller, now, config, written: false, catalogue, load: batcher.gather(), writer: Arc::clone(writer) }
+        let (load, writer) = (batcher.gather(), Arc::clone(writer));
+        Self { caller, now, config, written: false, verifier, catalogue, load, writer }
     }
 
     /// Carries out `write` for whoever makes this request; under a key that came before, nothing is done again. When
     /// this returns, it is on disk and visible.
     pub(crate) async fn write<W: Write>(&self, write: W, key: Option<String>) -> Result<Written<W::Outcome>> {
-        let order =
-            Order { now: self.now, actor: self.caller.actor().to_owned(), principal: self.caller.principal(), key };
-        let written = self.writer.run(write, order).await?;
+        let written = self.writer.run(write, self.order(key)).await?;
         let state = self.catalogue.newest();
         let current = self.writer.catalogue();
         if current.version() != state.snapshot.version() {
@@ -77,6 +80,11 @@ impl Request {
             let _ = state.next.set(Box::new(State::new(current)));
         }
         Ok(written)
+    }
+
+    /// Who wants a write, and when: whoever makes this request, at its instant.
+    pub(crate) fn order(&self, key: Option<String>) -> Order {
+        Order { now: self.now, actor: self.caller.actor().to_owned(), principal: self.caller.principal(), key }
     }
 
     /// The same request, whose ready answers may be written as JSON at once or not.

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::auth::{Scope, api_key};
 use crate::clock::Ids;
 use crate::config::{Config, Secret};
+use crate::db::Db;
 use crate::demo::{self, Scale};
 use crate::error::{Error, Result};
 use crate::server::{self, Credential, Mode};
@@ -107,18 +108,25 @@ pub(super) async fn serve(config: Config, migrate: bool) -> Result<()> {
     if migrate {
         db.migrate().await?;
     }
-    let pending = db.migrations().await?.into_iter().filter(|(_, applied)| !applied).count();
-    if pending > 0 {
-        return Err(Error::bad_input(format!(
-            "{pending} migrations are pending; run `waymark migrate`, or `waymark serve --migrate`"
-        )));
-    }
+    check_schema(&db).await?;
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().map_err(Error::internal)?;
     let app: Arc<App> = App::new(config, db, Ids::system()).await?;
     app.keep_maintained();
+    app.verify_now_and_then();
     say(&format!("Serving on http://{address}/"));
     server::run(listener, server::router(app, Mode::SERVE)).await
+}
+
+/// Refuses a database whose schema is not up to date.
+pub(super) async fn check_schema(db: &Db) -> Result<()> {
+    let pending = db.migrations().await?.into_iter().filter(|(_, applied)| !applied).count();
+    if pending == 0 {
+        return Ok(());
+    }
+    Err(Error::bad_input(format!(
+        "{pending} migrations are pending; run `waymark migrate`, or `waymark serve --migrate`"
+    )))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener> {

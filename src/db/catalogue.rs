@@ -12,10 +12,10 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use sea_orm::{AccessMode, DatabaseTransaction, IsolationLevel, TransactionTrait as _};
+use sea_orm::DatabaseTransaction;
 use tokio::sync::Mutex;
 
-use super::{Db, Kind, Sql, fetch};
+use super::{Db, Sql, fetch};
 use crate::error::{Error, Result};
 
 /// How often the version is compared, so that a write by another process is seen within a second.
@@ -137,17 +137,14 @@ impl Catalogue {
 
 static VERSION: Sql = Sql::new("SELECT version FROM catalogue_version WHERE id = 1");
 
-async fn version(connection: &impl sea_orm::ConnectionTrait) -> Result<i64> {
+/// The number of the catalogue's state in the database.
+pub(crate) async fn version(connection: &impl sea_orm::ConnectionTrait) -> Result<i64> {
     let rows = fetch(connection, &VERSION, [], |row| row.take::<i64>()).await?;
     rows.first().copied().ok_or_else(|| Error::internal("catalogue_version has no row; run the migrations"))
 }
 
 async fn read(db: &Db, readings: &[Reading]) -> Result<Snapshot> {
-    let (isolation, access) = match db.kind() {
-        Kind::Postgres => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
-        Kind::Sqlite => (None, None),
-    };
-    let source = db.reads().begin_with_config(isolation, access).await?;
+    let source = db.snapshot().await?;
     let version = version(&source).await?;
     let mut parts = HashMap::new();
     for reading in readings {

@@ -22,8 +22,8 @@ use sea_orm::sqlx;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait as _,
+    AccessMode, ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, RuntimeErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
 };
 
 use kept::Kept;
@@ -158,6 +158,15 @@ impl Db {
             ..TransactionOptions::default()
         };
         Ok(self.writes.begin_with_options(options).await?)
+    }
+
+    /// Begins a transaction that changes nothing and reads one state of the database, whatever others write meanwhile.
+    pub(crate) async fn snapshot(&self) -> Result<Transaction> {
+        let (isolation, access) = match self.kind {
+            Kind::Postgres => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
+            Kind::Sqlite => (None, None),
+        };
+        Ok(self.reads.begin_with_config(isolation, access).await?)
     }
 
     /// Brings the schema up to date.

@@ -2,12 +2,12 @@
 //!
 //! - `entity`: the tables. `repo`: SQL, many keys in, rows out. `loader`: questions answered in batches.
 //! - `catalogue`: what operators define, in memory. `rules`: pure functions. `service`: use cases.
-//! - `graphql`: objects, inputs and the feature's queries.
 //! - `write`: what changes users' progress. `operate` (for games `publish`): what operators write into the catalogue.
+//! - `graphql`: objects, inputs and the feature's queries. `check`: what has to hold of the tables.
 //!
 //! Inside a feature `graphql → service → {rules, repo}` and `loader → repo → entity`. Features reach each other only
 //! through services. A new kind of progress is one folder, one migration, one test file, and one line in each list it
-//! joins: this one, `CATALOGUE`, and those in `schema`.
+//! joins: this one, `CATALOGUE`, `CHECKS`, and those in `schema`.
 
 pub mod collections;
 pub mod credits;
@@ -18,6 +18,7 @@ pub mod seasons;
 pub mod users;
 
 use crate::db::catalogue::Reading;
+use crate::verify::Check;
 
 /// What the catalogue in memory consists of.
 pub(crate) const CATALOGUE: &[Reading] = &[
@@ -26,3 +27,7 @@ pub(crate) const CATALOGUE: &[Reading] = &[
     Reading::of::<games::Games>(),
     Reading::of::<collections::Collections>(),
 ];
+
+/// What `verify` goes through. What one of them mends may be the source of one behind it.
+pub(crate) const CHECKS: &[&[Check]] =
+    &[games::CHECKS, learning::CHECKS, collections::CHECKS, seasons::CHECKS, credits::CHECKS, history::CHECKS];

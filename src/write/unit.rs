@@ -116,6 +116,11 @@ impl<'a> Unit<'a> {
         self.catalogue.shared()
     }
 
+    /// All of the catalogue, as [`Unit::catalogue`] gives its parts.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.catalogue)
+    }
+
     /// Locks these users, all at once, and with them the catalogue against changes. Call this once, before
     /// anything is read; a user who was merged into another or erased meanwhile is an error.
     pub(crate) async fn lock(&mut self, users: impl IntoIterator<Item = i64>) -> Result<()> {
@@ -131,6 +136,18 @@ impl<'a> Unit<'a> {
         }
         self.users.extend(locked);
         Ok(())
+    }
+
+    /// Locks those of these users who have not been merged into others or erased, like [`Unit::lock`], and says who they
+    /// are.
+    pub(crate) async fn lock_present(&mut self, users: Vec<i64>) -> Result<Vec<i64>> {
+        let (version, locked) = repo::lock_users(self.transaction, users).await?;
+        if version != self.catalogue.version() {
+            return Err(Error::internal("the catalogue in memory is behind").passing());
+        }
+        let present = locked.iter().map(|(user, _)| *user).collect();
+        self.users.extend(locked);
+        Ok(present)
     }
 
     /// Locks the catalogue for a change. Every other write waits until this one has ended. What the change is decided by

@@ -17,7 +17,7 @@ tests! {
 /// The rooms of the house, in the order in which they may import: each from itself and those before it.
 const ROOMS: [&[&str]; 5] = [
     &["error", "clock", "config"],
-    &["db", "auth", "graphql", "write", "request"],
+    &["db", "auth", "graphql", "write", "verify", "request"],
     &["features"],
     &["schema"],
     &["server", "app", "demo", "cli"],
@@ -36,6 +36,7 @@ const FILES: &[(&str, &[&str])] = &[
     // What operators write are the rows of the catalogue.
     ("operate", &["repo", "rules", "catalogue", "entity"]),
     ("publish", &["repo", "rules", "catalogue", "entity", "write"]),
+    ("check", &["repo", "rules", "catalogue"]),
     ("graphql", &["service", "rules", "entity", "catalogue"]),
     ("accounts", &["entity"]),
     ("blocks", &["repo", "rules"]),

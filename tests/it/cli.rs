@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
 use crate::harness::{Blank, NOW, tests};
@@ -24,10 +25,11 @@ tests! {
         a_database_is_migrated_filled_and_given_credentials,
         serving_refuses_pending_migrations,
         a_server_answers_and_stops_when_told_to,
+        what_differs_is_printed_and_mended,
     ],
 }
 
-const SECRET: &str = "a secret of these tests, long enough for HS256";
+pub(crate) const SECRET: &str = "a secret of these tests, long enough for HS256";
 
 /// A directory of its own for a command to run in; removed when dropped.
 struct Scratch(PathBuf);
@@ -73,7 +75,7 @@ fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
 
 /// What a command that must succeed writes to stdout.
 #[track_caller]
-fn output(arguments: &[&str], settings: &[(&str, &str)]) -> String {
+pub(crate) fn output(arguments: &[&str], settings: &[(&str, &str)]) -> String {
     let ended = run(arguments, settings);
     assert_eq!(ended.code, 0, "{arguments:?}: {}", ended.err);
     ended.out
@@ -87,10 +89,12 @@ fn fails(code: i32, arguments: &[&str], settings: &[(&str, &str)], words: &str) 
     assert!(ended.err.contains(words), "{arguments:?}: {}", ended.err);
 }
 
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 12] = [
     &["serve"],
     &["migrate"],
     &["demo"],
+    &["verify"],
+    &["repair"],
     &["key"],
     &["key", "create"],
     &["key", "list"],
@@ -184,23 +188,25 @@ fn serving_without_a_way_to_authenticate_is_refused() {
     fails(1, &["serve"], &[("WAYMARK_JWT_SECRET", SECRET)], "WAYMARK_DATABASE_URL");
     let clock = [("WAYMARK_DATABASE_URL", "sqlite://x.db"), ("WAYMARK_JWT_SECRET", SECRET), ("WAYMARK_CLOCK", "+1h")];
     fails(1, &["serve"], &clock, "WAYMARK_CLOCK");
-    for arguments in [&["migrate"][..], &["demo"], &["key", "list"], &["token", "--user", "grace"]] {
+    for arguments in
+        [&["migrate"][..], &["demo"], &["verify"], &["repair"], &["key", "list"], &["token", "--user", "grace"]]
+    {
         fails(1, arguments, &[], "WAYMARK_DATABASE_URL");
     }
 }
 
 /// A server in a process of its own; killed when dropped.
-struct Server {
+pub(crate) struct Server {
     process: Child,
     /// What it said until it was ready.
     said: String,
-    address: String,
+    pub(crate) address: String,
     _scratch: Scratch,
 }
 
 impl Server {
     /// Starts a server and waits until it names its address behind `words`.
-    fn start(arguments: &[&str], settings: &[(&str, &str)], words: &str) -> Self {
+    pub(crate) fn start(arguments: &[&str], settings: &[(&str, &str)], words: &str) -> Self {
         let scratch = Scratch::new();
         let mut command = scratch.waymark(arguments, settings);
         let mut process =
@@ -225,6 +231,12 @@ impl Server {
         let request = request.header("authorization", format!("Bearer {credential}"));
         let mut response = request.send(json!({ "query": query }).to_string()).unwrap();
         serde_json::from_str(&response.body_mut().read_to_string().unwrap()).unwrap()
+    }
+
+    /// Kills it at once, as a crash does.
+    pub(crate) fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
     }
 
     /// Tells it to stop, as a service manager does.
@@ -321,4 +333,34 @@ async fn a_server_answers_and_stops_when_told_to(blank: Blank) {
     let key = output(&["key", "create", "--name", "reader", "--scope", "progress:read"], &settings);
     assert_eq!(server.query(key.trim_end(), WHO)["data"]["viewer"]["scopes"], json!(["PROGRESS_READ"]));
     assert_eq!(server.terminate(), Some(0));
+}
+
+async fn what_differs_is_printed_and_mended(blank: Blank) {
+    let settings = [("WAYMARK_DATABASE_URL", &*blank.url), ("WAYMARK_JWT_SECRET", SECRET), ("WAYMARK_CLOCK", NOW)];
+    fails(1, &["verify"], &settings, "migrations are pending");
+    assert_eq!(output(&["migrate"], &settings), "");
+    output(&["demo", "--users", "10"], &settings);
+    let clean = run(&["verify"], &settings);
+    assert_eq!((clean.code, &*clean.out), (0, ""), "{}", clean.err);
+    assert!(clean.err.contains("10 users: everything follows from its source"), "{}", clean.err);
+    assert!(run(&["repair"], &settings).err.contains("nothing to mend"));
+
+    let spoil = "UPDATE credit_lots SET remaining_micros = remaining_micros - 1 WHERE remaining_micros > 0";
+    let spoiled = blank.db.writes().execute_unprepared(spoil).await.unwrap().rows_affected();
+    let grant = "UPDATE credit_entries SET amount_micros = amount_micros + 1 WHERE user_id = 1 AND seq = 1";
+    assert_eq!(blank.db.writes().execute_unprepared(grant).await.unwrap().rows_affected(), 1);
+    let found = run(&["verify"], &settings);
+    assert_eq!((found.code, found.out.lines().count() as u64), (1, spoiled + 1), "{}", found.err);
+    let line = found.out.lines().find(|line| line.contains(" credits.remaining: ")).unwrap();
+    let (ulid, rest) = line.split_once(' ').unwrap();
+    assert!(ulid.len() == 26 && rest.contains("what is left of lot ") && rest.contains(", should be "), "{line}");
+    assert!(found.err.contains(&format!("{} differences were found", spoiled + 1)), "{}", found.err);
+
+    let repaired = run(&["repair"], &settings);
+    assert_eq!((repaired.code, repaired.out.lines().count()), (1, 1), "{}", repaired.err);
+    assert!(repaired.out.contains(" credits.granted: ") && repaired.err.contains("1 difference cannot be mended"));
+    assert!(repaired.err.contains(&format!("credits.remaining: {spoiled} mended")), "{}", repaired.err);
+    let undo = "UPDATE credit_entries SET amount_micros = amount_micros - 1 WHERE user_id = 1 AND seq = 1";
+    blank.db.writes().execute_unprepared(undo).await.unwrap();
+    assert_eq!(output(&["verify"], &settings), "");
 }

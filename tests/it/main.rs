@@ -21,6 +21,7 @@ mod batching;
 mod catalogue;
 mod cli;
 mod collections;
+mod crash;
 mod credits;
 mod errors;
 mod games;
@@ -29,6 +30,7 @@ mod http;
 mod learning;
 mod limits;
 mod migrations;
+mod model;
 mod node;
 mod overview;
 mod pagination;
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         ("catalogue", catalogue::TESTS),
         ("cli", cli::TESTS),
         ("collections", collections::TESTS),
+        ("crash", crash::TESTS),
         ("credits", credits::TESTS),
         ("errors", errors::TESTS),
         ("games", games::TESTS),
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         ("learning", learning::TESTS),
         ("limits", limits::TESTS),
         ("migrations", migrations::TESTS),
+        ("model", model::TESTS),
         ("node", node::TESTS),
         ("overview", overview::TESTS),
         ("pagination", pagination::TESTS),
@@ -81,5 +85,6 @@ fn main() -> ExitCode {
         ("writes::people", writes::people::TESTS),
         ("writes::record", writes::record::TESTS),
         ("writes::seasons", writes::seasons::TESTS),
+        ("writes::verify", writes::verify::TESTS),
     ])
 }

@@ -1,6 +1,7 @@
 //! Collections: programmes of cards that users own, complete once, and may claim a reward for.
 
 mod catalogue;
+mod check;
 pub mod entity;
 pub(crate) mod graphql;
 mod loader;
@@ -11,3 +12,4 @@ pub(crate) mod service;
 pub(crate) mod write;
 
 pub(crate) use catalogue::{Card, Collection, Collections};
+pub(crate) use check::CHECKS;

@@ -1,6 +1,7 @@
 //! Credits: lots that expire, a ledger that is only ever appended to, and blocks.
 
 pub(crate) mod blocks;
+mod check;
 pub mod entity;
 pub(crate) mod graphql;
 mod loader;
@@ -8,3 +9,5 @@ mod repo;
 pub mod rules;
 pub(crate) mod service;
 pub(crate) mod write;
+
+pub(crate) use check::CHECKS;

@@ -1,6 +1,7 @@
 //! Games: achievements that users unlock, the summary kept per user and game, and the awards that follow.
 
 mod catalogue;
+mod check;
 pub mod entity;
 pub(crate) mod graphql;
 mod loader;
@@ -11,3 +12,4 @@ pub(crate) mod service;
 pub(crate) mod write;
 
 pub(crate) use catalogue::{Achievement, Game, Games};
+pub(crate) use check::CHECKS;

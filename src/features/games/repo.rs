@@ -96,6 +96,17 @@ fn read_scores(row: &mut Row) -> Result<(i64, Achieved), DbErr> {
     Ok((user, Achieved { game_id, score, ..Achieved::default() }))
 }
 
+static ALL_SUMMARIES: Sql = Sql::new(
+    "SELECT t.user_id, t.game_id, t.num_achieved, t.score_achieved, t.num_achieved_hardcore, \
+     t.score_achieved_hardcore, t.first_unlocked_at, t.last_unlocked_at, t.beaten_at, t.beaten_hardcore_at, \
+     t.completed_at, t.mastered_at FROM game_summaries t WHERE t.user_id = ANY($1)",
+);
+
+/// All summaries of these users.
+pub(super) async fn all_summaries(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, Achieved)>> {
+    fetch(connection, &ALL_SUMMARIES, [Param::Ints(users)], read_summary).await
+}
+
 fn read_summary(row: &mut Row) -> Result<(i64, Achieved), DbErr> {
     let (user, scores) = read_scores(row)?;
     let achieved = Achieved {
@@ -194,14 +205,23 @@ pub(super) async fn unlocks<'a>(
     connection: &impl ConnectionTrait,
     wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
 ) -> Result<Vec<(i64, i64, Unlock)>> {
-    UNLOCKS
-        .fetch(connection, wanted, |row| {
-            let (user, game) = (row.take()?, row.take()?);
-            let unlock =
-                Unlock { achievement_id: row.take()?, unlocked_at: row.take()?, unlocked_hardcore_at: row.take()? };
-            Ok((user, game, unlock))
-        })
-        .await
+    UNLOCKS.fetch(connection, wanted, read_unlock).await
+}
+
+fn read_unlock(row: &mut Row) -> Result<(i64, i64, Unlock), DbErr> {
+    let (user, game) = (row.take()?, row.take()?);
+    let unlock = Unlock { achievement_id: row.take()?, unlocked_at: row.take()?, unlocked_hardcore_at: row.take()? };
+    Ok((user, game, unlock))
+}
+
+static ALL_UNLOCKS: Sql = Sql::new(
+    "SELECT t.user_id, t.game_id, t.achievement_id, t.unlocked_at, t.unlocked_hardcore_at \
+     FROM achievement_unlocks t WHERE t.user_id = ANY($1)",
+);
+
+/// All that these users unlocked, with the user and the game.
+pub(super) async fn all_unlocks(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, i64, Unlock)>> {
+    fetch(connection, &ALL_UNLOCKS, [Param::Ints(users)], read_unlock).await
 }
 
 /// Stores unlocks, each with its user and its game.

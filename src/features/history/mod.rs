@@ -1,6 +1,9 @@
 //! History: the log of everything that changed for a user, gapless and in commit order.
 
+mod check;
 pub(crate) mod graphql;
 mod loader;
 mod repo;
 pub(crate) mod service;
+
+pub(crate) use check::CHECKS;

@@ -1,6 +1,7 @@
 //! Learning: resources whose progress a user has once, whatever study plan they are reached through.
 
 mod catalogue;
+mod check;
 pub mod entity;
 pub(crate) mod graphql;
 mod loader;
@@ -11,3 +12,4 @@ pub(crate) mod service;
 pub(crate) mod write;
 
 pub(crate) use catalogue::{Learning, Plan, Resource};
+pub(crate) use check::CHECKS;

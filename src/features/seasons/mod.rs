@@ -1,6 +1,7 @@
 //! Seasons: a clock with weeks and pauses, goals counted in steps, and rewards that are claimed once.
 
 mod catalogue;
+mod check;
 pub mod entity;
 pub(crate) mod graphql;
 mod loader;
@@ -11,3 +12,4 @@ pub(crate) mod service;
 pub(crate) mod write;
 
 pub(crate) use catalogue::{Goal, Season, Seasons};
+pub(crate) use check::CHECKS;

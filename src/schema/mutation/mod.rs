@@ -10,6 +10,7 @@ mod credits;
 mod games;
 mod learning;
 mod seasons;
+mod verify;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ pub(crate) struct Mutation(
     games::GameMutation,
     learning::LearningMutation,
     seasons::SeasonMutation,
+    verify::VerifyMutation,
 );
 
 /// The user whom a mutation is about: whom `by` names, else whoever asks.

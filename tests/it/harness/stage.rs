@@ -139,4 +139,9 @@ impl Blank {
         let db = Db::connect(&url, 4).await.expect("the database is opened");
         Self { url, db }
     }
+
+    /// An app over the database, which has its schema by now.
+    pub(crate) async fn stage(&self) -> Stage {
+        Stage::open(self.url.clone()).await
+    }
 }

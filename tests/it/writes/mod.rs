@@ -9,3 +9,4 @@ pub(crate) mod learning;
 pub(crate) mod people;
 pub(crate) mod record;
 pub(crate) mod seasons;
+pub(crate) mod verify;

@@ -1,0 +1,83 @@
+//! What has to hold of collections. The cards that users own are the source of how far they came.
+
+use crate::verify::Check;
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check::of_users(
+        "collections.cards",
+        "SELECT o.user_id, 'collection of card:' || k.key || ', by its number', o.collection_id, k.collection_id
+         FROM owned_cards o JOIN cards k ON k.id = o.card_id
+         WHERE o.user_id = ANY($1) AND o.collection_id <> k.collection_id",
+    )
+    .mended_by(
+        "UPDATE owned_cards SET collection_id = (SELECT k.collection_id FROM cards k WHERE k.id = card_id)
+         WHERE user_id = ANY($1)
+             AND collection_id <> (SELECT k.collection_id FROM cards k WHERE k.id = card_id)",
+    ),
+    Check::of_users(
+        "collections.collected",
+        "SELECT n.user_id, 'distinct cards of collection:' || c.key, CAST(sum(n.stored) AS bigint),
+             CAST(sum(n.owned) AS bigint)
+         FROM (
+             SELECT user_id, collection_id, collected_count AS stored, 0 AS owned
+             FROM collection_progress WHERE user_id = ANY($1)
+             UNION ALL SELECT user_id, collection_id, 0, 1 FROM owned_cards WHERE user_id = ANY($1) AND quantity > 0
+         ) n JOIN collections c ON c.id = n.collection_id
+         GROUP BY n.user_id, c.key HAVING sum(n.stored) <> sum(n.owned)",
+    )
+    .mended_by(
+        "INSERT INTO collection_progress
+             (user_id, collection_id, collected_count, completed_at, reward_claimed_at, updated_at)
+         SELECT o.user_id, o.collection_id, CAST(sum(CASE WHEN o.quantity > 0 THEN 1 ELSE 0 END) AS integer),
+             CAST(NULL AS bigint), CAST(NULL AS bigint), max(o.updated_at)
+         FROM (
+             SELECT user_id, collection_id, quantity, updated_at FROM owned_cards WHERE user_id = ANY($1)
+             UNION ALL
+             SELECT user_id, collection_id, 0, updated_at FROM collection_progress WHERE user_id = ANY($1)
+         ) o WHERE true GROUP BY o.user_id, o.collection_id
+         ON CONFLICT (user_id, collection_id) DO UPDATE SET collected_count = excluded.collected_count
+         WHERE collection_progress.collected_count <> excluded.collected_count",
+    ),
+    Check::of_users(
+        "collections.completions",
+        // All cards complete a collection inside its dates, at the last change of the user's cards or at its start.
+        "SELECT p.user_id, 'completion of collection:' || c.key, p.completed_at, COALESCE(p.reward_claimed_at,
+             CASE WHEN p.updated_at < c.starts_at THEN c.starts_at ELSE p.updated_at END)
+         FROM collection_progress p JOIN collections c ON c.id = p.collection_id
+         WHERE p.user_id = ANY($1) AND p.completed_at IS NULL AND (p.reward_claimed_at IS NOT NULL OR (
+             p.collected_count > 0 AND (c.ends_at IS NULL OR p.updated_at < c.ends_at)
+             AND p.collected_count >= (SELECT count(*) FROM cards k WHERE k.collection_id = c.id)))",
+    )
+    .of_instants()
+    .mended_by(
+        "UPDATE collection_progress SET completed_at = COALESCE(reward_claimed_at, (
+             SELECT CASE WHEN collection_progress.updated_at < c.starts_at THEN c.starts_at
+                 ELSE collection_progress.updated_at END
+             FROM collections c WHERE c.id = collection_id))
+         WHERE user_id = ANY($1) AND completed_at IS NULL AND (reward_claimed_at IS NOT NULL OR (
+             collected_count > 0
+             AND collected_count >= (
+                 SELECT count(*) FROM cards k WHERE k.collection_id = collection_progress.collection_id)
+             AND EXISTS (
+                 SELECT 1 FROM collections c WHERE c.id = collection_progress.collection_id
+                     AND (c.ends_at IS NULL OR collection_progress.updated_at < c.ends_at))))",
+    ),
+    Check::of_nobody(
+        "collections.rewards",
+        "SELECT 'claims of the reward of collection:' || c.key, r.claimed, COALESCE(p.claims, 0)
+         FROM collection_rewards r JOIN collections c ON c.id = r.collection_id LEFT JOIN (
+             SELECT collection_id, count(*) AS claims FROM collection_progress
+             WHERE reward_claimed_at IS NOT NULL GROUP BY collection_id
+         ) p ON p.collection_id = r.collection_id
+         WHERE r.claimed <> COALESCE(p.claims, 0)",
+    )
+    .mended_by(
+        // What was claimed beyond the stock cannot be stored; the stock has to be raised first.
+        "UPDATE collection_rewards SET claimed = (
+             SELECT count(*) FROM collection_progress p
+             WHERE p.collection_id = collection_rewards.collection_id AND p.reward_claimed_at IS NOT NULL)
+         WHERE stock IS NULL OR stock >= (
+             SELECT count(*) FROM collection_progress p
+             WHERE p.collection_id = collection_rewards.collection_id AND p.reward_claimed_at IS NOT NULL)",
+    ),
+];

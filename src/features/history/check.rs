@@ -1,0 +1,25 @@
+//! What has to hold of histories: the numbers of a user's events are 1, 2, 3, … up to the counter.
+
+use crate::verify::Check;
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check::of_users(
+        "history.gaps",
+        "SELECT user_id, 'how many events there are up to the last one', count(*), max(seq)
+         FROM history_events WHERE user_id = ANY($1)
+         GROUP BY user_id HAVING count(*) <> max(seq) OR min(seq) <> 1",
+    ),
+    Check::of_users(
+        "history.counter",
+        "SELECT u.id, 'the last number of the history', u.history_seq, COALESCE(h.last, 0)
+         FROM users u LEFT JOIN (
+             SELECT user_id, max(seq) AS last FROM history_events WHERE user_id = ANY($1) GROUP BY user_id
+         ) h ON h.user_id = u.id
+         WHERE u.id = ANY($1) AND u.history_seq <> COALESCE(h.last, 0)",
+    )
+    .mended_by(
+        "UPDATE users SET history_seq = COALESCE((SELECT max(h.seq) FROM history_events h WHERE h.user_id = users.id), 0)
+         WHERE id = ANY($1)
+             AND history_seq <> COALESCE((SELECT max(h.seq) FROM history_events h WHERE h.user_id = users.id), 0)",
+    ),
+];

@@ -1,0 +1,197 @@
+//! Looking for what does not follow from its source, and mending it.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+
+use super::subject;
+use crate::auth::policy;
+use crate::error::Result;
+use crate::features::users::graphql::UserBy;
+use crate::graphql::context::{Ask as _, Nullable, present};
+use crate::graphql::ids::Kind;
+use crate::graphql::refusal::Refusal;
+use crate::request::Request;
+use crate::verify::{Difference as Found, Report, Whose};
+
+/// How many differences an answer names.
+const MOST_NAMED: usize = 100;
+
+/// What is looked at.
+#[derive(Debug, InputObject)]
+pub(crate) struct VerifyInput {
+    /// Only what belongs to this user; by default everything.
+    user: Option<UserBy>,
+}
+
+/// What is looked at and mended.
+#[derive(Debug, InputObject)]
+pub(crate) struct RepairInput {
+    /// Only what belongs to this user; by default everything.
+    user: Option<UserBy>,
+}
+
+/// Something that does not follow from its source.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct Difference {
+    /// The global id of the user it belongs to. Null when it belongs to nobody, such as a budget.
+    user_id: Option<ID>,
+    /// The name of the check that found it, such as `credits.remaining`.
+    check: String,
+    /// What differs, for people.
+    what: String,
+    /// What is stored, for people.
+    stored: String,
+    /// What follows from the source, for people.
+    expected: String,
+}
+
+/// What one check came to.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct CheckCount {
+    /// The name of the check, such as `credits.remaining`.
+    check: String,
+    /// How many differences it found.
+    found: i32,
+    /// How many of them were mended; 0 when nothing was to be mended.
+    mended: i32,
+}
+
+/// What was found.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct VerifyPayload {
+    /// How many users were looked at.
+    users_checked: i32,
+    /// How many differences there are; 0 is what should be.
+    difference_count: i32,
+    /// Every check with what it found.
+    checks: Vec<CheckCount>,
+    /// The first 100 differences.
+    differences: Vec<Difference>,
+    /// Whether there are more differences than are named here.
+    truncated: bool,
+    /// What was refused; always empty, since nothing here is refused in the normal course of things.
+    user_errors: Vec<Refusal>,
+}
+
+/// What was mended, and what could not be.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct RepairPayload {
+    /// How many users were looked at.
+    users_checked: i32,
+    /// How many differences were mended.
+    mended_count: i32,
+    /// How many differences are left, because their source is wrong itself.
+    difference_count: i32,
+    /// Every check with what it found and mended.
+    checks: Vec<CheckCount>,
+    /// The first 100 differences that were mended, as they were before.
+    mended: Vec<Difference>,
+    /// The first 100 differences that are left.
+    differences: Vec<Difference>,
+    /// Whether there are more differences, mended or left, than are named here.
+    truncated: bool,
+    /// What was refused; always empty, since nothing here is refused in the normal course of things.
+    user_errors: Vec<Refusal>,
+}
+
+/// Verifying and repairing.
+#[derive(Debug, Default)]
+pub(crate) struct VerifyMutation;
+
+#[Object]
+impl VerifyMutation {
+    /// Looks whether every summary, balance and counter follows from its source, and says what does not. Changes nothing,
+    /// and may be done while others write. A large database takes longer than a request may: `waymark verify` has all
+    /// the time. For API keys with the scope admin. Null with an error when it failed.
+    async fn verify(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "What is looked at.")] input: VerifyInput,
+    ) -> Nullable<VerifyPayload> {
+        present(async {
+            let request = context.ask()?;
+            policy::operate(&request.caller)?;
+            let whose = whose(request, input.user).await?;
+            let mut differences = Vec::new();
+            let report = request
+                .verifier
+                .verify(whose, request.now, &mut |step| keep(&step.differences, &mut differences))
+                .await?;
+            Ok(VerifyPayload {
+                users_checked: int(report.users),
+                difference_count: int(report.found()),
+                checks: counts(&report),
+                truncated: report.found() > differences.len() as u64,
+                differences,
+                user_errors: Vec::new(),
+            })
+        })
+        .await
+    }
+
+    /// Mends what `verify` finds, as far as it follows from a source: summaries, counts, budgets, what is left of lots,
+    /// dates of completions, missing awards. Unlocks, entries of the ledger and events are sources and are never changed.
+    /// Doing it again is harmless. For API keys with the scope admin; what was mended stands in the audit log. Null with an
+    /// error when it failed; what was mended by then stays mended.
+    async fn repair(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "What is looked at and mended.")] input: RepairInput,
+    ) -> Nullable<RepairPayload> {
+        present(async {
+            let request = context.ask()?;
+            let operator = policy::operate(&request.caller)?;
+            let whose = whose(request, input.user).await?;
+            let (mut mended, mut differences) = (Vec::new(), Vec::new());
+            let report = request
+                .verifier
+                .repair(operator, whose, &request.order(None), &mut |step| {
+                    keep(&step.mended, &mut mended);
+                    keep(&step.differences, &mut differences);
+                })
+                .await?;
+            Ok(RepairPayload {
+                users_checked: int(report.users),
+                mended_count: int(report.mended()),
+                difference_count: int(report.found() - report.mended()),
+                checks: counts(&report),
+                truncated: report.found() > (mended.len() + differences.len()) as u64,
+                mended,
+                differences,
+                user_errors: Vec::new(),
+            })
+        })
+        .await
+    }
+}
+
+async fn whose(request: &Request, by: Option<UserBy>) -> Result<Whose> {
+    match by {
+        Some(by) => Ok(Whose::User(subject(request, Some(by)).await?.subject.id.0)),
+        None => Ok(Whose::All),
+    }
+}
+
+/// Adds what there is room for.
+fn keep(found: &[Found], kept: &mut Vec<Difference>) {
+    let room = MOST_NAMED - kept.len();
+    kept.extend(found.iter().take(room).map(|found| Difference {
+        user_id: found.user.as_deref().map(|ulid| Kind::User.id(ulid)),
+        check: found.check.clone(),
+        what: found.what.clone(),
+        stored: found.stored.clone(),
+        expected: found.expected.clone(),
+    }));
+}
+
+fn counts(report: &Report) -> Vec<CheckCount> {
+    let counts = report.counts.iter().map(|count| CheckCount {
+        check: count.check.to_owned(),
+        found: int(count.found),
+        mended: int(count.mended),
+    });
+    counts.collect()
+}
+
+fn int(count: u64) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}

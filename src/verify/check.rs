@@ -1,0 +1,157 @@
+//! One check.
+
+use futures_util::future::BoxFuture;
+
+use crate::clock::Timestamp;
+use crate::db::catalogue::{Part, Snapshot};
+use crate::db::{Param, Row, Sql, Transaction, execute, fetch};
+use crate::error::Result;
+
+/// One thing that has to follow from another, and how to look for where it does not.
+///
+/// Most are SQL in PostgreSQL's spelling, as [`Sql`] takes it. One of users gets their ids as `$1`, and its SELECT gives a
+/// row per difference: the user's id, what differs as text, what is stored and what should be, both as `bigint` that may be
+/// null. One of rows that belong to nobody gets nothing, and gives the same without the user.
+#[derive(Clone, Copy)]
+pub(crate) struct Check {
+    /// The feature and what is checked, such as `credits.remaining`.
+    pub(crate) name: &'static str,
+    subject: Subject,
+    shown: Shown,
+    find: Work<Vec<Found>>,
+    mend: Option<Work<()>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    Users,
+    Nobody,
+}
+
+/// How the two numbers of a difference are shown.
+#[derive(Clone, Copy)]
+enum Shown {
+    Numbers,
+    Instants,
+}
+
+/// A statement, or code where the rules are more than SQL can say.
+enum Work<T> {
+    Sql(&'static str),
+    Code(for<'a> fn(Look<'a>) -> BoxFuture<'a, Result<T>>),
+}
+
+impl<T> Clone for Work<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Work<T> {}
+
+/// What a check looks at.
+#[derive(Clone, Copy)]
+pub(crate) struct Look<'a> {
+    /// What is read in it is one state of the database; in a repair, what the locked users have.
+    pub(crate) transaction: &'a Transaction,
+    /// Whose rows are looked at.
+    pub(crate) users: &'a [i64],
+    pub(super) catalogue: &'a Snapshot,
+}
+
+impl<'a> Look<'a> {
+    /// A feature's part of the catalogue, as it is in the same state of the database.
+    pub(crate) fn catalogue<P: Part>(&self) -> Result<&'a P> {
+        self.catalogue.part()
+    }
+}
+
+/// Something that does not follow from its source.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) user: Option<i64>,
+    pub(crate) what: String,
+    pub(crate) stored: String,
+    pub(crate) expected: String,
+}
+
+impl Check {
+    /// A check of users' rows.
+    pub(crate) const fn of_users(name: &'static str, find: &'static str) -> Self {
+        Self { name, subject: Subject::Users, shown: Shown::Numbers, find: Work::Sql(find), mend: None }
+    }
+
+    /// A check of rows that belong to nobody. In a repair no other write is under way.
+    pub(crate) const fn of_nobody(name: &'static str, find: &'static str) -> Self {
+        Self { name, subject: Subject::Nobody, shown: Shown::Numbers, find: Work::Sql(find), mend: None }
+    }
+
+    /// A check of users' rows whose rules are more than SQL can say.
+    pub(crate) const fn by_rules(
+        name: &'static str,
+        find: for<'a> fn(Look<'a>) -> BoxFuture<'a, Result<Vec<Found>>>,
+        mend: for<'a> fn(Look<'a>) -> BoxFuture<'a, Result<()>>,
+    ) -> Self {
+        let (find, mend) = (Work::Code(find), Some(Work::Code(mend)));
+        Self { name, subject: Subject::Users, shown: Shown::Numbers, find, mend }
+    }
+
+    /// The same, of what are instants.
+    pub(crate) const fn of_instants(self) -> Self {
+        Self { shown: Shown::Instants, ..self }
+    }
+
+    /// The same, with a statement that mends what is found. It gets what the SELECT gets, changes nothing where nothing
+    /// differs, and leaves alone what cannot be mended.
+    pub(crate) const fn mended_by(self, mend: &'static str) -> Self {
+        Self { mend: Some(Work::Sql(mend)), ..self }
+    }
+
+    pub(super) fn is_of_users(&self) -> bool {
+        self.subject == Subject::Users
+    }
+
+    pub(super) fn can_mend(&self) -> bool {
+        self.mend.is_some()
+    }
+
+    fn params(&self, look: Look<'_>) -> Option<Param> {
+        self.is_of_users().then(|| Param::Ints(look.users.to_vec()))
+    }
+
+    pub(super) async fn find(&self, look: Look<'_>) -> Result<Vec<Found>> {
+        if self.is_of_users() && look.users.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.find {
+            Work::Code(find) => find(look).await,
+            Work::Sql(sql) => {
+                let read = |row: &mut Row| {
+                    let user = if self.is_of_users() { Some(row.take()?) } else { None };
+                    let what = row.take()?;
+                    let (stored, expected) = (self.shown.text(row.take()?), self.shown.text(row.take()?));
+                    Ok(Found { user, what, stored, expected })
+                };
+                fetch(look.transaction, &Sql::new(sql), self.params(look), read).await
+            }
+        }
+    }
+
+    pub(super) async fn mend(&self, look: Look<'_>) -> Result<()> {
+        match self.mend {
+            Some(Work::Code(mend)) => mend(look).await,
+            Some(Work::Sql(sql)) => execute(look.transaction, &Sql::new(sql), self.params(look)).await.map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Shown {
+    fn text(self, value: Option<i64>) -> String {
+        match (self, value) {
+            (_, None) => "nothing".to_owned(),
+            (Self::Numbers, Some(value)) => value.to_string(),
+            (Self::Instants, Some(value)) => Timestamp::from_millis(value).to_string(),
+        }
+    }
+}

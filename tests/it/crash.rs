@@ -1,0 +1,395 @@
+//! What was answered is there, exactly once, however often the server is killed.
+//!
+//! The real server is killed by SIGKILL at random instants while clients write, and started again. Each client has one write
+//! under way at a time; when the answer does not come, it repeats the write with the same idempotency key until it does.
+//! What a write does is told by the events it appends, so the histories are compared with the answers.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::{ConnectionTrait as _, EntityTrait as _, Statement};
+use serde_json::{Value, json};
+use waymark::clock::Clock;
+use waymark::db::Db;
+use waymark::demo;
+use waymark::features::users::entity::{Visibility, user};
+
+use crate::cli::{SECRET, Server, output};
+use crate::harness::{Blank, tests};
+
+tests! {
+    blank: [
+        what_was_answered_survives_a_killed_server,
+    ],
+}
+
+/// How often the server is killed, and at the latest after how many milliseconds of service.
+const KILLS: u32 = 24;
+const LONGEST_MILLIS: u64 = 350;
+/// After every so many kills the database is looked at before the server is started again.
+const LOOK_EVERY: u32 = 6;
+/// How many clients write, and how many users each of them writes for, one after the other.
+const CLIENTS: usize = 8;
+const USERS_EACH: usize = 40;
+/// How many writes each user gets.
+const WRITES_EACH: usize = 60;
+
+/// What every run draws from, so that all are alike.
+const SEED: u64 = 20_260_617;
+
+/// What there is to write about.
+struct World {
+    achievements: Vec<String>,
+    /// Goals of the running season for which steps can be made all the time.
+    goals: Vec<String>,
+    season: String,
+    /// The schema, to know which mutations there are.
+    sdl: String,
+}
+
+/// A write: the mutation, its input without user and key, and the events it has to append, each by its kind and subject.
+#[derive(Clone)]
+struct Planned {
+    mutation: &'static str,
+    input: Value,
+    events: Vec<(&'static str, String)>,
+}
+
+/// The `nth` write for a user, counted from 0; `None` when this kind of write is done with.
+type Kind = fn(&World, user: &str, nth: usize) -> Option<Planned>;
+
+/// The kinds of writes, which take turns.
+const KINDS: &[Kind] = &[enrol, unlock_one, steps, unlock_some, claim, grant, complete, spend];
+
+fn unlock(world: &World, places: std::ops::Range<usize>) -> Option<Planned> {
+    let keys = world.achievements.get(places)?;
+    let unlocks: Vec<Value> = keys.iter().map(|key| json!({ "achievementId": key })).collect();
+    let events = keys.iter().map(|key| ("ACHIEVEMENT_UNLOCKED", format!("achievement:{key}"))).collect();
+    Some(Planned { mutation: "unlockAchievements", input: json!({ "unlocks": unlocks }), events })
+}
+
+fn unlock_one(world: &World, _: &str, nth: usize) -> Option<Planned> {
+    unlock(world, 6 * nth..6 * nth + 1)
+}
+
+fn unlock_some(world: &World, _: &str, nth: usize) -> Option<Planned> {
+    unlock(world, 6 * nth + 1..6 * nth + 6)
+}
+
+fn enrol(world: &World, _: &str, nth: usize) -> Option<Planned> {
+    let input = json!({ "seasonId": world.season });
+    (nth == 0).then(|| Planned {
+        mutation: "enrollInSeason",
+        input,
+        events: vec![("ENROLLED", format!("season:{}", world.season))],
+    })
+}
+
+fn steps(world: &World, _: &str, nth: usize) -> Option<Planned> {
+    let goal = world.goals.get(nth)?;
+    let subject = format!("goal:{goal}");
+    let input = json!({ "steps": [{ "goalId": goal, "add": 1_000_000 }] });
+    let events = vec![("GOAL_STEPS", subject.clone()), ("GOAL_COMPLETED", subject)];
+    Some(Planned { mutation: "recordGoalSteps", input, events })
+}
+
+fn claim(world: &World, _: &str, nth: usize) -> Option<Planned> {
+    let goal = world.goals.get(nth)?;
+    let events = vec![("GOAL_CLAIMED", format!("goal:{goal}"))];
+    Some(Planned { mutation: "claimGoals", input: json!({ "goalIds": [goal] }), events })
+}
+
+fn grant(_: &World, user: &str, nth: usize) -> Option<Planned> {
+    let input = json!({ "amount": { "credits": "5" }, "ref": format!("grant {nth}") });
+    Some(Planned { mutation: "grantCredits", input, events: vec![("CREDITS_GRANTED", format!("user:{user}"))] })
+}
+
+fn spend(_: &World, user: &str, _: usize) -> Option<Planned> {
+    let input = json!({ "amount": { "credits": "1.5" } });
+    Some(Planned { mutation: "spendCredits", input, events: vec![("CREDITS_SPENT", format!("user:{user}"))] })
+}
+
+fn complete(_: &World, _: &str, nth: usize) -> Option<Planned> {
+    let keys: Vec<String> = (0..3).map(|place| format!("{:024x}", 0xc4a5_0000 + 3 * nth + place)).collect();
+    let events = keys.iter().map(|key| ("RESOURCE_COMPLETED", format!("resource:{key}"))).collect();
+    Some(Planned { mutation: "setResourcesCompletion", input: json!({ "resourceIds": keys }), events })
+}
+
+/// All writes for a user in their order.
+fn plan(world: &World, user: &str) -> Vec<Planned> {
+    let turns = (0..).flat_map(|nth| KINDS.iter().map(move |kind| kind(world, user, nth)));
+    let known = |write: &Planned| world.sdl.contains(&format!("\t{}(", write.mutation));
+    turns.take(WRITES_EACH * KINDS.len()).flatten().filter(known).take(WRITES_EACH).collect()
+}
+
+/// A write of a client.
+struct Written {
+    user: i64,
+    ulid: String,
+    key: String,
+    planned: Planned,
+}
+
+/// What a client has to do, and how far it is.
+struct Client {
+    writes: Vec<Written>,
+    /// How many were answered; the next one may be under way.
+    answered: usize,
+}
+
+/// What all clients know.
+struct Field {
+    /// Where the server is; `None` while there is none.
+    address: Mutex<Option<String>>,
+    stop: AtomicBool,
+    credential: String,
+}
+
+fn run(field: &Field, client: &Mutex<Client>) {
+    let agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).build().new_agent();
+    loop {
+        let (body, expected) = {
+            let client = client.lock().unwrap();
+            let Some(write) = client.writes.get(client.answered) else { return };
+            (write.body(), write.planned.events.clone())
+        };
+        let mut tries = 0;
+        let events = loop {
+            if tries == 0 && field.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let address = field.address.lock().unwrap().clone();
+            let answer = address.and_then(|address| ask(&agent, &address, &field.credential, &body));
+            if let Some(answer) = answer {
+                break answer;
+            }
+            tries += 1;
+            thread::sleep(Duration::from_millis(3));
+        };
+        let told: Vec<_> = events
+            .iter()
+            .map(|(kind, subject)| (kind.as_str(), subject.clone()))
+            .filter(|told| is_told(told.0))
+            .collect();
+        assert_eq!(told, expected, "what the write did, whichever time it was asked for: {body}");
+        client.lock().unwrap().answered += 1;
+    }
+}
+
+/// Whether events of this kind are told by the plan; awards come along as they may.
+fn is_told(kind: &str) -> bool {
+    kind != "AWARD_EARNED"
+}
+
+impl Written {
+    fn body(&self) -> Value {
+        let Planned { mutation, input, .. } = &self.planned;
+        let mut input = input.clone();
+        input["user"] = json!({ "id": format!("user:{}", self.ulid) });
+        input["idempotencyKey"] = json!(self.key);
+        let type_name = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
+        let query = format!(
+            "mutation($input: {type_name}!) {{ {mutation}(input: $input) {{
+                userErrors {{ code message }} changes {{ events {{ kind subject }} }} }} }}"
+        );
+        json!({ "query": query, "variables": { "input": input } })
+    }
+}
+
+/// The events of a write; `None` when the server was gone before it answered.
+fn ask(agent: &ureq::Agent, address: &str, credential: &str, body: &Value) -> Option<Vec<(String, String)>> {
+    let request = agent.post(format!("{address}/graphql")).header("content-type", "application/json");
+    let request = request.header("authorization", format!("Bearer {credential}"));
+    let text = request.send(body.to_string()).ok()?.body_mut().read_to_string().ok()?;
+    let answer: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("it is JSON: {text}"));
+    if answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE" {
+        return None;
+    }
+    assert!(answer.get("errors").is_none(), "{body}: {text}");
+    let payload = answer["data"].as_object().and_then(|data| data.values().next()).unwrap();
+    assert_eq!(payload["userErrors"], json!([]), "{body}");
+    let events = payload["changes"]["events"].as_array().unwrap();
+    let word = |event: &Value, name: &str| event[name].as_str().unwrap().to_owned();
+    Some(events.iter().map(|event| (word(event, "kind"), word(event, "subject"))).collect())
+}
+
+/// How often each kind of event happened to each subject of each user.
+type Histories = BTreeMap<(i64, String, String), i64>;
+
+async fn histories(db: &Db, first_user: i64) -> Histories {
+    let sql = format!(
+        "SELECT user_id, kind, subject_type || ':' || subject_key, count(*) FROM history_events
+         WHERE user_id >= {first_user} GROUP BY 1, 2, 3"
+    );
+    let connection = db.reads();
+    let statement = Statement::from_string(connection.get_database_backend(), sql);
+    let rows = connection.query_all_raw(statement).await.unwrap();
+    let read = |row: &sea_orm::QueryResult| {
+        let kind: String = row.try_get_by_index(1).unwrap();
+        let place = (row.try_get_by_index(0).unwrap(), kind, row.try_get_by_index(2).unwrap());
+        (place, row.try_get_by_index(3).unwrap())
+    };
+    rows.iter().map(read).filter(|((_, kind, _), _)| is_told(kind)).collect()
+}
+
+fn add(histories: &mut Histories, write: &Written) {
+    for (kind, subject) in &write.planned.events {
+        *histories.entry((write.user, (*kind).to_owned(), subject.clone())).or_default() += 1;
+    }
+}
+
+/// Asserts that the database holds what was answered, exactly once, and what is under way either as a whole or not at all.
+fn compare(stored: &Histories, clients: &[Arc<Mutex<Client>>]) {
+    let mut expected = Histories::new();
+    let mut allowed = stored.clone();
+    for client in clients {
+        let client = client.lock().unwrap();
+        client.writes[..client.answered].iter().for_each(|write| add(&mut expected, write));
+    }
+    for client in clients {
+        let client = client.lock().unwrap();
+        let Some(write) = client.writes.get(client.answered) else { continue };
+        let place = |event: &(&str, String)| (write.user, event.0.to_owned(), event.1.clone());
+        let surplus = |event| stored.get(&place(event)).unwrap_or(&0) - expected.get(&place(event)).unwrap_or(&0);
+        let there: Vec<i64> = write.planned.events.iter().map(surplus).collect();
+        assert!(
+            there.iter().all(|count| *count == 0) || there.iter().all(|count| *count == 1),
+            "half there: {there:?}"
+        );
+        if there.first() == Some(&1) {
+            for event in &write.planned.events {
+                if let Some(count) = allowed.get_mut(&place(event)) {
+                    *count -= 1;
+                }
+            }
+        }
+    }
+    allowed.retain(|_, count| *count != 0);
+    let (missing, surplus): (Vec<_>, Vec<_>) = expected
+        .keys()
+        .chain(allowed.keys())
+        .filter(|place| expected.get(*place) != allowed.get(*place))
+        .partition(|place| allowed.get(*place) < expected.get(*place));
+    assert!(missing.is_empty(), "answered and not there: {missing:?}");
+    assert!(surplus.is_empty(), "there more than once, or never asked for: {surplus:?}");
+}
+
+/// Fills the database, and makes the users who are written for; gives them with their ULIDs.
+async fn prepare(db: &Db) -> (World, Vec<(i64, String)>) {
+    let now = Clock::System.now();
+    db.migrate().await.unwrap();
+    let options = demo::Options { users: Some(10), ..demo::Options::default() };
+    demo::fill(db, options, now, &|_, _| {}).await.unwrap();
+    let rows = (0..CLIENTS * USERS_EACH).map(|number| user::ActiveModel {
+        id: NotSet,
+        ulid: Set(format!("01CRASH{number:019}")),
+        external_id: Set(format!("{:024x}", 0xc4a5_0000 + number)),
+        handle: Set(format!("crash{number}")),
+        handle_lower: Set(format!("crash{number}")),
+        display_name: Set(None),
+        avatar_url: Set(None),
+        visibility: Set(Visibility::Private),
+        created_at: Set(now),
+        history_seq: Set(0),
+        ledger_seq: Set(0),
+        merged_into: Set(None),
+        erased_at: Set(None),
+    });
+    user::Entity::insert_many(rows).exec_without_returning(db.writes()).await.unwrap();
+    let texts = async |sql: &str| -> Vec<String> {
+        let connection = db.reads();
+        let statement = Statement::from_string(connection.get_database_backend(), sql);
+        let rows = connection.query_all_raw(statement).await.unwrap();
+        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+    };
+    let world = World {
+        achievements: texts("SELECT key FROM achievements WHERE published ORDER BY id").await,
+        goals: texts("SELECT key FROM goals WHERE season_id = 2 AND week IS NULL ORDER BY id").await,
+        season: texts("SELECT key FROM seasons WHERE id = 2").await.remove(0),
+        sdl: waymark::schema::sdl(),
+    };
+    let ulids = texts("SELECT ulid FROM users WHERE handle LIKE 'crash%' ORDER BY id").await;
+    let users = (11..).zip(ulids).collect();
+    (world, users)
+}
+
+/// A number below `below`, the next of a sequence that is always the same.
+fn draw(state: &mut u64, below: u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) % below
+}
+
+async fn what_was_answered_survives_a_killed_server(blank: Blank) {
+    let Blank { url, db } = blank;
+    let (world, users) = prepare(&db).await;
+    let first_user = users[0].0;
+    let settings = [("WAYMARK_DATABASE_URL", &*url), ("WAYMARK_JWT_SECRET", SECRET)];
+    let key = output(&["key", "create", "--name", "crash", "--scope", "admin"], &settings);
+    // From now on the server has the database to itself, and recovers it by itself.
+    db.close().await.unwrap();
+
+    let clients: Vec<Arc<Mutex<Client>>> = users
+        .chunks(USERS_EACH)
+        .map(|users| {
+            let writes = users.iter().flat_map(|(user, ulid)| {
+                plan(&world, ulid).into_iter().enumerate().map(move |(place, planned)| Written {
+                    user: *user,
+                    ulid: ulid.clone(),
+                    key: format!("{ulid} {place}"),
+                    planned,
+                })
+            });
+            Arc::new(Mutex::new(Client { writes: writes.collect(), answered: 0 }))
+        })
+        .collect();
+    let field = Arc::new(Field {
+        address: Mutex::new(None),
+        stop: AtomicBool::new(false),
+        credential: key.trim_end().to_owned(),
+    });
+    let threads: Vec<_> = clients
+        .iter()
+        .map(|client| {
+            let (field, client) = (Arc::clone(&field), Arc::clone(client));
+            thread::spawn(move || run(&field, &client))
+        })
+        .collect();
+
+    let answered = || clients.iter().map(|client| client.lock().unwrap().answered).sum::<usize>();
+    let mut dice = SEED;
+    for kill in 1..=KILLS {
+        let server = Server::start(&["serve"], &settings, "Serving on ");
+        *field.address.lock().unwrap() = Some(server.address.clone());
+        thread::sleep(Duration::from_millis(draw(&mut dice, LONGEST_MILLIS)));
+        server.kill();
+        *field.address.lock().unwrap() = None;
+        assert!(threads.iter().all(|thread| !thread.is_finished()), "no client failed, and none is done early");
+        if kill % LOOK_EVERY == 0 {
+            let db = Db::connect(&url, 2).await.unwrap();
+            compare(&histories(&db, first_user).await, &clients);
+            db.close().await.unwrap();
+            assert_eq!(output(&["verify"], &settings), "");
+        }
+    }
+
+    // What is still under way is answered in the end.
+    let server = Server::start(&["serve"], &settings, "Serving on ");
+    *field.address.lock().unwrap() = Some(server.address.clone());
+    let (before, began) = (answered(), Instant::now());
+    while answered() < before + CLIENTS && began.elapsed() < Duration::from_secs(10) {
+        thread::sleep(Duration::from_millis(10));
+    }
+    field.stop.store(true, Ordering::Relaxed);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    server.kill();
+
+    let db = Db::connect(&url, 2).await.unwrap();
+    compare(&histories(&db, first_user).await, &clients);
+    db.close().await.unwrap();
+    assert_eq!(output(&["verify"], &settings), "");
+    assert!(answered() > 20 * KILLS as usize, "{} writes are a load", answered());
+}

@@ -1,0 +1,688 @@
+//! The server against a model: random sequences of writes, and after each of them every number that is shown is the one
+//! that a few lines of plain arithmetic give, and `verify` finds nothing.
+//!
+//! An operation is an arm of [`Op`], a line in [`operations`], and an arm of [`Model::apply`]. It takes part once the schema has its
+//! mutation. `PROPTEST_CASES` says how many sequences are tried.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::strategy::Union;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::EntityTrait as _;
+use serde_json::{Value, json};
+use waymark::auth::Scope;
+use waymark::clock::Timestamp;
+use waymark::db::Db;
+use waymark::features::games::entity::{AchievementKind, achievement, game};
+use waymark::features::users::entity::{Visibility, user};
+
+use crate::harness::{Actor, NOW, Stage, tests};
+
+tests! {
+    own: [
+        every_number_is_the_one_of_the_model,
+    ],
+}
+
+const CASES: u32 = 20;
+/// How many writes a sequence has at most.
+const LONGEST: usize = 14;
+
+/// A write. Things are named by their place in the model's lists; one behind the last is unknown to the server.
+#[derive(Debug, Clone)]
+enum Op {
+    Unlock {
+        items: Vec<UnlockItem>,
+        all_or_nothing: bool,
+    },
+    Relock {
+        achievements: Vec<usize>,
+        hardcore_only: bool,
+    },
+    Enrol,
+    Steps {
+        goal: usize,
+        amount: Steps,
+    },
+    Correct {
+        goal: usize,
+        percent: i64,
+    },
+    Claim {
+        goals: Vec<usize>,
+    },
+    Grant {
+        micros: i64,
+        expires_in_days: Option<i64>,
+    },
+    Spend {
+        micros: i64,
+    },
+    Revoke {
+        micros: i64,
+    },
+    Complete {
+        resources: Vec<usize>,
+        completed: bool,
+    },
+    /// The last write again, with its key.
+    Again,
+}
+
+#[derive(Debug, Clone)]
+struct UnlockItem {
+    achievement: usize,
+    hardcore: bool,
+    /// How many minutes ago; less than none is still to come.
+    minutes_ago: i64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Steps {
+    Add(i64),
+    SetTo(i64),
+}
+
+/// All operations whose mutations there are.
+fn operations() -> Union<BoxedStrategy<Op>> {
+    let achievement = || 0..=ACHIEVEMENTS.len();
+    let minutes_ago = prop_oneof![9 => 0..5_i64, 1 => Just(-1_i64), 1 => Just(400 * 24 * 60_i64)];
+    let item = (achievement(), any::<bool>(), minutes_ago);
+    let item = item.prop_map(|(achievement, hardcore, minutes_ago)| UnlockItem { achievement, hardcore, minutes_ago });
+    let micros = || prop_oneof![Just(1_i64), 1..20_000_000_i64];
+    let steps = prop_oneof![(1..4_i64).prop_map(Steps::Add), (0..6_i64).prop_map(Steps::SetTo)];
+    let all: Vec<(&str, u32, BoxedStrategy<Op>)> = vec![
+        (
+            "unlockAchievements",
+            6,
+            (vec(item, 0..6), prop::bool::weighted(0.2))
+                .prop_map(|(items, all_or_nothing)| Op::Unlock { items, all_or_nothing })
+                .boxed(),
+        ),
+        (
+            "relockAchievements",
+            2,
+            (vec(achievement(), 0..4), any::<bool>())
+                .prop_map(|(achievements, hardcore_only)| Op::Relock { achievements, hardcore_only })
+                .boxed(),
+        ),
+        ("enrollInSeason", 3, Just(Op::Enrol).boxed()),
+        ("recordGoalSteps", 6, (any::<usize>(), steps).prop_map(|(goal, amount)| Op::Steps { goal, amount }).boxed()),
+        (
+            "correctGoalSteps",
+            2,
+            (any::<usize>(), 0..=100_i64).prop_map(|(goal, percent)| Op::Correct { goal, percent }).boxed(),
+        ),
+        ("claimGoals", 4, vec(any::<usize>(), 0..4).prop_map(|goals| Op::Claim { goals }).boxed()),
+        (
+            "grantCredits",
+            3,
+            (micros(), prop::option::of(1..4_i64))
+                .prop_map(|(micros, expires_in_days)| Op::Grant { micros, expires_in_days })
+                .boxed(),
+        ),
+        ("spendCredits", 3, micros().prop_map(|micros| Op::Spend { micros }).boxed()),
+        ("revokeCredits", 1, micros().prop_map(|micros| Op::Revoke { micros }).boxed()),
+        (
+            "setResourcesCompletion",
+            3,
+            (vec(0..RESOURCES.len(), 0..4), any::<bool>())
+                .prop_map(|(resources, completed)| Op::Complete { resources, completed })
+                .boxed(),
+        ),
+        ("unlockAchievements", 2, Just(Op::Again).boxed()),
+    ];
+    let sdl = waymark::schema::sdl();
+    let known = all.into_iter().filter(|(mutation, ..)| sdl.contains(&format!("\t{mutation}(")));
+    Union::new_weighted(known.map(|(_, weight, strategy)| (weight, strategy)).collect())
+}
+
+/// The achievements of the two games of these tests: key, game, kind, points, whether it is published.
+const ACHIEVEMENTS: &[(&str, &str, AchievementKind, i32, bool)] = &[
+    ("model-a1", "model-a", AchievementKind::Progression, 5, true),
+    ("model-a2", "model-a", AchievementKind::WinCondition, 10, true),
+    ("model-a3", "model-a", AchievementKind::WinCondition, 25, true),
+    ("model-a4", "model-a", AchievementKind::Standard, 0, true),
+    ("model-a5", "model-a", AchievementKind::Standard, 50, false),
+    ("model-b1", "model-b", AchievementKind::Progression, 3, true),
+    ("model-b2", "model-b", AchievementKind::Standard, 4, true),
+];
+const GAMES: [&str; 2] = ["model-a", "model-b"];
+
+/// Resources that the catalogue knows, and one that it does not.
+const RESOURCES: [&str; 3] = ["507f1f77bcf86cd799439011", "507f191e810c19729de860ea", "00000000000000000000abcd"];
+
+fn now() -> Timestamp {
+    Timestamp::parse(NOW).unwrap()
+}
+
+/// Adds the two games.
+async fn add_games(db: &Db) {
+    for (place, key) in GAMES.into_iter().enumerate() {
+        let number = i64::try_from(place).unwrap() + 1_000_000;
+        let of_game = || ACHIEVEMENTS.iter().filter(|one| one.1 == key);
+        let row = game::ActiveModel {
+            id: Set(number),
+            key: Set(key.to_owned()),
+            number: Set(None),
+            title: Set(key.to_owned()),
+            platform: Set(None),
+            description: Set(String::new()),
+            image: Set(None),
+            num_possible: Set(i32::try_from(of_game().filter(|one| one.4).count()).unwrap()),
+            possible_score: Set(of_game().filter(|one| one.4).map(|one| one.3).sum()),
+            created_at: Set(now()),
+            updated_at: Set(now()),
+        };
+        game::Entity::insert(row).exec_without_returning(db.writes()).await.unwrap();
+        let rows = of_game().zip(1..).map(|((key, _, kind, points, published), position)| achievement::ActiveModel {
+            id: NotSet,
+            key: Set((*key).to_owned()),
+            game_id: Set(number),
+            position: Set(position),
+            title: Set((*key).to_owned()),
+            description: Set(String::new()),
+            badge: Set(None),
+            points: Set(*points),
+            kind: Set(*kind),
+            published: Set(*published),
+            created_at: Set(now()),
+            updated_at: Set(now()),
+        });
+        achievement::Entity::insert_many(rows).exec_without_returning(db.writes()).await.unwrap();
+    }
+}
+
+/// Adds a user of whom nothing is known yet, and gives the handle.
+async fn add_user(db: &Db) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let handle = format!("model{number}");
+    let row = user::ActiveModel {
+        id: NotSet,
+        ulid: Set(format!("01MDE{number:021}")),
+        external_id: Set(format!("{:024x}", 0x00de_0000 + number)),
+        handle: Set(handle.clone()),
+        handle_lower: Set(handle.clone()),
+        display_name: Set(None),
+        avatar_url: Set(None),
+        visibility: Set(Visibility::Private),
+        created_at: Set(now()),
+        history_seq: Set(0),
+        ledger_seq: Set(0),
+        merged_into: Set(None),
+        erased_at: Set(None),
+    };
+    user::Entity::insert(row).exec_without_returning(db.writes()).await.unwrap();
+    handle
+}
+
+/// A goal of the running season, as the catalogue has it.
+#[derive(Debug, Clone)]
+struct Goal {
+    key: String,
+    total: i64,
+    reward_micros: i64,
+    /// Whether its time is to come, running or over: `LOCKED`, `OPEN`, `MISSED`.
+    time: String,
+    /// When a lot of its reward expires; the same for all.
+    claimed: bool,
+    steps: i64,
+}
+
+/// Credits that were granted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Lot {
+    remaining: i64,
+    /// In milliseconds; claims of goals expire somewhere in between, all at the same time.
+    expires_at: Option<i64>,
+}
+
+/// What is known of one user, by plain arithmetic.
+#[derive(Debug, Default)]
+struct Model {
+    /// Soft and hard, in milliseconds, by place in [`ACHIEVEMENTS`].
+    unlocks: BTreeMap<usize, (i64, Option<i64>)>,
+    /// By game and name.
+    awards: BTreeMap<(usize, &'static str), i64>,
+    enrolled: bool,
+    goals: Vec<Goal>,
+    /// When rewards that are claimed now expire.
+    rewards_expire_at: Option<i64>,
+    lots: Vec<Lot>,
+    /// Whether it is complete, by place in [`RESOURCES`].
+    resources: BTreeMap<usize, bool>,
+    /// How many events the history has.
+    events: i64,
+}
+
+/// A write as it is sent, and the statuses that it has to answer, where it answers any that the model foretells.
+struct Sent {
+    mutation: &'static str,
+    selection: &'static str,
+    input: Value,
+    expected: Option<Vec<&'static str>>,
+}
+
+impl Model {
+    /// Does what the server has to do.
+    fn apply(&mut self, op: &Op) -> Sent {
+        let results = "results { status }";
+        match op {
+            Op::Unlock { items, all_or_nothing } => {
+                let before = (self.unlocks.clone(), self.awards.clone(), self.events);
+                let mut statuses: Vec<_> = items.iter().map(|item| self.unlock(item)).collect();
+                self.earn();
+                if *all_or_nothing && statuses.contains(&"REFUSED") {
+                    (self.unlocks, self.awards, self.events) = before;
+                    statuses.iter_mut().filter(|one| **one == "APPLIED").for_each(|one| *one = "REFUSED");
+                }
+                let unlocks: Vec<Value> = items
+                    .iter()
+                    .map(|UnlockItem { achievement, hardcore, minutes_ago }| {
+                        let at = now().plus_seconds(-60 * minutes_ago).to_string();
+                        json!({ "achievementId": achievement_key(*achievement), "hardcore": hardcore, "unlockedAt": at })
+                    })
+                    .collect();
+                let mode = if *all_or_nothing { "ALL_OR_NOTHING" } else { "PER_ITEM" };
+                let input = json!({ "unlocks": unlocks, "mode": mode });
+                Sent { mutation: "unlockAchievements", selection: results, input, expected: Some(statuses) }
+            }
+            Op::Relock { achievements, hardcore_only } => {
+                let statuses = achievements.iter().map(|place| self.relock(*place, *hardcore_only)).collect();
+                self.earn();
+                let keys: Vec<_> = achievements.iter().map(|place| achievement_key(*place)).collect();
+                let input = json!({ "achievementIds": keys, "hardcoreOnly": hardcore_only });
+                Sent { mutation: "relockAchievements", selection: results, input, expected: Some(statuses) }
+            }
+            Op::Enrol => {
+                let status = if self.enrolled { "UNCHANGED" } else { "APPLIED" };
+                self.events += i64::from(!self.enrolled);
+                self.enrolled = true;
+                let expected = Some(vec![status]);
+                Sent { mutation: "enrollInSeason", selection: "status", input: json!({}), expected }
+            }
+            Op::Steps { goal, amount } => {
+                let place = goal % self.goals.len();
+                let expected = Some(vec![self.make_steps(place, *amount)]);
+                let mut item = json!({ "goalId": self.goals[place].key });
+                match amount {
+                    Steps::Add(steps) => item["add"] = json!(steps),
+                    Steps::SetTo(steps) => item["setTo"] = json!(steps),
+                }
+                let input = json!({ "steps": [item] });
+                Sent { mutation: "recordGoalSteps", selection: results, input, expected }
+            }
+            Op::Correct { goal, percent } => {
+                let place = goal % self.goals.len();
+                let goal = &mut self.goals[place];
+                let steps = goal.total * percent / 100;
+                let status = if steps == goal.steps { "UNCHANGED" } else { "APPLIED" };
+                let completes = steps == goal.total && goal.steps < goal.total;
+                self.events += i64::from(steps != goal.steps) + i64::from(completes);
+                goal.steps = steps;
+                let input = json!({ "goalId": goal.key, "completedSteps": steps });
+                Sent { mutation: "correctGoalSteps", selection: "status", input, expected: Some(vec![status]) }
+            }
+            Op::Claim { goals } => {
+                let places: Vec<_> = goals.iter().map(|goal| goal % self.goals.len()).collect();
+                let statuses = places.iter().map(|place| self.claim(*place)).collect();
+                let keys: Vec<_> = places.iter().map(|place| self.goals[*place].key.clone()).collect();
+                let input = json!({ "goalIds": keys });
+                Sent { mutation: "claimGoals", selection: results, input, expected: Some(statuses) }
+            }
+            Op::Grant { micros, expires_in_days } => {
+                let expires_at = expires_in_days.map(|days| now().plus_seconds(days * 24 * 60 * 60));
+                self.lots.push(Lot { remaining: *micros, expires_at: expires_at.map(Timestamp::millis) });
+                self.events += 1;
+                let input = json!({ "amount": amount(*micros), "expiresAt": expires_at.map(|at| at.to_string()) });
+                Sent { mutation: "grantCredits", selection: "status", input, expected: Some(vec!["APPLIED"]) }
+            }
+            Op::Spend { micros } => {
+                let enough = self.available() >= *micros;
+                if enough {
+                    self.take(*micros);
+                    self.events += 1;
+                }
+                let expected = Some(vec![if enough { "APPLIED" } else { "REFUSED" }]);
+                Sent {
+                    mutation: "spendCredits",
+                    selection: "status",
+                    input: json!({ "amount": amount(*micros) }),
+                    expected,
+                }
+            }
+            Op::Revoke { micros } => {
+                let taken = self.available().min(*micros);
+                self.take(taken);
+                self.events += i64::from(taken > 0);
+                let input = json!({ "amount": amount(*micros) });
+                Sent { mutation: "revokeCredits", selection: "status", input, expected: None }
+            }
+            Op::Complete { resources, completed } => {
+                for place in resources {
+                    let before = self.resources.insert(*place, *completed);
+                    self.events += i64::from(before.unwrap_or(false) != *completed);
+                }
+                let keys: Vec<_> = resources.iter().map(|place| RESOURCES[*place]).collect();
+                let input = json!({ "resourceIds": keys, "completed": completed });
+                Sent { mutation: "setResourcesCompletion", selection: results, input, expected: None }
+            }
+            Op::Again => unreachable!("the last write is sent again as it is"),
+        }
+    }
+
+    fn unlock(&mut self, item: &UnlockItem) -> &'static str {
+        let UnlockItem { achievement, hardcore, minutes_ago } = *item;
+        if !ACHIEVEMENTS.get(achievement).is_some_and(|one| one.4) || !(0..=365 * 24 * 60).contains(&minutes_ago) {
+            return "REFUSED";
+        }
+        let at = now().millis() - 60_000 * minutes_ago;
+        match self.unlocks.get_mut(&achievement) {
+            None => drop(self.unlocks.insert(achievement, (at, hardcore.then_some(at)))),
+            Some((soft, hard @ None)) if hardcore => {
+                *soft = at.min(*soft);
+                *hard = Some(at);
+            }
+            Some(_) => return "UNCHANGED",
+        }
+        self.events += 1;
+        "APPLIED"
+    }
+
+    fn relock(&mut self, achievement: usize, hardcore_only: bool) -> &'static str {
+        if !ACHIEVEMENTS.get(achievement).is_some_and(|one| one.4) {
+            return "REFUSED";
+        }
+        let changed = match self.unlocks.get_mut(&achievement) {
+            Some((_, hard)) if hardcore_only => hard.take().is_some(),
+            Some(_) => self.unlocks.remove(&achievement).is_some(),
+            None => false,
+        };
+        self.events += i64::from(changed);
+        if changed { "APPLIED" } else { "UNCHANGED" }
+    }
+
+    /// The published achievements of a game, each with when it was unlocked.
+    fn of_game(&self, game: usize, hardcore: bool) -> Vec<(AchievementKind, i32, Option<i64>)> {
+        let published = ACHIEVEMENTS.iter().enumerate().filter(|(_, one)| one.1 == GAMES[game] && one.4);
+        let at = |place| self.unlocks.get(&place).and_then(|(soft, hard)| if hardcore { *hard } else { Some(*soft) });
+        published.map(|(place, one)| (one.2, one.3, at(place))).collect()
+    }
+
+    /// Gives the awards that are earned and takes those that are not any more; an award keeps its date.
+    fn earn(&mut self) {
+        for game in 0..GAMES.len() {
+            for (hardcore, beaten, complete) in [(false, "BEATEN", "COMPLETED"), (true, "BEATEN_HARDCORE", "MASTERED")]
+            {
+                let all = self.of_game(game, hardcore);
+                let of = |kind| all.iter().filter(move |one| one.0 == kind).map(|one| one.2).collect::<Vec<_>>();
+                let whole = |list: Vec<Option<i64>>| list.into_iter().collect::<Option<Vec<_>>>()?.into_iter().max();
+                let won = of(AchievementKind::WinCondition);
+                let progressed = whole(of(AchievementKind::Progression));
+                // Both games have achievements of progression; only one of them has win conditions.
+                let is_beaten = match (progressed, won.iter().flatten().min()) {
+                    (Some(progressed), Some(won)) => Some(progressed.max(*won)),
+                    (progressed, _) if won.is_empty() => progressed,
+                    _ => None,
+                };
+                let is_complete = whole(all.iter().map(|one| one.2).collect());
+                for (award, earned) in [(beaten, is_beaten), (complete, is_complete)] {
+                    match earned {
+                        None => drop(self.awards.remove(&(game, award))),
+                        Some(at) if !self.awards.contains_key(&(game, award)) => {
+                            self.awards.insert((game, award), at);
+                            self.events += 1;
+                        }
+                        Some(_) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn make_steps(&mut self, place: usize, amount: Steps) -> &'static str {
+        let enrolled = self.enrolled;
+        let goal = &mut self.goals[place];
+        let wanted = match amount {
+            Steps::Add(steps) => goal.steps + steps,
+            Steps::SetTo(steps) => steps,
+        };
+        if !enrolled || goal.time != "OPEN" || wanted < goal.steps {
+            return "REFUSED";
+        }
+        let steps = wanted.min(goal.total);
+        if steps == goal.steps {
+            return "UNCHANGED";
+        }
+        goal.steps = steps;
+        self.events += 1 + i64::from(steps == goal.total);
+        "APPLIED"
+    }
+
+    fn claim(&mut self, place: usize) -> &'static str {
+        let goal = &mut self.goals[place];
+        if goal.claimed {
+            return "ALREADY_CLAIMED";
+        }
+        if !self.enrolled || goal.time == "LOCKED" || goal.steps < goal.total {
+            return "REFUSED";
+        }
+        goal.claimed = true;
+        if goal.reward_micros > 0 {
+            self.lots.push(Lot { remaining: goal.reward_micros, expires_at: self.rewards_expire_at });
+        }
+        self.events += 1;
+        "CLAIMED"
+    }
+
+    fn available(&self) -> i64 {
+        self.lots.iter().map(|lot| lot.remaining).sum()
+    }
+
+    /// Takes from what expires first; among equals from what was granted first.
+    fn take(&mut self, mut micros: i64) {
+        let mut order: Vec<&mut Lot> = self.lots.iter_mut().collect();
+        order.sort_by_key(|lot| (lot.expires_at.is_none(), lot.expires_at));
+        for lot in order {
+            let taken = lot.remaining.min(micros);
+            lot.remaining -= taken;
+            micros -= taken;
+        }
+    }
+
+    /// What the server has to show, in the form of [`SHOWN`].
+    fn shown(&self) -> Value {
+        let summaries = (0..GAMES.len()).map(|game| {
+            let (soft, hard) = (self.of_game(game, false), self.of_game(game, true));
+            let count = |all: &[(_, i32, Option<i64>)]| all.iter().filter(|one| one.2.is_some()).count();
+            let points = |all: &[(_, i32, Option<i64>)]| -> i32 {
+                all.iter().filter(|one| one.2.is_some()).map(|one| one.1).sum()
+            };
+            let dates = || soft.iter().chain(&hard).filter_map(|one| one.2);
+            let awards: Vec<Value> = ["MASTERED", "COMPLETED", "BEATEN_HARDCORE", "BEATEN"]
+                .into_iter()
+                .filter_map(|award| {
+                    let at = self.awards.get(&(game, award))?;
+                    Some(json!({ "award": award, "earnedAt": instant(*at) }))
+                })
+                .collect();
+            #[expect(clippy::cast_precision_loss, reason = "there are a handful")]
+            let ratio = count(&soft) as f64 / soft.len() as f64;
+            json!({
+                "numPossible": soft.len(),
+                "possibleScore": soft.iter().map(|one| one.1).sum::<i32>(),
+                "numAchieved": count(&soft),
+                "scoreAchieved": points(&soft),
+                "numAchievedHardcore": count(&hard),
+                "scoreAchievedHardcore": points(&hard),
+                "firstUnlockedAt": dates().min().map(instant),
+                "lastUnlockedAt": dates().max().map(instant),
+                "ratio": ratio,
+                "highestAward": awards.first(),
+                "awards": awards,
+            })
+        });
+        let goals = self.goals.iter().map(|goal| {
+            let state = match &*goal.time {
+                _ if goal.claimed => "CLAIMED",
+                "LOCKED" => "LOCKED",
+                _ if goal.steps == goal.total => "COMPLETE",
+                time => time,
+            };
+            json!({
+                "goal": { "key": goal.key },
+                "completedSteps": goal.steps,
+                "totalSteps": goal.total,
+                "goalState": state,
+                "isClaimed": goal.claimed,
+            })
+        });
+        let resources = (0..RESOURCES.len()).map(|place| {
+            let completed = self.resources.get(&place).copied();
+            (RESOURCES[place], completed.unwrap_or(false))
+        });
+        let mut remaining: Vec<_> = self.lots.iter().map(|lot| lot.remaining).filter(|micros| *micros > 0).collect();
+        remaining.sort_unstable();
+        json!({
+            "gameSummaries": summaries.collect::<Vec<_>>(),
+            "goals": goals.collect::<Vec<_>>(),
+            "available": self.available(),
+            "remaining": remaining,
+            "resources": resources.map(|(key, completed)| json!([key, completed])).collect::<Vec<_>>(),
+            "events": self.events,
+        })
+    }
+}
+
+fn achievement_key(place: usize) -> &'static str {
+    ACHIEVEMENTS.get(place).map_or("model-unknown", |one| one.0)
+}
+
+fn amount(micros: i64) -> Value {
+    json!({ "micros": micros.to_string() })
+}
+
+fn instant(millis: i64) -> String {
+    Timestamp::from_millis(millis).to_string()
+}
+
+const SHOWN: &str = "query($handle: String!, $games: [ID!]!, $resources: [ID!]!) { user(by: {handle: $handle}) {
+    gameSummaries(gameIds: $games) {
+        numPossible possibleScore numAchieved scoreAchieved numAchievedHardcore scoreAchievedHardcore
+        firstUnlockedAt lastUnlockedAt ratio highestAward { award earnedAt } awards { award earnedAt } }
+    season { goals { goal { key } completedSteps totalSteps goalState isClaimed reward { micros } } }
+    credits { available { micros } lots { remaining { micros } } }
+    resourceProgress(resourceIds: $resources) { completed completedAt }
+    history(first: 1) { nodes { number } } } }";
+
+const VERIFY: &str =
+    "mutation($input: VerifyInput!) { verify(input: $input) { differences { check what stored expected } } }";
+
+fn micros(value: &Value) -> i64 {
+    value["micros"].as_i64().or_else(|| value["micros"].as_str()?.parse().ok()).unwrap()
+}
+
+/// What the server says of a user, as it is.
+async fn ask(admin: &Actor, handle: &str) -> Value {
+    let variables = json!({ "handle": handle, "games": GAMES, "resources": RESOURCES });
+    admin.data(SHOWN, variables).await["user"].clone()
+}
+
+/// What the server shows, in the form of [`Model::shown`].
+fn shown(user: &Value) -> Value {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let goals = list(&user["season"]["goals"]).into_iter().map(|mut goal| {
+        goal.as_object_mut().unwrap().remove("reward");
+        goal
+    });
+    let mut remaining: Vec<_> = list(&user["credits"]["lots"]).iter().map(|lot| micros(&lot["remaining"])).collect();
+    remaining.retain(|micros| *micros > 0);
+    remaining.sort_unstable();
+    let resources = RESOURCES.iter().zip(list(&user["resourceProgress"])).map(|(key, one)| {
+        let completed = one["completed"] == true;
+        assert_eq!(completed, !one["completedAt"].is_null(), "a resource is complete from some instant on: {one}");
+        json!([key, completed])
+    });
+    json!({
+        "gameSummaries": user["gameSummaries"],
+        "goals": goals.collect::<Vec<_>>(),
+        "available": micros(&user["credits"]["available"]),
+        "remaining": remaining,
+        "resources": resources.collect::<Vec<_>>(),
+        "events": user["history"]["nodes"][0]["number"].as_i64().unwrap_or(0),
+    })
+}
+
+/// Carries out a sequence of writes for a new user and compares after each.
+async fn check(stage: &Stage, admin: &Actor, ops: &[Op]) -> Result<(), TestCaseError> {
+    let handle = add_user(stage.db()).await;
+    let user = ask(admin, &handle).await;
+    let goals = user["season"]["goals"].as_array().unwrap().iter().map(|goal| Goal {
+        key: goal["goal"]["key"].as_str().unwrap().to_owned(),
+        total: goal["totalSteps"].as_i64().unwrap(),
+        reward_micros: micros(&goal["reward"]),
+        time: goal["goalState"].as_str().unwrap().to_owned(),
+        claimed: false,
+        steps: 0,
+    });
+    // Rewards expire when the season has long ended, and so behind whatever else expires here.
+    let far = now().plus_seconds(60 * 24 * 60 * 60).millis();
+    let mut model = Model { goals: goals.collect(), rewards_expire_at: Some(far), ..Model::default() };
+    let mut last: Option<(String, Value, Value)> = None;
+    for (place, op) in ops.iter().enumerate() {
+        if let Op::Again = op {
+            if let Some((query, variables, answer)) = &last {
+                let again = statuses(&admin.data(query, variables.clone()).await);
+                prop_assert_eq!(&again, answer, "the same key gets the same answer");
+            }
+        } else {
+            let Sent { mutation, selection, mut input, expected } = model.apply(op);
+            input["user"] = json!({ "handle": handle });
+            input["idempotencyKey"] = json!(format!("{handle} {place}"));
+            let type_name = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
+            let query = format!(
+                "mutation($input: {type_name}!) {{ {mutation}(input: $input) {{ {selection} userErrors {{ code }} }} }}"
+            );
+            let variables = json!({ "input": input });
+            let answer = statuses(&admin.data(&query, variables.clone()).await);
+            if let Some(expected) = expected {
+                prop_assert_eq!(&answer, &json!(expected), "the statuses of {:?}", op);
+            }
+            last = Some((query, variables, answer));
+        }
+        prop_assert_eq!(shown(&ask(admin, &handle).await), model.shown(), "after {:?}", op);
+    }
+    let everything = admin.data(VERIFY, json!({ "input": {} })).await;
+    prop_assert_eq!(&everything["verify"]["differences"], &json!([]));
+    Ok(())
+}
+
+/// The statuses in the answer of any mutation.
+fn statuses(data: &Value) -> Value {
+    let payload = data.as_object().and_then(|data| data.values().next()).unwrap();
+    match payload["results"].as_array() {
+        Some(results) => results.iter().map(|result| result["status"].clone()).collect(),
+        None => json!([payload["status"]]),
+    }
+}
+
+async fn every_number_is_the_one_of_the_model(stage: Stage) {
+    add_games(stage.db()).await;
+    stage.app.refresh_catalogue().await.unwrap();
+    let admin = stage.app(&[Scope::Admin]).await;
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(CASES);
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let runtime = tokio::runtime::Handle::current();
+    let outcome = runner.run(&vec(operations(), 1..LONGEST), |ops| {
+        tokio::task::block_in_place(|| runtime.block_on(check(&stage, &admin, &ops)))
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
