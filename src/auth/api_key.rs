@@ -99,6 +99,16 @@ pub(crate) async fn revoke_named(conn: &impl ConnectionTrait, name: &str, now: T
     Ok(())
 }
 
+/// Hands the keys of one user over to another.
+pub(crate) async fn hand_over(conn: &impl ConnectionTrait, from: i64, into: i64) -> Result<()> {
+    repo::hand_over(conn, from, into).await
+}
+
+/// Revokes the keys of a user who is erased, and takes their names away, which may be personal; gives their ids.
+pub(crate) async fn forget(conn: &impl ConnectionTrait, user: i64, now: Timestamp) -> Result<Vec<i64>> {
+    repo::forget(conn, user, now).await
+}
+
 /// The key with this secret, if it is neither revoked nor expired at `now`, with the instant at which it expires.
 ///
 /// # Errors

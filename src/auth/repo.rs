@@ -11,6 +11,7 @@ pub(crate) use sea_orm::ConnectionTrait;
 use super::caller::UserId;
 use super::entity::api_key::{ActiveModel, Column, Entity, Model};
 use crate::clock::Timestamp;
+use crate::db::{Param, Sql, execute, fetch};
 use crate::error::Result;
 
 /// Stores `key`; its `id` is given by the database.
@@ -94,6 +95,22 @@ pub(crate) async fn ulid_of(conn: &impl ConnectionTrait, user: i64) -> Result<Op
         .to_owned();
     let row = conn.query_one(&query).await?;
     Ok(row.map(|row| row.try_get_by_index(0)).transpose()?)
+}
+
+static HAND_OVER: Sql = Sql::new("UPDATE api_keys SET owner_id = $2 WHERE owner_id = $1");
+
+/// Hands the keys of one user over to another.
+pub(super) async fn hand_over(conn: &impl ConnectionTrait, from: i64, into: i64) -> Result<()> {
+    execute(conn, &HAND_OVER, [Param::Int(from), Param::Int(into)]).await.map(drop)
+}
+
+static FORGET: Sql = Sql::new(
+    "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $2), name = 'erased' WHERE owner_id = $1 RETURNING id",
+);
+
+/// Revokes the keys of a user and takes their names away; gives their ids.
+pub(super) async fn forget(conn: &impl ConnectionTrait, user: i64, now: Timestamp) -> Result<Vec<i64>> {
+    fetch(conn, &FORGET, [Param::Int(user), Param::Int(now.millis())], |row| row.take()).await
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 pub(crate) mod bulk;
 pub(crate) mod catalogue;
 pub mod entity;
+pub(crate) mod owner;
 pub(crate) mod page;
 mod sql;
 mod values;

@@ -26,7 +26,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 
 pub use kinds::HistoryKind;
-pub(crate) use repo::{append_entry, append_event};
+pub(crate) use repo::{append_entry, append_event, forget_writes};
 pub(crate) use unit::{Locked, Reference, Unit};
 pub(crate) use writer::{Order, Writer};
 

@@ -9,6 +9,7 @@ use super::entity::{audit_entry, event, write_ref};
 use super::unit::{Locked, Reference};
 use super::{Event, HistoryKind};
 use crate::clock::Timestamp;
+use crate::db::owner::Merger;
 use crate::db::{Param, Sql, Transaction, bulk, execute, fetch};
 use crate::error::{Error, Result};
 
@@ -245,6 +246,28 @@ pub(super) async fn keep_references(
         })
         .collect();
     bulk::insert(transaction, &rows).await
+}
+
+/// Hands the references of one user over to another.
+pub(super) async fn hand_over_references(transaction: &Transaction, merger: Merger) -> Result<()> {
+    merger
+        .rows::<write_ref::Entity, _>(
+            transaction,
+            |row| row.user_id = merger.into,
+            |row| (row.kind.clone(), row.reference.clone()),
+            |own, _| own,
+        )
+        .await
+        .map(drop)
+}
+
+static FORGET_REFERENCES: Sql = Sql::new("DELETE FROM write_refs WHERE user_id = $1");
+static FORGET_OUTCOMES: Sql = Sql::new("DELETE FROM idempotency_keys WHERE principal = ANY($1)");
+
+/// Forgets what makes the writes of a user safe to repeat who will never write again.
+pub(crate) async fn forget_writes(transaction: &Transaction, user: i64, principals: Vec<String>) -> Result<()> {
+    execute(transaction, &FORGET_REFERENCES, [Param::Int(user)]).await?;
+    execute(transaction, &FORGET_OUTCOMES, [Param::Texts(principals)]).await.map(drop)
 }
 
 /// How a write is made safe to repeat.

@@ -11,6 +11,7 @@ use crate::clock::{Ids, Timestamp};
 use crate::config::Config;
 use crate::db::Transaction;
 use crate::db::catalogue::{Part, Snapshot};
+use crate::db::owner::Merger;
 use crate::error::{Error, Result};
 use crate::graphql::ids::Kind;
 
@@ -154,6 +155,11 @@ impl<'a> Unit<'a> {
         into.ledger_seq += taken;
         into.changed = true;
         Ok(offset)
+    }
+
+    /// Hands the references of one user's additive writes over to another, so that none is carried out again there.
+    pub(crate) async fn hand_over_references(&self, merger: Merger) -> Result<()> {
+        repo::hand_over_references(self.transaction, merger).await
     }
 
     fn locked(&mut self, user: i64) -> Result<&mut Locked> {

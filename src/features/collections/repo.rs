@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use sea_orm::{ConnectionTrait, EntityTrait as _, QueryOrder as _};
 
-use super::entity::{card, collection, reward};
+use super::entity::{card, collection, progress, reward};
 use crate::clock::Timestamp;
-use crate::db::{PairSql, Param, Sql, fetch};
+use crate::db::{PairSql, Param, Sql, bulk, execute, fetch};
 use crate::error::Result;
 
 pub(super) async fn collections(connection: &impl ConnectionTrait) -> Result<Vec<collection::Model>> {
@@ -88,4 +88,22 @@ static CLAIMED: Sql = Sql::new("SELECT collection_id, claimed FROM collection_re
 /// How often the reward of each of these collections has been claimed. The catalogue in memory does not follow this.
 pub(super) async fn claimed(connection: &impl ConnectionTrait, collections: Vec<i64>) -> Result<Vec<(i64, i64)>> {
     fetch(connection, &CLAIMED, [Param::Ints(collections)], |row| Ok((row.take()?, row.take()?))).await
+}
+
+/// Stores how far users are with collections.
+pub(super) async fn store_progress(connection: &impl ConnectionTrait, rows: &[progress::Model]) -> Result<()> {
+    use progress::Column;
+    let columns = [Column::CollectedCount, Column::CompletedAt, Column::RewardClaimedAt, Column::UpdatedAt];
+    bulk::upsert(connection, rows, &columns).await
+}
+
+static UNCLAIM: Sql =
+    Sql::new("UPDATE collection_rewards SET claimed = claimed - 1 WHERE collection_id = ANY($1) AND claimed > 0");
+
+/// Takes one claim of the reward of each of these collections back.
+pub(super) async fn unclaim(connection: &impl ConnectionTrait, collections: Vec<i64>) -> Result<()> {
+    if collections.is_empty() {
+        return Ok(());
+    }
+    execute(connection, &UNCLAIM, [Param::Ints(collections)]).await.map(drop)
 }

@@ -5,8 +5,9 @@ use sea_orm::{ConnectionTrait, DbErr};
 use super::entity::{EntryKind, LotSource};
 use super::rules::{Block, BlockScope, Lot};
 use crate::clock::Timestamp;
+use crate::db::owner::Merger;
 use crate::db::page::{List, Slice};
-use crate::db::{Param, Row, Sql, fetch};
+use crate::db::{Param, Row, Sql, bulk, execute, fetch};
 use crate::error::Result;
 
 /// A lot with something left.
@@ -131,4 +132,85 @@ fn read_entry(row: &mut Row) -> Result<(i64, Entry), DbErr> {
         recorded_at: row.take()?,
     };
     Ok((user, entry))
+}
+
+static MOVE_LOTS: Sql = Sql::new("UPDATE credit_lots SET user_id = $2, seq = seq + $3 WHERE user_id = $1");
+static MOVE_ENTRIES: Sql =
+    Sql::new("UPDATE credit_entries SET user_id = $2, seq = seq + $3, lot_seq = lot_seq + $3 WHERE user_id = $1");
+static MOVE_BLOCKS: Sql = Sql::new(
+    "UPDATE user_blocks SET user_id = $2, \
+     seq = seq + (SELECT coalesce(max(b.seq), 0) FROM user_blocks b WHERE b.user_id = $2) WHERE user_id = $1",
+);
+
+/// Hands everything over to another user, whose numbers of lots and entries end at `offset`.
+pub(super) async fn hand_over(connection: &impl ConnectionTrait, merger: Merger, offset: i64) -> Result<()> {
+    let users = || [Param::Int(merger.from), Param::Int(merger.into)];
+    let numbered = || users().into_iter().chain([Param::Int(offset)]);
+    execute(connection, &MOVE_LOTS, numbered()).await?;
+    execute(connection, &MOVE_ENTRIES, numbered()).await?;
+    execute(connection, &MOVE_BLOCKS, users()).await.map(drop)
+}
+
+static LOTS: Sql = Sql::new(
+    "SELECT seq, amount_micros, remaining_micros, granted_at, expires_at FROM credit_lots \
+     WHERE user_id = $1 AND seq = ANY($2) ORDER BY seq",
+);
+
+/// These lots of a user, each with its number.
+pub(super) async fn lots(connection: &impl ConnectionTrait, user: i64, seqs: Vec<i64>) -> Result<Vec<(i64, Lot)>> {
+    fetch(connection, &LOTS, [Param::Int(user), Param::Ints(seqs)], |row| {
+        let seq = row.take()?;
+        let (amount_micros, remaining_micros) = (row.take()?, row.take()?);
+        Ok((seq, Lot { amount_micros, remaining_micros, granted_at: row.take()?, expires_at: row.take()? }))
+    })
+    .await
+}
+
+/// What is taken away of a lot.
+pub(super) struct Revocation {
+    /// The number of the entry.
+    pub(super) seq: i64,
+    pub(super) lot_seq: i64,
+    pub(super) amount_micros: i64,
+}
+
+static EMPTY_LOTS: Sql = Sql::new("UPDATE credit_lots SET remaining_micros = 0 WHERE user_id = $1 AND seq = ANY($2)");
+
+/// Takes away all that is left of lots.
+pub(super) async fn revoke(
+    connection: &impl ConnectionTrait,
+    user: i64,
+    revoked: &[Revocation],
+    operation: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let lots = revoked.iter().map(|one| one.lot_seq).collect();
+    execute(connection, &EMPTY_LOTS, [Param::Int(user), Param::Ints(lots)]).await?;
+    let entries: Vec<_> = revoked
+        .iter()
+        .map(|one| super::entity::entry::Model {
+            user_id: user,
+            seq: one.seq,
+            lot_seq: one.lot_seq,
+            kind: EntryKind::Revoke,
+            amount_micros: one.amount_micros,
+            reason: None,
+            operation: operation.to_owned(),
+            recorded_at: now,
+        })
+        .collect();
+    bulk::insert(connection, &entries).await
+}
+
+static FORGET_LOTS: Sql = Sql::new("UPDATE credit_lots SET reason = NULL WHERE user_id = $1 AND reason IS NOT NULL");
+static FORGET_ENTRIES: Sql =
+    Sql::new("UPDATE credit_entries SET reason = NULL WHERE user_id = $1 AND reason IS NOT NULL");
+static FORGET_BLOCKS: Sql = Sql::new("UPDATE user_blocks SET reason = '' WHERE user_id = $1");
+
+/// Takes away the reasons that were given for a user's lots, entries and blocks.
+pub(super) async fn forget(connection: &impl ConnectionTrait, user: i64) -> Result<()> {
+    for sql in [&FORGET_LOTS, &FORGET_ENTRIES, &FORGET_BLOCKS] {
+        execute(connection, sql, [Param::Int(user)]).await?;
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@ mod catalogue;
 pub mod entity;
 pub(crate) mod graphql;
 mod loader;
+pub(crate) mod owner;
 mod repo;
 pub mod rules;
 pub(crate) mod service;

@@ -6,8 +6,9 @@ use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryF
 
 use super::entity::{plan, plan_resource, resource};
 use crate::clock::Timestamp;
+use crate::db::owner::Merger;
 use crate::db::page::{List, Slice};
-use crate::db::{PairSql, Param, Row, Sql, fetch};
+use crate::db::{PairSql, Param, Row, Sql, execute, fetch};
 use crate::error::Result;
 use crate::graphql::batcher::grouped;
 
@@ -198,4 +199,33 @@ pub(super) async fn instances(connection: &impl ConnectionTrait, users: Vec<i64>
         }
     }
     Ok(instances)
+}
+
+static MOVE_INSTANCE_RESOURCES: Sql = Sql::new(
+    "UPDATE study_plan_instance_resources SET user_id = $2, instance_seq = instance_seq + \
+     (SELECT coalesce(max(i.seq), 0) FROM study_plan_instances i WHERE i.user_id = $2) WHERE user_id = $1",
+);
+static MOVE_INSTANCES: Sql = Sql::new(
+    "UPDATE study_plan_instances SET user_id = $2, seq = seq + \
+     (SELECT coalesce(max(i.seq), 0) FROM study_plan_instances i WHERE i.user_id = $2) WHERE user_id = $1",
+);
+
+/// Hands instances over to another user, numbered behind those that are there.
+pub(super) async fn hand_over_instances(connection: &impl ConnectionTrait, merger: Merger) -> Result<()> {
+    // The resources first: they are numbered by the instances that are there.
+    for sql in [&MOVE_INSTANCE_RESOURCES, &MOVE_INSTANCES] {
+        execute(connection, sql, [Param::Int(merger.from), Param::Int(merger.into)]).await?;
+    }
+    Ok(())
+}
+
+static FORGET_NOTES: Sql = Sql::new("UPDATE resource_progress SET notes = '' WHERE user_id = $1 AND notes <> ''");
+static FORGET_TITLES: Sql = Sql::new("UPDATE study_plan_instances SET title = '' WHERE user_id = $1");
+
+/// Takes away what a user wrote.
+pub(super) async fn forget(connection: &impl ConnectionTrait, user: i64) -> Result<()> {
+    for sql in [&FORGET_NOTES, &FORGET_TITLES] {
+        execute(connection, sql, [Param::Int(user)]).await?;
+    }
+    Ok(())
 }

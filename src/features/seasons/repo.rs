@@ -8,7 +8,7 @@ use super::catalogue::{Goal, Season};
 use super::entity::{PauseMode as StoredPauseMode, goal, pause, season, week};
 use super::rules::{Pause, PauseMode};
 use crate::clock::Timestamp;
-use crate::db::{Param, Sql, fetch};
+use crate::db::{Param, Sql, execute, fetch};
 use crate::error::Result;
 use crate::graphql::batcher::grouped;
 
@@ -129,4 +129,15 @@ pub(super) async fn facts(
         Ok((place, fact))
     })
     .await
+}
+
+static GIVE_BACK: Sql = Sql::new(
+    "UPDATE season_budgets SET spent_micros = CASE WHEN spent_micros > $2 THEN spent_micros - $2 ELSE 0 END \
+     WHERE season_id = (SELECT g.season_id FROM goals g WHERE g.id = $1) \
+     AND week IN (0, (SELECT coalesce(g.week, 0) FROM goals g WHERE g.id = $1))",
+);
+
+/// Gives back to the budgets of a goal what a claim had taken that does not stand any more.
+pub(super) async fn give_back_budget(connection: &impl ConnectionTrait, goal: i64, micros: i64) -> Result<u64> {
+    execute(connection, &GIVE_BACK, [Param::Int(goal), Param::Int(micros)]).await
 }

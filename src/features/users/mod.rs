@@ -3,7 +3,9 @@
 pub(crate) mod accounts;
 pub mod entity;
 pub(crate) mod graphql;
+pub(crate) mod erase;
 mod loader;
+pub(crate) mod merge;
 mod repo;
 pub(crate) mod rules;
 pub(crate) mod service;

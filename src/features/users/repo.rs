@@ -11,6 +11,7 @@ use super::rules::UserWith;
 use crate::auth::UserId;
 use crate::auth::policy::Subject;
 use crate::clock::Timestamp;
+use crate::db::owner::Merger;
 use crate::db::{Param, Row, Sql, bulk, execute, fetch};
 use crate::error::Result;
 
@@ -256,4 +257,35 @@ pub(super) async fn unlink(connection: &impl ConnectionTrait, user: i64, account
     let (provider, id) = account;
     let params = [Param::Int(user), Param::Text(provider), Param::Text(id)];
     Ok(execute(connection, &UNLINK, params).await? > 0)
+}
+
+static MOVE_ACCOUNTS: Sql = Sql::new("UPDATE accounts SET user_id = $2 WHERE user_id = $1");
+static ABSORB: Sql = Sql::new(
+    "UPDATE users SET merged_into = $2, handle = $3, handle_lower = $3, display_name = NULL, avatar_url = NULL, \
+     visibility = 'PRIVATE' WHERE id = $1",
+);
+
+/// Hands the accounts of a user over to another, and marks the user as merged.
+pub(super) async fn absorb(connection: &impl ConnectionTrait, merger: Merger, tombstone: &str) -> Result<()> {
+    let users = || [Param::Int(merger.from), Param::Int(merger.into)];
+    execute(connection, &MOVE_ACCOUNTS, users()).await?;
+    execute(connection, &ABSORB, users().into_iter().chain([Param::Text(tombstone.to_owned())])).await.map(drop)
+}
+
+static REMOVE_ACCOUNTS: Sql = Sql::new("DELETE FROM accounts WHERE user_id = $1");
+static ERASE: Sql = Sql::new(
+    "UPDATE users SET erased_at = $2, handle = $3, handle_lower = $3, display_name = NULL, avatar_url = NULL, \
+     visibility = 'PRIVATE' WHERE id = $1",
+);
+
+/// Takes away the accounts and the profile of a user, and marks the user as erased.
+pub(super) async fn erase(
+    connection: &impl ConnectionTrait,
+    user: i64,
+    tombstone: &str,
+    now: Timestamp,
+) -> Result<()> {
+    execute(connection, &REMOVE_ACCOUNTS, [Param::Int(user)]).await?;
+    let params = [Param::Int(user), Param::Int(now.millis()), Param::Text(tombstone.to_owned())];
+    execute(connection, &ERASE, params).await.map(drop)
 }

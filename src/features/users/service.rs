@@ -48,6 +48,11 @@ pub(crate) async fn user_by_id(request: &Request, id: UserId) -> Result<Option<A
     request.load.one(UserWith::Id(id.0)).await
 }
 
+/// The user whom a well-formed name asks for.
+pub(crate) async fn user_with(request: &Request, name: UserWith) -> Result<Option<Arc<User>>> {
+    request.load.one(name).await
+}
+
 /// The accounts of a user, sorted by provider.
 pub(crate) async fn accounts(request: &Request, user: &OwnUser) -> Result<Vec<Account>> {
     Ok(request.load.one(AccountsOf(user.key())).await?.unwrap_or_default())

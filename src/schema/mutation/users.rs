@@ -9,12 +9,15 @@ use super::{shown, subject};
 use crate::auth::policy;
 use crate::error::Result;
 use crate::features::users;
+use crate::features::users::erase::{Erasable, EraseUser};
 use crate::features::users::graphql::{AccountBy, UserBy};
+use crate::features::users::merge::MergeUsers;
 use crate::features::users::service::User as Stored;
 use crate::features::users::write::{
     Change, LinkAccount, NewAccount, ProfileChange, SetProfileVisibility, UnlinkAccount, UpdateProfile, UpsertUser,
 };
 use crate::graphql::context::{Ask as _, Nullable, present};
+use crate::graphql::ids::Kind;
 use crate::graphql::refusal::Refusal;
 use crate::request::Request;
 use crate::schema::user::{ProfileVisibility, User};
@@ -110,6 +113,50 @@ pub(crate) struct UserPayload {
     user_errors: Vec<Refusal>,
     /// What was changed for the user.
     changes: Changes,
+}
+
+/// Who is merged into whom.
+#[derive(Debug, InputObject)]
+pub(crate) struct MergeUsersInput {
+    /// The user who is absorbed, and whose id names nobody from then on.
+    from: UserBy,
+    /// The user who survives.
+    into: UserBy,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// What came of merging two users.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct MergeUsersPayload {
+    /// The survivor. Null when the whole was refused, and when the survivor has been merged or erased since.
+    user: Option<User>,
+    /// The global id of the user who was absorbed. Null when the whole was refused.
+    absorbed_id: Option<ID>,
+    /// What was refused; nothing was changed then.
+    user_errors: Vec<Refusal>,
+    /// What was changed for the survivor. Null when the survivor is.
+    changes: Option<Changes>,
+}
+
+/// Who is erased.
+#[derive(Debug, InputObject)]
+pub(crate) struct EraseUserInput {
+    /// Who it is; by default whoever asks.
+    user: Option<UserBy>,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// What came of erasing a user.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct EraseUserPayload {
+    /// The global id of the user, which names nobody from now on. Null when the whole was refused.
+    erased_id: Option<ID>,
+    /// What was refused; nothing was changed then.
+    user_errors: Vec<Refusal>,
+    /// What was changed for the user. Null when the user was gone before.
+    changes: Option<Changes>,
 }
 
 /// How many accounts one write may link.
@@ -246,6 +293,63 @@ impl UserMutation {
             let written = request.write(write, input.idempotency_key).await?;
             let changes = Changes::of(&stored, &written);
             payload(request, &stored, written.outcome, changes).await
+        })
+        .await
+    }
+
+    /// Merges a user into another one: accounts, credits, progress and everything else go over to the survivor, of two states
+    /// of one thing the better stays, and the absorbed user is gone for good. Of two claims of one goal the earlier stays and
+    /// what is left of the other is revoked. For API keys with the scope admin. Null with an error when the whole was refused.
+    async fn merge_users(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Who is merged into whom.")] input: MergeUsersInput,
+    ) -> Nullable<MergeUsersPayload> {
+        present(async {
+            let request = context.ask()?;
+            let operator = policy::operate(&request.caller)?;
+            let (from, into) = (users::service::key(input.from.into())?, users::service::key(input.into.into())?);
+            let written = request.write(MergeUsers { operator, from, into }, input.idempotency_key).await?;
+            let stored = match &written.outcome.survivor {
+                Some(ulid) => users::service::user_by_ulid(request, ulid).await?,
+                None => None,
+            };
+            Ok(MergeUsersPayload {
+                changes: stored.as_ref().map(|stored| Changes::of(stored, &written)),
+                user: stored.map(|stored| User::show(request, stored)).transpose()?,
+                absorbed_id: written.outcome.absorbed.map(|ulid| Kind::User.id(&ulid)),
+                user_errors: written.outcome.refusals,
+            })
+        })
+        .await
+    }
+
+    /// Erases a user: handle, name, picture, accounts, notes and reasons go for good, the user's API keys are revoked, and the
+    /// id names nobody from then on. Amounts and counts stay without a name. For the users themselves, and for API keys with
+    /// the scope admin. Null with an error when the whole was refused.
+    async fn erase_user(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Who is erased.")] input: EraseUserInput,
+    ) -> Nullable<EraseUserPayload> {
+        present(async {
+            let request = context.ask()?;
+            let (user, stored) = match (policy::operate(&request.caller), input.user) {
+                (Ok(operator), Some(by)) => {
+                    let name = users::service::key(by.into())?;
+                    (Erasable::Named(operator, name.clone()), users::service::user_with(request, name).await?)
+                }
+                (_, by) => {
+                    let stored = subject(request, by).await?;
+                    (Erasable::This(policy::dispose_of(&request.caller, &stored.subject)?), Some(stored))
+                }
+            };
+            let written = request.write(EraseUser { user }, input.idempotency_key).await?;
+            Ok(EraseUserPayload {
+                changes: stored.map(|stored| Changes::of(&stored, &written)),
+                erased_id: written.outcome.user.map(|ulid| Kind::User.id(&ulid)),
+                user_errors: written.outcome.refusals,
+            })
         })
         .await
     }
