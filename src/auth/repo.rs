@@ -11,6 +11,7 @@ pub(crate) use sea_orm::ConnectionTrait;
 use super::caller::UserId;
 use super::entity::api_key::{ActiveModel, Column, Entity, Model};
 use crate::clock::Timestamp;
+use crate::db::page::Slice;
 use crate::db::{Param, Sql, execute, fetch};
 use crate::error::Result;
 
@@ -33,6 +34,16 @@ pub(crate) async fn insert_key(conn: &impl ConnectionTrait, key: Model) -> Resul
 /// All keys, the oldest first.
 pub(crate) async fn keys(conn: &impl ConnectionTrait) -> Result<Vec<Model>> {
     Ok(Entity::find().order_by_asc(Column::Id).all(conn).await?)
+}
+
+/// One page of all keys, the oldest first.
+pub(crate) async fn page(conn: &impl ConnectionTrait, slice: Slice) -> Result<Vec<Model>> {
+    Ok(slice.of(Entity::find(), Column::Id, false).all(conn).await?)
+}
+
+/// The key with this id.
+pub(crate) async fn key_by_id(conn: &impl ConnectionTrait, id: i64) -> Result<Option<Model>> {
+    Ok(Entity::find_by_id(id).one(conn).await?)
 }
 
 /// The key whose secret has this hash.

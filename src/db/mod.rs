@@ -8,6 +8,7 @@ pub(crate) mod catalogue;
 pub mod entity;
 pub(crate) mod owner;
 pub(crate) mod page;
+pub(crate) mod records;
 mod sql;
 mod values;
 

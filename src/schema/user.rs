@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, Object};
 
 use super::progress::{self, Progress};
+use crate::auth::Caller;
 use crate::auth::policy::{self, OwnUser, VisibleUser};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -40,6 +41,22 @@ impl User {
         Ok(Self { stored, visible, own })
     }
 
+    /// Shows a user as one of two sides sees the user, if the caller may see that side.
+    pub(super) fn show_as(request: &Request, stored: Arc<Stored>, side: Option<ProfileSide>) -> Result<Self> {
+        match side {
+            None => Self::show(request, stored),
+            Some(ProfileSide::Themself) => {
+                policy::dispose_of(&request.caller, &stored.subject)?;
+                Self::show(request, stored)
+            }
+            Some(ProfileSide::Public) => {
+                let visible = policy::see(&Caller::Anonymous, &stored.subject)?;
+                let own = policy::see_everything(&Caller::Anonymous, &stored.subject);
+                Ok(Self { stored, visible, own })
+            }
+        }
+    }
+
     pub(super) const fn visible(&self) -> &VisibleUser {
         &self.visible
     }
@@ -56,6 +73,16 @@ pub(crate) enum ProfileVisibility {
     Private,
     /// Anyone.
     Public,
+}
+
+/// As whom a user is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub(crate) enum ProfileSide {
+    /// As a stranger without a credential.
+    Public,
+    /// As the user.
+    #[graphql(name = "SELF")]
+    Themself,
 }
 
 impl ProfileVisibility {

@@ -25,7 +25,7 @@ const ROOMS: [&[&str]; 5] = [
 
 /// What each kind of file in a feature may use of its feature. Names in capitals come from the catalogue by way of
 /// `mod.rs`.
-const FILES: [(&str, &[&str]); 12] = [
+const FILES: [(&str, &[&str]); 13] = [
     ("entity", &[]),
     ("rules", &[]),
     ("repo", &["entity", "rules", "catalogue"]),
@@ -34,6 +34,7 @@ const FILES: [(&str, &[&str]); 12] = [
     ("service", &["loader", "repo", "rules", "catalogue"]),
     ("write", &["repo", "rules", "catalogue"]),
     ("owner", &["entity", "repo", "rules", "catalogue"]),
+    ("keys", &["repo", "rules"]),
     ("merge", &["repo", "rules"]),
     ("erase", &["repo", "rules"]),
     ("graphql", &["service", "rules", "entity", "catalogue"]),

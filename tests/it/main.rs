@@ -73,7 +73,11 @@ fn main() -> ExitCode {
         ("writes::idempotency", writes::idempotency::TESTS),
         ("writes::learning", writes::learning::TESTS),
         ("writes::people::accounts", writes::people::accounts::TESTS),
+        ("writes::people::erase", writes::people::erase::TESTS),
         ("writes::people::join", writes::people::join::TESTS),
+        ("writes::people::keys", writes::people::keys::TESTS),
+        ("writes::people::merge", writes::people::merge::TESTS),
+        ("writes::people::reads", writes::people::reads::TESTS),
         ("writes::record", writes::record::TESTS),
         ("writes::seasons", writes::seasons::TESTS),
     ])

@@ -6,6 +6,7 @@ use sea_orm::{ConnectionTrait, EntityTrait as _, QueryOrder as _};
 
 use super::entity::{card, collection, progress, reward};
 use crate::clock::Timestamp;
+use crate::db::records::{As, Records};
 use crate::db::{PairSql, Param, Sql, bulk, execute, fetch};
 use crate::error::Result;
 
@@ -107,3 +108,21 @@ pub(super) async fn unclaim(connection: &impl ConnectionTrait, collections: Vec<
     }
     execute(connection, &UNCLAIM, [Param::Ints(collections)]).await.map(drop)
 }
+
+/// Everything that is stored about a user's collections.
+pub(crate) static RECORDS: [Records; 2] = [
+    Records::new(
+        "cards",
+        "SELECT l.key, c.key, CAST(t.quantity AS bigint), t.first_acquired_at, t.updated_at FROM \
+         owned_cards t JOIN cards c ON c.id = t.card_id JOIN collections l ON l.id = t.collection_id WHERE \
+         t.user_id = $1 ORDER BY c.id",
+        &[("collection", As::Text), ("card", As::Text), ("quantity", As::Number), ("firstAcquiredAt", As::Instant), ("updatedAt", As::Instant)],
+    ),
+    Records::new(
+        "collections",
+        "SELECT l.key, CAST(t.collected_count AS bigint), t.completed_at, t.reward_claimed_at, t.updated_at \
+         FROM collection_progress t JOIN collections l ON l.id = t.collection_id WHERE t.user_id = $1 ORDER \
+         BY l.id",
+        &[("collection", As::Text), ("collectedCount", As::Number), ("completedAt", As::Instant), ("rewardClaimedAt", As::Instant), ("updatedAt", As::Instant)],
+    ),
+];

@@ -7,6 +7,7 @@ use super::loader::{CardsOf, ClaimsOf, CollectedBy};
 pub(crate) use super::repo::{Collected, Owned};
 use super::rules::{self, CollectionStatus, RewardFacts, RewardRefusal};
 use super::{Card, Collection, Collections};
+pub(crate) use super::repo::RECORDS;
 use crate::auth::policy::{self, VisibleUser};
 use crate::clock::Timestamp;
 use crate::error::Result;

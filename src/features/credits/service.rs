@@ -7,6 +7,7 @@ pub(crate) use super::loader::Wallet;
 use super::loader::{EntriesOf, EntryCountOf, WalletOf};
 pub(crate) use super::repo::{Entry, StoredBlock, StoredLot};
 use super::rules::{self, Block, BlockedAction, Lot};
+pub(crate) use super::repo::RECORDS;
 use crate::auth::policy::OwnUser;
 use crate::clock::Timestamp;
 use crate::error::Result;

@@ -7,6 +7,7 @@ use super::entity::{achievement, game, summary, unlock};
 use super::rules::{AchievementKind, Awards, Score};
 use crate::clock::Timestamp;
 use crate::db::page::{List, Slice};
+use crate::db::records::{As, Records};
 use crate::db::{PairSql, Param, Row, Sql, bulk, execute};
 use crate::error::Result;
 
@@ -253,3 +254,23 @@ pub(super) async fn remove_unlocks(
 ) -> Result<u64> {
     execute(connection, &REMOVE_UNLOCKS, [Param::Int(user), Param::Ints(achievements)]).await
 }
+
+/// Everything that is stored about a user's games.
+pub(crate) static RECORDS: [Records; 2] = [
+    Records::new(
+        "achievements",
+        "SELECT g.key, a.key, t.unlocked_at, t.unlocked_hardcore_at FROM achievement_unlocks t JOIN \
+         achievements a ON a.id = t.achievement_id JOIN games g ON g.id = t.game_id WHERE t.user_id = $1 \
+         ORDER BY a.id",
+        &[("game", As::Text), ("achievement", As::Text), ("unlockedAt", As::Instant), ("unlockedHardcoreAt", As::Instant)],
+    ),
+    Records::new(
+        "games",
+        "SELECT g.key, CAST(t.num_achieved AS bigint), CAST(t.score_achieved AS bigint), \
+         CAST(t.num_achieved_hardcore AS bigint), CAST(t.score_achieved_hardcore AS bigint), \
+         t.first_unlocked_at, t.last_unlocked_at, t.beaten_at, t.beaten_hardcore_at, t.completed_at, \
+         t.mastered_at FROM game_summaries t JOIN games g ON g.id = t.game_id WHERE t.user_id = $1 ORDER BY \
+         g.id",
+        &[("game", As::Text), ("numAchieved", As::Number), ("scoreAchieved", As::Number), ("numAchievedHardcore", As::Number), ("scoreAchievedHardcore", As::Number), ("firstUnlockedAt", As::Instant), ("lastUnlockedAt", As::Instant), ("beatenAt", As::Instant), ("beatenHardcoreAt", As::Instant), ("completedAt", As::Instant), ("masteredAt", As::Instant)],
+    ),
+];

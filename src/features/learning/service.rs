@@ -7,6 +7,7 @@ use super::loader::{InstancesOf, ProgressElsewhere, ProgressOf, ResourceCountOf,
 pub(crate) use super::repo::{Instance, Item, Progress};
 use super::rules::{self, InstanceStatus};
 use super::{Learning, Plan, Resource};
+pub(crate) use super::repo::RECORDS;
 use crate::auth::policy::OwnUser;
 use crate::db::page::Slice;
 use crate::error::Result;

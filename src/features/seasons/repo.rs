@@ -8,6 +8,7 @@ use super::catalogue::{Goal, Season};
 use super::entity::{PauseMode as StoredPauseMode, goal, pause, season, week};
 use super::rules::{Pause, PauseMode};
 use crate::clock::Timestamp;
+use crate::db::records::{As, Records};
 use crate::db::{Param, Sql, execute, fetch};
 use crate::error::Result;
 use crate::graphql::batcher::grouped;
@@ -141,3 +142,25 @@ static GIVE_BACK: Sql = Sql::new(
 pub(super) async fn give_back_budget(connection: &impl ConnectionTrait, goal: i64, micros: i64) -> Result<u64> {
     execute(connection, &GIVE_BACK, [Param::Int(goal), Param::Int(micros)]).await
 }
+
+/// Everything that is stored about a user's seasons.
+pub(crate) static RECORDS: [Records; 3] = [
+    Records::new(
+        "enrolments",
+        "SELECT s.key, t.enrolled_at FROM season_enrolments t JOIN seasons s ON s.id = t.season_id WHERE \
+         t.user_id = $1 ORDER BY t.enrolled_at, s.id",
+        &[("season", As::Text), ("enrolledAt", As::Instant)],
+    ),
+    Records::new(
+        "goals",
+        "SELECT g.key, CAST(t.completed_steps AS bigint), t.completed_at, t.updated_at FROM goal_progress t \
+         JOIN goals g ON g.id = t.goal_id WHERE t.user_id = $1 ORDER BY g.id",
+        &[("goal", As::Text), ("completedSteps", As::Number), ("completedAt", As::Instant), ("updatedAt", As::Instant)],
+    ),
+    Records::new(
+        "goalClaims",
+        "SELECT g.key, t.lot_seq, t.reward_micros, t.claimed_at FROM goal_claims t JOIN goals g ON g.id = \
+         t.goal_id WHERE t.user_id = $1 ORDER BY g.id",
+        &[("goal", As::Text), ("lot", As::Number), ("rewardMicros", As::Number), ("claimedAt", As::Instant)],
+    ),
+];

@@ -7,6 +7,7 @@ use super::loader::SeasonOf;
 use super::repo::{Fact, Steps};
 use super::rules::{self, ClaimFacts, ClaimRefusal, GoalState, SeasonClock};
 use super::{Goal, Season, Seasons};
+pub(crate) use super::repo::RECORDS;
 use crate::auth::policy::OwnUser;
 use crate::clock::Timestamp;
 use crate::error::Result;

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sea_orm::ActiveValue::{NotSet, Set, Unchanged};
-use sea_orm::{ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
+};
 
 use super::entity::{Visibility, account, user};
 use super::rules::UserWith;
@@ -12,6 +15,8 @@ use crate::auth::UserId;
 use crate::auth::policy::Subject;
 use crate::clock::Timestamp;
 use crate::db::owner::Merger;
+use crate::db::page::Slice;
+use crate::db::records::{As, Records};
 use crate::db::{Param, Row, Sql, bulk, execute, fetch};
 use crate::error::Result;
 
@@ -289,3 +294,70 @@ pub(super) async fn erase(
     let params = [Param::Int(user), Param::Int(now.millis()), Param::Text(tombstone.to_owned())];
     execute(connection, &ERASE, params).await.map(drop)
 }
+
+/// One page of the users whose handle begins with this, who have this ULID or an account of this id; the oldest first.
+pub(super) async fn search(connection: &impl ConnectionTrait, text: &str, slice: Slice) -> Result<Vec<Arc<User>>> {
+    let mut found = Condition::any()
+        .add(user::Column::Ulid.eq(text.to_ascii_uppercase()))
+        .add(user::Column::Id.in_subquery(
+            Query::select()
+                .column("user_id")
+                .from("accounts")
+                .and_where(Expr::col("external_id").is_in([text.to_owned(), text.to_ascii_lowercase()]))
+                .to_owned(),
+        ));
+    // Nothing that stands for something else in a pattern.
+    if text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        found = found.add(user::Column::HandleLower.like(format!("{}%", text.to_ascii_lowercase())));
+    }
+    let all = user::Entity::find()
+        .filter(found)
+        .filter(user::Column::ErasedAt.is_null())
+        .filter(user::Column::MergedInto.is_null());
+    let rows = slice.of(all, user::Column::Id, false).all(connection).await?;
+    let users = rows.into_iter().map(|row| {
+        let public = row.visibility == Visibility::Public;
+        Arc::new(User {
+            subject: Subject { id: UserId(row.id), ulid: row.ulid.into(), public },
+            handle: row.handle,
+            display_name: row.display_name,
+            avatar_url: row.avatar_url,
+            created_at: row.created_at,
+        })
+    });
+    Ok(users.collect())
+}
+
+/// Everything that is stored about who a user is.
+pub(crate) static RECORDS: [Records; 3] = [
+    Records::new(
+        "user",
+        "SELECT ulid, external_id, handle, display_name, avatar_url, visibility, created_at FROM users WHERE id = $1",
+        &[
+            ("id", As::Text),
+            ("externalId", As::Text),
+            ("handle", As::Text),
+            ("displayName", As::Text),
+            ("avatarUrl", As::Text),
+            ("profileVisibility", As::Text),
+            ("createdAt", As::Instant),
+        ],
+    ),
+    Records::new(
+        "accounts",
+        "SELECT provider, external_id, linked_at FROM accounts WHERE user_id = $1 ORDER BY provider, external_id",
+        &[("platform", As::Text), ("id", As::Text), ("linkedAt", As::Instant)],
+    ),
+    Records::new(
+        "apiKeys",
+        "SELECT name, prefix, scopes, created_at, expires_at, revoked_at FROM api_keys WHERE owner_id = $1 ORDER BY id",
+        &[
+            ("name", As::Text),
+            ("prefix", As::Text),
+            ("scopes", As::Text),
+            ("createdAt", As::Instant),
+            ("expiresAt", As::Instant),
+            ("revokedAt", As::Instant),
+        ],
+    ),
+];
