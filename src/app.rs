@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::db::catalogue::Catalogue;
 use crate::db::{Db, Reader};
 use crate::error::{Error, Result};
-use crate::features;
+use crate::features::{self, users};
 use crate::graphql::batcher::Batcher;
 use crate::request::Request;
 use crate::schema::{self, Schema};
@@ -33,7 +33,7 @@ pub struct App {
     /// Where new identifiers come from.
     pub ids: Arc<Ids>,
     /// Checks credentials.
-    pub authenticator: Authenticator,
+    pub authenticator: Arc<Authenticator>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) schema: Schema,
     pub(crate) gate: Gate,
@@ -50,12 +50,18 @@ impl App {
     /// # Errors
     /// When the catalogue cannot be read or the configured keys cannot be used.
     pub async fn new(config: Config, db: Db, ids: Ids) -> Result<Arc<Self>> {
-        let authenticator = Authenticator::from_config(&config)?;
+        let authenticator = Arc::new(Authenticator::from_config(&config)?);
         let catalogue = Arc::new(Catalogue::open(db.clone(), features::CATALOGUE).await?);
         catalogue.follow();
         let sdl = Arc::<str>::from(schema::sdl());
         let (ids, config) = (Arc::new(ids), Arc::new(config));
-        let writer = Arc::new(Writer::new(db.clone(), Arc::clone(&ids), Arc::clone(&config), Arc::clone(&catalogue)));
+        let writer = Arc::new(Writer::new(
+            db.clone(),
+            Arc::clone(&ids),
+            Arc::clone(&config),
+            Arc::clone(&catalogue),
+            Arc::clone(&authenticator),
+        ));
         let verifier = Verifier::new(db.clone(), Arc::clone(&catalogue), Arc::clone(&writer), features::CHECKS);
         Ok(Arc::new(Self {
             clock: config.clock(),
@@ -149,6 +155,18 @@ impl App {
                 }
             }
         });
+    }
+
+    /// The caller as somebody who may write: a person of whom nothing has been recorded yet becomes a user. Called before a
+    /// write only; reading creates nobody.
+    pub(crate) async fn known(&self, caller: Arc<Caller>, now: Timestamp) -> Result<Arc<Caller>> {
+        match &*caller {
+            Caller::User(player) if player.user.is_none() => {
+                let joined = users::write::join(&self.writer, &self.ids, player, now).await?;
+                Ok(Arc::new(Caller::User(joined)))
+            }
+            _ => Ok(caller),
+        }
     }
 
     /// Makes what this process has just written to the catalogue visible to the requests that follow.

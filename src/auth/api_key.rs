@@ -8,9 +8,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::caller::{AppKey, Scope, UserId};
 use super::entity::api_key::Model;
+pub(crate) use super::entity::api_key::Model as ApiKey;
 use super::repo::{self, ConnectionTrait};
 use crate::clock::{Ids, Timestamp};
 use crate::config::Secret;
+use crate::db::page::Slice;
 use crate::error::{Error, Result};
 
 /// What every key begins with.
@@ -70,17 +72,44 @@ pub(crate) async fn list(conn: &impl ConnectionTrait) -> Result<Vec<Model>> {
     repo::keys(conn).await
 }
 
+/// The key known as `which`: its id, its prefix, or the whole key; `None` when there is no such key, or several.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(crate) async fn known_as(conn: &impl ConnectionTrait, which: &str) -> Result<Option<Model>> {
+    let which = which.trim();
+    let mut keys = repo::keys_known_as(conn, which.parse().ok(), which, &hash(which)).await?;
+    Ok(match (keys.pop(), keys.pop()) {
+        (Some(key), None) => Some(key),
+        _ => None,
+    })
+}
+
+/// One page of all keys, the oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(crate) async fn page(conn: &impl ConnectionTrait, slice: Slice) -> Result<Vec<Model>> {
+    repo::page(conn, slice).await
+}
+
+/// The key with this id.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(crate) async fn by_id(conn: &impl ConnectionTrait, id: i64) -> Result<Option<Model>> {
+    repo::key_by_id(conn, id).await
+}
+
 /// Revokes the key known as `which`: its id, its prefix as [`list`] gives it, or the whole key. Revoking twice is
 /// the same as once.
 ///
 /// # Errors
 /// [`Code::BadUserInput`](crate::error::Code::BadUserInput) when there is no such key, or several.
 pub(crate) async fn revoke(conn: &impl ConnectionTrait, which: &str, now: Timestamp) -> Result<Model> {
-    let which = which.trim();
-    let mut keys = repo::keys_known_as(conn, which.parse().ok(), which, &hash(which)).await?;
-    let (Some(mut key), None) = (keys.pop(), keys.pop()) else {
-        return Err(Error::bad_input("that names no key, or several; name one by its id or its prefix"));
-    };
+    let key = known_as(conn, which).await?;
+    let mut key =
+        key.ok_or_else(|| Error::bad_input("that names no key, or several; name one by its id or its prefix"))?;
     repo::revoke_key(conn, key.id, now).await?;
     key.revoked_at = key.revoked_at.or(Some(now));
     Ok(key)
@@ -97,6 +126,16 @@ pub(crate) async fn revoke_named(conn: &impl ConnectionTrait, name: &str, now: T
         }
     }
     Ok(())
+}
+
+/// Hands the keys of one user over to another.
+pub(crate) async fn hand_over(conn: &impl ConnectionTrait, from: i64, into: i64) -> Result<()> {
+    repo::hand_over(conn, from, into).await
+}
+
+/// Revokes the keys of a user who is erased, and takes their names away, which may be personal; gives their ids.
+pub(crate) async fn forget(conn: &impl ConnectionTrait, user: i64, now: Timestamp) -> Result<Vec<i64>> {
+    repo::forget(conn, user, now).await
 }
 
 /// The key with this secret, if it is neither revoked nor expired at `now`, with the instant at which it expires.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::clock::Timestamp;
 
 /// A user's number inside the database. Never shown to clients.
@@ -9,7 +11,7 @@ use crate::clock::Timestamp;
 pub struct UserId(pub(crate) i64);
 
 /// What an API key may do. Each scope includes the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Scope {
     /// Read the progress of any user.
     ProgressRead,

@@ -11,6 +11,8 @@ pub(crate) use sea_orm::ConnectionTrait;
 use super::caller::UserId;
 use super::entity::api_key::{ActiveModel, Column, Entity, Model};
 use crate::clock::Timestamp;
+use crate::db::page::Slice;
+use crate::db::{Param, Sql, execute, fetch};
 use crate::error::Result;
 
 /// Stores `key`; its `id` is given by the database.
@@ -32,6 +34,16 @@ pub(crate) async fn insert_key(conn: &impl ConnectionTrait, key: Model) -> Resul
 /// All keys, the oldest first.
 pub(crate) async fn keys(conn: &impl ConnectionTrait) -> Result<Vec<Model>> {
     Ok(Entity::find().order_by_asc(Column::Id).all(conn).await?)
+}
+
+/// One page of all keys, the oldest first.
+pub(crate) async fn page(conn: &impl ConnectionTrait, slice: Slice) -> Result<Vec<Model>> {
+    Ok(slice.of(Entity::find(), Column::Id, false).all(conn).await?)
+}
+
+/// The key with this id.
+pub(crate) async fn key_by_id(conn: &impl ConnectionTrait, id: i64) -> Result<Option<Model>> {
+    Ok(Entity::find_by_id(id).one(conn).await?)
 }
 
 /// The key whose secret has this hash.
@@ -94,6 +106,22 @@ pub(crate) async fn ulid_of(conn: &impl ConnectionTrait, user: i64) -> Result<Op
         .to_owned();
     let row = conn.query_one(&query).await?;
     Ok(row.map(|row| row.try_get_by_index(0)).transpose()?)
+}
+
+static HAND_OVER: Sql = Sql::new("UPDATE api_keys SET owner_id = $2 WHERE owner_id = $1");
+
+/// Hands the keys of one user over to another.
+pub(super) async fn hand_over(conn: &impl ConnectionTrait, from: i64, into: i64) -> Result<()> {
+    execute(conn, &HAND_OVER, [Param::Int(from), Param::Int(into)]).await.map(drop)
+}
+
+static FORGET: Sql = Sql::new(
+    "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $2), name = 'erased' WHERE owner_id = $1 RETURNING id",
+);
+
+/// Revokes the keys of a user and takes their names away; gives their ids.
+pub(super) async fn forget(conn: &impl ConnectionTrait, user: i64, now: Timestamp) -> Result<Vec<i64>> {
+    fetch(conn, &FORGET, [Param::Int(user), Param::Int(now.millis())], |row| row.take()).await
 }
 
 #[cfg(test)]

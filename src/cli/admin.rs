@@ -2,11 +2,10 @@
 
 use super::{KeyCommand, NewKey, open, print, say};
 use crate::auth::{api_key, jwt};
-use crate::clock::Ids;
 use crate::config::Config;
 use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::features::users::accounts;
+use crate::features::users::{accounts, keys};
 
 /// Makes, lists and revokes API keys.
 pub(super) async fn key(config: &Config, command: KeyCommand) -> Result<()> {
@@ -15,12 +14,11 @@ pub(super) async fn key(config: &Config, command: KeyCommand) -> Result<()> {
     match command {
         KeyCommand::Create(NewKey { name, scopes, user, ttl }) => {
             let owner = match &user {
-                Some(handle) => Some(accounts::find(db.reads(), handle).await?.ok_or_else(|| unknown(handle))?.0),
+                Some(handle) => Some(accounts::find(db.reads(), handle).await?.ok_or_else(|| unknown(handle))?),
                 None => None,
             };
             let expires = ttl.map(|seconds| now.plus_seconds(seconds));
-            let (secret, row) =
-                api_key::create(db.writes(), &Ids::system(), now, &name, &scopes, owner, expires).await?;
+            let (secret, row) = keys::create(&db, now, &name, &scopes, owner, expires).await?;
             say(&format!("Key {} ({}). It is shown only now:", row.id, row.name));
             print(secret.expose())
         }
@@ -37,7 +35,7 @@ pub(super) async fn key(config: &Config, command: KeyCommand) -> Result<()> {
             Ok(())
         }
         KeyCommand::Revoke { key } => {
-            let row = api_key::revoke(db.writes(), &key, now).await?;
+            let row = keys::revoke(&db, &key, now).await?;
             say(&format!("Key {} ({}) is revoked; running servers refuse it within a second.", row.id, row.name));
             Ok(())
         }

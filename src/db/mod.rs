@@ -8,7 +8,9 @@ pub(crate) mod bulk;
 pub(crate) mod catalogue;
 pub mod entity;
 mod kept;
+pub(crate) mod owner;
 pub(crate) mod page;
+pub(crate) mod records;
 mod sql;
 mod values;
 
@@ -23,7 +25,7 @@ use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     AccessMode, ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, RuntimeErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    SqlErr, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
 };
 
 use kept::Kept;
@@ -227,6 +229,8 @@ impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
         if lost_against_another(&error) {
             Self::caused(Code::Unavailable, "the database is too busy at the moment; try again", error).passing()
+        } else if taken_meanwhile(&error) {
+            Self::internal(error).passing()
         } else if lost_connection(&error) {
             Self::caused(Code::Unavailable, "the database cannot be reached at the moment", error)
         } else {
@@ -247,6 +251,12 @@ fn lost_against_another(error: &DbErr) -> bool {
         },
         _ => false,
     }
+}
+
+/// Whether a statement failed because of a key that is there already. A write looks before it inserts, so another one
+/// came in between, and the next try will find what that one left.
+fn taken_meanwhile(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
 /// Whether a statement failed because of the way to the database, and not because of what it says.

@@ -3,7 +3,10 @@
 //! The list is cut by its sort key (keyset pagination), so a page far down costs what the first one costs. PostgreSQL
 //! runs the limited SELECT once per user (`LATERAL`) along an index; SQLite numbers each user's rows in a window, unless there is one user only.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait, Order, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Select,
+};
 
 use super::sql::{Param, Row, fetch_text, for_sqlite};
 use crate::error::Result;
@@ -19,6 +22,20 @@ pub(crate) struct Slice {
     pub(crate) limit: u32,
     /// Whether to take them from the end of the list; they come in reverse order then.
     pub(crate) from_end: bool,
+}
+
+impl Slice {
+    /// The rows of the slice of a list that belongs to nobody and is sorted by its key `id`. They come in the slice's order.
+    pub(crate) fn of<E: EntityTrait>(&self, list: Select<E>, id: E::Column, descending: bool) -> Select<E> {
+        let mut list = list;
+        for (bound, greater) in [(self.after, !descending), (self.before, descending)] {
+            if let Some((key, _)) = bound {
+                list = list.filter(if greater { id.gt(key) } else { id.lt(key) });
+            }
+        }
+        let order = if descending == self.from_end { Order::Asc } else { Order::Desc };
+        list.order_by(id, order).limit(u64::from(self.limit))
+    }
 }
 
 /// A list that belongs to a user.

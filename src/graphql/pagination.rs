@@ -230,6 +230,19 @@ impl<T> Connection<T> {
         }
     }
 
+    /// The same page of something else, unless that fails for one.
+    pub(crate) fn try_map<U>(self, change: impl Fn(T) -> Result<U>) -> Result<Connection<U>> {
+        let edges = self.edges.into_iter();
+        Ok(Connection {
+            edges: edges
+                .map(|Edge { cursor, node }| Ok(Edge { cursor, node: change(node)? }))
+                .collect::<Result<_>>()?,
+            has_previous_page: self.has_previous_page,
+            has_next_page: self.has_next_page,
+            total: self.total,
+        })
+    }
+
     /// The same page of something else, without what has no counterpart.
     pub(crate) fn filter_map<U>(self, change: impl Fn(T) -> Option<U>) -> Connection<U> {
         let edges = self.edges.into_iter();

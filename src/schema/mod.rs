@@ -1,5 +1,6 @@
 //! The API: the `User` object that joins all features, and the roots merged from the features' parts.
 
+mod admin;
 mod mutation;
 mod node;
 mod progress;

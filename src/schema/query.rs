@@ -2,9 +2,10 @@
 
 use async_graphql::{Context, ID, MergedObject, Object};
 
+use super::admin::AdminQuery;
 use super::node::{self, Node};
 use super::together::{Alone, Together};
-use super::user::User;
+use super::user::{ProfileSide, User};
 use super::viewer::Viewer;
 use crate::error::Result;
 use crate::features::collections::graphql::CollectionQuery;
@@ -17,7 +18,7 @@ use crate::graphql::context::{Ask as _, Nullable, nullable};
 
 /// Everything that can be read.
 #[derive(Debug, Default, MergedObject)]
-pub(crate) struct Query(UserQuery, SeasonQuery, LearningQuery, GameQuery, CollectionQuery);
+pub(crate) struct Query(UserQuery, SeasonQuery, LearningQuery, GameQuery, CollectionQuery, AdminQuery);
 
 /// Users and nodes.
 #[derive(Debug, Default)]
@@ -31,16 +32,22 @@ impl UserQuery {
     }
 
     /// The user whom this names. Null when there is none, and with a FORBIDDEN error when the profile is private and the
-    /// request is anonymous.
+    /// request is anonymous, and when the caller may not see the side that was asked for.
     async fn user(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Names the user by exactly one of id, handle, address and account.")] by: UserBy,
+        #[graphql(
+            name = "as",
+            desc = "As whom the user is looked at: PUBLIC shows what anybody sees, SELF what the user sees, for the users \
+                    themselves and for API keys with the scope admin. By default as whoever asks."
+        )]
+        side: Option<ProfileSide>,
     ) -> Nullable<Alone> {
         nullable(async {
             let request = context.ask()?;
             let found = users::service::user(request, by.into()).await?;
-            found.map(|stored| User::show(request, stored).map(Alone)).transpose()
+            found.map(|stored| User::show_as(request, stored, side).map(Alone)).transpose()
         })
         .await
     }

@@ -6,6 +6,7 @@ use async_graphql::parser::types::Field;
 use async_graphql::{Context, Enum, ID, Object};
 
 use super::progress::{self, Progress};
+use crate::auth::Caller;
 use crate::auth::policy::{self, OwnUser, VisibleUser};
 use crate::clock::Timestamp;
 use crate::db::Extent;
@@ -43,6 +44,22 @@ impl User {
         Ok(Self { stored, visible, own })
     }
 
+    /// Shows a user as one of two sides sees the user, if the caller may see that side.
+    pub(super) fn show_as(request: &Request, stored: Arc<Stored>, side: Option<ProfileSide>) -> Result<Self> {
+        match side {
+            None => Self::show(request, stored),
+            Some(ProfileSide::Themself) => {
+                policy::dispose_of(&request.caller, &stored.subject)?;
+                Self::show(request, stored)
+            }
+            Some(ProfileSide::Public) => {
+                let visible = policy::see(&Caller::Anonymous, &stored.subject)?;
+                let own = policy::see_everything(&Caller::Anonymous, &stored.subject);
+                Ok(Self { stored, visible, own })
+            }
+        }
+    }
+
     pub(super) const fn visible(&self) -> &VisibleUser {
         &self.visible
     }
@@ -74,6 +91,22 @@ pub(crate) enum ProfileVisibility {
     Private,
     /// Anyone.
     Public,
+}
+
+/// As whom a user is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub(crate) enum ProfileSide {
+    /// As a stranger without a credential.
+    Public,
+    /// As the user.
+    #[graphql(name = "SELF")]
+    Themself,
+}
+
+impl ProfileVisibility {
+    pub(super) fn is_public(self) -> bool {
+        self == Self::Public
+    }
 }
 
 /// Somebody whose progress is recorded. Fields that the caller may not see are null, with a FORBIDDEN error beside them;

@@ -137,19 +137,15 @@ async fn run(app: &App, headers: &HeaderMap, media: Media, asked: Asked, method:
     let now = app.clock.now();
     let caller = match caller(app, headers, now).await {
         Ok(caller) => caller,
-        Err(error) => {
-            let (status, header, value) = match error.code() {
-                Code::InvalidCredential => (StatusCode::UNAUTHORIZED, WWW_AUTHENTICATE, "Bearer"),
-                _ => (StatusCode::SERVICE_UNAVAILABLE, RETRY_AFTER, "1"),
-            };
-            let mut response = media.refuse(status, &error);
-            response.headers_mut().insert(header, HeaderValue::from_static(value));
-            return response;
-        }
+        Err(error) => return media.refuse_caller(&error),
     };
     match prepare(app, asked, method) {
-        Ok((request, written)) => {
-            let context = app.request(caller, now).writing(written);
+        Ok(Prepared { request, plain, writes }) => {
+            let caller = match if writes { app.known(caller, now).await } else { Ok(caller) } {
+                Ok(caller) => caller,
+                Err(error) => return media.refuse_caller(&error),
+            };
+            let context = app.request(caller, now).writing(plain);
             let work = app.schema.execute(request.data(context.clone()));
             let mut response = context.load.run(work).await;
             response.errors.iter_mut().for_each(|error| explain(app, now, error));
@@ -174,6 +170,15 @@ pub(super) async fn caller(app: &App, headers: &HeaderMap, now: Timestamp) -> Re
     }
 }
 
+/// What is to be run.
+struct Prepared {
+    request: async_graphql::Request,
+    /// Whether ready answers may be written at once.
+    plain: bool,
+    /// Whether it is a mutation.
+    writes: bool,
+}
+
 enum Unprepared {
     Refused(Refusal),
     MutationOverGet,
@@ -185,9 +190,8 @@ impl From<Refusal> for Unprepared {
     }
 }
 
-/// What the engine is to run, with everything checked that can be checked before it runs; and whether its answers may be
-/// written at once.
-fn prepare(app: &App, asked: Asked, method: &Method) -> Result<(async_graphql::Request, bool), Unprepared> {
+/// What the engine is to run, with everything checked that can be checked before it runs.
+fn prepare(app: &App, asked: Asked, method: &Method) -> Result<Prepared, Unprepared> {
     let document = app.gate.document(&asked.query)?;
     let name = asked.operation_name.as_deref().filter(|name| !name.is_empty());
     let operation = document.operation(name)?;
@@ -196,11 +200,12 @@ fn prepare(app: &App, asked: Asked, method: &Method) -> Result<(async_graphql::R
     }
     let variables = app.gate.variables(&document, operation, &asked.variables.unwrap_or_default())?;
     let engine = document.engine(operation, &variables);
+    let writes = operation.is_mutation();
     let mut request = async_graphql::Request::new(asked.query).variables(variables);
     // Without a name the engine runs the only operation; the gate has seen to it that there is one.
     request.operation_name = name.map(str::to_owned);
     request.set_parsed_query(engine);
-    Ok((request, document.plain))
+    Ok(Prepared { request, plain: document.plain, writes })
 }
 
 /// Gives an error of the execution its code. What is a fault of ours goes to the log, and the client gets its id.
@@ -263,6 +268,17 @@ impl Media {
         }
         let status = if self == Self::Graphql { StatusCode::BAD_REQUEST } else { StatusCode::OK };
         self.answer(status, &Answer { errors: faults.iter().map(Fault::Document).collect(), data: None })
+    }
+
+    /// Refuses a request because it is not known who makes it.
+    fn refuse_caller(self, error: &Error) -> Response {
+        let (status, header, value) = match error.code() {
+            Code::InvalidCredential => (StatusCode::UNAUTHORIZED, WWW_AUTHENTICATE, "Bearer"),
+            _ => (StatusCode::SERVICE_UNAVAILABLE, RETRY_AFTER, "1"),
+        };
+        let mut response = self.refuse(status, error);
+        response.headers_mut().insert(header, HeaderValue::from_static(value));
+        response
     }
 
     /// Refuses a request that is no GraphQL request.

@@ -10,6 +10,7 @@ use super::unit::{Locked, Reference};
 use super::{Event, HistoryKind};
 use crate::clock::Timestamp;
 use crate::db::bulk::{self, Stores};
+use crate::db::owner::Merger;
 use crate::db::{Param, Sql, Transaction, execute, fetch};
 use crate::error::{Error, Result};
 
@@ -159,6 +160,25 @@ pub(super) async fn append_audit(transaction: &Transaction, entries: Vec<AuditEn
     Ok(())
 }
 
+/// Appends one entry to the audit log in a transaction that is no [`Unit`](super::Unit).
+pub(crate) async fn append_entry(
+    transaction: &Transaction,
+    action: &'static str,
+    subject: (&str, &str),
+    changes: &serde_json::Value,
+    actor: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let entry = AuditEntry {
+        actor: actor.to_owned(),
+        action,
+        subject_type: subject.0.to_owned(),
+        subject_key: subject.1.to_owned(),
+        changes: changes.to_string(),
+    };
+    append_audit(transaction, vec![entry], now).await
+}
+
 static REFERENCED: Sql = Sql::new(
     "SELECT user_id, kind, reference, outcome FROM write_refs \
      WHERE user_id = ANY($1) AND kind = ANY($2) AND reference = ANY($3)",
@@ -209,6 +229,28 @@ pub(super) fn keep_references(stores: &mut Stores, references: Vec<(Reference, S
         outcome,
     });
     stores.insert(rows.collect());
+}
+
+/// Hands the references of one user over to another.
+pub(super) async fn hand_over_references(transaction: &Transaction, merger: Merger) -> Result<()> {
+    merger
+        .rows::<write_ref::Entity, _>(
+            transaction,
+            |row| row.user_id = merger.into,
+            |row| (row.kind.clone(), row.reference.clone()),
+            |own, _| own,
+        )
+        .await
+        .map(drop)
+}
+
+static FORGET_REFERENCES: Sql = Sql::new("DELETE FROM write_refs WHERE user_id = $1");
+static FORGET_OUTCOMES: Sql = Sql::new("DELETE FROM idempotency_keys WHERE principal = ANY($1)");
+
+/// Forgets what makes the writes of a user safe to repeat who will never write again.
+pub(crate) async fn forget_writes(transaction: &Transaction, user: i64, principals: Vec<String>) -> Result<()> {
+    execute(transaction, &FORGET_REFERENCES, [Param::Int(user)]).await?;
+    execute(transaction, &FORGET_OUTCOMES, [Param::Texts(principals)]).await.map(drop)
 }
 
 /// How a write is made safe to repeat.

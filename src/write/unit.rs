@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::db::Transaction;
 use crate::db::bulk::Stores;
 use crate::db::catalogue::{Part, Snapshot};
+use crate::db::owner::Merger;
 use crate::error::{Error, Result};
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{Refusal, UserErrorCode};
@@ -185,6 +186,22 @@ impl<'a> Unit<'a> {
     /// The number that the next event in a locked user's history gets. Greater than any before, whatever was deleted since.
     pub(crate) fn next_history_number(&self, user: i64) -> Result<i64> {
         Ok(self.user(user)?.history_seq + 1)
+    }
+
+    /// Makes room behind the ledger of `into` for that of `from`, both locked: what has number `n` there gets `n` and
+    /// this more.
+    pub(crate) fn join_ledgers(&mut self, from: i64, into: i64) -> Result<i64> {
+        let taken = self.user(from)?.ledger_seq;
+        let into = self.locked(into)?;
+        let offset = into.ledger_seq;
+        into.ledger_seq += taken;
+        into.changed = true;
+        Ok(offset)
+    }
+
+    /// Hands the references of one user's additive writes over to another, so that none is carried out again there.
+    pub(crate) async fn hand_over_references(&self, merger: Merger) -> Result<()> {
+        repo::hand_over_references(self.transaction, merger).await
     }
 
     fn locked(&mut self, user: i64) -> Result<&mut Locked> {

@@ -37,6 +37,10 @@ const FILES: &[(&str, &[&str])] = &[
     ("operate", &["repo", "rules", "catalogue", "entity"]),
     ("publish", &["repo", "rules", "catalogue", "entity", "write"]),
     ("check", &["repo", "rules", "catalogue"]),
+    ("owner", &["entity", "repo", "rules", "catalogue"]),
+    ("keys", &["repo", "rules"]),
+    ("merge", &["repo", "rules"]),
+    ("erase", &["repo", "rules"]),
     ("graphql", &["service", "rules", "entity", "catalogue"]),
     ("accounts", &["entity"]),
     ("blocks", &["repo", "rules"]),
@@ -222,6 +226,7 @@ fn features_reach_each_other_through_services_only() {
             let fits = match part {
                 None | Some("service") => ["service", "accounts", "graphql"].contains(&file),
                 Some("write" | "blocks") => file == "write",
+                Some("owner") => ["merge", "erase"].contains(&file),
                 Some("graphql") => file == "graphql",
                 Some(_) => false,
             };

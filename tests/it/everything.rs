@@ -7,16 +7,20 @@ use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
 
 /// The arguments of every field of `Query` and `User`; empty where none are needed.
-const ARGUMENTS: [(&str, &str); 35] = [
+const ARGUMENTS: [(&str, &str); 39] = [
+    ("Query.apiKeys", "first: 5"),
+    ("Query.auditLog", "first: 5"),
     ("Query.collection", r#"id: "founders""#),
     ("Query.collections", "first: 5"),
     ("Query.currentSeason", ""),
+    ("Query.exportUser", r#"user: {id: "$USER"}"#),
     ("Query.game", r#"id: "1""#),
     ("Query.games", "first: 5"),
     ("Query.node", r#"id: "$USER""#),
     ("Query.nodes", r#"ids: ["$USER", "game:1"]"#),
     ("Query.resource", r#"id: "507f1f77bcf86cd799439011""#),
     ("Query.resources", "first: 5"),
+    ("Query.searchUsers", r#"text: "ada", first: 5"#),
     ("Query.season", r#"id: "rising-tide""#),
     ("Query.seasons", "first: 5"),
     ("Query.studyPlan", r#"id: "core-computing""#),

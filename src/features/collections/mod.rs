@@ -6,6 +6,7 @@ pub mod entity;
 pub(crate) mod graphql;
 mod loader;
 pub(crate) mod operate;
+pub(crate) mod owner;
 mod repo;
 pub mod rules;
 pub(crate) mod service;

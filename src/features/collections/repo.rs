@@ -1,13 +1,12 @@
 //! SQL of collections, cards and what users own.
 
-use std::collections::{HashMap, HashSet};
-
-use sea_orm::{ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _};
-
 use super::entity::{card, collection, owned_card, progress, reward};
 use crate::clock::Timestamp;
+use crate::db::records::{As, Records};
 use crate::db::{PairSql, Param, Sql, bulk, execute, fetch};
 use crate::error::{Error, Result};
+use sea_orm::{ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use std::collections::{HashMap, HashSet};
 
 pub(super) async fn collections(connection: &impl ConnectionTrait) -> Result<Vec<collection::Model>> {
     Ok(collection::Entity::find().order_by_asc(collection::Column::Id).all(connection).await?)
@@ -280,3 +279,51 @@ pub(super) async fn complete(
     let least = if completion.is_some() { size } else { i64::MAX };
     execute(connection, &INCOMPLETE, [collection, least, now].map(Param::Int)).await.map(drop)
 }
+
+/// Stores how far users are with collections.
+pub(super) async fn store_progress(connection: &impl ConnectionTrait, rows: &[progress::Model]) -> Result<()> {
+    use progress::Column;
+    let columns = [Column::CollectedCount, Column::CompletedAt, Column::RewardClaimedAt, Column::UpdatedAt];
+    bulk::upsert(connection, rows, &columns).await
+}
+
+static UNCLAIM: Sql =
+    Sql::new("UPDATE collection_rewards SET claimed = claimed - 1 WHERE collection_id = ANY($1) AND claimed > 0");
+
+/// Takes one claim of the reward of each of these collections back.
+pub(super) async fn unclaim(connection: &impl ConnectionTrait, collections: Vec<i64>) -> Result<()> {
+    if collections.is_empty() {
+        return Ok(());
+    }
+    execute(connection, &UNCLAIM, [Param::Ints(collections)]).await.map(drop)
+}
+
+/// Everything that is stored about a user's collections.
+pub(crate) static RECORDS: [Records; 2] = [
+    Records::new(
+        "cards",
+        "SELECT l.key, c.key, CAST(t.quantity AS bigint), t.first_acquired_at, t.updated_at FROM \
+         owned_cards t JOIN cards c ON c.id = t.card_id JOIN collections l ON l.id = t.collection_id WHERE \
+         t.user_id = $1 ORDER BY c.id",
+        &[
+            ("collection", As::Text),
+            ("card", As::Text),
+            ("quantity", As::Number),
+            ("firstAcquiredAt", As::Instant),
+            ("updatedAt", As::Instant),
+        ],
+    ),
+    Records::new(
+        "collections",
+        "SELECT l.key, CAST(t.collected_count AS bigint), t.completed_at, t.reward_claimed_at, t.updated_at \
+         FROM collection_progress t JOIN collections l ON l.id = t.collection_id WHERE t.user_id = $1 ORDER \
+         BY l.id",
+        &[
+            ("collection", As::Text),
+            ("collectedCount", As::Number),
+            ("completedAt", As::Instant),
+            ("rewardClaimedAt", As::Instant),
+            ("updatedAt", As::Instant),
+        ],
+    ),
+];

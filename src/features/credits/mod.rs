@@ -5,6 +5,7 @@ mod check;
 pub mod entity;
 pub(crate) mod graphql;
 mod loader;
+pub(crate) mod owner;
 mod repo;
 pub mod rules;
 pub(crate) mod service;

@@ -1,13 +1,14 @@
 //! SQL of lots, ledger entries and blocks.
 
-use sea_orm::{ConnectionTrait, DbErr};
-
 use super::entity::{EntryKind, LotSource, block, entry, lot};
 use super::rules::{Block, BlockScope, Lot};
 use crate::clock::Timestamp;
+use crate::db::owner::Merger;
 use crate::db::page::{List, Slice};
+use crate::db::records::{As, Records};
 use crate::db::{Param, Row, Sql, bulk, execute, fetch};
 use crate::error::Result;
+use sea_orm::{ConnectionTrait, DbErr};
 
 /// A lot with something left.
 #[derive(Debug, Clone)]
@@ -211,3 +212,131 @@ fn read_entry(row: &mut Row) -> Result<(i64, Entry), DbErr> {
     };
     Ok((user, entry))
 }
+
+static MOVE_LOTS: Sql = Sql::new("UPDATE credit_lots SET user_id = $2, seq = seq + $3 WHERE user_id = $1");
+static MOVE_ENTRIES: Sql =
+    Sql::new("UPDATE credit_entries SET user_id = $2, seq = seq + $3, lot_seq = lot_seq + $3 WHERE user_id = $1");
+static MOVE_BLOCKS: Sql = Sql::new(
+    "UPDATE user_blocks SET user_id = $2, \
+     seq = seq + (SELECT coalesce(max(b.seq), 0) FROM user_blocks b WHERE b.user_id = $2) WHERE user_id = $1",
+);
+
+/// Hands everything over to another user, whose numbers of lots and entries end at `offset`.
+pub(super) async fn hand_over(connection: &impl ConnectionTrait, merger: Merger, offset: i64) -> Result<()> {
+    let users = || [Param::Int(merger.from), Param::Int(merger.into)];
+    let numbered = || users().into_iter().chain([Param::Int(offset)]);
+    execute(connection, &MOVE_LOTS, numbered()).await?;
+    execute(connection, &MOVE_ENTRIES, numbered()).await?;
+    execute(connection, &MOVE_BLOCKS, users()).await.map(drop)
+}
+
+static LOTS: Sql = Sql::new(
+    "SELECT seq, amount_micros, remaining_micros, granted_at, expires_at FROM credit_lots \
+     WHERE user_id = $1 AND seq = ANY($2) ORDER BY seq",
+);
+
+/// These lots of a user, each with its number.
+pub(super) async fn lots(connection: &impl ConnectionTrait, user: i64, seqs: Vec<i64>) -> Result<Vec<(i64, Lot)>> {
+    fetch(connection, &LOTS, [Param::Int(user), Param::Ints(seqs)], |row| {
+        let seq = row.take()?;
+        let (amount_micros, remaining_micros) = (row.take()?, row.take()?);
+        Ok((seq, Lot { amount_micros, remaining_micros, granted_at: row.take()?, expires_at: row.take()? }))
+    })
+    .await
+}
+
+/// What is taken away of a lot.
+pub(super) struct Revocation {
+    /// The number of the entry.
+    pub(super) seq: i64,
+    pub(super) lot_seq: i64,
+    pub(super) amount_micros: i64,
+}
+
+static EMPTY_LOTS: Sql = Sql::new("UPDATE credit_lots SET remaining_micros = 0 WHERE user_id = $1 AND seq = ANY($2)");
+
+/// Takes away all that is left of lots.
+pub(super) async fn revoke(
+    connection: &impl ConnectionTrait,
+    user: i64,
+    revoked: &[Revocation],
+    operation: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let lots = revoked.iter().map(|one| one.lot_seq).collect();
+    execute(connection, &EMPTY_LOTS, [Param::Int(user), Param::Ints(lots)]).await?;
+    let entries: Vec<_> = revoked
+        .iter()
+        .map(|one| super::entity::entry::Model {
+            user_id: user,
+            seq: one.seq,
+            lot_seq: one.lot_seq,
+            kind: EntryKind::Revoke,
+            amount_micros: one.amount_micros,
+            reason: None,
+            operation: operation.to_owned(),
+            recorded_at: now,
+        })
+        .collect();
+    bulk::insert(connection, &entries).await
+}
+
+static FORGET_LOTS: Sql = Sql::new("UPDATE credit_lots SET reason = NULL WHERE user_id = $1 AND reason IS NOT NULL");
+static FORGET_ENTRIES: Sql =
+    Sql::new("UPDATE credit_entries SET reason = NULL WHERE user_id = $1 AND reason IS NOT NULL");
+static FORGET_BLOCKS: Sql = Sql::new("UPDATE user_blocks SET reason = '' WHERE user_id = $1");
+
+/// Takes away the reasons that were given for a user's lots, entries and blocks.
+pub(super) async fn forget(connection: &impl ConnectionTrait, user: i64) -> Result<()> {
+    for sql in [&FORGET_LOTS, &FORGET_ENTRIES, &FORGET_BLOCKS] {
+        execute(connection, sql, [Param::Int(user)]).await?;
+    }
+    Ok(())
+}
+
+/// Everything that is stored about a user's credits.
+pub(crate) static RECORDS: [Records; 3] = [
+    Records::new(
+        "creditLots",
+        "SELECT t.seq, t.amount_micros, t.remaining_micros, t.granted_at, t.expires_at, t.source, g.key, \
+         t.reason FROM credit_lots t LEFT JOIN goals g ON g.id = t.goal_id WHERE t.user_id = $1 ORDER BY \
+         t.seq",
+        &[
+            ("number", As::Number),
+            ("amountMicros", As::Number),
+            ("remainingMicros", As::Number),
+            ("grantedAt", As::Instant),
+            ("expiresAt", As::Instant),
+            ("source", As::Text),
+            ("goal", As::Text),
+            ("reason", As::Text),
+        ],
+    ),
+    Records::new(
+        "creditEntries",
+        "SELECT seq, lot_seq, kind, amount_micros, reason, operation, recorded_at FROM credit_entries WHERE \
+         user_id = $1 ORDER BY seq",
+        &[
+            ("number", As::Number),
+            ("lot", As::Number),
+            ("kind", As::Text),
+            ("amountMicros", As::Number),
+            ("reason", As::Text),
+            ("operation", As::Text),
+            ("recordedAt", As::Instant),
+        ],
+    ),
+    Records::new(
+        "blocks",
+        "SELECT seq, scope, reason, from_at, until_at, lifted_at FROM user_blocks WHERE user_id = $1 ORDER \
+         BY seq",
+        &[
+            ("number", As::Number),
+            ("scope", As::Text),
+            ("reason", As::Text),
+            ("from", As::Instant),
+            ("until", As::Instant),
+            ("liftedAt", As::Instant),
+        ],
+    ),
+];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::entity::EntryKind;
 pub(crate) use super::loader::Wallet;
 use super::loader::{EntriesOf, EntryCountOf, WalletOf};
+pub(crate) use super::repo::RECORDS;
 pub(crate) use super::repo::{Entry, StoredBlock, StoredLot};
 use super::rules::{self, Block, BlockedAction, Lot};
 use crate::auth::policy::OwnUser;

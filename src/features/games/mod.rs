@@ -5,6 +5,7 @@ mod check;
 pub mod entity;
 pub(crate) mod graphql;
 mod loader;
+pub(crate) mod owner;
 pub(crate) mod publish;
 mod repo;
 pub mod rules;

@@ -1,17 +1,16 @@
 //! SQL of games, unlocks and summaries.
 
-use std::collections::HashSet;
-
-use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _};
-
 use super::catalogue::Achievement;
 use super::entity::{achievement, game, summary, unlock};
 use super::rules::{AchievementKind, Awards, Score};
 use crate::clock::Timestamp;
 use crate::db::bulk::Stores;
 use crate::db::page::{List, Slice};
+use crate::db::records::{As, Records};
 use crate::db::{Extent, PairSql, Param, Row, Sql, bulk, execute, fetch};
 use crate::error::{Error, Result};
+use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use std::collections::HashSet;
 
 pub(super) async fn games(connection: &impl ConnectionTrait) -> Result<Vec<game::Model>> {
     Ok(game::Entity::find().order_by_asc(game::Column::Id).all(connection).await?)
@@ -369,3 +368,40 @@ pub(super) async fn contenders(
     let params = [game, after, all, some].map(Param::Int);
     fetch(connection, &CONTENDERS, params, |row| row.take()).await
 }
+
+/// Everything that is stored about a user's games.
+pub(crate) static RECORDS: [Records; 2] = [
+    Records::new(
+        "achievements",
+        "SELECT g.key, a.key, t.unlocked_at, t.unlocked_hardcore_at FROM achievement_unlocks t JOIN \
+         achievements a ON a.id = t.achievement_id JOIN games g ON g.id = t.game_id WHERE t.user_id = $1 \
+         ORDER BY a.id",
+        &[
+            ("game", As::Text),
+            ("achievement", As::Text),
+            ("unlockedAt", As::Instant),
+            ("unlockedHardcoreAt", As::Instant),
+        ],
+    ),
+    Records::new(
+        "games",
+        "SELECT g.key, CAST(t.num_achieved AS bigint), CAST(t.score_achieved AS bigint), \
+         CAST(t.num_achieved_hardcore AS bigint), CAST(t.score_achieved_hardcore AS bigint), \
+         t.first_unlocked_at, t.last_unlocked_at, t.beaten_at, t.beaten_hardcore_at, t.completed_at, \
+         t.mastered_at FROM game_summaries t JOIN games g ON g.id = t.game_id WHERE t.user_id = $1 ORDER BY \
+         g.id",
+        &[
+            ("game", As::Text),
+            ("numAchieved", As::Number),
+            ("scoreAchieved", As::Number),
+            ("numAchievedHardcore", As::Number),
+            ("scoreAchievedHardcore", As::Number),
+            ("firstUnlockedAt", As::Instant),
+            ("lastUnlockedAt", As::Instant),
+            ("beatenAt", As::Instant),
+            ("beatenHardcoreAt", As::Instant),
+            ("completedAt", As::Instant),
+            ("masteredAt", As::Instant),
+        ],
+    ),
+];

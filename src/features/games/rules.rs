@@ -144,6 +144,18 @@ impl Awards {
         }
     }
 
+    /// Each award with the earliest of its dates in both.
+    #[must_use]
+    pub fn earliest(self, other: Self) -> Self {
+        let min = |one: Option<Timestamp>, two: Option<Timestamp>| one.into_iter().chain(two).min();
+        Self {
+            beaten: min(self.beaten, other.beaten),
+            beaten_hardcore: min(self.beaten_hardcore, other.beaten_hardcore),
+            completed: min(self.completed, other.completed),
+            mastered: min(self.mastered, other.mastered),
+        }
+    }
+
     /// These awards as stored, without those that were earned `before` unlocks were taken back and are not earned
     /// `after` it. One that was kept from before the game grew is not touched.
     #[must_use]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::loader::{GameCountOf, GamesOf, SummariesOf, UnlocksOf};
+pub(crate) use super::repo::RECORDS;
 pub(crate) use super::repo::{Achieved, Listed, Sorted, Unlock};
 use super::{Game, Games};
 use crate::auth::policy::VisibleUser;

@@ -2,6 +2,7 @@
 
 use async_graphql::{Enum, ID, SimpleObject, Value};
 
+use super::service::Audited;
 use crate::clock::Timestamp;
 use crate::graphql::scalars::{BigInt, Json};
 use crate::write::{Event, HistoryKind as Kind};
@@ -101,6 +102,37 @@ impl From<Event> for ProgressEvent {
             changes: Json(changes.and_then(|json| Value::from_json(json).ok()).unwrap_or_default()),
             occurred_at: event.occurred_at,
             recorded_at: event.recorded_at,
+        }
+    }
+}
+
+/// Something an operator or an app did that belongs to no user: about keys, the catalogue or settings. Entries never change.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct AuditEntry {
+    /// The entry's number; later entries have greater numbers.
+    number: BigInt,
+    /// Who did it: `user:<ULID>`, `app:<name of the API key>` or `operator`.
+    actor: String,
+    /// What was done, such as `API_KEY_CREATED`.
+    action: String,
+    /// What it was done to: the type, a colon and the key.
+    subject: String,
+    /// What changed, as a small object whose members depend on the action.
+    changes: Json,
+    /// When it was recorded.
+    recorded_at: Timestamp,
+}
+
+impl From<Audited> for AuditEntry {
+    fn from(entry: Audited) -> Self {
+        let changes = serde_json::from_str(&entry.changes).ok();
+        Self {
+            number: BigInt(entry.id),
+            actor: entry.actor,
+            action: entry.action,
+            subject: format!("{}:{}", entry.subject_type, entry.subject_key),
+            changes: Json(changes.and_then(|json| Value::from_json(json).ok()).unwrap_or_default()),
+            recorded_at: entry.recorded_at,
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::db::Reader;
 use crate::db::page::Slice;
 use crate::error::{Error, Result};
 use crate::graphql::batcher::{Key, grouped};
+use crate::write::entity::audit_entry::Model as Audited;
 use crate::write::{Event, HistoryKind};
 
 /// One page of a user's history.
@@ -60,5 +61,24 @@ impl Loader<EventCountOf> for Reader {
             }
         }
         Ok(counts)
+    }
+}
+
+/// One page of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct AuditPage(pub(super) Slice);
+
+impl Key for AuditPage {}
+
+impl Loader<AuditPage> for Reader {
+    type Value = Vec<Audited>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[AuditPage]) -> Result<HashMap<AuditPage, Self::Value>> {
+        let mut pages = HashMap::new();
+        for key in keys {
+            pages.insert(key.clone(), repo::audit(self.connection(), key.0).await?);
+        }
+        Ok(pages)
     }
 }

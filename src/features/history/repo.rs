@@ -1,10 +1,12 @@
 //! SQL of the history.
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait as _};
 
 use crate::db::page::{List, Slice};
+use crate::db::records::{As, Records};
 use crate::db::{Param, Row};
 use crate::error::Result;
+use crate::write::entity::audit_entry;
 use crate::write::{Event, HistoryKind};
 
 const fn list(some_kinds: bool) -> List {
@@ -55,3 +57,33 @@ fn read_event(row: &mut Row) -> Result<(i64, Event), DbErr> {
     };
     Ok((user, event))
 }
+
+/// One page of the audit log, the newest entry first.
+pub(super) async fn audit(connection: &impl ConnectionTrait, slice: Slice) -> Result<Vec<audit_entry::Model>> {
+    Ok(slice.of(audit_entry::Entity::find(), audit_entry::Column::Id, true).all(connection).await?)
+}
+
+/// Everything that is stored about a user's history, and the references of the user's additive writes.
+pub(crate) static RECORDS: [Records; 2] = [
+    Records::new(
+        "history",
+        "SELECT seq, kind, actor, subject_type, subject_key, changes, occurred_at, recorded_at FROM \
+         history_events WHERE user_id = $1 ORDER BY seq",
+        &[
+            ("number", As::Number),
+            ("kind", As::Text),
+            ("actor", As::Text),
+            ("subjectType", As::Text),
+            ("subjectKey", As::Text),
+            ("changes", As::Json),
+            ("occurredAt", As::Instant),
+            ("recordedAt", As::Instant),
+        ],
+    ),
+    Records::new(
+        "references",
+        "SELECT kind, reference, created_at, outcome FROM write_refs WHERE user_id = $1 ORDER BY kind, \
+         reference",
+        &[("kind", As::Text), ("reference", As::Text), ("createdAt", As::Instant), ("outcome", As::Json)],
+    ),
+];

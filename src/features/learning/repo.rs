@@ -1,17 +1,17 @@
 //! SQL of resources, study plans, instances and resource progress.
 
-use std::collections::HashMap;
-
-use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-};
-
 use super::entity::{instance, instance_resource, plan, plan_resource, progress, resource};
 use crate::clock::Timestamp;
+use crate::db::owner::Merger;
 use crate::db::page::{List, Slice};
+use crate::db::records::{As, Records};
 use crate::db::{Extent, PairSql, Param, Row, Sql, bulk, execute, fetch};
 use crate::error::{Error, Result};
 use crate::graphql::batcher::grouped;
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+};
+use std::collections::HashMap;
 
 /// The resources that somebody described, in the order in which they were added.
 pub(super) async fn resources(connection: &impl ConnectionTrait) -> Result<Vec<resource::Model>> {
@@ -533,3 +533,74 @@ pub(super) async fn store_plan(
         .collect();
     bulk::insert(connection, &rows).await
 }
+
+static MOVE_INSTANCE_RESOURCES: Sql = Sql::new(
+    "UPDATE study_plan_instance_resources SET user_id = $2, instance_seq = instance_seq + \
+     (SELECT coalesce(max(i.seq), 0) FROM study_plan_instances i WHERE i.user_id = $2) WHERE user_id = $1",
+);
+static MOVE_INSTANCES: Sql = Sql::new(
+    "UPDATE study_plan_instances SET user_id = $2, seq = seq + \
+     (SELECT coalesce(max(i.seq), 0) FROM study_plan_instances i WHERE i.user_id = $2) WHERE user_id = $1",
+);
+
+/// Hands instances over to another user, numbered behind those that are there.
+pub(super) async fn hand_over_instances(connection: &impl ConnectionTrait, merger: Merger) -> Result<()> {
+    // The resources first: they are numbered by the instances that are there.
+    for sql in [&MOVE_INSTANCE_RESOURCES, &MOVE_INSTANCES] {
+        execute(connection, sql, [Param::Int(merger.from), Param::Int(merger.into)]).await?;
+    }
+    Ok(())
+}
+
+static FORGET_NOTES: Sql = Sql::new("UPDATE resource_progress SET notes = '' WHERE user_id = $1 AND notes <> ''");
+static FORGET_TITLES: Sql = Sql::new("UPDATE study_plan_instances SET title = '' WHERE user_id = $1");
+
+/// Takes away what a user wrote.
+pub(super) async fn forget(connection: &impl ConnectionTrait, user: i64) -> Result<()> {
+    for sql in [&FORGET_NOTES, &FORGET_TITLES] {
+        execute(connection, sql, [Param::Int(user)]).await?;
+    }
+    Ok(())
+}
+
+/// Everything that is stored about a user's learning.
+pub(crate) static RECORDS: [Records; 3] = [
+    Records::new(
+        "resources",
+        "SELECT r.key, t.external_id, t.completed, CAST(t.progress AS bigint), CAST(t.time_spent_minutes AS \
+         bigint), t.notes, t.completed_at, t.last_accessed_at, t.created_at, t.updated_at FROM \
+         resource_progress t JOIN resources r ON r.id = t.resource_id WHERE t.user_id = $1 ORDER BY r.id",
+        &[
+            ("resource", As::Text),
+            ("externalId", As::Text),
+            ("completed", As::Truth),
+            ("progress", As::Number),
+            ("timeSpentMinutes", As::Number),
+            ("notes", As::Text),
+            ("completedAt", As::Instant),
+            ("lastAccessedAt", As::Instant),
+            ("createdAt", As::Instant),
+            ("updatedAt", As::Instant),
+        ],
+    ),
+    Records::new(
+        "studyPlanInstances",
+        "SELECT t.seq, t.external_id, p.key, t.title, t.created_at, t.updated_at FROM study_plan_instances \
+         t JOIN study_plans p ON p.id = t.plan_id WHERE t.user_id = $1 ORDER BY t.seq",
+        &[
+            ("number", As::Number),
+            ("externalId", As::Text),
+            ("studyPlan", As::Text),
+            ("title", As::Text),
+            ("createdAt", As::Instant),
+            ("updatedAt", As::Instant),
+        ],
+    ),
+    Records::new(
+        "studyPlanInstanceResources",
+        "SELECT t.instance_seq, CAST(t.position AS bigint), r.key, t.marked_at FROM \
+         study_plan_instance_resources t JOIN resources r ON r.id = t.resource_id WHERE t.user_id = $1 \
+         ORDER BY t.instance_seq, t.position",
+        &[("instance", As::Number), ("position", As::Number), ("resource", As::Text), ("markedAt", As::Instant)],
+    ),
+];

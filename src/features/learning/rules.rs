@@ -158,6 +158,21 @@ pub fn percent_by_minutes(items: impl Iterator<Item = (bool, Option<u32>)>) -> u
     percent(done_minutes, total_minutes).min(99)
 }
 
+/// How long notes may be, in characters.
+const LONGEST_NOTES: usize = 10_000;
+
+/// The notes of two people about one resource who are one: both, as far as there is room.
+#[must_use]
+pub fn joined_notes(own: &str, other: &str) -> String {
+    if own.is_empty() || own == other {
+        return other.to_owned();
+    }
+    if other.is_empty() {
+        return own.to_owned();
+    }
+    format!("{own}\n\n{other}").chars().take(LONGEST_NOTES).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -301,5 +316,14 @@ mod tests {
             prop_assert_eq!(after.completed, after.completed_at.is_some());
             prop_assert_eq!(transition(Some(after), requested, Timestamp::MAX), after);
         }
+    }
+
+    #[test]
+    fn the_notes_of_two_who_are_one_stay_as_far_as_there_is_room() {
+        assert_eq!(joined_notes("", "b"), "b");
+        assert_eq!(joined_notes("a", ""), "a");
+        assert_eq!(joined_notes("a", "a"), "a");
+        assert_eq!(joined_notes("a", "b"), "a\n\nb");
+        assert_eq!(joined_notes(&"ä".repeat(9_999), "bcd").chars().count(), 10_000);
     }
 }

@@ -1,17 +1,17 @@
 //! SQL of seasons, goals, enrolments and claims.
 
-use std::collections::{HashMap, HashSet};
-
 use super::catalogue::{Goal, Season};
 use super::entity::{
     PauseMode as StoredPauseMode, budget, enrolment, goal, goal_claim, goal_progress, pause, season, week,
 };
 use super::rules::{Pause, PauseMode};
 use crate::clock::Timestamp;
+use crate::db::records::{As, Records};
 use crate::db::{PairSql, Param, Sql, bulk, execute, fetch};
 use crate::error::{Error, Result};
 use crate::graphql::batcher::grouped;
 use sea_orm::{ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use std::collections::{HashMap, HashSet};
 
 /// All seasons by their start, still without pauses, weeks and goals.
 pub(super) async fn seasons(connection: &impl ConnectionTrait) -> Result<Vec<Season>> {
@@ -465,3 +465,36 @@ pub(super) async fn concerned(connection: &impl ConnectionTrait, seasons: Vec<i6
     }
     Ok(all)
 }
+
+static GIVE_BACK: Sql = Sql::new(
+    "UPDATE season_budgets SET spent_micros = CASE WHEN spent_micros > $2 THEN spent_micros - $2 ELSE 0 END \
+     WHERE season_id = (SELECT g.season_id FROM goals g WHERE g.id = $1) \
+     AND week IN (0, (SELECT coalesce(g.week, 0) FROM goals g WHERE g.id = $1))",
+);
+
+/// Gives back to the budgets of a goal what a claim had taken that does not stand any more.
+pub(super) async fn give_back_budget(connection: &impl ConnectionTrait, goal: i64, micros: i64) -> Result<u64> {
+    execute(connection, &GIVE_BACK, [Param::Int(goal), Param::Int(micros)]).await
+}
+
+/// Everything that is stored about a user's seasons.
+pub(crate) static RECORDS: [Records; 3] = [
+    Records::new(
+        "enrolments",
+        "SELECT s.key, t.enrolled_at FROM season_enrolments t JOIN seasons s ON s.id = t.season_id WHERE \
+         t.user_id = $1 ORDER BY t.enrolled_at, s.id",
+        &[("season", As::Text), ("enrolledAt", As::Instant)],
+    ),
+    Records::new(
+        "goals",
+        "SELECT g.key, CAST(t.completed_steps AS bigint), t.completed_at, t.updated_at FROM goal_progress t \
+         JOIN goals g ON g.id = t.goal_id WHERE t.user_id = $1 ORDER BY g.id",
+        &[("goal", As::Text), ("completedSteps", As::Number), ("completedAt", As::Instant), ("updatedAt", As::Instant)],
+    ),
+    Records::new(
+        "goalClaims",
+        "SELECT g.key, t.lot_seq, t.reward_micros, t.claimed_at FROM goal_claims t JOIN goals g ON g.id = \
+         t.goal_id WHERE t.user_id = $1 ORDER BY g.id",
+        &[("goal", As::Text), ("lot", As::Number), ("rewardMicros", As::Number), ("claimedAt", As::Instant)],
+    ),
+];

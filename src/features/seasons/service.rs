@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::loader::{ConcernedBy, SeasonOf};
 pub(crate) use super::repo::Concerned;
+pub(crate) use super::repo::RECORDS;
 use super::repo::{Fact, Steps};
 use super::rules::{self, ClaimFacts, ClaimRefusal, GoalState, SeasonClock};
 use super::{Goal, Season, Seasons};

@@ -4,24 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
+use serde_json::Value;
 
 use super::repo::{self, Account, User};
+use super::rules::UserWith;
+use crate::auth::api_key::{self, ApiKey};
 use crate::db::Reader;
+use crate::db::page::Slice;
+use crate::db::records::Records;
 use crate::error::{Error, Result};
 use crate::graphql::batcher::Key;
-
-/// The user with this key in the database, ULID, handle or account.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum UserWith {
-    Id(i64),
-    Ulid(String),
-    /// In lower case.
-    Handle(String),
-    Account {
-        provider: String,
-        external_id: String,
-    },
-}
 
 impl Key for UserWith {}
 
@@ -32,17 +24,7 @@ impl Loader<UserWith> for Reader {
     async fn load(&self, keys: &[UserWith]) -> Result<HashMap<UserWith, Self::Value>> {
         let mut wanted = repo::Wanted::default();
         for key in keys {
-            match key.clone() {
-                UserWith::Id(id) => wanted.ids.push(id),
-                UserWith::Ulid(ulid) => wanted.ulids.push(ulid),
-                UserWith::Handle(handle) => wanted.handles.push(handle),
-                UserWith::Account { provider, external_id } => {
-                    if !wanted.providers.contains(&provider) {
-                        wanted.providers.push(provider);
-                    }
-                    wanted.external_ids.push(external_id);
-                }
-            }
+            wanted.add(key.clone());
         }
         let (by_id, by_handle) = (!wanted.ids.is_empty(), !wanted.handles.is_empty());
         let found = repo::find(self.connection(), wanted).await?;
@@ -81,5 +63,75 @@ impl Loader<AccountsOf> for Reader {
             accounts.entry(AccountsOf(user)).or_default().push(account);
         }
         Ok(accounts)
+    }
+}
+
+/// One page of the users whom operators look for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct FoundPage {
+    pub(super) text: String,
+    pub(super) slice: Slice,
+}
+
+impl Key for FoundPage {}
+
+impl Loader<FoundPage> for Reader {
+    type Value = Vec<Arc<User>>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[FoundPage]) -> Result<HashMap<FoundPage, Self::Value>> {
+        let mut pages = HashMap::new();
+        for key in keys {
+            pages.insert(key.clone(), repo::search(self.connection(), &key.text, key.slice).await?);
+        }
+        Ok(pages)
+    }
+}
+
+/// API keys: one page of all, or the one of this number.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum KeysOf {
+    Page(Slice),
+    Number(i64),
+}
+
+impl Key for KeysOf {}
+
+impl Loader<KeysOf> for Reader {
+    type Value = Vec<ApiKey>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[KeysOf]) -> Result<HashMap<KeysOf, Self::Value>> {
+        let mut pages = HashMap::new();
+        for key in keys {
+            let page = match key {
+                KeysOf::Page(slice) => api_key::page(self.connection(), *slice).await?,
+                KeysOf::Number(number) => api_key::by_id(self.connection(), *number).await?.into_iter().collect(),
+            };
+            pages.insert(key.clone(), page);
+        }
+        Ok(pages)
+    }
+}
+
+/// What is stored about a user in one place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct RecordsOf {
+    pub(super) user: i64,
+    pub(super) records: &'static Records,
+}
+
+impl Key for RecordsOf {}
+
+impl Loader<RecordsOf> for Reader {
+    type Value = Vec<Value>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[RecordsOf]) -> Result<HashMap<RecordsOf, Self::Value>> {
+        let mut all = HashMap::new();
+        for key in keys {
+            all.insert(key.clone(), key.records.of(self.connection(), key.user).await?);
+        }
+        Ok(all)
     }
 }

@@ -2,9 +2,14 @@
 
 pub(crate) mod accounts;
 pub mod entity;
+pub(crate) mod erase;
 pub(crate) mod graphql;
+pub(crate) mod keys;
 mod loader;
+pub(crate) mod merge;
 mod repo;
+pub(crate) mod rules;
 pub(crate) mod service;
+pub(crate) mod write;
 
 pub use crate::auth::UserId;

@@ -1,13 +1,23 @@
 //! SQL of users and accounts.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::ActiveValue::{NotSet, Set, Unchanged};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
+};
 
+use super::entity::{Visibility, account, user};
+use super::rules::UserWith;
 use crate::auth::UserId;
 use crate::auth::policy::Subject;
 use crate::clock::Timestamp;
-use crate::db::{Param, Row, Sql, fetch};
+use crate::db::owner::Merger;
+use crate::db::page::Slice;
+use crate::db::records::{As, Records};
+use crate::db::{Param, Row, Sql, bulk, execute, fetch};
 use crate::error::Result;
 
 /// A user as it is stored.
@@ -71,6 +81,22 @@ pub(super) struct Wanted {
     pub(super) ids: Vec<i64>,
 }
 
+impl Wanted {
+    pub(super) fn add(&mut self, name: UserWith) {
+        match name {
+            UserWith::Id(id) => self.ids.push(id),
+            UserWith::Ulid(ulid) => self.ulids.push(ulid),
+            UserWith::Handle(handle) => self.handles.push(handle),
+            UserWith::Account { provider, external_id } => {
+                if !self.providers.contains(&provider) {
+                    self.providers.push(provider);
+                }
+                self.external_ids.push(external_id);
+            }
+        }
+    }
+}
+
 /// The users whom these name, by whichever name. May find more accounts than were asked for, since providers and ids are
 /// compared one by one.
 pub(super) async fn find(connection: &impl ConnectionTrait, wanted: Wanted) -> Result<Vec<Found>> {
@@ -112,3 +138,221 @@ pub(super) async fn accounts(connection: &impl ConnectionTrait, users: Vec<i64>)
     })
     .await
 }
+
+/// The user whom this names, inside a transaction.
+pub(super) async fn named(connection: &impl ConnectionTrait, name: &UserWith) -> Result<Option<Arc<User>>> {
+    let mut wanted = Wanted::default();
+    wanted.add(name.clone());
+    Ok(find(connection, wanted).await?.into_iter().next().map(|found| found.user))
+}
+
+/// What a user says about themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Profile {
+    pub(super) handle: String,
+    pub(super) display_name: Option<String>,
+    pub(super) avatar_url: Option<String>,
+    pub(super) public: bool,
+}
+
+impl Profile {
+    const fn visibility(&self) -> Visibility {
+        if self.public { Visibility::Public } else { Visibility::Private }
+    }
+}
+
+/// The profile of a user who is there.
+pub(super) async fn profile(connection: &impl ConnectionTrait, id: i64) -> Result<Option<Profile>> {
+    let row = user::Entity::find_by_id(id).one(connection).await?;
+    Ok(row.map(|row| Profile {
+        handle: row.handle,
+        display_name: row.display_name,
+        avatar_url: row.avatar_url,
+        public: row.visibility == Visibility::Public,
+    }))
+}
+
+/// Stores what a user says about themselves.
+pub(super) async fn store_profile(connection: &impl ConnectionTrait, id: i64, profile: Profile) -> Result<()> {
+    let row = user::ActiveModel {
+        id: Unchanged(id),
+        visibility: Set(profile.visibility()),
+        handle_lower: Set(profile.handle.to_ascii_lowercase()),
+        handle: Set(profile.handle),
+        display_name: Set(profile.display_name),
+        avatar_url: Set(profile.avatar_url),
+        ..Default::default()
+    };
+    user::Entity::update(row).validate()?.exec(connection).await?;
+    Ok(())
+}
+
+/// Inserts a user, and gives the key in the database.
+pub(super) async fn insert(
+    connection: &impl ConnectionTrait,
+    ulid: &str,
+    external_id: String,
+    profile: Profile,
+    now: Timestamp,
+) -> Result<i64> {
+    let row = user::ActiveModel {
+        id: NotSet,
+        ulid: Set(ulid.to_owned()),
+        external_id: Set(external_id),
+        visibility: Set(profile.visibility()),
+        handle_lower: Set(profile.handle.to_ascii_lowercase()),
+        handle: Set(profile.handle),
+        display_name: Set(profile.display_name),
+        avatar_url: Set(profile.avatar_url),
+        created_at: Set(now),
+        history_seq: Set(0),
+        ledger_seq: Set(0),
+        merged_into: Set(None),
+        erased_at: Set(None),
+    };
+    Ok(row.insert(connection).await?.id)
+}
+
+/// Who has this handle, which is in lower case.
+pub(super) async fn owner_of_handle(connection: &impl ConnectionTrait, handle_lower: &str) -> Result<Option<i64>> {
+    let row = user::Entity::find().filter(user::Column::HandleLower.eq(handle_lower)).one(connection).await?;
+    Ok(row.map(|row| row.id))
+}
+
+static OWNERS: Sql = Sql::new(
+    "SELECT a.provider, a.external_id, u.id, u.ulid FROM accounts a JOIN users u ON u.id = a.user_id \
+     WHERE a.provider = ANY($1) AND a.external_id = ANY($2)",
+);
+
+/// An account's provider and its id there.
+pub(super) type AccountKey = (String, String);
+
+/// Whose these accounts are, with the ULID; accounts of nobody are left out.
+pub(super) async fn owners_of_accounts(
+    connection: &impl ConnectionTrait,
+    accounts: &[AccountKey],
+) -> Result<HashMap<AccountKey, (i64, String)>> {
+    let (providers, ids) = accounts.iter().cloned().unzip();
+    let rows = fetch(connection, &OWNERS, [Param::Texts(providers), Param::Texts(ids)], |row| {
+        Ok(((row.take()?, row.take()?), (row.take()?, row.take()?)))
+    })
+    .await?;
+    Ok(rows.into_iter().filter(|(account, _)| accounts.contains(account)).collect())
+}
+
+/// Links accounts to a user.
+pub(super) async fn link(
+    connection: &impl ConnectionTrait,
+    user: i64,
+    accounts: &[AccountKey],
+    now: Timestamp,
+) -> Result<()> {
+    let rows: Vec<_> = accounts
+        .iter()
+        .cloned()
+        .map(|(provider, external_id)| account::Model { user_id: user, provider, external_id, linked_at: now })
+        .collect();
+    bulk::insert(connection, &rows).await
+}
+
+static UNLINK: Sql = Sql::new("DELETE FROM accounts WHERE user_id = $1 AND provider = $2 AND external_id = $3");
+
+/// Takes an account away from a user; whether the user had it.
+pub(super) async fn unlink(connection: &impl ConnectionTrait, user: i64, account: AccountKey) -> Result<bool> {
+    let (provider, id) = account;
+    let params = [Param::Int(user), Param::Text(provider), Param::Text(id)];
+    Ok(execute(connection, &UNLINK, params).await? > 0)
+}
+
+static MOVE_ACCOUNTS: Sql = Sql::new("UPDATE accounts SET user_id = $2 WHERE user_id = $1");
+static ABSORB: Sql = Sql::new(
+    "UPDATE users SET merged_into = $2, handle = $3, handle_lower = $3, display_name = NULL, avatar_url = NULL, \
+     visibility = 'PRIVATE' WHERE id = $1",
+);
+
+/// Hands the accounts of a user over to another, and marks the user as merged.
+pub(super) async fn absorb(connection: &impl ConnectionTrait, merger: Merger, tombstone: &str) -> Result<()> {
+    let users = || [Param::Int(merger.from), Param::Int(merger.into)];
+    execute(connection, &MOVE_ACCOUNTS, users()).await?;
+    execute(connection, &ABSORB, users().into_iter().chain([Param::Text(tombstone.to_owned())])).await.map(drop)
+}
+
+static REMOVE_ACCOUNTS: Sql = Sql::new("DELETE FROM accounts WHERE user_id = $1");
+static ERASE: Sql = Sql::new(
+    "UPDATE users SET erased_at = $2, handle = $3, handle_lower = $3, display_name = NULL, avatar_url = NULL, \
+     visibility = 'PRIVATE' WHERE id = $1",
+);
+
+/// Takes away the accounts and the profile of a user, and marks the user as erased.
+pub(super) async fn erase(connection: &impl ConnectionTrait, user: i64, tombstone: &str, now: Timestamp) -> Result<()> {
+    execute(connection, &REMOVE_ACCOUNTS, [Param::Int(user)]).await?;
+    let params = [Param::Int(user), Param::Int(now.millis()), Param::Text(tombstone.to_owned())];
+    execute(connection, &ERASE, params).await.map(drop)
+}
+
+/// One page of the users whose handle begins with this, who have this ULID or an account of this id; the oldest first.
+pub(super) async fn search(connection: &impl ConnectionTrait, text: &str, slice: Slice) -> Result<Vec<Arc<User>>> {
+    let mut found = Condition::any().add(user::Column::Ulid.eq(text.to_ascii_uppercase())).add(
+        user::Column::Id.in_subquery(
+            Query::select()
+                .column("user_id")
+                .from("accounts")
+                .and_where(Expr::col("external_id").is_in([text.to_owned(), text.to_ascii_lowercase()]))
+                .to_owned(),
+        ),
+    );
+    // Nothing that stands for something else in a pattern.
+    if text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        found = found.add(user::Column::HandleLower.like(format!("{}%", text.to_ascii_lowercase())));
+    }
+    let all = user::Entity::find()
+        .filter(found)
+        .filter(user::Column::ErasedAt.is_null())
+        .filter(user::Column::MergedInto.is_null());
+    let rows = slice.of(all, user::Column::Id, false).all(connection).await?;
+    let users = rows.into_iter().map(|row| {
+        let public = row.visibility == Visibility::Public;
+        Arc::new(User {
+            subject: Subject { id: UserId(row.id), ulid: row.ulid.into(), public },
+            handle: row.handle,
+            display_name: row.display_name,
+            avatar_url: row.avatar_url,
+            created_at: row.created_at,
+        })
+    });
+    Ok(users.collect())
+}
+
+/// Everything that is stored about who a user is.
+pub(crate) static RECORDS: [Records; 3] = [
+    Records::new(
+        "user",
+        "SELECT ulid, external_id, handle, display_name, avatar_url, visibility, created_at FROM users WHERE id = $1",
+        &[
+            ("id", As::Text),
+            ("externalId", As::Text),
+            ("handle", As::Text),
+            ("displayName", As::Text),
+            ("avatarUrl", As::Text),
+            ("profileVisibility", As::Text),
+            ("createdAt", As::Instant),
+        ],
+    ),
+    Records::new(
+        "accounts",
+        "SELECT provider, external_id, linked_at FROM accounts WHERE user_id = $1 ORDER BY provider, external_id",
+        &[("platform", As::Text), ("id", As::Text), ("linkedAt", As::Instant)],
+    ),
+    Records::new(
+        "apiKeys",
+        "SELECT name, prefix, scopes, created_at, expires_at, revoked_at FROM api_keys WHERE owner_id = $1 ORDER BY id",
+        &[
+            ("name", As::Text),
+            ("prefix", As::Text),
+            ("scopes", As::Text),
+            ("createdAt", As::Instant),
+            ("expiresAt", As::Instant),
+            ("revokedAt", As::Instant),
+        ],
+    ),
+];

@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 
-use super::loader::{AccountsOf, UserWith};
-pub(crate) use super::repo::{Account, User};
+use serde_json::Value;
+
+use super::loader::{AccountsOf, FoundPage, KeysOf, RecordsOf};
+pub(crate) use super::repo::{Account, RECORDS, User};
+use super::rules::{self, UserWith};
 use crate::auth::UserId;
-use crate::auth::policy::OwnUser;
+pub(crate) use crate::auth::api_key::ApiKey;
+use crate::auth::policy::{DisposableUser, Operator, OwnUser};
+use crate::db::records::Records;
 use crate::error::{Error, Result};
 use crate::graphql::ids::Kind;
+use crate::graphql::pagination::{Connection, Page};
 use crate::request::Request;
 
 /// What names a user, not checked yet.
@@ -47,26 +53,68 @@ pub(crate) async fn user_by_id(request: &Request, id: UserId) -> Result<Option<A
     request.load.one(UserWith::Id(id.0)).await
 }
 
+/// The user whom a well-formed name asks for.
+pub(crate) async fn user_with(request: &Request, name: UserWith) -> Result<Option<Arc<User>>> {
+    request.load.one(name).await
+}
+
 /// The accounts of a user, sorted by provider.
 pub(crate) async fn accounts(request: &Request, user: &OwnUser) -> Result<Vec<Account>> {
     Ok(request.load.one(AccountsOf(user.key())).await?.unwrap_or_default())
 }
 
-fn key(by: Name) -> Result<UserWith> {
+/// One page of the users whose handle begins with this text, who have this ULID or an account of this id.
+pub(crate) async fn search(
+    request: &Request,
+    _operator: Operator,
+    text: &str,
+    page: Page,
+) -> Result<Connection<Arc<User>>> {
+    let text = text.trim();
+    let text = text.strip_prefix("user:").unwrap_or(text).to_owned();
+    let users = request.load.one(FoundPage { text, slice: page.slice() }).await?.unwrap_or_default();
+    Ok(page.of_rows(users, |user| (user.subject.id.0, user.subject.id.0)))
+}
+
+/// One page of all API keys, the oldest first.
+pub(crate) async fn api_keys(request: &Request, _operator: Operator, page: Page) -> Result<Connection<ApiKey>> {
+    let keys = request.load.one(KeysOf::Page(page.slice())).await?.unwrap_or_default();
+    Ok(page.of_rows(keys, |key| (key.id, key.id)))
+}
+
+/// The API key of this number.
+pub(crate) async fn api_key(request: &Request, _operator: Operator, number: i64) -> Result<Option<ApiKey>> {
+    Ok(request.load.one(KeysOf::Number(number)).await?.unwrap_or_default().pop())
+}
+
+/// Everything that is stored about a user in these places, as one object with a member for each.
+pub(crate) async fn export(
+    request: &Request,
+    user: &DisposableUser,
+    places: impl IntoIterator<Item = &'static Records>,
+) -> Result<Value> {
+    let places: Vec<_> = places.into_iter().collect();
+    let keys = places.iter().map(|records| RecordsOf { user: user.key(), records }).collect();
+    let all = request.load.many(keys).await?;
+    let members =
+        places.into_iter().zip(all).map(|(place, rows)| (place.name.to_owned(), rows.unwrap_or_default().into()));
+    Ok(Value::Object(members.collect()))
+}
+
+/// What a name asks for, when it is well-formed.
+pub(crate) fn key(by: Name) -> Result<UserWith> {
     match by {
         Name::Id(id) => ulid_key(Kind::User.key(&id)?),
         Name::Handle(handle) => {
-            if !(2..=20).contains(&handle.len()) || !handle.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-                return Err(Error::bad_input("a handle has 2 to 20 letters and digits"));
+            if !rules::is_handle(&handle) {
+                return Err(Error::bad_input(rules::HANDLE));
             }
             Ok(UserWith::Handle(handle.to_ascii_lowercase()))
         }
         Name::Address(address) => {
-            let digits = address.strip_prefix("0x").unwrap_or_default();
-            if digits.len() != 40 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                return Err(Error::bad_input("an Ethereum address is 0x and 40 hexadecimal digits"));
-            }
-            Ok(UserWith::Account { provider: "ethereum".to_owned(), external_id: address.to_ascii_lowercase() })
+            let address = rules::address(&address)
+                .ok_or_else(|| Error::bad_input("an Ethereum address is 0x and 40 hexadecimal digits"))?;
+            Ok(UserWith::Account { provider: "ethereum".to_owned(), external_id: address })
         }
         Name::Account { platform, id } => {
             let fits = |text: &str| (1..=255).contains(&text.len()) && !text.chars().any(char::is_control);

@@ -1,0 +1,58 @@
+//! Rows of per-user tables that go over to another user.
+
+use std::collections::BTreeMap;
+
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{ConnectionTrait, EntityTrait, ModelTrait, QueryFilter as _};
+
+use super::bulk;
+use crate::error::Result;
+
+/// Two users, of whom one takes over everything of the other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Merger {
+    pub(crate) from: i64,
+    pub(crate) into: i64,
+}
+
+impl Merger {
+    /// Makes one user's rows of the rows of both in the table of `E`, and gives them. `hand_over` makes a row the survivor's;
+    /// of two rows with the same `key` the survivor keeps what `better` makes of them, the survivor's own being the first.
+    pub(crate) async fn rows<E, K>(
+        self,
+        connection: &impl ConnectionTrait,
+        hand_over: impl Fn(&mut E::Model),
+        key: impl Fn(&E::Model) -> K,
+        mut better: impl FnMut(E::Model, E::Model) -> E::Model,
+    ) -> Result<Vec<E::Model>>
+    where
+        E: EntityTrait,
+        E::Model: ModelTrait<Entity = E>,
+        K: Ord,
+    {
+        let others = of::<E>(connection, self.from).await?;
+        let own = of::<E>(connection, self.into).await?;
+        if others.is_empty() {
+            return Ok(own);
+        }
+        let mut merged: BTreeMap<K, E::Model> = own.into_iter().map(|row| (key(&row), row)).collect();
+        for mut row in others {
+            hand_over(&mut row);
+            let key = key(&row);
+            let row = match merged.remove(&key) {
+                Some(own) => better(own, row),
+                None => row,
+            };
+            merged.insert(key, row);
+        }
+        let merged: Vec<E::Model> = merged.into_values().collect();
+        let both = Expr::col("user_id").is_in([self.from, self.into]);
+        E::delete_many().filter(both).exec(connection).await?;
+        bulk::insert(connection, &merged).await?;
+        Ok(merged)
+    }
+}
+
+async fn of<E: EntityTrait>(connection: &impl ConnectionTrait, user: i64) -> Result<Vec<E::Model>> {
+    Ok(E::find().filter(Expr::col("user_id").eq(user)).all(connection).await?)
+}

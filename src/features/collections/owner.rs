@@ -1,0 +1,62 @@
+//! What becomes of a user's collections when the user is merged into another one.
+
+use std::collections::HashMap;
+
+use super::entity::{owned_card, progress};
+use super::repo;
+use super::{Collections, rules};
+use crate::db::owner::Merger;
+use crate::error::Result;
+use crate::write::Unit;
+
+/// Hands cards over, whose quantities add up, and sums up anew how far each collection has come. Of two claims of one reward
+/// the earlier stays, and the other is as if it had never been.
+pub(crate) async fn merge(unit: &Unit<'_>, merger: Merger) -> Result<()> {
+    let (transaction, into, now) = (unit.transaction(), merger.into, unit.now);
+    let cards = merger
+        .rows::<owned_card::Entity, _>(
+            transaction,
+            |row| row.user_id = into,
+            |row| row.card_id,
+            |own, other| owned_card::Model {
+                quantity: own.quantity.saturating_add(other.quantity),
+                first_acquired_at: own.first_acquired_at.min(other.first_acquired_at),
+                updated_at: own.updated_at.max(other.updated_at),
+                ..own
+            },
+        )
+        .await?;
+    let mut claimed_twice = Vec::new();
+    let stored = merger
+        .rows::<progress::Entity, _>(
+            transaction,
+            |row| row.user_id = into,
+            |row| row.collection_id,
+            |own, other| {
+                if own.reward_claimed_at.is_some() && other.reward_claimed_at.is_some() {
+                    claimed_twice.push(own.collection_id);
+                }
+                progress::Model {
+                    completed_at: own.completed_at.into_iter().chain(other.completed_at).min(),
+                    reward_claimed_at: own.reward_claimed_at.into_iter().chain(other.reward_claimed_at).min(),
+                    updated_at: own.updated_at.max(other.updated_at),
+                    ..own
+                }
+            },
+        )
+        .await?;
+    let mut counts: HashMap<i64, i32> = HashMap::new();
+    for card in cards.iter().filter(|card| card.quantity > 0) {
+        *counts.entry(card.collection_id).or_default() += 1;
+    }
+    let collections = unit.catalogue::<Collections>()?;
+    let progress = stored.into_iter().filter_map(|row| {
+        let collection = collections.by_id(row.collection_id)?;
+        let collected_count = counts.get(&row.collection_id).copied().unwrap_or_default();
+        let (collected, size) = (i64::from(collected_count), i64::from(collection.size()));
+        let completed_at = rules::completion(row.completed_at, &collection.window(), collected, size, now);
+        Some(progress::Model { collected_count, completed_at, ..row })
+    });
+    repo::store_progress(transaction, &progress.collect::<Vec<_>>()).await?;
+    repo::unclaim(transaction, claimed_twice).await
+}

@@ -1,0 +1,163 @@
+//! What operators read: users by what is known of them, API keys and the audit log; and the whole of one user.
+
+use async_graphql::{Context, Object, SimpleObject};
+
+use super::user::User;
+use super::viewer::Scope;
+use crate::auth::{UserId, api_key, policy};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::features::history::graphql::AuditEntry;
+use crate::features::users::graphql::UserBy;
+use crate::features::users::service::ApiKey as Stored;
+use crate::features::{collections, credits, games, history, learning, seasons, users};
+use crate::graphql::context::{Ask as _, Nullable, nullable, present};
+use crate::graphql::pagination::{Connection, PageArgs};
+use crate::graphql::scalars::{BigInt, Json};
+
+/// An application's API key. The key itself was shown once, when it was made.
+#[derive(Debug, SimpleObject)]
+#[graphql(complex)]
+pub(crate) struct ApiKey {
+    /// The key's number, by which it can be revoked.
+    number: BigInt,
+    /// What the operator called it.
+    name: String,
+    /// The first characters of the key, by which it is recognised and can be revoked.
+    prefix: String,
+    /// What it allows.
+    scopes: Vec<Scope>,
+    /// When it was made.
+    created_at: Timestamp,
+    /// From when on it is refused. Null when it does not expire.
+    expires_at: Option<Timestamp>,
+    /// When it was revoked. Null when it was not.
+    revoked_at: Option<Timestamp>,
+    #[graphql(skip)]
+    owner: Option<i64>,
+}
+
+impl From<Stored> for ApiKey {
+    fn from(stored: Stored) -> Self {
+        Self {
+            number: BigInt(stored.id),
+            scopes: api_key::scopes(&stored).into_iter().map(Scope::from).collect(),
+            name: stored.name,
+            prefix: stored.prefix,
+            created_at: stored.created_at,
+            expires_at: stored.expires_at,
+            revoked_at: stored.revoked_at,
+            owner: stored.owner_id,
+        }
+    }
+}
+
+#[async_graphql::ComplexObject]
+impl ApiKey {
+    /// The user to whom the key belongs. Null when it belongs to the operator, or to a user who has been erased.
+    async fn owner(&self, context: &Context<'_>) -> Nullable<User> {
+        nullable(async {
+            let request = context.ask()?;
+            let Some(owner) = self.owner else { return Ok(None) };
+            let found = users::service::user_by_id(request, UserId(owner)).await?;
+            found.map(|stored| User::show(request, stored)).transpose()
+        })
+        .await
+    }
+}
+
+/// What operators read.
+#[derive(Debug, Default)]
+pub(crate) struct AdminQuery;
+
+#[Object]
+impl AdminQuery {
+    /// The users whose handle begins with this text, or who have this id or an account of this id; in the order in which they
+    /// were created. Null for those who may not search: only API keys with the scope admin may.
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a connection")]
+    async fn search_users(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The beginning of a handle, a whole id or a whole id of an account; empty for all users.")]
+        text: String,
+        #[graphql(desc = "How many users from the start, 1 to 100; 20 when neither this nor last is given.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only users behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many users from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only users before this cursor.")] before: Option<String>,
+    ) -> Nullable<Connection<User>> {
+        present(async {
+            let request = context.ask()?;
+            let operator = policy::operate(&request.caller)?;
+            let page = PageArgs { first, after, last, before }.check("found", request)?;
+            let found = users::service::search(request, operator, &text, page).await?;
+            found.try_map(|stored| User::show(request, stored))
+        })
+        .await
+    }
+
+    /// All API keys, those too that were revoked or have expired, the oldest first. Null for those who may not see them: only
+    /// API keys with the scope admin may.
+    async fn api_keys(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "How many keys from the start, 1 to 100; 20 when neither this nor last is given.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only keys behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many keys from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only keys before this cursor.")] before: Option<String>,
+    ) -> Nullable<Connection<ApiKey>> {
+        present(async {
+            let request = context.ask()?;
+            let operator = policy::operate(&request.caller)?;
+            let page = PageArgs { first, after, last, before }.check("keys", request)?;
+            Ok(users::service::api_keys(request, operator, page).await?.map(ApiKey::from))
+        })
+        .await
+    }
+
+    /// What operators and apps did that belongs to no user: keys, the catalogue, settings; the newest first. Null for those who
+    /// may not see it: only API keys with the scope admin may.
+    async fn audit_log(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "How many entries from the newest, 1 to 100; 20 when neither this nor last is given.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only entries behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many entries from the oldest, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+    ) -> Nullable<Connection<AuditEntry>> {
+        present(async {
+            let request = context.ask()?;
+            let operator = policy::operate(&request.caller)?;
+            let page = PageArgs { first, after, last, before }.check("audit", request)?;
+            Ok(history::service::audit_log(request, operator, page).await?.map(AuditEntry::from))
+        })
+        .await
+    }
+
+    /// Everything that is stored about one user, as one object: a list of rows for each place where something is. For the users
+    /// themselves, and for API keys with the scope admin; null for others, and when there is no such user.
+    async fn export_user(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Whose data it is.")] user: UserBy,
+    ) -> Nullable<Json> {
+        nullable(async {
+            let request = context.ask()?;
+            let Some(stored) = users::service::user(request, user.into()).await? else { return Ok(None) };
+            let user = policy::dispose_of(&request.caller, &stored.subject)?;
+            let places = users::service::RECORDS
+                .iter()
+                .chain(&seasons::service::RECORDS)
+                .chain(&credits::service::RECORDS)
+                .chain(&learning::service::RECORDS)
+                .chain(&games::service::RECORDS)
+                .chain(&collections::service::RECORDS)
+                .chain(&history::service::RECORDS);
+            let all: Result<_> = users::service::export(request, &user, places).await;
+            Ok(Some(Json(async_graphql::Value::from_json(all?).map_err(crate::error::Error::internal)?)))
+        })
+        .await
+    }
+}
