@@ -333,9 +333,8 @@ impl Write for ClaimCollectionReward {
         };
         let Some(collection) = collections.by_key(&self.collection) else { return Ok(unknown()) };
         let all = repo::collected(unit.transaction(), vec![user]).await?;
-        let stored = all.into_iter().map(|(_, collected)| collected);
-        let stored = stored.filter(|collected| collected.collection_id == collection.row.id).next_back();
-        let stored = stored.unwrap_or_default();
+        let mut all = all.into_iter().map(|(_, collected)| collected);
+        let stored = all.find(|collected| collected.collection_id == collection.row.id).unwrap_or_default();
         let completed = rules::is_completed(stored.completed_at, unit.now);
         // Nobody learns by this of a collection that is not shown; whoever completed it before it was hidden knows of it.
         if !completed && !rules::is_shown(&collection.window(), unit.now) {
