@@ -108,9 +108,8 @@ pub(crate) async fn by_id(conn: &impl ConnectionTrait, id: i64) -> Result<Option
 /// [`Code::BadUserInput`](crate::error::Code::BadUserInput) when there is no such key, or several.
 pub(crate) async fn revoke(conn: &impl ConnectionTrait, which: &str, now: Timestamp) -> Result<Model> {
     let key = known_as(conn, which).await?;
-    let mut key = key.ok_or_else(|| {
-        Error::bad_input("that names no key, or several; name one by its id or its prefix")
-    })?;
+    let mut key =
+        key.ok_or_else(|| Error::bad_input("that names no key, or several; name one by its id or its prefix"))?;
     repo::revoke_key(conn, key.id, now).await?;
     key.revoked_at = key.revoked_at.or(Some(now));
     Ok(key)

@@ -116,13 +116,25 @@ pub(crate) static RECORDS: [Records; 2] = [
         "SELECT l.key, c.key, CAST(t.quantity AS bigint), t.first_acquired_at, t.updated_at FROM \
          owned_cards t JOIN cards c ON c.id = t.card_id JOIN collections l ON l.id = t.collection_id WHERE \
          t.user_id = $1 ORDER BY c.id",
-        &[("collection", As::Text), ("card", As::Text), ("quantity", As::Number), ("firstAcquiredAt", As::Instant), ("updatedAt", As::Instant)],
+        &[
+            ("collection", As::Text),
+            ("card", As::Text),
+            ("quantity", As::Number),
+            ("firstAcquiredAt", As::Instant),
+            ("updatedAt", As::Instant),
+        ],
     ),
     Records::new(
         "collections",
         "SELECT l.key, CAST(t.collected_count AS bigint), t.completed_at, t.reward_claimed_at, t.updated_at \
          FROM collection_progress t JOIN collections l ON l.id = t.collection_id WHERE t.user_id = $1 ORDER \
          BY l.id",
-        &[("collection", As::Text), ("collectedCount", As::Number), ("completedAt", As::Instant), ("rewardClaimedAt", As::Instant), ("updatedAt", As::Instant)],
+        &[
+            ("collection", As::Text),
+            ("collectedCount", As::Number),
+            ("completedAt", As::Instant),
+            ("rewardClaimedAt", As::Instant),
+            ("updatedAt", As::Instant),
+        ],
     ),
 ];

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::loader::{CardsOf, ClaimsOf, CollectedBy};
+pub(crate) use super::repo::RECORDS;
 pub(crate) use super::repo::{Collected, Owned};
 use super::rules::{self, CollectionStatus, RewardFacts, RewardRefusal};
 use super::{Card, Collection, Collections};
-pub(crate) use super::repo::RECORDS;
 use crate::auth::policy::{self, VisibleUser};
 use crate::clock::Timestamp;
 use crate::error::Result;

@@ -223,18 +223,42 @@ pub(crate) static RECORDS: [Records; 3] = [
         "SELECT t.seq, t.amount_micros, t.remaining_micros, t.granted_at, t.expires_at, t.source, g.key, \
          t.reason FROM credit_lots t LEFT JOIN goals g ON g.id = t.goal_id WHERE t.user_id = $1 ORDER BY \
          t.seq",
-        &[("number", As::Number), ("amountMicros", As::Number), ("remainingMicros", As::Number), ("grantedAt", As::Instant), ("expiresAt", As::Instant), ("source", As::Text), ("goal", As::Text), ("reason", As::Text)],
+        &[
+            ("number", As::Number),
+            ("amountMicros", As::Number),
+            ("remainingMicros", As::Number),
+            ("grantedAt", As::Instant),
+            ("expiresAt", As::Instant),
+            ("source", As::Text),
+            ("goal", As::Text),
+            ("reason", As::Text),
+        ],
     ),
     Records::new(
         "creditEntries",
         "SELECT seq, lot_seq, kind, amount_micros, reason, operation, recorded_at FROM credit_entries WHERE \
          user_id = $1 ORDER BY seq",
-        &[("number", As::Number), ("lot", As::Number), ("kind", As::Text), ("amountMicros", As::Number), ("reason", As::Text), ("operation", As::Text), ("recordedAt", As::Instant)],
+        &[
+            ("number", As::Number),
+            ("lot", As::Number),
+            ("kind", As::Text),
+            ("amountMicros", As::Number),
+            ("reason", As::Text),
+            ("operation", As::Text),
+            ("recordedAt", As::Instant),
+        ],
     ),
     Records::new(
         "blocks",
         "SELECT seq, scope, reason, from_at, until_at, lifted_at FROM user_blocks WHERE user_id = $1 ORDER \
          BY seq",
-        &[("number", As::Number), ("scope", As::Text), ("reason", As::Text), ("from", As::Instant), ("until", As::Instant), ("liftedAt", As::Instant)],
+        &[
+            ("number", As::Number),
+            ("scope", As::Text),
+            ("reason", As::Text),
+            ("from", As::Instant),
+            ("until", As::Instant),
+            ("liftedAt", As::Instant),
+        ],
     ),
 ];

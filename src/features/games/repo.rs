@@ -262,7 +262,12 @@ pub(crate) static RECORDS: [Records; 2] = [
         "SELECT g.key, a.key, t.unlocked_at, t.unlocked_hardcore_at FROM achievement_unlocks t JOIN \
          achievements a ON a.id = t.achievement_id JOIN games g ON g.id = t.game_id WHERE t.user_id = $1 \
          ORDER BY a.id",
-        &[("game", As::Text), ("achievement", As::Text), ("unlockedAt", As::Instant), ("unlockedHardcoreAt", As::Instant)],
+        &[
+            ("game", As::Text),
+            ("achievement", As::Text),
+            ("unlockedAt", As::Instant),
+            ("unlockedHardcoreAt", As::Instant),
+        ],
     ),
     Records::new(
         "games",
@@ -271,6 +276,18 @@ pub(crate) static RECORDS: [Records; 2] = [
          t.first_unlocked_at, t.last_unlocked_at, t.beaten_at, t.beaten_hardcore_at, t.completed_at, \
          t.mastered_at FROM game_summaries t JOIN games g ON g.id = t.game_id WHERE t.user_id = $1 ORDER BY \
          g.id",
-        &[("game", As::Text), ("numAchieved", As::Number), ("scoreAchieved", As::Number), ("numAchievedHardcore", As::Number), ("scoreAchievedHardcore", As::Number), ("firstUnlockedAt", As::Instant), ("lastUnlockedAt", As::Instant), ("beatenAt", As::Instant), ("beatenHardcoreAt", As::Instant), ("completedAt", As::Instant), ("masteredAt", As::Instant)],
+        &[
+            ("game", As::Text),
+            ("numAchieved", As::Number),
+            ("scoreAchieved", As::Number),
+            ("numAchievedHardcore", As::Number),
+            ("scoreAchievedHardcore", As::Number),
+            ("firstUnlockedAt", As::Instant),
+            ("lastUnlockedAt", As::Instant),
+            ("beatenAt", As::Instant),
+            ("beatenHardcoreAt", As::Instant),
+            ("completedAt", As::Instant),
+            ("masteredAt", As::Instant),
+        ],
     ),
 ];

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::loader::{GameCountOf, GamesOf, SummariesOf, UnlocksOf};
+pub(crate) use super::repo::RECORDS;
 pub(crate) use super::repo::{Achieved, Listed, Sorted, Unlock};
 use super::{Game, Games};
-pub(crate) use super::repo::RECORDS;
 use crate::auth::policy::VisibleUser;
 use crate::db::page::Slice;
 use crate::error::Result;

@@ -69,7 +69,16 @@ pub(crate) static RECORDS: [Records; 2] = [
         "history",
         "SELECT seq, kind, actor, subject_type, subject_key, changes, occurred_at, recorded_at FROM \
          history_events WHERE user_id = $1 ORDER BY seq",
-        &[("number", As::Number), ("kind", As::Text), ("actor", As::Text), ("subjectType", As::Text), ("subjectKey", As::Text), ("changes", As::Json), ("occurredAt", As::Instant), ("recordedAt", As::Instant)],
+        &[
+            ("number", As::Number),
+            ("kind", As::Text),
+            ("actor", As::Text),
+            ("subjectType", As::Text),
+            ("subjectKey", As::Text),
+            ("changes", As::Json),
+            ("occurredAt", As::Instant),
+            ("recordedAt", As::Instant),
+        ],
     ),
     Records::new(
         "references",

@@ -238,13 +238,31 @@ pub(crate) static RECORDS: [Records; 3] = [
         "SELECT r.key, t.external_id, t.completed, CAST(t.progress AS bigint), CAST(t.time_spent_minutes AS \
          bigint), t.notes, t.completed_at, t.last_accessed_at, t.created_at, t.updated_at FROM \
          resource_progress t JOIN resources r ON r.id = t.resource_id WHERE t.user_id = $1 ORDER BY r.id",
-        &[("resource", As::Text), ("externalId", As::Text), ("completed", As::Truth), ("progress", As::Number), ("timeSpentMinutes", As::Number), ("notes", As::Text), ("completedAt", As::Instant), ("lastAccessedAt", As::Instant), ("createdAt", As::Instant), ("updatedAt", As::Instant)],
+        &[
+            ("resource", As::Text),
+            ("externalId", As::Text),
+            ("completed", As::Truth),
+            ("progress", As::Number),
+            ("timeSpentMinutes", As::Number),
+            ("notes", As::Text),
+            ("completedAt", As::Instant),
+            ("lastAccessedAt", As::Instant),
+            ("createdAt", As::Instant),
+            ("updatedAt", As::Instant),
+        ],
     ),
     Records::new(
         "studyPlanInstances",
         "SELECT t.seq, t.external_id, p.key, t.title, t.created_at, t.updated_at FROM study_plan_instances \
          t JOIN study_plans p ON p.id = t.plan_id WHERE t.user_id = $1 ORDER BY t.seq",
-        &[("number", As::Number), ("externalId", As::Text), ("studyPlan", As::Text), ("title", As::Text), ("createdAt", As::Instant), ("updatedAt", As::Instant)],
+        &[
+            ("number", As::Number),
+            ("externalId", As::Text),
+            ("studyPlan", As::Text),
+            ("title", As::Text),
+            ("createdAt", As::Instant),
+            ("updatedAt", As::Instant),
+        ],
     ),
     Records::new(
         "studyPlanInstanceResources",

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::loader::{InstancesOf, ProgressElsewhere, ProgressOf, ResourceCountOf, ResourcesOf};
+pub(crate) use super::repo::RECORDS;
 pub(crate) use super::repo::{Instance, Item, Progress};
 use super::rules::{self, InstanceStatus};
 use super::{Learning, Plan, Resource};
-pub(crate) use super::repo::RECORDS;
 use crate::auth::policy::OwnUser;
 use crate::db::page::Slice;
 use crate::error::Result;

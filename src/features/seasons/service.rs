@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::loader::SeasonOf;
+pub(crate) use super::repo::RECORDS;
 use super::repo::{Fact, Steps};
 use super::rules::{self, ClaimFacts, ClaimRefusal, GoalState, SeasonClock};
 use super::{Goal, Season, Seasons};
-pub(crate) use super::repo::RECORDS;
 use crate::auth::policy::OwnUser;
 use crate::clock::Timestamp;
 use crate::error::Result;

@@ -87,7 +87,8 @@ impl Write for CreateApiKey {
         unit.lock(owner.as_ref().map(|user| user.subject.id.0)).await?;
         let id = owner.as_ref().map(|user| user.subject.id);
         let (transaction, now) = (unit.transaction(), unit.now);
-        let created = api_key::create(transaction, unit.ids, now, &self.name, &self.scopes, id, self.expires_at).await?;
+        let created =
+            api_key::create(transaction, unit.ids, now, &self.name, &self.scopes, id, self.expires_at).await?;
         let (secret, key) = created;
         let owner = owner.as_ref().map(|user| &*user.subject.ulid);
         let changes = told(&key.prefix, &key.scopes, owner);

@@ -2,8 +2,8 @@
 
 pub(crate) mod accounts;
 pub mod entity;
-pub(crate) mod graphql;
 pub(crate) mod erase;
+pub(crate) mod graphql;
 pub(crate) mod keys;
 mod loader;
 pub(crate) mod merge;

@@ -284,12 +284,7 @@ static ERASE: Sql = Sql::new(
 );
 
 /// Takes away the accounts and the profile of a user, and marks the user as erased.
-pub(super) async fn erase(
-    connection: &impl ConnectionTrait,
-    user: i64,
-    tombstone: &str,
-    now: Timestamp,
-) -> Result<()> {
+pub(super) async fn erase(connection: &impl ConnectionTrait, user: i64, tombstone: &str, now: Timestamp) -> Result<()> {
     execute(connection, &REMOVE_ACCOUNTS, [Param::Int(user)]).await?;
     let params = [Param::Int(user), Param::Int(now.millis()), Param::Text(tombstone.to_owned())];
     execute(connection, &ERASE, params).await.map(drop)
@@ -297,15 +292,15 @@ pub(super) async fn erase(
 
 /// One page of the users whose handle begins with this, who have this ULID or an account of this id; the oldest first.
 pub(super) async fn search(connection: &impl ConnectionTrait, text: &str, slice: Slice) -> Result<Vec<Arc<User>>> {
-    let mut found = Condition::any()
-        .add(user::Column::Ulid.eq(text.to_ascii_uppercase()))
-        .add(user::Column::Id.in_subquery(
+    let mut found = Condition::any().add(user::Column::Ulid.eq(text.to_ascii_uppercase())).add(
+        user::Column::Id.in_subquery(
             Query::select()
                 .column("user_id")
                 .from("accounts")
                 .and_where(Expr::col("external_id").is_in([text.to_owned(), text.to_ascii_lowercase()]))
                 .to_owned(),
-        ));
+        ),
+    );
     // Nothing that stands for something else in a pattern.
     if text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         found = found.add(user::Column::HandleLower.like(format!("{}%", text.to_ascii_lowercase())));

@@ -64,7 +64,8 @@ pub fn is_display_name(text: &str) -> bool {
 pub fn is_picture_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     text.len() <= LONGEST_URL
-        && rest.is_some_and(|rest| rest.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric() || first == b'['))
+        && rest
+            .is_some_and(|rest| rest.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric() || first == b'['))
         && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte))
 }
 

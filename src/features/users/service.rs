@@ -96,7 +96,8 @@ pub(crate) async fn export(
     let places: Vec<_> = places.into_iter().collect();
     let keys = places.iter().map(|records| RecordsOf { user: user.key(), records }).collect();
     let all = request.load.many(keys).await?;
-    let members = places.into_iter().zip(all).map(|(place, rows)| (place.name.to_owned(), rows.unwrap_or_default().into()));
+    let members =
+        places.into_iter().zip(all).map(|(place, rows)| (place.name.to_owned(), rows.unwrap_or_default().into()));
     Ok(Value::Object(members.collect()))
 }
 

@@ -103,7 +103,8 @@ impl KeyMutation {
         present(async {
             let request = context.ask()?;
             let operator = policy::operate(&request.caller)?;
-            let outcome = request.write(RevokeApiKey { operator, key: input.key }, input.idempotency_key).await?.outcome;
+            let outcome =
+                request.write(RevokeApiKey { operator, key: input.key }, input.idempotency_key).await?.outcome;
             Ok(RevokeApiKeyPayload {
                 api_key: stored(request, operator, &outcome).await?,
                 user_errors: outcome.refusals,

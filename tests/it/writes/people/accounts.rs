@@ -53,7 +53,10 @@ async fn an_operator_makes_a_user_and_making_the_user_again_changes_nothing(stag
         json!([{ "platform": "discord", "id": "42" }, { "platform": "ethereum", "id": wallet.to_lowercase() }])
     );
     assert_eq!((&user["handle"], &user["displayName"]), (&json!("Neo"), &json!("Thomas Anderson")));
-    assert_eq!((&user["avatarUrl"], &user["profileVisibility"]), (&json!("https://example.org/neo.png"), &json!("PUBLIC")));
+    assert_eq!(
+        (&user["avatarUrl"], &user["profileVisibility"]),
+        (&json!("https://example.org/neo.png"), &json!("PUBLIC"))
+    );
     assert_eq!(
         made["changes"]["events"],
         json!([
@@ -92,17 +95,32 @@ async fn what_is_malformed_or_taken_is_refused_and_changes_nothing(stage: Stage)
         (json!({ "handle": "neo", "displayName": long }), "INVALID_INPUT", json!(["displayName"])),
         (json!({ "handle": "neo", "displayName": " " }), "INVALID_INPUT", json!(["displayName"])),
         (json!({ "handle": "neo", "avatarUrl": "javascript:alert(1)" }), "INVALID_INPUT", json!(["avatarUrl"])),
-        (json!({ "handle": "neo", "accounts": [{ "platform": "a b", "id": "1" }] }), "INVALID_INPUT", json!(["accounts", "0"])),
-        (json!({ "handle": "neo", "accounts": [{ "platform": "ethereum", "id": "0x1" }] }), "INVALID_INPUT", json!(["accounts", "0"])),
+        (
+            json!({ "handle": "neo", "accounts": [{ "platform": "a b", "id": "1" }] }),
+            "INVALID_INPUT",
+            json!(["accounts", "0"]),
+        ),
+        (
+            json!({ "handle": "neo", "accounts": [{ "platform": "ethereum", "id": "0x1" }] }),
+            "INVALID_INPUT",
+            json!(["accounts", "0"]),
+        ),
         (json!({ "handle": "neo", "accounts": discord }), "ACCOUNT_TAKEN", json!(["accounts", "1"])),
         (json!({ "id": "01J00000000000000000000000", "handle": "neo" }), "UNKNOWN_USER", json!(["id"])),
     ] {
         let refused = upsert(&admin, input.clone()).await;
         assert_eq!(refused["userErrors"], json!([{ "code": code, "path": path }]), "{input}");
-        assert_eq!((&refused["user"], &refused["created"], &refused["changes"]), (&Value::Null, &json!(false), &Value::Null));
+        assert_eq!(
+            (&refused["user"], &refused["created"], &refused["changes"]),
+            (&Value::Null, &json!(false), &Value::Null)
+        );
     }
     for name in ["neo", "roblox"] {
-        let by = if name == "neo" { json!({ "handle": "neo" }) } else { json!({ "account": { "platform": name, "id": "9" } }) };
+        let by = if name == "neo" {
+            json!({ "handle": "neo" })
+        } else {
+            json!({ "account": { "platform": name, "id": "9" } })
+        };
         let found = admin.data("query($by: UserBy!) { user(by: $by) { id } }", json!({ "by": by })).await;
         assert_eq!(found["user"], Value::Null);
     }
@@ -118,7 +136,10 @@ async fn users_change_their_profile(stage: Stage) {
     let ada = stage.user("ada");
     let input = json!({ "handle": "Lovelace", "displayName": "Ada L.", "avatarUrl": "http://example.org/a.png" });
     let done = ada.data(UPDATE, json!({ "input": input })).await["updateProfile"].clone();
-    assert_eq!(done["user"], json!({ "handle": "Lovelace", "displayName": "Ada L.", "avatarUrl": "http://example.org/a.png" }));
+    assert_eq!(
+        done["user"],
+        json!({ "handle": "Lovelace", "displayName": "Ada L.", "avatarUrl": "http://example.org/a.png" })
+    );
     let event = &done["changes"]["events"][0];
     assert_eq!(event["changes"], json!({ "handle": true, "displayName": true, "avatarUrl": true }));
     let text = done["changes"].to_string();
@@ -127,7 +148,8 @@ async fn users_change_their_profile(stage: Stage) {
     assert_eq!(taken["updateProfile"]["userErrors"], json!([{ "code": "HANDLE_TAKEN", "path": ["handle"] }]));
     assert_eq!(taken["updateProfile"]["user"]["displayName"], "Ada L.");
     let worse = ada.data(UPDATE, json!({ "input": { "handle": "!", "avatarUrl": "x" } })).await;
-    let codes = json!([{ "code": "INVALID_INPUT", "path": ["handle"] }, { "code": "INVALID_INPUT", "path": ["avatarUrl"] }]);
+    let codes =
+        json!([{ "code": "INVALID_INPUT", "path": ["handle"] }, { "code": "INVALID_INPUT", "path": ["avatarUrl"] }]);
     assert_eq!(worse["updateProfile"]["userErrors"], codes);
     let cased = ada.data(UPDATE, json!({ "input": { "handle": "LOVELACE" } })).await;
     assert_eq!(cased["updateProfile"]["user"]["handle"], "LOVELACE");
@@ -166,7 +188,10 @@ async fn an_account_is_linked_once_and_unlinked_again(stage: Stage) {
     let account = json!({ "platform": "Steam-1", "id": "42" });
     let input = json!({ "input": { "user": { "handle": "xelnia" }, "account": account } });
     let linked = admin.data(LINK, input.clone()).await["linkAccount"].clone();
-    assert_eq!(linked["changes"]["events"], json!([{ "kind": "ACCOUNT_LINKED", "changes": { "provider": "steam-1" } }]));
+    assert_eq!(
+        linked["changes"]["events"],
+        json!([{ "kind": "ACCOUNT_LINKED", "changes": { "provider": "steam-1" } }])
+    );
     assert!(linked["user"]["accounts"].as_array().unwrap().contains(&json!({ "platform": "steam-1", "id": "42" })));
     let again = admin.data(LINK, input.clone()).await["linkAccount"].clone();
     assert_eq!((&again["userErrors"], &again["changes"]["events"]), (&json!([]), &json!([])));
@@ -176,7 +201,10 @@ async fn an_account_is_linked_once_and_unlinked_again(stage: Stage) {
     let not_hers = admin.data(UNLINK, other).await["unlinkAccount"].clone();
     assert_eq!((&not_hers["userErrors"], &not_hers["changes"]["events"]), (&json!([]), &json!([])));
     let gone = admin.data(UNLINK, input.clone()).await["unlinkAccount"].clone();
-    assert_eq!(gone["changes"]["events"], json!([{ "kind": "ACCOUNT_UNLINKED", "changes": { "provider": "steam-1" } }]));
+    assert_eq!(
+        gone["changes"]["events"],
+        json!([{ "kind": "ACCOUNT_UNLINKED", "changes": { "provider": "steam-1" } }])
+    );
     assert_eq!(admin.data(UNLINK, input).await["unlinkAccount"]["changes"]["events"], json!([]));
     let bad = json!({ "input": { "user": { "handle": "ada" }, "account": { "platform": "ethereum", "id": "0x0" } } });
     for (text, field) in [(LINK, "linkAccount"), (UNLINK, "unlinkAccount")] {
@@ -190,7 +218,8 @@ async fn a_linked_token_is_the_users_at_once(stage: Stage) {
     let other = stage.with_credential(Some(token("ada-at-work", json!({}))));
     let viewer = "{ viewer { user { handle } } }";
     assert_eq!(other.data(viewer, Value::Null).await["viewer"]["user"], Value::Null);
-    let input = json!({ "input": { "user": { "handle": "ada" }, "account": { "platform": "jwt", "id": "|ada-at-work" } } });
+    let input =
+        json!({ "input": { "user": { "handle": "ada" }, "account": { "platform": "jwt", "id": "|ada-at-work" } } });
     admin.data(LINK, input.clone()).await;
     assert_eq!(other.data(viewer, Value::Null).await["viewer"]["user"]["handle"], "ada");
     admin.data(UNLINK, input).await;
@@ -226,7 +255,10 @@ async fn who_may_change_users(stage: Stage) {
     }
     let nobody = json!({ "input": { "user": { "handle": "nobody" }, "visibility": "PRIVATE" } });
     assert_eq!(write.query(visibility, nobody).await.codes(), ["BAD_USER_INPUT"]);
-    assert_eq!(write.query(visibility, json!({ "input": { "visibility": "PRIVATE" } })).await.codes(), ["BAD_USER_INPUT"]);
+    assert_eq!(
+        write.query(visibility, json!({ "input": { "visibility": "PRIVATE" } })).await.codes(),
+        ["BAD_USER_INPUT"]
+    );
     let seen = stage.anonymous().query("{ user(by: {handle: \"grace\"}) { id } }", Value::Null).await;
     assert_eq!(seen.codes(), ["FORBIDDEN"]);
 }

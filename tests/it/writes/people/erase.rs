@@ -106,9 +106,13 @@ async fn the_id_names_nobody_from_then_on(stage: Stage) {
     let node = admin.data("query($id: ID!) { node(id: $id) { id } }", json!({ "id": id })).await;
     let found = admin.data("query($t: String!) { searchUsers(text: $t) { nodes { id } } }", json!({ "t": id })).await;
     assert_eq!((&node["node"], &found["searchUsers"]["nodes"]), (&Value::Null, &json!([])));
-    let unlock = "mutation($id: ID!) { unlockAchievements(input: {user: {id: $id}, unlocks: []}) { userErrors { code } } }";
+    let unlock =
+        "mutation($id: ID!) { unlockAchievements(input: {user: {id: $id}, unlocks: []}) { userErrors { code } } }";
     assert_eq!(admin.query(unlock, json!({ "id": id })).await.codes(), ["BAD_USER_INPUT"]);
-    let taken = stage.user("ada").data("mutation { updateProfile(input: {handle: \"Grace\"}) { userErrors { code } } }", Value::Null).await;
+    let taken = stage
+        .user("ada")
+        .data("mutation { updateProfile(input: {handle: \"Grace\"}) { userErrors { code } } }", Value::Null)
+        .await;
     assert_eq!(taken["updateProfile"]["userErrors"], json!([]), "the handle is free");
 }
 
@@ -126,14 +130,16 @@ async fn a_token_of_an_erased_user_is_a_strangers(stage: Stage) {
 
 async fn keys_of_an_erased_user_are_revoked(stage: Stage) {
     let admin = stage.app(&[Scope::Admin]).await;
-    let create = "mutation { createApiKey(input: {name: \"grace's\", scopes: [PROGRESS_READ], owner: {handle: \"grace\"}}) {
+    let create =
+        "mutation { createApiKey(input: {name: \"grace's\", scopes: [PROGRESS_READ], owner: {handle: \"grace\"}}) {
         secret apiKey { number } } }";
     let made = admin.data(create, Value::Null).await["createApiKey"].clone();
     let app = stage.with_credential(made["secret"].as_str().map(str::to_owned));
     app.data("{ viewer { kind } }", Value::Null).await;
     erase(&admin, json!({ "user": { "handle": "grace" } })).await;
     app.query("{ viewer { kind } }", Value::Null).await.refused(401, "INVALID_CREDENTIAL");
-    let keys = admin.data("{ apiKeys(first: 100) { nodes { number name owner { id } revokedAt } } }", Value::Null).await;
+    let keys =
+        admin.data("{ apiKeys(first: 100) { nodes { number name owner { id } revokedAt } } }", Value::Null).await;
     let key = keys["apiKeys"]["nodes"].as_array().unwrap().iter().find(|key| key["number"] == made["apiKey"]["number"]);
     let key = key.unwrap();
     assert_eq!((&key["name"], &key["owner"], key["revokedAt"].is_string()), (&json!("erased"), &Value::Null, true));

@@ -90,10 +90,13 @@ async fn a_name_that_is_no_handle_is_replaced_by_a_generated_one(stage: Stage) {
 
 async fn a_mutation_that_is_no_mutation_of_ours_makes_nobody(stage: Stage) {
     let newton = person(&stage, "newton", json!("Isaac"));
-    for text in ["mutation { nothing }", "mutation { setProfileVisibility(input: {}) { userErrors { code } } }", "mutation {"] {
+    for text in
+        ["mutation { nothing }", "mutation { setProfileVisibility(input: {}) { userErrors { code } } }", "mutation {"]
+    {
         assert!(!newton.query(text, Value::Null).await.codes().is_empty());
     }
-    let text = "mutation($v: ProfileVisibility!) { setProfileVisibility(input: {visibility: $v}) { userErrors { code } } }";
+    let text =
+        "mutation($v: ProfileVisibility!) { setProfileVisibility(input: {visibility: $v}) { userErrors { code } } }";
     assert!(!newton.query(text, json!({ "v": "SECRET" })).await.codes().is_empty());
     assert_eq!((viewer(&newton).await["user"].clone(), users(&stage).await), (Value::Null, 0));
 }

@@ -30,7 +30,8 @@ async fn create(admin: &Actor, input: Value) -> Value {
 async fn a_key_works_and_is_shown_once(stage: Stage) {
     let admin = stage.app(&[Scope::Admin]).await;
     let expires = "2026-07-01T00:00:00.000Z";
-    let made = create(&admin, json!({ "name": "game server", "scopes": ["PROGRESS_WRITE"], "expiresAt": expires })).await;
+    let made =
+        create(&admin, json!({ "name": "game server", "scopes": ["PROGRESS_WRITE"], "expiresAt": expires })).await;
     let (secret, key) = (made["secret"].as_str().unwrap(), &made["apiKey"]);
     assert!(secret.starts_with(key["prefix"].as_str().unwrap()) && secret.len() == 68);
     assert_eq!((&key["name"], &key["scopes"]), (&json!("game server"), &json!(["PROGRESS_WRITE"])));
@@ -65,7 +66,8 @@ async fn a_repeated_write_makes_no_second_key_and_shows_nothing(stage: Stage) {
 
 async fn a_key_may_belong_to_a_user(stage: Stage) {
     let admin = stage.app(&[Scope::Admin]).await;
-    let made = create(&admin, json!({ "name": "ada's", "scopes": ["PROGRESS_READ"], "owner": { "handle": "ada" } })).await;
+    let made =
+        create(&admin, json!({ "name": "ada's", "scopes": ["PROGRESS_READ"], "owner": { "handle": "ada" } })).await;
     assert_eq!(made["apiKey"]["owner"]["handle"], "ada");
     let app = stage.with_credential(made["secret"].as_str().map(str::to_owned));
     assert_eq!(app.data("{ viewer { user { handle } } }", Value::Null).await["viewer"]["user"]["handle"], "ada");
@@ -78,9 +80,8 @@ async fn a_key_may_belong_to_a_user(stage: Stage) {
 
 async fn a_revoked_key_is_refused_at_once(stage: Stage) {
     let admin = stage.app(&[Scope::Admin]).await;
-    let revoke = async |key: String| {
-        admin.data(REVOKE, json!({ "input": { "key": key } })).await["revokeApiKey"].clone()
-    };
+    let revoke =
+        async |key: String| admin.data(REVOKE, json!({ "input": { "key": key } })).await["revokeApiKey"].clone();
     for by_prefix in [true, false] {
         let made = create(&admin, json!({ "name": "one", "scopes": ["PROGRESS_READ"] })).await;
         let key = &made["apiKey"];

@@ -95,7 +95,10 @@ fn check(from: &Value, into: &Value, survivor: &Value) {
     for place in ["creditLots", "blocks", "studyPlanInstances", "studyPlanInstanceResources"] {
         assert_eq!(rows(survivor, place).len(), rows(from, place).len() + rows(into, place).len(), "{place}");
     }
-    assert_eq!(sum(survivor, "creditLots", "amountMicros"), sum(from, "creditLots", "amountMicros") + sum(into, "creditLots", "amountMicros"));
+    assert_eq!(
+        sum(survivor, "creditLots", "amountMicros"),
+        sum(from, "creditLots", "amountMicros") + sum(into, "creditLots", "amountMicros")
+    );
     // Whatever happened to a lot stands in the ledger.
     for lot in rows(survivor, "creditLots") {
         let entries = rows(survivor, "creditEntries").iter().filter(|entry| entry["lot"] == lot["number"]);
@@ -123,16 +126,38 @@ async fn everything_goes_over_and_the_better_state_of_each_pair_wins(stage: Stag
         let merged = export(&admin, into).await;
         check(&absorbed, &survivor, &merged);
         assert_eq!(rows(&merged, "user")[0]["handle"], rows(&survivor, "user")[0]["handle"]);
-        let numbers: Vec<i64> = rows(&merged, "history").iter().map(|event| event["number"].as_i64().unwrap()).collect();
+        let numbers: Vec<i64> =
+            rows(&merged, "history").iter().map(|event| event["number"].as_i64().unwrap()).collect();
         assert_eq!(numbers, (1..=numbers.len().try_into().unwrap()).collect::<Vec<i64>>());
-        let key = number(&stage, &format!("SELECT id FROM users WHERE ulid = '{}'", &ids.0.as_str().unwrap()[5..])).await;
-        let last = format!("SELECT count(*) FROM history_events e JOIN users u ON u.id = e.user_id \
-            WHERE u.id = {key} AND e.seq = u.history_seq AND e.kind = 'MERGED'");
+        let key =
+            number(&stage, &format!("SELECT id FROM users WHERE ulid = '{}'", &ids.0.as_str().unwrap()[5..])).await;
+        let last = format!(
+            "SELECT count(*) FROM history_events e JOIN users u ON u.id = e.user_id \
+            WHERE u.id = {key} AND e.seq = u.history_seq AND e.kind = 'MERGED'"
+        );
         assert_eq!(number(&stage, &last).await, 1, "MERGED closes the history of {from}");
-        for table in ["accounts", "credit_lots", "credit_entries", "goal_claims", "goal_progress", "season_enrolments",
-            "user_blocks", "resource_progress", "study_plan_instances", "study_plan_instance_resources",
-            "achievement_unlocks", "game_summaries", "owned_cards", "collection_progress", "write_refs"] {
-            assert_eq!(number(&stage, &format!("SELECT count(*) FROM {table} WHERE user_id = {key}")).await, 0, "{table}");
+        for table in [
+            "accounts",
+            "credit_lots",
+            "credit_entries",
+            "goal_claims",
+            "goal_progress",
+            "season_enrolments",
+            "user_blocks",
+            "resource_progress",
+            "study_plan_instances",
+            "study_plan_instance_resources",
+            "achievement_unlocks",
+            "game_summaries",
+            "owned_cards",
+            "collection_progress",
+            "write_refs",
+        ] {
+            assert_eq!(
+                number(&stage, &format!("SELECT count(*) FROM {table} WHERE user_id = {key}")).await,
+                0,
+                "{table}"
+            );
         }
     }
 }
@@ -141,7 +166,8 @@ async fn what_two_had_of_one_game_earns_them_its_awards(stage: Stage) {
     let admin = stage.app(&[Scope::Admin]).await;
     let query = "{ game(id: \"1\") { achievements(first: 100) { nodes { key } } } }";
     let all = admin.data(query, Value::Null).await["game"]["achievements"]["nodes"].as_array().unwrap().clone();
-    let unlock = "mutation($input: UnlockAchievementsInput!) { unlockAchievements(input: $input) { userErrors { code } } }";
+    let unlock =
+        "mutation($input: UnlockAchievementsInput!) { unlockAchievements(input: $input) { userErrors { code } } }";
     for (handle, parity) in [("xelnia", 0), ("newton", 1)] {
         let half = all.iter().enumerate().filter(|(place, _)| place % 2 == parity);
         let half: Vec<Value> = half.map(|(_, one)| json!({ "achievementId": one["key"], "hardcore": true })).collect();
@@ -162,12 +188,24 @@ async fn of_two_claims_of_one_goal_the_earlier_stays(stage: Stage) {
     // Newton has claimed the same, an hour after grace, and spent a part of it.
     let newton = number(&stage, "SELECT id FROM users WHERE handle = 'newton'").await;
     let goal = number(&stage, &format!("SELECT id FROM goals WHERE key = '{}'", claim["goal"].as_str().unwrap())).await;
-    let at = number(&stage, &format!("SELECT claimed_at FROM goal_claims WHERE goal_id = {goal} ORDER BY claimed_at DESC LIMIT 1")).await + 3_600_000;
+    let at = number(
+        &stage,
+        &format!("SELECT claimed_at FROM goal_claims WHERE goal_id = {goal} ORDER BY claimed_at DESC LIMIT 1"),
+    )
+    .await
+        + 3_600_000;
     for sql in [
         format!("UPDATE users SET ledger_seq = 3 WHERE id = {newton}"),
-        format!("INSERT INTO credit_lots (user_id, seq, amount_micros, remaining_micros, granted_at, source, goal_id) VALUES ({newton}, 1, {reward}, {}, {at}, 'GOAL', {goal})", reward - 1),
-        format!("INSERT INTO credit_entries (user_id, seq, lot_seq, kind, amount_micros, operation, recorded_at) VALUES ({newton}, 2, 1, 'GRANT', {reward}, 'a', {at}), ({newton}, 3, 1, 'SPEND', 1, 'b', {at})"),
-        format!("INSERT INTO goal_claims (user_id, goal_id, lot_seq, reward_micros, claimed_at) VALUES ({newton}, {goal}, 1, {reward}, {at})"),
+        format!(
+            "INSERT INTO credit_lots (user_id, seq, amount_micros, remaining_micros, granted_at, source, goal_id) VALUES ({newton}, 1, {reward}, {}, {at}, 'GOAL', {goal})",
+            reward - 1
+        ),
+        format!(
+            "INSERT INTO credit_entries (user_id, seq, lot_seq, kind, amount_micros, operation, recorded_at) VALUES ({newton}, 2, 1, 'GRANT', {reward}, 'a', {at}), ({newton}, 3, 1, 'SPEND', 1, 'b', {at})"
+        ),
+        format!(
+            "INSERT INTO goal_claims (user_id, goal_id, lot_seq, reward_micros, claimed_at) VALUES ({newton}, {goal}, 1, {reward}, {at})"
+        ),
     ] {
         execute(&stage, &sql).await;
     }
@@ -175,12 +213,14 @@ async fn of_two_claims_of_one_goal_the_earlier_stays(stage: Stage) {
     let budgets = "SELECT CAST(sum(spent_micros) AS bigint) FROM season_budgets";
     let spent = number(&stage, budgets).await;
     let done = merge(&admin, "newton", "grace").await;
-    let kinds: Vec<&str> = done["changes"]["events"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> =
+        done["changes"]["events"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["CREDITS_REVOKED", "MERGED"]);
     let merged = export(&admin, "grace").await;
     check(&newton, &grace, &merged);
     assert_eq!(rows(&merged, "goalClaims"), rows(&grace, "goalClaims"));
-    let revoked: Vec<&Value> = rows(&merged, "creditEntries").iter().filter(|entry| entry["kind"] == "REVOKE").collect();
+    let revoked: Vec<&Value> =
+        rows(&merged, "creditEntries").iter().filter(|entry| entry["kind"] == "REVOKE").collect();
     assert_eq!(revoked.last().unwrap()["amountMicros"], reward - 1);
     assert_eq!(sum(&merged, "creditLots", "remainingMicros"), sum(&grace, "creditLots", "remainingMicros"));
     assert!(number(&stage, budgets).await <= spent);
@@ -219,11 +259,15 @@ async fn a_token_of_the_absorbed_user_is_the_survivors(stage: Stage) {
 
 async fn merging_again_is_refused_or_answered_the_same(stage: Stage) {
     let admin = stage.app(&[Scope::Admin]).await;
-    let input = json!({ "input": { "from": { "handle": "grace" }, "into": { "handle": "ada" }, "idempotencyKey": "k1" } });
+    let input =
+        json!({ "input": { "from": { "handle": "grace" }, "into": { "handle": "ada" }, "idempotencyKey": "k1" } });
     let first = admin.data(MERGE, input.clone()).await;
     assert_eq!(admin.data(MERGE, input).await, first);
     let again = merge(&admin, "grace", "nobody").await;
-    assert_eq!(again["userErrors"], json!([{ "code": "UNKNOWN_USER", "path": ["from"] }, { "code": "UNKNOWN_USER", "path": ["into"] }]));
+    assert_eq!(
+        again["userErrors"],
+        json!([{ "code": "UNKNOWN_USER", "path": ["from"] }, { "code": "UNKNOWN_USER", "path": ["into"] }])
+    );
     assert_eq!((&again["user"], &again["absorbedId"], &again["changes"]), (&Value::Null, &Value::Null, &Value::Null));
     let same = merge(&admin, "ada", "ADA").await;
     assert_eq!(same["userErrors"], json!([{ "code": "INVALID_INPUT", "path": ["into"] }]));
@@ -241,7 +285,8 @@ async fn merging_while_others_write_leaves_nothing_half_done(stage: Stage) {
     let query = "{ game(id: \"1\") { achievements(first: 32) { nodes { key } } } }";
     let all = admin.data(query, Value::Null).await["game"]["achievements"]["nodes"].as_array().unwrap().clone();
     assert!(all.len() >= 16);
-    let unlock = "mutation($input: UnlockAchievementsInput!) { unlockAchievements(input: $input) { results { status } } }";
+    let unlock =
+        "mutation($input: UnlockAchievementsInput!) { unlockAchievements(input: $input) { results { status } } }";
     let writes = (0..32).map(|place| {
         let handle = if place % 2 == 0 { "grace" } else { "xelnia" };
         let unlocks = json!([{ "achievementId": all[place / 2]["key"], "hardcore": true }]);

@@ -64,7 +64,10 @@ async fn a_user_is_shown_as_a_stranger_and_as_the_user_sees_it(stage: Stage) {
     let query = "query($h: String!, $as: ProfileSide) { user(by: {handle: $h}, as: $as) { handle accounts { id } } }";
     let admin = stage.app(&[Scope::Admin]).await;
     let public = admin.query(query, json!({ "h": "grace", "as": "PUBLIC" })).await;
-    assert_eq!((public.codes(), &public.json["data"]["user"]), (vec!["FORBIDDEN"], &json!({ "handle": "grace", "accounts": null })));
+    assert_eq!(
+        (public.codes(), &public.json["data"]["user"]),
+        (vec!["FORBIDDEN"], &json!({ "handle": "grace", "accounts": null }))
+    );
     let private = stage.user("ada").query(query, json!({ "h": "ada", "as": "PUBLIC" })).await;
     assert_eq!((private.codes(), &private.json["data"]["user"]), (vec!["FORBIDDEN"], &Value::Null));
     for actor in [admin, stage.user("ada")] {
@@ -80,8 +83,22 @@ async fn the_whole_of_a_user_is_taken_out(stage: Stage) {
     let admin = stage.app(&[Scope::Admin]).await;
     let grace = export(&admin, "grace").await;
     assert_eq!(rows(&grace, "user")[0]["handle"], "grace");
-    for place in ["accounts", "enrolments", "goals", "goalClaims", "creditLots", "creditEntries", "resources",
-        "studyPlanInstances", "studyPlanInstanceResources", "achievements", "games", "cards", "collections", "history"] {
+    for place in [
+        "accounts",
+        "enrolments",
+        "goals",
+        "goalClaims",
+        "creditLots",
+        "creditEntries",
+        "resources",
+        "studyPlanInstances",
+        "studyPlanInstanceResources",
+        "achievements",
+        "games",
+        "cards",
+        "collections",
+        "history",
+    ] {
         assert!(!rows(&grace, place).is_empty(), "{place}");
     }
     for place in ["apiKeys", "blocks", "references"] {
@@ -105,7 +122,11 @@ async fn users_take_their_own_data_out_and_nobody_elses(stage: Stage) {
 async fn only_operators_look_behind_the_scenes(stage: Stage) {
     let writer = stage.app(&[Scope::ProgressWrite]).await;
     for actor in [stage.anonymous(), stage.user("ada"), writer] {
-        for query in ["{ searchUsers(text: \"\") { nodes { id } } }", "{ apiKeys { nodes { name } } }", "{ auditLog { nodes { action } } }"] {
+        for query in [
+            "{ searchUsers(text: \"\") { nodes { id } } }",
+            "{ apiKeys { nodes { name } } }",
+            "{ auditLog { nodes { action } } }",
+        ] {
             let answer = actor.query(query, Value::Null).await;
             assert_eq!(answer.codes(), ["FORBIDDEN"], "{query}");
         }
