@@ -224,7 +224,7 @@ fn features_reach_each_other_through_services_only() {
             let mut steps = path.split("::");
             let (other, part) = (steps.next().unwrap(), steps.next());
             let fits = match part {
-                None | Some("service") => ["service", "accounts", "graphql"].contains(&file),
+                None | Some("service") => ["service", "accounts", "graphql", "merge", "erase"].contains(&file),
                 Some("write" | "blocks") => file == "write",
                 Some("owner") => ["merge", "erase"].contains(&file),
                 Some("graphql") => file == "graphql",
