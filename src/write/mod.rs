@@ -26,7 +26,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 
 pub use kinds::HistoryKind;
-pub(crate) use repo::append_event;
+pub(crate) use repo::{append_event, share_catalogue, take_catalogue};
 pub(crate) use unit::{Locked, Reference, Unit};
 pub(crate) use writer::{Order, Writer};
 

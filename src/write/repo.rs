@@ -27,16 +27,30 @@ static LOCK_ON_SQLITE: Sql = Sql::new(
      FROM users u WHERE u.id = ANY($1) AND u.merged_into IS NULL AND u.erased_at IS NULL ORDER BY u.id",
 );
 
+/// Keeps the catalogue from being changed until the transaction ends.
+pub(crate) async fn share_catalogue(transaction: &Transaction) -> Result<()> {
+    if on_postgres(transaction) {
+        execute(transaction, &SHARE_CATALOGUE, []).await?;
+    }
+    Ok(())
+}
+
+/// Keeps all other writes waiting until the transaction, which changes the catalogue, ends.
+pub(crate) async fn take_catalogue(transaction: &Transaction) -> Result<()> {
+    if on_postgres(transaction) {
+        execute(transaction, &TAKE_CATALOGUE, []).await?;
+    }
+    Ok(())
+}
+
 fn on_postgres(transaction: &Transaction) -> bool {
     transaction.get_database_backend() == DbBackend::Postgres
 }
 
 /// Locks these users in ascending order. Gives the catalogue's version, and who of them is there.
 pub(super) async fn lock_users(transaction: &Transaction, users: Vec<i64>) -> Result<(i64, Vec<(i64, Locked)>)> {
+    share_catalogue(transaction).await?;
     let postgres = on_postgres(transaction);
-    if postgres {
-        execute(transaction, &SHARE_CATALOGUE, []).await?;
-    }
     let mut version = None;
     let lock = if postgres { &LOCK } else { &LOCK_ON_SQLITE };
     let locked = fetch(transaction, lock, [Param::Ints(users)], |row| {
@@ -56,9 +70,7 @@ pub(super) async fn lock_users(transaction: &Transaction, users: Vec<i64>) -> Re
 
 /// Locks the catalogue for a change, and gives its version.
 pub(super) async fn lock_catalogue(transaction: &Transaction) -> Result<i64> {
-    if on_postgres(transaction) {
-        execute(transaction, &TAKE_CATALOGUE, []).await?;
-    }
+    take_catalogue(transaction).await?;
     version(transaction).await
 }
 

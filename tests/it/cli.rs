@@ -87,10 +87,13 @@ fn fails(code: i32, arguments: &[&str], settings: &[(&str, &str)], words: &str) 
     assert!(ended.err.contains(words), "{arguments:?}: {}", ended.err);
 }
 
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 13] = [
     &["serve"],
     &["migrate"],
     &["demo"],
+    &["import"],
+    &["export"],
+    &["backup"],
     &["key"],
     &["key", "create"],
     &["key", "list"],

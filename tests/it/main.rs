@@ -36,6 +36,7 @@ mod profile;
 mod schema;
 mod seasons;
 mod statements;
+mod transfer;
 mod users;
 mod writes;
 
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         ("schema", schema::TESTS),
         ("seasons", seasons::TESTS),
         ("statements", statements::TESTS),
+        ("transfer", transfer::TESTS),
         ("users", users::TESTS),
         ("writes::catalogue", writes::catalogue::TESTS),
         ("writes::collections", writes::collections::TESTS),
