@@ -11,7 +11,8 @@ usage: cargo run --release -p waymark-bench -- [OPTIONS]
   (no option)      measure Q1 to Q4 on PostgreSQL, Waymark and the floor in turns
   --correctness    compare 1,000 concurrent answers of Waymark with the floor's; exit code 1 if any differs
   --sqlite         measure Waymark alone on SQLite with 10,000 users
-  --users N        how many users there are (default 100,000; with --sqlite 10,000)
+  --import         measure `waymark import` on both: a million records of progress of 50,000 users
+  --users N        how many users there are (default 100,000; with --sqlite 10,000, with --import 50,000)
   --query Q1       measure this query only; may be repeated
   --connections N  how many requests are on their way at a time (default 32)
   --rounds N       how many rounds each query and server gets (default 5)
@@ -28,6 +29,7 @@ pub(crate) enum Mode {
     Measure,
     Correctness,
     Sqlite,
+    Import,
     /// Be the floor: the benchmark starts itself so.
     Floor,
     /// Be `waymark` with the arguments that follow: the benchmark starts itself so.
@@ -65,6 +67,7 @@ impl Arguments {
                 }
                 "--correctness" => arguments.mode = Mode::Correctness,
                 "--sqlite" => arguments.mode = Mode::Sqlite,
+                "--import" => arguments.mode = Mode::Import,
                 "--help" | "-h" => arguments.mode = Mode::Help,
                 "--users" => arguments.users = Some(value()?.replace([',', '_'], "").parse()?),
                 "--connections" => arguments.connections = value()?.parse()?,

@@ -60,7 +60,8 @@ pub(super) async fn export(config: &Config, options: ExportOptions) -> Result<()
             transfer::export(&db, &mut out, &scope, options.with_keys, &show).await?
         }
         Some(path) => {
-            let unwritten = |error: std::io::Error| Error::bad_input(format!("cannot write {}: {error}", path.display()));
+            let unwritten =
+                |error: std::io::Error| Error::bad_input(format!("cannot write {}: {error}", path.display()));
             let mut partial = path.as_os_str().to_owned();
             partial.push(".partial");
             let mut out = BufWriter::with_capacity(1 << 16, File::create(&partial).map_err(unwritten)?);

@@ -38,9 +38,8 @@ pub async fn backup(db: &Db, to: &Path) -> Result<()> {
     let made = made.await.and_then(|()| {
         std::fs::File::open(partial).and_then(|file| file.sync_all()).map_err(failed)?;
         // Fails when the name was taken meanwhile, which a renaming would not.
-        std::fs::hard_link(partial, to).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::AlreadyExists { taken() } else { failed(error) }
-        })
+        std::fs::hard_link(partial, to)
+            .map_err(|error| if error.kind() == std::io::ErrorKind::AlreadyExists { taken() } else { failed(error) })
     });
     remove(partial);
     made

@@ -69,13 +69,8 @@ pub async fn export(
     progress: &(dyn Fn(Exported) + Sync),
 ) -> Result<Exported> {
     let transaction = sql::snapshot(db).await?;
-    let mut export = Export {
-        transaction: &transaction,
-        out,
-        done: Exported::default(),
-        progress,
-        keys: Keys::default(),
-    };
+    let mut export =
+        Export { transaction: &transaction, out, done: Exported::default(), progress, keys: Keys::default() };
     export.write(&Record::Waymark(Header { version: VERSION, history: true }))?;
     export.done.records = 0;
     export.catalogue(matches!(scope, Scope::All | Scope::Catalogue)).await?;
@@ -314,8 +309,7 @@ impl Export<'_> {
                 named.insert(row.resource_id);
             }
         }
-        let resources: HashMap<i64, String> =
-            sql::resource_keys(self.transaction, named).await?.into_iter().collect();
+        let resources: HashMap<i64, String> = sql::resource_keys(self.transaction, named).await?.into_iter().collect();
         each!(self, plan::Model, "true", row => {
             self.keys.plans.insert(row.id, row.key.clone());
             let of_plan = contents.remove(&row.id).unwrap_or_default();
@@ -391,8 +385,7 @@ impl Export<'_> {
             let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
             let mut accounts: HashMap<i64, Vec<Account>> = HashMap::new();
             for row in sql::with_int::<account::Model>(self.transaction, "user_id", &ids).await? {
-                let account =
-                    Account { provider: row.provider, id: row.external_id, linked_at: at(row.linked_at) };
+                let account = Account { provider: row.provider, id: row.external_id, linked_at: at(row.linked_at) };
                 accounts.entry(row.user_id).or_default().push(account);
             }
             for row in rows {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use sea_orm::sea_query::{ArrayType, Value};
 use sea_orm::{
-    AccessMode, ConnectionTrait as _, DbBackend, DbErr, EntityName as _, EntityTrait, FromQueryResult,
-    IdenStatic as _, IsolationLevel, Iterable as _, ModelTrait, PrimaryKeyToColumn as _, RuntimeErr, Statement,
-    TransactionTrait as _, sqlx,
+    AccessMode, ConnectionTrait as _, DbBackend, DbErr, EntityName as _, EntityTrait, FromQueryResult, IdenStatic as _,
+    IsolationLevel, Iterable as _, ModelTrait, PrimaryKeyToColumn as _, RuntimeErr, Statement, TransactionTrait as _,
+    sqlx,
 };
 
 use crate::db::{Db, Kind, Param, Sql, Transaction, bulk, execute, fetch};
@@ -95,11 +95,7 @@ pub(super) async fn page_of_users<M: Row>(
 }
 
 /// The rows of a table of users whose `column` is one of `values`.
-pub(super) async fn with_text<M: Row>(
-    transaction: &Transaction,
-    column: &str,
-    values: Vec<String>,
-) -> Result<Vec<M>> {
+pub(super) async fn with_text<M: Row>(transaction: &Transaction, column: &str, values: Vec<String>) -> Result<Vec<M>> {
     if values.is_empty() {
         return Ok(Vec::new());
     }
@@ -109,11 +105,7 @@ pub(super) async fn with_text<M: Row>(
 }
 
 /// The rows whose `column` is one of `values`.
-pub(super) async fn with_int<M: Row>(
-    transaction: &Transaction,
-    column: &str,
-    values: &[i64],
-) -> Result<Vec<M>> {
+pub(super) async fn with_int<M: Row>(transaction: &Transaction, column: &str, values: &[i64]) -> Result<Vec<M>> {
     if values.is_empty() {
         return Ok(Vec::new());
     }
@@ -151,10 +143,10 @@ pub(super) async fn with_pairs<M: Row>(
 
 /// Inserts rows, or gives those whose primary key is there all the values of these.
 pub(super) async fn store<M: ModelTrait>(transaction: &Transaction, rows: &[M]) -> Result<()> {
-    let key: Vec<String> = <M::Entity as EntityTrait>::PrimaryKey::iter()
-        .map(|part| part.into_column().as_str().to_owned())
-        .collect();
-    let others: Vec<Column<M>> = Column::<M>::iter().filter(|column| !key.iter().any(|k| k == column.as_str())).collect();
+    let key: Vec<String> =
+        <M::Entity as EntityTrait>::PrimaryKey::iter().map(|part| part.into_column().as_str().to_owned()).collect();
+    let others: Vec<Column<M>> =
+        Column::<M>::iter().filter(|column| !key.iter().any(|k| k == column.as_str())).collect();
     bulk::upsert(transaction, rows, &others).await
 }
 
@@ -310,9 +302,8 @@ pub(super) async fn number_users(transaction: &Transaction, users: &[(i64, i64, 
     Ok(())
 }
 
-static REFS: Sql = Sql::new(
-    "SELECT user_id, kind, reference FROM write_refs WHERE user_id = ANY($1) AND reference = ANY($2)",
-);
+static REFS: Sql =
+    Sql::new("SELECT user_id, kind, reference FROM write_refs WHERE user_id = ANY($1) AND reference = ANY($2)");
 
 /// The references of these names that these users' writes had, with user and kind.
 pub(super) async fn find_refs(
@@ -327,9 +318,8 @@ pub(super) async fn find_refs(
     fetch(transaction, &REFS, params, |row| Ok((row.take()?, row.take()?, row.take()?))).await
 }
 
-static ACCOUNTS: Sql = Sql::new(
-    "SELECT user_id, provider, external_id FROM accounts WHERE provider = ANY($1) AND external_id = ANY($2)",
-);
+static ACCOUNTS: Sql =
+    Sql::new("SELECT user_id, provider, external_id FROM accounts WHERE provider = ANY($1) AND external_id = ANY($2)");
 
 /// Whose accounts these are; may find more, since providers and ids are compared one by one.
 pub(super) async fn find_accounts(
@@ -424,10 +414,7 @@ pub(super) async fn page_of_refs(
         Param::Text(behind.2),
         Param::Int(limit),
     ];
-    fetch(transaction, sql, params, |row| {
-        Ok((row.take()?, row.take()?, row.take()?, row.take()?, row.take()?))
-    })
-    .await
+    fetch(transaction, sql, params, |row| Ok((row.take()?, row.take()?, row.take()?, row.take()?, row.take()?))).await
 }
 
 /// A transaction in which everything is read as it was at its beginning.
@@ -471,5 +458,6 @@ pub(super) fn refused_row(error: &Error) -> Option<String> {
     let code = error.code()?;
     // Of SQLite 19 and what begins with it: a constraint. Of PostgreSQL the classes of constraints and of bad values.
     let sqlite = code.parse::<u32>().is_ok_and(|code| code & 0xff == 19) && code.len() < 5;
-    (sqlite || (code.len() == 5 && (code.starts_with("23") || code.starts_with("22")))).then(|| error.message().to_owned())
+    (sqlite || (code.len() == 5 && (code.starts_with("23") || code.starts_with("22"))))
+        .then(|| error.message().to_owned())
 }

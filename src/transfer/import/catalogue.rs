@@ -251,13 +251,15 @@ impl Thing for Season {
 async fn take_seasons(work: &mut Work<'_>) -> Result<()> {
     let seasons = things::<Season>(work, only!(Season)).await?;
     let ids: Vec<i64> = seasons.iter().map(|(_, season)| season.row.id).collect();
-    let mut weeks = grouped(sql::with_int::<week::Model>(work.transaction, "season_id", &ids).await?, |row| row.season_id);
+    let mut weeks =
+        grouped(sql::with_int::<week::Model>(work.transaction, "season_id", &ids).await?, |row| row.season_id);
     let mut pauses =
         grouped(sql::with_int::<pause::Model>(work.transaction, "season_id", &ids).await?, |row| row.season_id);
     let mut budgets =
         grouped(sql::with_int::<budget::Model>(work.transaction, "season_id", &ids).await?, |row| row.season_id);
 
-    let (mut changed, mut new_weeks, mut new_pauses, mut new_budgets) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut changed, mut new_weeks, mut new_pauses, mut new_budgets) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (record, season) in &seasons {
         let season_id = season.row.id;
         work.known.put_season(&season.row);
@@ -663,9 +665,7 @@ impl Thing for Collection {
         if self.starts_at.zip(self.ends_at).is_some_and(|(starts, ends)| ends <= starts) {
             return Err("a collection ends after it starts".to_owned());
         }
-        let fits = |reward: &Reward| {
-            reward.claimed >= 0 && reward.stock.is_none_or(|stock| reward.claimed <= stock)
-        };
+        let fits = |reward: &Reward| reward.claimed >= 0 && reward.stock.is_none_or(|stock| reward.claimed <= stock);
         if !self.reward.as_ref().is_none_or(fits) {
             return Err("no more rewards are claimed than there are".to_owned());
         }

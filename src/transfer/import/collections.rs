@@ -72,7 +72,8 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
             continue;
         }
         row.updated_at = row.updated_at.max(at);
-        let was = |what: fn(&progress::Model) -> Option<Timestamp>| before.as_ref().is_some_and(|row| what(row).is_some());
+        let was =
+            |what: fn(&progress::Model) -> Option<Timestamp>| before.as_ref().is_some_and(|row| what(row).is_some());
         let (of, subject) = ((item.user, item.has_history), (Kind::Collection, record.collection.as_str()));
         if let Some(at) = row.completed_at
             && !was(|row| row.completed_at)
@@ -168,8 +169,7 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
             row.updated_at = row.updated_at.max(at);
         }
         let (of, subject) = ((user, change.has_history), (Kind::Collection, key.as_str()));
-        for (kind, cards) in
-            [(HistoryKind::CardsGranted, change.granted), (HistoryKind::CardsRevoked, change.revoked)]
+        for (kind, cards) in [(HistoryKind::CardsGranted, change.granted), (HistoryKind::CardsRevoked, change.revoked)]
         {
             if !cards.is_empty() {
                 work.tell(of, kind, subject, &json!({ "cards": cards, "collectedCount": count }), at)?;

@@ -25,7 +25,8 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
     let entries = work.items(only!(CreditEntry));
     let claims = work.items(only!(GoalClaim));
     if !(lots.is_empty() && entries.is_empty() && claims.is_empty()) {
-        let mut ledger = Ledger::read(work, &lots, entries.iter().map(|item| (item.user, item.record.lot)), &claims).await?;
+        let mut ledger =
+            Ledger::read(work, &lots, entries.iter().map(|item| (item.user, item.record.lot)), &claims).await?;
         for item in lots {
             if let Err(reason) = ledger.take_lot(work, item)? {
                 work.bad(item.at, reason);
@@ -134,7 +135,9 @@ impl Ledger {
         let (number, has_entry) = match (record.number, &record.reference) {
             (Some(number), _) if number < 1 => return Ok(Err("lots are numbered from 1".to_owned())),
             (Some(number), _) => (number, false),
-            (None, None) => return Ok(Err("a lot without a number needs a ref, so that it is granted once".to_owned())),
+            (None, None) => {
+                return Ok(Err("a lot without a number needs a ref, so that it is granted once".to_owned()));
+            }
             (None, Some(_)) if remaining_micros < record.amount_micros => {
                 return Ok(Err("of a lot without a number everything is left".to_owned()));
             }

@@ -131,10 +131,10 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
             continue;
         }
         let place = (item.user, id);
-        let before = players.unlocks.get(&place).map(|row| Unlock {
-            unlocked_at: row.unlocked_at,
-            unlocked_hardcore_at: row.unlocked_hardcore_at,
-        });
+        let before = players
+            .unlocks
+            .get(&place)
+            .map(|row| Unlock { unlocked_at: row.unlocked_at, unlocked_hardcore_at: row.unlocked_hardcore_at });
         let steps = [(hardcore_at != Some(at)).then_some((false, at)), hardcore_at.map(|at| (true, at))];
         let mut after = before;
         let key = work.known.game_key(game_id);

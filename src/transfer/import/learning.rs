@@ -176,7 +176,8 @@ async fn take_instances(work: &mut Work<'_>) -> Result<()> {
     let (mut changed, mut changed_resources) = (BTreeSet::new(), BTreeSet::new());
     for item in items {
         let record = item.record;
-        let Some((plan_id, title)) = work.known.plans.get(&record.plan).map(|plan| (plan.id, plan.title.clone())) else {
+        let Some((plan_id, title)) = work.known.plans.get(&record.plan).map(|plan| (plan.id, plan.title.clone()))
+        else {
             work.bad(item.at, unknown("study plan", &record.plan));
             continue;
         };
@@ -232,13 +233,8 @@ async fn take_instances(work: &mut Work<'_>) -> Result<()> {
         changed.insert(place);
         let count = wanted.len();
         for ((resource_id, marked_at), position) in wanted.into_iter().zip(1..) {
-            let row = instance_resource::Model {
-                user_id: item.user,
-                instance_seq: number,
-                position,
-                resource_id,
-                marked_at,
-            };
+            let row =
+                instance_resource::Model { user_id: item.user, instance_seq: number, position, resource_id, marked_at };
             resources.insert((item.user, number, resource_id), row);
             changed_resources.insert((item.user, number, resource_id));
         }

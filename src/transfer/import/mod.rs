@@ -438,13 +438,7 @@ impl<'a> Work<'a> {
     }
 
     /// The same about the user.
-    fn tell_user(
-        &mut self,
-        of: (i64, bool),
-        kind: HistoryKind,
-        changes: &Value,
-        at: Timestamp,
-    ) -> Result<()> {
+    fn tell_user(&mut self, of: (i64, bool), kind: HistoryKind, changes: &Value, at: Timestamp) -> Result<()> {
         if of.1 {
             return Ok(());
         }

@@ -268,9 +268,10 @@ fn check(record: &User) -> Result<(), String> {
     }
     for account in &record.accounts {
         let fits = match &*account.provider {
-            "ethereum" => account.id.strip_prefix("0x").is_some_and(|hex| {
-                hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
-            }),
+            "ethereum" => account
+                .id
+                .strip_prefix("0x")
+                .is_some_and(|hex| hex.len() == 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())),
             provider => !provider.is_empty() && !provider.contains(':') && !account.id.is_empty(),
         };
         if !fits {
