@@ -5,6 +5,7 @@
 mod admin;
 mod data;
 mod serve;
+mod transfer;
 mod verify;
 
 use std::ffi::OsString;
@@ -84,6 +85,33 @@ enum Command {
         #[arg(long, default_value = "demo", value_parser = ["demo", "team", "load"])]
         scale: String,
     },
+    /// Import files of records, one JSON object a line. Importing a file again changes nothing.
+    #[command(after_help = "Examples:
+  waymark import courses.ndjson people.ndjson
+  old-system --dump | waymark import -
+
+A bad record is reported as file:line: reason and left out; the exit code is 1 then. docs/import.md describes the records.")]
+    Import {
+        /// The files; - is standard input.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Export the configured database as records, one JSON object a line, to stdout or to a file.
+    #[command(after_help = "Examples:
+  waymark export --output waymark.ndjson
+  waymark export --only user --user grace
+  WAYMARK_DATABASE_URL=sqlite://old.db waymark export | waymark import -")]
+    Export(ExportOptions),
+    /// Copy the configured SQLite database into a new file while it is in use.
+    #[command(after_help = "Example:
+  waymark backup /backups/waymark-$(date +%F).db
+
+PostgreSQL: pg_dump --format=custom --file=waymark.dump \"$WAYMARK_DATABASE_URL\"")]
+    Backup {
+        /// The new file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Look whether every summary and balance follows from its source, and print what does not. Changes nothing.
     #[command(
         after_help = "Each difference is a line on stdout: the user, the check, what differs, what is stored, what should be.
@@ -129,6 +157,33 @@ enum MigrateTo {
     Down,
     /// Show what has been applied.
     Status,
+}
+
+#[derive(Debug, Args)]
+struct ExportOptions {
+    /// Write to this file instead of stdout; it appears when it is whole.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Export a part: what operators defined, all users with what is theirs, or one user.
+    #[arg(long, value_enum)]
+    only: Option<Only>,
+    /// The user's handle, with --only user.
+    #[arg(long, value_name = "HANDLE")]
+    user: Option<String>,
+    /// Export API keys too, as hashes: whoever has a key can go on using it after an import.
+    #[arg(long)]
+    with_keys: bool,
+}
+
+/// A part of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Only {
+    /// What operators defined.
+    Catalogue,
+    /// All users and what is theirs.
+    Progress,
+    /// One user and what is theirs.
+    User,
 }
 
 #[derive(Debug, Subcommand)]
@@ -230,6 +285,9 @@ async fn execute(cli: Cli) -> Result<()> {
                 scale.parse().map_err(|error: crate::demo::ParseScaleError| Error::bad_input(error.to_string()))?;
             data::demo(&load(file)?, users, scale).await
         }
+        Command::Import { files } => transfer::import(&load(file)?, files).await,
+        Command::Export(options) => transfer::export(&load(file)?, options).await,
+        Command::Backup { file: to } => transfer::backup(&load(file)?, &to).await,
         Command::Verify => verify::verify(load(file)?).await,
         Command::Repair => verify::repair(load(file)?).await,
         Command::Key { command } => admin::key(&load(file)?, command).await,

@@ -8,7 +8,7 @@
 //! | [`db`], [`auth`], `graphql`, [`write`], `verify`, `request` | platform: database, permissions, the GraphQL toolkit, how anything is changed and checked; knows no feature |
 //! | [`features`] | one folder per kind of progress |
 //! | [`schema`] | `User`, and the roots merged from the features |
-//! | [`server`], [`app`], [`demo`], [`cli`] | assembly: HTTP, wiring, demo data, commands |
+//! | [`server`], [`app`], [`demo`], [`transfer`], [`cli`] | assembly: HTTP, wiring, demo data, files in and out, commands |
 //!
 //! # The import rule
 //!
@@ -30,5 +30,6 @@ mod graphql;
 mod request;
 pub mod schema;
 pub mod server;
+pub mod transfer;
 mod verify;
 pub mod write;

@@ -12,7 +12,8 @@ usage: cargo run --release -p waymark-bench -- [OPTIONS]
   --correctness    compare 1,000 concurrent answers of Waymark with the floor's; exit code 1 if any differs
   --sqlite         measure Waymark alone on SQLite with 10,000 users
   --writes         measure single unlocks, claims and 100 unlocks at a time, on PostgreSQL and on SQLite
-  --users N        how many users there are (default 100,000; with --sqlite and --writes 10,000)
+  --import         measure `waymark import` on both: a million records of progress of 50,000 users
+  --users N        how many users there are (default 100,000; with --sqlite and --writes 10,000, with --import 50,000)
   --query Q1       measure this query or write (unlock, claim, unlocks) only; may be repeated
   --connections N  how many requests are on their way at a time (default 32)
   --rounds N       how many rounds each query and server gets (default 5)
@@ -30,6 +31,7 @@ pub(crate) enum Mode {
     Correctness,
     Sqlite,
     Writes,
+    Import,
     /// Be the floor: the benchmark starts itself so.
     Floor,
     /// Be `waymark` with the arguments that follow: the benchmark starts itself so.
@@ -68,6 +70,7 @@ impl Arguments {
                 "--correctness" => arguments.mode = Mode::Correctness,
                 "--sqlite" => arguments.mode = Mode::Sqlite,
                 "--writes" => arguments.mode = Mode::Writes,
+                "--import" => arguments.mode = Mode::Import,
                 "--help" | "-h" => arguments.mode = Mode::Help,
                 "--users" => arguments.users = Some(value()?.replace([',', '_'], "").parse()?),
                 "--connections" => arguments.connections = value()?.parse()?,

@@ -6,6 +6,7 @@ mod arguments;
 mod check;
 mod cluster;
 mod floor;
+mod import;
 mod load;
 mod queries;
 mod report;
@@ -46,6 +47,10 @@ fn run() -> Result<ExitCode> {
         }
         Mode::Waymark => Ok(server_runtime()?.block_on(waymark::cli::run(std::env::args_os().skip(1)))),
         Mode::Floor => server_runtime()?.block_on(floor::serve()).map(|()| ExitCode::SUCCESS),
+        Mode::Import => {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(import::run(&arguments)).map(|()| ExitCode::SUCCESS)
+        }
         // The generator takes one thread: what it leaves of the machine belongs to those it measures.
         _ => Builder::new_current_thread().enable_all().build()?.block_on(measure(&arguments)),
     }

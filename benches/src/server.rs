@@ -42,20 +42,25 @@ impl Server {
 
     /// The most memory it ever had, pages of mapped files included, in MiB.
     pub(crate) fn peak_memory(&self) -> Option<f64> {
-        self.status("VmHWM:")
+        peak_memory_of(self.pid())
     }
 
     /// The memory it has now without pages of mapped files, in MiB.
     pub(crate) fn own_memory(&self) -> Option<f64> {
-        self.status("RssAnon:")
+        status(self.pid(), "RssAnon:")
     }
+}
 
-    fn status(&self, name: &str) -> Option<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(kibibytes / 1024.0)
-    }
+/// The most memory a running process ever had, in MiB.
+pub(crate) fn peak_memory_of(pid: u32) -> Option<f64> {
+    status(pid, "VmHWM:")
+}
+
+fn status(pid: u32, name: &str) -> Option<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes / 1024.0)
 }
 
 impl Drop for Server {

@@ -1,7 +1,7 @@
 //! Setting the stage: a filled database and the servers on it; and measuring one query on it.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
@@ -45,13 +45,7 @@ pub(crate) enum Engine {
 impl Stage {
     pub(crate) async fn set(arguments: &Arguments, engine: Engine) -> Result<Self> {
         let program = std::env::current_exe()?;
-        let target = program.parent().and_then(Path::parent).ok_or("the program is in no target directory")?;
-        let directory = target.join("bench");
-        std::fs::create_dir_all(&directory)?;
-        let lock = File::create(directory.join("lock"))?;
-        if lock.try_lock().is_err() {
-            return Err("another benchmark is running; two at a time would measure each other".into());
-        }
+        let (directory, lock) = directory()?;
         let waymark = || match std::env::var_os("BENCH_SERVER") {
             Some(other) => Command::new(other),
             None => {
@@ -235,6 +229,19 @@ impl Stage {
     }
 }
 
+/// Where databases and files are kept between runs, locked against another benchmark.
+pub(crate) fn directory() -> Result<(PathBuf, File)> {
+    let program = std::env::current_exe()?;
+    let target = program.parent().and_then(Path::parent).ok_or("the program is in no target directory")?;
+    let directory = target.join("bench");
+    std::fs::create_dir_all(&directory)?;
+    let lock = File::create(directory.join("lock"))?;
+    if lock.try_lock().is_err() {
+        return Err("another benchmark is running; two at a time would measure each other".into());
+    }
+    Ok((directory, lock))
+}
+
 /// What was used up to some instant.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usage {
@@ -262,7 +269,8 @@ async fn fill(url: &str, users: u32) -> Result<bool> {
     Ok(now.millis_since(report.day) < FRESH)
 }
 
-async fn connect(url: &str) -> Result<Client> {
+/// A connection to PostgreSQL.
+pub(crate) async fn connect(url: &str) -> Result<Client> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {

@@ -28,7 +28,7 @@ use crate::error::Result;
 
 pub(crate) use input::{Checks, Patch, Upserted, arranged};
 pub use kinds::HistoryKind;
-pub(crate) use repo::{append_entry, append_event, forget_writes};
+pub(crate) use repo::{append_entry, append_event, forget_writes, share_catalogue, take_catalogue};
 pub(crate) use unit::{Locked, Reference, Unit};
 pub(crate) use writer::{Order, Writer};
 

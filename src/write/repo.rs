@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 
 // Writes of progress share this lock by way of `lock_users`, a change of the catalogue takes it alone: what a write
 // decides by does not change under it. SQLite has one writer at a time anyway.
+static SHARE_CATALOGUE: Sql = Sql::new("SELECT pg_advisory_xact_lock_shared(8319)");
 static TAKE_CATALOGUE: Sql = Sql::new("SELECT pg_advisory_xact_lock(8319)");
 static VERSION: Sql = Sql::new("SELECT version FROM catalogue_version WHERE id = 1");
 
@@ -24,6 +25,22 @@ static LOCK_ON_SQLITE: Sql = Sql::new(
     "SELECT u.id, u.ulid, u.history_seq, u.ledger_seq, (SELECT version FROM catalogue_version WHERE id = 1) \
      FROM users u WHERE u.id = ANY($1) AND u.merged_into IS NULL AND u.erased_at IS NULL ORDER BY u.id",
 );
+
+/// Keeps the catalogue from being changed until the transaction ends.
+pub(crate) async fn share_catalogue(transaction: &Transaction) -> Result<()> {
+    if on_postgres(transaction) {
+        execute(transaction, &SHARE_CATALOGUE, []).await?;
+    }
+    Ok(())
+}
+
+/// Keeps all other writes waiting until the transaction, which changes the catalogue, ends.
+pub(crate) async fn take_catalogue(transaction: &Transaction) -> Result<()> {
+    if on_postgres(transaction) {
+        execute(transaction, &TAKE_CATALOGUE, []).await?;
+    }
+    Ok(())
+}
 
 fn on_postgres(transaction: &Transaction) -> bool {
     transaction.get_database_backend() == DbBackend::Postgres
@@ -46,14 +63,6 @@ pub(super) async fn lock_users(transaction: &Transaction, users: Vec<i64>) -> Re
         None => self::version(transaction).await?,
     };
     Ok((version, locked))
-}
-
-/// Locks the catalogue for a change.
-pub(super) async fn lock_catalogue(transaction: &Transaction) -> Result<()> {
-    if on_postgres(transaction) {
-        execute(transaction, &TAKE_CATALOGUE, []).await?;
-    }
-    Ok(())
 }
 
 async fn version(transaction: &Transaction) -> Result<i64> {

@@ -155,7 +155,7 @@ impl<'a> Unit<'a> {
     /// has to be read from the database: the catalogue in memory is behind when another change has just been made, and
     /// operators who write a lot at a time would be told to try again and again.
     pub(crate) async fn lock_catalogue(&mut self) -> Result<()> {
-        repo::lock_catalogue(self.transaction).await
+        repo::take_catalogue(self.transaction).await
     }
 
     /// Locks further users after [`Unit::lock_catalogue`]; those who are gone are left out.

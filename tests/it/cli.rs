@@ -89,12 +89,15 @@ fn fails(code: i32, arguments: &[&str], settings: &[(&str, &str)], words: &str) 
     assert!(ended.err.contains(words), "{arguments:?}: {}", ended.err);
 }
 
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: &[&[&str]] = &[
     &["serve"],
     &["migrate"],
     &["demo"],
     &["verify"],
     &["repair"],
+    &["import"],
+    &["export"],
+    &["backup"],
     &["key"],
     &["key", "create"],
     &["key", "list"],
@@ -107,7 +110,7 @@ const COMMANDS: [&[&str]; 12] = [
 fn every_command_explains_itself() {
     let overview = output(&["--help"], &[]);
     for command in COMMANDS {
-        let help = output(&[command, &["--help"]].concat(), &[]);
+        let help = output(&[*command, &["--help"]].concat(), &[]);
         assert!(help.contains(&format!("Usage: waymark {}", command.join(" "))) && help.lines().count() > 5, "{help}");
     }
     let listed = overview.split("Commands:").nth(1).unwrap().lines().skip(1).take_while(|line| !line.trim().is_empty());

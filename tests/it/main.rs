@@ -39,6 +39,7 @@ mod profile;
 mod schema;
 mod seasons;
 mod statements;
+mod transfer;
 mod users;
 mod writes;
 
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         ("schema", schema::TESTS),
         ("seasons", seasons::TESTS),
         ("statements", statements::TESTS),
+        ("transfer", transfer::TESTS),
         ("users", users::TESTS),
         ("writes::catalogue", writes::catalogue::TESTS),
         ("writes::catalogue::collections", writes::catalogue::collections::TESTS),

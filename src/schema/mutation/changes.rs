@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Object};
 
-use super::super::user::User;
+use crate::schema::user::User;
 use crate::db::Extent;
 use crate::features::collections::graphql::CollectionProgress;
 use crate::features::credits::graphql::CreditAccount;

@@ -48,6 +48,11 @@ impl Stage {
         Self::with_settings(url, &[]).await
     }
 
+    /// Another database than the one of the test.
+    pub(crate) async fn at(url: String) -> Self {
+        Self::open(url).await
+    }
+
     /// The same database under other settings, `WAYMARK_…` and its value each.
     pub(crate) async fn with(&self, settings: &[(&str, &str)]) -> Self {
         Self::with_settings(self.url.clone(), settings).await

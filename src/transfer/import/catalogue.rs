@@ -1,0 +1,793 @@
+//! What operators define. A record says all there is to say of its thing: what it leaves out is set to its default. The
+//! counters of budgets and rewards never fall.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::json;
+
+use super::{ACTOR, Outcome, Work, games, only};
+use crate::clock::{Ids, Timestamp};
+use crate::error::Result;
+use crate::features::collections::entity::{card, collection, reward};
+use crate::features::games::entity::{achievement, game};
+use crate::features::learning::entity::{plan, plan_resource, resource};
+use crate::features::seasons::entity::{budget, goal, pause, season, week};
+use crate::graphql::ids::Kind;
+use crate::transfer::records::{
+    Achievement, At, Budget, Card, Collection, Game, Goal, Record, Resource, Reward, Season, StudyPlan,
+};
+use crate::transfer::sql;
+use crate::write::entity::audit_entry;
+
+use super::known::Known;
+
+/// What a record is made a row of by.
+struct Given<'a, R> {
+    /// The row that is there.
+    stored: Option<&'a R>,
+    known: &'a Known,
+    ids: &'a Ids,
+    now: Timestamp,
+}
+
+impl<R> Given<'_, R> {
+    fn created(&self, stored: impl Fn(&R) -> Timestamp, said: Option<At>) -> Timestamp {
+        self.stored.map_or_else(|| said.map_or(self.now, |at| at.0), stored)
+    }
+}
+
+/// A record of the catalogue that has a table.
+trait Thing {
+    type Row: sql::Row;
+
+    const KIND: Kind;
+
+    fn key(&self) -> &str;
+    /// The row with what the record says, with the dates of the stored row if there is one.
+    fn row(&self, given: &Given<'_, Self::Row>) -> Result<Self::Row, String>;
+    /// The instant of the change, as the record says.
+    fn updated_at(&self) -> Option<At> {
+        None
+    }
+    fn key_of(row: &Self::Row) -> &str;
+    fn id(row: &Self::Row) -> i64;
+    fn set_id(row: &mut Self::Row, id: i64);
+    fn touch(_row: &mut Self::Row, _at: Timestamp) {}
+}
+
+/// A thing after its records were taken.
+struct Taken<R> {
+    before: Option<R>,
+    row: R,
+    /// The last record about it: its place, and whether the file brings the audit log along.
+    at: usize,
+    has_history: bool,
+    changed: bool,
+}
+
+/// Takes all records of one kind; gives the things they are about, in the order in which they are first named.
+async fn things<'a, T: Thing + 'a>(
+    work: &mut Work<'a>,
+    pick: impl Fn(&'a Record) -> Option<&'a T>,
+) -> Result<Vec<(&'a T, Taken<T::Row>)>> {
+    let mut records = work.records(pick);
+    // Some may have been found bad already.
+    records.retain(|(at, ..)| !matches!(work.outcomes[*at], Outcome::Bad(_)));
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: BTreeSet<String> = records.iter().map(|(_, record, _)| record.key().to_owned()).collect();
+    let stored = sql::with_text::<T::Row>(work.transaction, "key", keys.into_iter().collect()).await?;
+    let mut stored: HashMap<String, T::Row> = stored.into_iter().map(|row| (T::key_of(&row).to_owned(), row)).collect();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut taken: Vec<(&T, Taken<T::Row>)> = Vec::new();
+    for (at, record, has_history) in records {
+        let key = record.key();
+        if key.is_empty() || key.len() > 128 || key.chars().any(char::is_control) {
+            work.bad(at, "a key has 1 to 128 printable characters");
+            continue;
+        }
+        let place = places.get(key).copied();
+        let current = place.map(|place| &taken[place].1.row).or_else(|| stored.get(key));
+        let given = Given { stored: current, known: &work.known, ids: work.ids, now: work.now };
+        let mut row = match record.row(&given) {
+            Ok(row) => row,
+            Err(reason) => {
+                work.bad(at, reason);
+                continue;
+            }
+        };
+        let changed = match current {
+            Some(current) => {
+                T::set_id(&mut row, T::id(current));
+                row != *current
+            }
+            None => true,
+        };
+        if changed {
+            let touched = record.updated_at().map(|at| at.0);
+            T::touch(&mut row, touched.unwrap_or(work.now));
+            work.new(at);
+        }
+        match place {
+            Some(place) => {
+                let (last, known) = &mut taken[place];
+                *last = record;
+                known.changed |= changed;
+                (known.row, known.at, known.has_history) = (row, at, has_history);
+            }
+            None => {
+                places.insert(key, taken.len());
+                let before = stored.remove(key);
+                taken.push((record, Taken { before, row, at, has_history, changed }));
+            }
+        }
+    }
+    let count = taken.iter().filter(|(_, thing)| thing.before.is_none()).count();
+    let ids = sql::new_ids::<T::Row>(work.transaction, count).await?;
+    for ((_, thing), id) in taken.iter_mut().filter(|(_, thing)| thing.before.is_none()).zip(ids) {
+        T::set_id(&mut thing.row, id);
+    }
+    let changed: Vec<T::Row> =
+        taken.iter().filter(|(_, thing)| thing.changed).map(|(_, thing)| thing.row.clone()).collect();
+    sql::store(work.transaction, &changed).await?;
+    for (record, thing) in &taken {
+        if thing.changed {
+            note::<T>(work, record, thing);
+        }
+    }
+    Ok(taken)
+}
+
+/// Notes a change in the audit log, unless the file brings that along.
+fn note<T: Thing>(work: &mut Work<'_>, record: &T, thing: &Taken<T::Row>) {
+    if thing.has_history {
+        return;
+    }
+    work.audit.push(audit_entry::Model {
+        id: 0,
+        actor: ACTOR.to_owned(),
+        action: "import".to_owned(),
+        subject_type: T::KIND.name().to_owned(),
+        subject_key: record.key().to_owned(),
+        changes: json!({ "new": thing.before.is_none() }).to_string(),
+        recorded_at: work.now,
+    });
+}
+
+/// Notes that what belongs to a thing changed, where its own row did not.
+fn changed_too<T: Thing>(work: &mut Work<'_>, record: &T, thing: &Taken<T::Row>) {
+    if !thing.changed {
+        note::<T>(work, record, thing);
+        work.new(thing.at);
+    }
+}
+
+/// Takes the records of the catalogue.
+pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
+    take_seasons(work).await?;
+    for (_, goal) in things::<Goal>(work, only!(Goal)).await? {
+        work.known.put_goal(goal.row);
+    }
+    things::<Resource>(work, only!(Resource)).await?;
+    take_plans(work).await?;
+    for (_, game) in things::<Game>(work, only!(Game)).await? {
+        work.known.put_game(&game.row);
+    }
+    take_achievements(work).await?;
+    take_collections(work).await?;
+    for (_, card) in things::<Card>(work, only!(Card)).await? {
+        work.known.put_card(card.row);
+    }
+    Ok(())
+}
+
+impl Thing for Season {
+    type Row = season::Model;
+
+    const KIND: Kind = Kind::Season;
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn row(&self, given: &Given<'_, season::Model>) -> Result<season::Model, String> {
+        if self.duration_seconds < 1 || self.week_length_seconds < 1 {
+            return Err("a season and its weeks last one second or more".to_owned());
+        }
+        let numbers: BTreeSet<i32> = self.weeks.iter().map(|week| week.number).collect();
+        if numbers.len() < self.weeks.len() || numbers.first().is_some_and(|first| *first < 1) {
+            return Err("weeks have numbers from 1, each once".to_owned());
+        }
+        let pauses: BTreeSet<At> = self.pauses.iter().map(|pause| pause.from).collect();
+        if pauses.len() < self.pauses.len() || self.pauses.iter().any(|one| one.until.is_some_and(|at| at <= one.from))
+        {
+            return Err("pauses begin at different instants, and end after they begin".to_owned());
+        }
+        let weeks: BTreeSet<Option<i32>> = self.budgets.iter().map(|budget| budget.week).collect();
+        let fits = |budget: &Budget| {
+            budget.week.is_none_or(|week| week > 0) && (0..=budget.cap_micros).contains(&budget.spent_micros)
+        };
+        if weeks.len() < self.budgets.len() || !self.budgets.iter().all(fits) {
+            return Err("budgets are for different weeks, and no more is spent than the cap says".to_owned());
+        }
+        let created_at = given.created(|row| row.created_at, self.created_at);
+        Ok(season::Model {
+            id: 0,
+            key: self.key.clone(),
+            title: self.title.clone(),
+            description: self.description.clone(),
+            starts_at: self.starts_at.0,
+            duration_seconds: self.duration_seconds,
+            week_length_seconds: self.week_length_seconds,
+            ended_at: self.ended_at.map(|at| at.0),
+            pause_mode: self.pause_mode,
+            created_at,
+            updated_at: given.stored.map_or(created_at, |row| row.updated_at),
+        })
+    }
+
+    fn updated_at(&self) -> Option<At> {
+        self.updated_at
+    }
+
+    fn key_of(row: &season::Model) -> &str {
+        &row.key
+    }
+
+    fn id(row: &season::Model) -> i64 {
+        row.id
+    }
+
+    fn set_id(row: &mut season::Model, id: i64) {
+        row.id = id;
+    }
+
+    fn touch(row: &mut season::Model, at: Timestamp) {
+        row.updated_at = at;
+    }
+}
+
+async fn take_seasons(work: &mut Work<'_>) -> Result<()> {
+    let seasons = things::<Season>(work, only!(Season)).await?;
+    let ids: Vec<i64> = seasons.iter().map(|(_, season)| season.row.id).collect();
+    let mut weeks =
+        grouped(sql::with_int::<week::Model>(work.transaction, "season_id", &ids).await?, |row| row.season_id);
+    let mut pauses =
+        grouped(sql::with_int::<pause::Model>(work.transaction, "season_id", &ids).await?, |row| row.season_id);
+    let mut budgets =
+        grouped(sql::with_int::<budget::Model>(work.transaction, "season_id", &ids).await?, |row| row.season_id);
+
+    let (mut changed, mut new_weeks, mut new_pauses, mut new_budgets) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (record, season) in &seasons {
+        let season_id = season.row.id;
+        work.known.put_season(&season.row);
+        let mut own_weeks: Vec<week::Model> = record
+            .weeks
+            .iter()
+            .map(|week| week::Model { season_id, number: week.number, title: week.title.clone() })
+            .collect();
+        let mut own_pauses: Vec<pause::Model> = record
+            .pauses
+            .iter()
+            .map(|pause| pause::Model { season_id, from_at: pause.from.0, until_at: pause.until.map(|at| at.0) })
+            .collect();
+        let mut stored_budgets = budgets.remove(&season_id).unwrap_or_default();
+        let mut own_budgets: Vec<budget::Model> = record
+            .budgets
+            .iter()
+            .map(|budget| {
+                let week = budget.week.unwrap_or(0);
+                // What was granted since is not forgotten, even if the cap was lowered below it.
+                let spent = stored_budgets.iter().find(|row| row.week == week).map_or(0, |row| row.spent_micros);
+                let spent_micros = spent.max(budget.spent_micros);
+                budget::Model { season_id, week, cap_micros: budget.cap_micros.max(spent_micros), spent_micros }
+            })
+            .collect();
+        own_weeks.sort_by_key(|row| row.number);
+        own_pauses.sort_by_key(|row| row.from_at);
+        own_budgets.sort_by_key(|row| row.week);
+        let mut stored_weeks = weeks.remove(&season_id).unwrap_or_default();
+        let mut stored_pauses = pauses.remove(&season_id).unwrap_or_default();
+        stored_weeks.sort_by_key(|row| row.number);
+        stored_pauses.sort_by_key(|row| row.from_at);
+        stored_budgets.sort_by_key(|row| row.week);
+        if own_weeks == stored_weeks && own_pauses == stored_pauses && own_budgets == stored_budgets {
+            continue;
+        }
+        changed_too(work, *record, season);
+        changed.push(season_id);
+        new_weeks.append(&mut own_weeks);
+        new_pauses.append(&mut own_pauses);
+        new_budgets.append(&mut own_budgets);
+    }
+    if !changed.is_empty() {
+        sql::remove::<week::Model>(work.transaction, "season_id", &changed).await?;
+        sql::remove::<pause::Model>(work.transaction, "season_id", &changed).await?;
+        sql::remove::<budget::Model>(work.transaction, "season_id", &changed).await?;
+        sql::store(work.transaction, &new_weeks).await?;
+        sql::store(work.transaction, &new_pauses).await?;
+        sql::store(work.transaction, &new_budgets).await?;
+    }
+    Ok(())
+}
+
+impl Thing for Goal {
+    type Row = goal::Model;
+
+    const KIND: Kind = Kind::Goal;
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn row(&self, given: &Given<'_, goal::Model>) -> Result<goal::Model, String> {
+        let season_id = *given.known.seasons.get(&self.season).ok_or_else(|| unknown("season", &self.season))?;
+        if self.total_steps < 1 || self.reward_micros < 0 || self.week.is_some_and(|week| week < 1) {
+            return Err("a goal has one step or more, a reward of 0 or more, and weeks count from 1".to_owned());
+        }
+        if let Some(stored) = given.stored {
+            if stored.season_id != season_id {
+                return Err("the goal belongs to another season".to_owned());
+            }
+            if self.total_steps < stored.total_steps {
+                return Err("an import cannot take steps away from a goal that is there".to_owned());
+            }
+        }
+        Ok(goal::Model {
+            id: 0,
+            key: self.key.clone(),
+            season_id,
+            week: self.week,
+            position: self.position,
+            title: self.title.clone(),
+            description: self.description.clone(),
+            thumbnail: self.thumbnail.clone(),
+            reward_micros: self.reward_micros,
+            total_steps: self.total_steps,
+        })
+    }
+
+    fn key_of(row: &goal::Model) -> &str {
+        &row.key
+    }
+
+    fn id(row: &goal::Model) -> i64 {
+        row.id
+    }
+
+    fn set_id(row: &mut goal::Model, id: i64) {
+        row.id = id;
+    }
+}
+
+impl Thing for Resource {
+    type Row = resource::Model;
+
+    const KIND: Kind = Kind::Resource;
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn row(&self, given: &Given<'_, resource::Model>) -> Result<resource::Model, String> {
+        if self.estimated_minutes.is_some_and(|minutes| minutes < 0) {
+            return Err("a resource takes 0 minutes or more".to_owned());
+        }
+        let created_at = given.created(|row| row.created_at, self.created_at);
+        let external_id = given
+            .stored
+            .map(|row| row.external_id.clone())
+            .or_else(|| self.external_id.clone())
+            .or_else(|| is_hex24(&self.key).then(|| self.key.to_ascii_lowercase()))
+            .unwrap_or_else(|| given.ids.hex24(created_at));
+        if !is_hex24(&external_id) {
+            return Err("an externalId has 24 hexadecimal digits".to_owned());
+        }
+        Ok(resource::Model {
+            id: 0,
+            key: self.key.clone(),
+            external_id,
+            title: self.title.clone(),
+            kind: self.kind.clone(),
+            section: self.section.clone(),
+            url: self.url.clone(),
+            description: self.description.clone(),
+            estimated_minutes: self.estimated_minutes,
+            // What was described once stays so.
+            catalogued: self.catalogued || given.stored.is_some_and(|row| row.catalogued),
+            created_at,
+            updated_at: given.stored.map_or(created_at, |row| row.updated_at),
+        })
+    }
+
+    fn updated_at(&self) -> Option<At> {
+        self.updated_at
+    }
+
+    fn key_of(row: &resource::Model) -> &str {
+        &row.key
+    }
+
+    fn id(row: &resource::Model) -> i64 {
+        row.id
+    }
+
+    fn set_id(row: &mut resource::Model, id: i64) {
+        row.id = id;
+    }
+
+    fn touch(row: &mut resource::Model, at: Timestamp) {
+        row.updated_at = at;
+    }
+}
+
+/// Whether this is an id of 24 hexadecimal digits.
+pub(super) fn is_hex24(text: &str) -> bool {
+    text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+impl Thing for StudyPlan {
+    type Row = plan::Model;
+
+    const KIND: Kind = Kind::StudyPlan;
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn row(&self, given: &Given<'_, plan::Model>) -> Result<plan::Model, String> {
+        let distinct: BTreeSet<&String> = self.resources.iter().collect();
+        if distinct.len() < self.resources.len() {
+            return Err("a study plan has each resource once".to_owned());
+        }
+        let created_at = given.created(|row| row.created_at, self.created_at);
+        Ok(plan::Model {
+            id: 0,
+            key: self.key.clone(),
+            title: self.title.clone(),
+            description: self.description.clone(),
+            created_at,
+            updated_at: given.stored.map_or(created_at, |row| row.updated_at),
+        })
+    }
+
+    fn updated_at(&self) -> Option<At> {
+        self.updated_at
+    }
+
+    fn key_of(row: &plan::Model) -> &str {
+        &row.key
+    }
+
+    fn id(row: &plan::Model) -> i64 {
+        row.id
+    }
+
+    fn set_id(row: &mut plan::Model, id: i64) {
+        row.id = id;
+    }
+
+    fn touch(row: &mut plan::Model, at: Timestamp) {
+        row.updated_at = at;
+    }
+}
+
+async fn take_plans(work: &mut Work<'_>) -> Result<()> {
+    // A plan that names a resource which is not there is bad as a whole, so this is looked at first.
+    let records = work.records(only!(StudyPlan));
+    if records.is_empty() {
+        return Ok(());
+    }
+    let named: BTreeSet<String> = records.iter().flat_map(|(_, plan, _)| plan.resources.iter().cloned()).collect();
+    let found = sql::with_text::<resource::Model>(work.transaction, "key", named.into_iter().collect()).await?;
+    let resources: HashMap<String, i64> = found.into_iter().map(|row| (row.key, row.id)).collect();
+    let missing = |plan: &StudyPlan| plan.resources.iter().find(|key| !resources.contains_key(*key)).cloned();
+    for (at, plan, _) in &records {
+        if let Some(key) = missing(plan) {
+            work.bad(*at, unknown("resource", &key));
+        }
+    }
+    let plans = things::<StudyPlan>(work, only!(StudyPlan)).await?;
+    let ids: Vec<i64> = plans.iter().map(|(_, plan)| plan.row.id).collect();
+    let mut stored: BTreeMap<i64, Vec<(i32, i64)>> = BTreeMap::new();
+    for row in sql::with_int::<plan_resource::Model>(work.transaction, "plan_id", &ids).await? {
+        stored.entry(row.plan_id).or_default().push((row.position, row.resource_id));
+    }
+    let (mut changed, mut rows) = (Vec::new(), Vec::new());
+    for (record, plan) in &plans {
+        work.known.put_plan(plan.row.clone());
+        let wanted: Vec<i64> = record.resources.iter().filter_map(|key| resources.get(key).copied()).collect();
+        let mut there = stored.remove(&plan.row.id).unwrap_or_default();
+        there.sort_unstable();
+        if there.iter().map(|(_, resource)| *resource).eq(wanted.iter().copied()) {
+            continue;
+        }
+        changed_too(work, *record, plan);
+        changed.push(plan.row.id);
+        let plan_id = plan.row.id;
+        rows.extend(wanted.into_iter().zip(1..).map(|(resource_id, position)| plan_resource::Model {
+            plan_id,
+            position,
+            resource_id,
+        }));
+    }
+    if !changed.is_empty() {
+        sql::remove::<plan_resource::Model>(work.transaction, "plan_id", &changed).await?;
+        sql::store(work.transaction, &rows).await?;
+    }
+    Ok(())
+}
+
+impl Thing for Game {
+    type Row = game::Model;
+
+    const KIND: Kind = Kind::Game;
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn row(&self, given: &Given<'_, game::Model>) -> Result<game::Model, String> {
+        let created_at = given.created(|row| row.created_at, self.created_at);
+        Ok(game::Model {
+            id: 0,
+            key: self.key.clone(),
+            number: self.number,
+            title: self.title.clone(),
+            platform: self.platform.clone(),
+            description: self.description.clone(),
+            image: self.image.clone(),
+            num_possible: given.stored.map_or(0, |row| row.num_possible),
+            possible_score: given.stored.map_or(0, |row| row.possible_score),
+            created_at,
+            updated_at: given.stored.map_or(created_at, |row| row.updated_at),
+        })
+    }
+
+    fn updated_at(&self) -> Option<At> {
+        self.updated_at
+    }
+
+    fn key_of(row: &game::Model) -> &str {
+        &row.key
+    }
+
+    fn id(row: &game::Model) -> i64 {
+        row.id
+    }
+
+    fn set_id(row: &mut game::Model, id: i64) {
+        row.id = id;
+    }
+
+    fn touch(row: &mut game::Model, at: Timestamp) {
+        row.updated_at = at;
+    }
+}
+
+impl Thing for Achievement {
+    type Row = achievement::Model;
+
+    const KIND: Kind = Kind::Achievement;
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn row(&self, given: &Given<'_, achievement::Model>) -> Result<achievement::Model, String> {
+        let game_id = *given.known.games.get(&self.game).ok_or_else(|| unknown("game", &self.game))?;
+        if self.points < 0 {
+            return Err("an achievement is worth 0 points or more".to_owned());
+        }
+        if given.stored.is_some_and(|row| row.game_id != game_id) {
+            return Err("the achievement belongs to another game".to_owned());
+        }
+        let created_at = given.created(|row| row.created_at, self.created_at);
+        Ok(achievement::Model {
+            id: 0,
+            key: self.key.clone(),
+            game_id,
+            position: self.position,
+            title: self.title.clone(),
+            description: self.description.clone(),
+            badge: self.badge.clone(),
+            points: self.points,
+            kind: self.kind,
+            published: self.published,
+            created_at,
+            updated_at: given.stored.map_or(created_at, |row| row.updated_at),
+        })
+    }
+
+    fn updated_at(&self) -> Option<At> {
+        self.updated_at
+    }
+
+    fn key_of(row: &achievement::Model) -> &str {
+        &row.key
+    }
+
+    fn id(row: &achievement::Model) -> i64 {
+        row.id
+    }
+
+    fn set_id(row: &mut achievement::Model, id: i64) {
+        row.id = id;
+    }
+
+    fn touch(row: &mut achievement::Model, at: Timestamp) {
+        row.updated_at = at;
+    }
+}
+
+async fn take_achievements(work: &mut Work<'_>) -> Result<()> {
+    let achievements = things::<Achievement>(work, only!(Achievement)).await?;
+    let (mut counted, mut scored) = (BTreeSet::new(), BTreeSet::new());
+    for (_, achievement) in achievements {
+        let row = achievement.row;
+        let counts = |row: &achievement::Model| (row.published, row.points, row.kind);
+        match &achievement.before {
+            None => drop(counted.insert(row.game_id)),
+            Some(before) if counts(before) != counts(&row) => {
+                counted.insert(row.game_id);
+                scored.insert(row.game_id);
+            }
+            Some(_) => {}
+        }
+        work.known.put_achievement(row);
+    }
+    let ids: Vec<i64> = counted.into_iter().collect();
+    let mut rows = sql::with_int::<game::Model>(work.transaction, "id", &ids).await?;
+    for row in &mut rows {
+        let published = || work.known.achievements_of(row.id).filter(|achievement| achievement.published);
+        row.num_possible = i32::try_from(published().count()).unwrap_or(i32::MAX);
+        row.possible_score = published().fold(0, |sum, achievement| sum.saturating_add(achievement.points));
+    }
+    sql::store(work.transaction, &rows).await?;
+    for game in scored {
+        games::score_again(work, game).await?;
+    }
+    Ok(())
+}
+
+impl Thing for Collection {
+    type Row = collection::Model;
+
+    const KIND: Kind = Kind::Collection;
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn row(&self, given: &Given<'_, collection::Model>) -> Result<collection::Model, String> {
+        if self.starts_at.zip(self.ends_at).is_some_and(|(starts, ends)| ends <= starts) {
+            return Err("a collection ends after it starts".to_owned());
+        }
+        let fits = |reward: &Reward| reward.claimed >= 0 && reward.stock.is_none_or(|stock| reward.claimed <= stock);
+        if !self.reward.as_ref().is_none_or(fits) {
+            return Err("no more rewards are claimed than there are".to_owned());
+        }
+        let created_at = given.created(|row| row.created_at, self.created_at);
+        Ok(collection::Model {
+            id: 0,
+            key: self.key.clone(),
+            name: self.name.clone(),
+            description: self.description.clone(),
+            image: self.image.clone(),
+            environment: self.environment.clone(),
+            created_at,
+            starts_at: self.starts_at.map(|at| at.0),
+            ends_at: self.ends_at.map(|at| at.0),
+            show_before: self.show_before,
+            show_after: self.show_after,
+            updated_at: given.stored.map_or(created_at, |row| row.updated_at),
+        })
+    }
+
+    fn updated_at(&self) -> Option<At> {
+        self.updated_at
+    }
+
+    fn key_of(row: &collection::Model) -> &str {
+        &row.key
+    }
+
+    fn id(row: &collection::Model) -> i64 {
+        row.id
+    }
+
+    fn set_id(row: &mut collection::Model, id: i64) {
+        row.id = id;
+    }
+
+    fn touch(row: &mut collection::Model, at: Timestamp) {
+        row.updated_at = at;
+    }
+}
+
+async fn take_collections(work: &mut Work<'_>) -> Result<()> {
+    let collections = things::<Collection>(work, only!(Collection)).await?;
+    let ids: Vec<i64> = collections.iter().map(|(_, collection)| collection.row.id).collect();
+    let stored = sql::with_int::<reward::Model>(work.transaction, "collection_id", &ids).await?;
+    let stored: HashMap<i64, reward::Model> = stored.into_iter().map(|row| (row.collection_id, row)).collect();
+    let mut rows = Vec::new();
+    for (record, collection) in &collections {
+        let collection_id = collection.row.id;
+        work.known.put_collection(collection.row.clone());
+        // A reward that the record does not name stays: somebody may have claimed it.
+        let Some(reward) = &record.reward else { continue };
+        let there = stored.get(&collection_id);
+        let claimed = reward.claimed.max(there.map_or(0, |row| row.claimed));
+        let row = reward::Model {
+            collection_id,
+            key: reward.key.clone(),
+            name: reward.name.clone(),
+            image: reward.image.clone(),
+            description: reward.description.clone(),
+            value: reward.value.clone(),
+            view_type: reward.view_type.clone(),
+            stock: reward.stock.map(|stock| stock.max(claimed)),
+            claimed,
+        };
+        work.known.rewards.insert(collection_id, row.key.clone());
+        if there != Some(&row) {
+            changed_too(work, *record, collection);
+            rows.push(row);
+        }
+    }
+    sql::store(work.transaction, &rows).await
+}
+
+impl Thing for Card {
+    type Row = card::Model;
+
+    const KIND: Kind = Kind::Card;
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn row(&self, given: &Given<'_, card::Model>) -> Result<card::Model, String> {
+        let known = given.known.collections.get(&self.collection);
+        let collection_id = *known.ok_or_else(|| unknown("collection", &self.collection))?;
+        if given.stored.is_some_and(|row| row.collection_id != collection_id) {
+            return Err("the card belongs to another collection".to_owned());
+        }
+        Ok(card::Model {
+            id: 0,
+            key: self.key.clone(),
+            collection_id,
+            position: self.position,
+            name: self.name.clone(),
+            image: self.image.clone(),
+            rarity: self.rarity.clone(),
+        })
+    }
+
+    fn key_of(row: &card::Model) -> &str {
+        &row.key
+    }
+
+    fn id(row: &card::Model) -> i64 {
+        row.id
+    }
+
+    fn set_id(row: &mut card::Model, id: i64) {
+        row.id = id;
+    }
+}
+
+fn grouped<R>(rows: Vec<R>, by: impl Fn(&R) -> i64) -> BTreeMap<i64, Vec<R>> {
+    let mut groups: BTreeMap<i64, Vec<R>> = BTreeMap::new();
+    for row in rows {
+        groups.entry(by(&row)).or_default().push(row);
+    }
+    groups
+}
+
+/// What is said of something that is named and not there.
+pub(super) fn unknown(kind: &str, key: &str) -> String {
+    format!("there is no {kind} {key:?}")
+}

@@ -1,0 +1,466 @@
+//! Importing: records to rows, by chunks of one transaction each.
+//!
+//! A chunk is taken kind by kind, first what others refer to. For each kind the stored rows are read by one statement,
+//! every record is decided in memory, and the rows that changed are written by one statement. A record that makes no
+//! sense is reported and left out. Should the database itself refuse a row, the chunk is done again in halves until the
+//! record is found.
+
+mod catalogue;
+mod collections;
+mod credits;
+mod games;
+mod known;
+mod learning;
+mod others;
+mod seasons;
+mod users;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use self::known::Known;
+use super::lines::{self, Line, Source};
+use super::records::Record;
+use super::sql::{self, Names};
+use crate::clock::{Ids, Timestamp};
+use crate::db::{Db, Transaction, bulk};
+use crate::error::{Error, Result};
+use crate::graphql::ids::Kind;
+use crate::write::HistoryKind;
+use crate::write::entity::{audit_entry, event};
+
+/// How often a transaction that loses against others is tried.
+const TRIES: u32 = 5;
+/// Who did it, in the histories.
+const ACTOR: &str = "operator";
+
+/// What an import came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Imported {
+    /// How many records were read, bad ones included.
+    pub records: u64,
+    /// How many of them changed something.
+    pub new: u64,
+    /// How many said nothing new.
+    pub unchanged: u64,
+    /// How many could not be imported.
+    pub bad: u64,
+}
+
+/// A record that could not be imported, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// The file as it was named; `-` for standard input.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u64,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}: {}", self.file, self.line, self.reason)
+    }
+}
+
+/// Imports the records of `sources` into `db` at `now`. Bad records are given to `complain`; `progress` is told how far
+/// it is after every transaction. What was done stays when this fails or is killed; the same import again goes on.
+///
+/// # Errors
+/// When a file cannot be read or has another version, and when the database fails.
+pub async fn import(
+    db: &Db,
+    ids: &Ids,
+    now: Timestamp,
+    sources: Vec<Source>,
+    complain: &mut (dyn FnMut(Complaint) + Send),
+    progress: &(dyn Fn(Imported) + Sync),
+) -> Result<Imported> {
+    for source in &sources {
+        if let Source::File(path) = source {
+            std::fs::File::open(path)
+                .map_err(|error| Error::bad_input(format!("cannot read {}: {error}", path.display())))?;
+        }
+    }
+    let mut import = Import { db, ids, now, known: None };
+    let mut done = Imported::default();
+    let mut chunks = lines::read(sources);
+    while let Some(chunk) = chunks.recv().await {
+        let chunk = chunk?;
+        let mut lines = Vec::with_capacity(chunk.len());
+        for line in &chunk {
+            match &line.record {
+                Ok(record) => lines.push((line, record)),
+                Err(reason) => {
+                    done.bad += 1;
+                    complain(complaint(line, reason.clone()));
+                }
+            }
+        }
+        for ((line, _), outcome) in lines.iter().zip(import.take(&lines).await?) {
+            match outcome {
+                Outcome::New => done.new += 1,
+                Outcome::Unchanged => done.unchanged += 1,
+                Outcome::Bad(reason) => {
+                    done.bad += 1;
+                    complain(complaint(line, reason));
+                }
+            }
+        }
+        done.records += chunk.len() as u64;
+        progress(done);
+    }
+    if done.new > 0 {
+        sql::tidy(db).await?;
+    }
+    Ok(done)
+}
+
+fn complaint(line: &Line, reason: String) -> Complaint {
+    Complaint { file: Arc::clone(&line.file), line: line.number, reason }
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Outcome {
+    New,
+    Unchanged,
+    Bad(String),
+}
+
+struct Import<'a> {
+    db: &'a Db,
+    ids: &'a Ids,
+    now: Timestamp,
+    /// The catalogue as the last transaction left it.
+    known: Option<Known>,
+}
+
+impl Import<'_> {
+    /// Imports some records.
+    async fn take(&mut self, lines: &[(&Line, &Record)]) -> Result<Vec<Outcome>> {
+        let mut outcomes = vec![Outcome::Unchanged; lines.len()];
+        let mut todo = vec![0..lines.len()];
+        while let Some(range) = todo.pop() {
+            match self.attempt(&lines[range.clone()]).await {
+                Ok(some) => outcomes[range].clone_from_slice(&some),
+                Err(error) => match sql::refused_row(&error) {
+                    Some(reason) if range.len() == 1 => {
+                        outcomes[range.start] = Outcome::Bad(format!("the database refuses it: {reason}"));
+                    }
+                    Some(_) => {
+                        let middle = range.start + range.len() / 2;
+                        todo.extend([middle..range.end, range.start..middle]);
+                    }
+                    None => return Err(error),
+                },
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn attempt(&mut self, lines: &[(&Line, &Record)]) -> Result<Vec<Outcome>> {
+        let mut tries = 1;
+        loop {
+            match self.once(lines).await {
+                Err(error) if error.is_passing() && tries < TRIES => {
+                    let [random] = self.ids.bytes::<1>();
+                    tokio::time::sleep(Duration::from_millis(u64::from(random) * u64::from(tries))).await;
+                    tries += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// One transaction.
+    async fn once(&mut self, lines: &[(&Line, &Record)]) -> Result<Vec<Outcome>> {
+        if lines.is_empty() {
+            return Ok(Vec::new());
+        }
+        let transaction = self.db.begin().await?;
+        // What is known now may be undone with the transaction.
+        let known = self.known.take();
+        match Work::perform(&transaction, self.ids, self.now, known, lines).await {
+            Ok((known, outcomes)) => {
+                transaction.commit().await?;
+                self.known = Some(known);
+                Ok(outcomes)
+            }
+            Err(error) => {
+                // A connection that cannot even roll back is closed by its pool, which does the same.
+                let _ = transaction.rollback().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Somebody whom records of the chunk are about; their row is locked.
+#[derive(Debug)]
+struct Person {
+    ulid: String,
+    history_seq: i64,
+    ledger_seq: i64,
+    merged: bool,
+    erased: bool,
+    changed: bool,
+}
+
+/// A record of one kind, whom it is about, and where it stands in the chunk.
+struct Item<'a, R> {
+    at: usize,
+    user: i64,
+    record: &'a R,
+    /// Whether the file brings along what the histories say of it.
+    has_history: bool,
+}
+
+impl<R> Clone for Item<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Item<'_, R> {}
+
+/// One transaction of an import.
+struct Work<'a> {
+    transaction: &'a Transaction,
+    ids: &'a Ids,
+    now: Timestamp,
+    known: Known,
+    lines: &'a [(&'a Line, &'a Record)],
+    outcomes: Vec<Outcome>,
+    /// Users by the names under which the records know them.
+    names: HashMap<String, i64>,
+    people: BTreeMap<i64, Person>,
+    /// The ids of the resources that are named, by their keys.
+    resources: HashMap<String, i64>,
+    events: Vec<event::Model>,
+    audit: Vec<audit_entry::Model>,
+}
+
+/// Picks the records of one kind.
+macro_rules! only {
+    ($kind:ident) => {
+        |record| match record {
+            $crate::transfer::records::Record::$kind(record) => Some(record),
+            _ => None,
+        }
+    };
+}
+use only;
+
+impl<'a> Work<'a> {
+    async fn perform(
+        transaction: &'a Transaction,
+        ids: &'a Ids,
+        now: Timestamp,
+        known: Option<Known>,
+        lines: &'a [(&'a Line, &'a Record)],
+    ) -> Result<(Known, Vec<Outcome>)> {
+        let of_catalogue = lines.iter().any(|(_, record)| record.is_of_catalogue());
+        let version = sql::lock_catalogue(transaction, of_catalogue).await?;
+        let known = match known.filter(|known| known.version == version) {
+            Some(known) => known,
+            None => Known::read(transaction, version).await?,
+        };
+        let mut work = Work {
+            transaction,
+            ids,
+            now,
+            known,
+            lines,
+            outcomes: vec![Outcome::Unchanged; lines.len()],
+            names: HashMap::new(),
+            people: BTreeMap::new(),
+            resources: HashMap::new(),
+            events: Vec::new(),
+            audit: Vec::new(),
+        };
+        if of_catalogue {
+            catalogue::take(&mut work).await?;
+            work.known.version = sql::lock_catalogue(transaction, true).await?;
+        }
+        users::take(&mut work).await?;
+        work.find_people().await?;
+        others::take_events(&mut work).await?;
+        learning::find_resources(&mut work).await?;
+        seasons::take(&mut work).await?;
+        credits::take(&mut work).await?;
+        learning::take(&mut work).await?;
+        games::take(&mut work).await?;
+        collections::take(&mut work).await?;
+        others::take(&mut work).await?;
+        work.finish().await
+    }
+
+    async fn finish(mut self) -> Result<(Known, Vec<Outcome>)> {
+        bulk::insert(self.transaction, &self.events).await?;
+        if !self.audit.is_empty() {
+            let ids = sql::new_ids::<audit_entry::Model>(self.transaction, self.audit.len()).await?;
+            for (entry, id) in self.audit.iter_mut().zip(ids) {
+                entry.id = id;
+            }
+            bulk::insert(self.transaction, &self.audit).await?;
+        }
+        let changed = self.people.iter().filter(|(_, person)| person.changed);
+        let numbers: Vec<_> = changed.map(|(id, person)| (*id, person.history_seq, person.ledger_seq)).collect();
+        sql::number_users(self.transaction, &numbers).await?;
+        Ok((self.known, self.outcomes))
+    }
+
+    /// Finds and locks everybody whom the records name.
+    async fn find_people(&mut self) -> Result<()> {
+        let mut names = Names::default();
+        let mut seen = HashSet::new();
+        let into = self.lines.iter().filter_map(|(_, record)| match record {
+            Record::Merge(merge) => Some(&*merge.into),
+            _ => None,
+        });
+        for name in self.lines.iter().filter_map(|(_, record)| record.user()).chain(into) {
+            if !seen.insert(name) {
+                continue;
+            }
+            match canonical(name) {
+                Name::Ulid(ulid) => names.ulids.push(ulid),
+                Name::Handle(handle) => names.handles.push(handle),
+                Name::Account(provider, id) => names.accounts.push((provider, id)),
+            }
+        }
+        self.names.extend(sql::find_users(self.transaction, names).await?);
+        self.lock(self.names.values().copied().collect()).await
+    }
+
+    async fn lock(&mut self, mut users: Vec<i64>) -> Result<()> {
+        users.retain(|user| !self.people.contains_key(user));
+        users.sort_unstable();
+        users.dedup();
+        for user in sql::lock_users(self.transaction, users).await? {
+            let person = Person {
+                ulid: user.ulid,
+                history_seq: user.history_seq,
+                ledger_seq: user.ledger_seq,
+                merged: user.merged,
+                erased: user.erased,
+                changed: false,
+            };
+            self.people.insert(user.id, person);
+        }
+        Ok(())
+    }
+
+    /// The user who goes by this name.
+    fn user(&self, name: &str) -> Result<i64, String> {
+        let found = match canonical(name) {
+            Name::Ulid(name) | Name::Handle(name) => self.names.get(&name),
+            Name::Account(provider, id) => self.names.get(&format!("{provider}:{id}")),
+        };
+        found.copied().ok_or_else(|| format!("there is no user {name:?}; a record of the type \"user\" makes one"))
+    }
+
+    /// The records of one kind.
+    fn records<R>(&self, pick: impl Fn(&'a Record) -> Option<&'a R>) -> Vec<(usize, &'a R, bool)> {
+        let lines = self.lines.iter().enumerate();
+        lines.filter_map(|(at, (line, record))| Some((at, pick(record)?, line.has_history))).collect()
+    }
+
+    /// The records of one kind with whom they are about. Those about nobody are bad; those about users who were merged
+    /// into others say nothing any more.
+    fn items<R>(&mut self, pick: impl Fn(&'a Record) -> Option<&'a R>) -> Vec<Item<'a, R>> {
+        let lines = self.lines;
+        let mut items = Vec::new();
+        for (at, (line, record)) in lines.iter().enumerate() {
+            let (Some(picked), Some(name)) = (pick(record), record.user()) else { continue };
+            let has_history = line.has_history;
+            match self.user(name) {
+                Err(reason) => self.bad(at, reason),
+                Ok(user) => match self.people.get(&user) {
+                    Some(person) if (person.merged || person.erased) && !has_history => {
+                        let what = if person.merged { "merged into another one" } else { "erased" };
+                        self.bad(at, format!("the user {name:?} was {what}"));
+                    }
+                    Some(person) if person.merged => {}
+                    _ => items.push(Item { at, user, record: picked, has_history }),
+                },
+            }
+        }
+        items
+    }
+
+    fn bad(&mut self, at: usize, reason: impl Into<String>) {
+        self.outcomes[at] = Outcome::Bad(reason.into());
+    }
+
+    fn new(&mut self, at: usize) {
+        self.outcomes[at] = Outcome::New;
+    }
+
+    fn person(&mut self, user: i64) -> Result<&mut Person> {
+        self.people.get_mut(&user).ok_or_else(|| Error::internal(format!("user {user} is not locked")))
+    }
+
+    /// Appends an event to a history, unless the file brings it along.
+    fn tell(
+        &mut self,
+        (user, has_history): (i64, bool),
+        kind: HistoryKind,
+        (subject, key): (Kind, &str),
+        changes: &Value,
+        at: Timestamp,
+    ) -> Result<()> {
+        if has_history {
+            return Ok(());
+        }
+        let now = self.now;
+        let person = self.person(user)?;
+        person.changed = true;
+        person.history_seq += 1;
+        let seq = person.history_seq;
+        self.events.push(event::Model {
+            user_id: user,
+            seq,
+            kind: kind.as_str().to_owned(),
+            actor: ACTOR.to_owned(),
+            subject_type: subject.name().to_owned(),
+            subject_key: key.to_owned(),
+            changes: changes.to_string(),
+            occurred_at: at,
+            recorded_at: now,
+        });
+        Ok(())
+    }
+
+    /// The same about the user.
+    fn tell_user(&mut self, of: (i64, bool), kind: HistoryKind, changes: &Value, at: Timestamp) -> Result<()> {
+        if of.1 {
+            return Ok(());
+        }
+        let ulid = self.person(of.0)?.ulid.clone();
+        self.tell(of, kind, (Kind::User, &ulid), changes, at)
+    }
+}
+
+/// How a record names somebody.
+enum Name {
+    Ulid(String),
+    /// In lower case.
+    Handle(String),
+    Account(String, String),
+}
+
+fn canonical(name: &str) -> Name {
+    match name.split_once(':') {
+        Some(("user", ulid)) => Name::Ulid(ulid.to_owned()),
+        Some(("ethereum", address)) => Name::Account("ethereum".to_owned(), address.to_ascii_lowercase()),
+        Some((provider, id)) => Name::Account(provider.to_owned(), id.to_owned()),
+        None if name.len() == 26 => Name::Ulid(name.to_owned()),
+        None => Name::Handle(name.to_lowercase()),
+    }
+}

@@ -1,0 +1,229 @@
+//! Reading files: lines to records, some thousand at a time, on a thread of its own.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use super::records::{PASSES, Record, VERSION};
+use crate::error::{Error, Result};
+
+/// How many records one transaction takes.
+pub(super) const CHUNK: usize = 5000;
+/// The longest line, in bytes.
+const LONGEST: u64 = 4 * 1024 * 1024;
+
+/// Where records come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A file, which is read once per pass.
+    File(PathBuf),
+    /// Standard input, which is read once and after all files.
+    Stdin,
+}
+
+impl Source {
+    fn name(&self) -> Arc<str> {
+        match self {
+            Self::File(path) => path.display().to_string().into(),
+            Self::Stdin => "-".into(),
+        }
+    }
+
+    fn open(&self) -> Result<Box<dyn BufRead + Send>> {
+        match self {
+            Self::File(path) => {
+                let file = File::open(path)
+                    .map_err(|error| Error::bad_input(format!("cannot read {}: {error}", path.display())))?;
+                Ok(Box::new(BufReader::with_capacity(1 << 18, file)))
+            }
+            Self::Stdin => Ok(Box::new(BufReader::with_capacity(1 << 18, std::io::stdin()))),
+        }
+    }
+}
+
+/// A record and where it stands.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) file: Arc<str>,
+    pub(super) number: u64,
+    /// What it says, or why it says nothing.
+    pub(super) record: Result<Record, String>,
+    /// Whether the file brings along what the histories say of it.
+    pub(super) has_history: bool,
+}
+
+/// Some records, all of the same pass unless they come from standard input.
+pub(super) type Chunk = Vec<Line>;
+
+/// Starts to read. Every record comes once: first those that others refer to, from all files, standard input last.
+pub(super) fn read(sources: Vec<Source>) -> mpsc::Receiver<Result<Chunk>> {
+    let (chunks, reader) = mpsc::channel(2);
+    tokio::task::spawn_blocking(move || {
+        let mut out = Out { chunks, chunk: Vec::with_capacity(CHUNK), bytes: 0 };
+        if let Err(error) = read_all(&sources, &mut out) {
+            // Nobody listens any more when the import was given up.
+            let _ = out.chunks.blocking_send(Err(error));
+        }
+    });
+    reader
+}
+
+struct Out {
+    chunks: mpsc::Sender<Result<Chunk>>,
+    chunk: Chunk,
+    bytes: usize,
+}
+
+impl Out {
+    fn push(&mut self, line: Line, bytes: usize) -> Result<()> {
+        self.chunk.push(line);
+        self.bytes += bytes;
+        if self.chunk.len() >= CHUNK || self.bytes >= 16 * 1024 * 1024 { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.bytes = 0;
+        if self.chunk.is_empty() {
+            return Ok(());
+        }
+        let chunk = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK));
+        self.chunks.blocking_send(Ok(chunk)).map_err(|_| Error::internal("nobody reads the records any more"))
+    }
+}
+
+fn read_all(sources: &[Source], out: &mut Out) -> Result<()> {
+    let files: Vec<&Source> = sources.iter().filter(|source| matches!(source, Source::File(_))).collect();
+    for pass in 0..PASSES {
+        for source in &files {
+            read_one(source, Some(pass), out)?;
+        }
+        out.flush()?;
+    }
+    if files.len() < sources.len() {
+        read_one(&Source::Stdin, None, out)?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// Reads the records of one pass, or of all.
+fn read_one(source: &Source, pass: Option<usize>, out: &mut Out) -> Result<()> {
+    let name = source.name();
+    let mut input = source.open()?;
+    let mut buffer = Vec::new();
+    let (mut number, mut has_history) = (0, false);
+    loop {
+        buffer.clear();
+        let failed = |error: std::io::Error| Error::bad_input(format!("cannot read {name}: {error}"));
+        let read = (&mut input).take(LONGEST).read_until(b'\n', &mut buffer).map_err(failed)?;
+        if read == 0 {
+            return Ok(());
+        }
+        number += 1;
+        let mut line = Line { file: Arc::clone(&name), number, record: Err(String::new()), has_history };
+        let first = pass.unwrap_or(0) == 0;
+        if buffer.last() != Some(&b'\n') && read as u64 == LONGEST {
+            skip_line(&mut input).map_err(failed)?;
+            if first {
+                line.record = Err(format!("the line is longer than {LONGEST} bytes"));
+                out.push(line, 0)?;
+            }
+            continue;
+        }
+        let text = buffer.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(&buffer).trim_ascii();
+        if text.is_empty() {
+            continue;
+        }
+        let own_pass = kind_of(text);
+        let may_be_header = number == 1 || text.starts_with(b"{\"type\":\"waymark\"");
+        match &own_pass {
+            Ok(own) if pass.is_some_and(|pass| pass != *own) && !may_be_header => continue,
+            Err(_) if !first => continue,
+            _ => {}
+        }
+        line.record = own_pass.and_then(|_| serde_json::from_slice(text).map_err(|error| reason(&error)));
+        match &line.record {
+            Ok(Record::Waymark(header)) => {
+                if header.version != VERSION {
+                    return Err(Error::bad_input(format!(
+                        "{name} has version {} of the format, and this program reads version {VERSION}",
+                        header.version
+                    )));
+                }
+                has_history = header.history;
+            }
+            // A first line that is no header, and not of this pass.
+            _ if pass.is_some_and(|pass| kind_of(text).is_ok_and(|own| own != pass)) => {}
+            _ => out.push(line, text.len())?,
+        }
+    }
+}
+
+fn skip_line(input: &mut impl BufRead) -> std::io::Result<()> {
+    loop {
+        let some = input.fill_buf()?;
+        match some.iter().position(|byte| *byte == b'\n') {
+            Some(end) => {
+                input.consume(end + 1);
+                return Ok(());
+            }
+            None if some.is_empty() => return Ok(()),
+            None => {
+                let all = some.len();
+                input.consume(all);
+            }
+        }
+    }
+}
+
+/// The pass in which a line is read.
+fn kind_of(line: &[u8]) -> Result<usize, String> {
+    #[derive(Deserialize)]
+    struct Kind<'a> {
+        #[serde(rename = "type", borrow)]
+        name: std::borrow::Cow<'a, str>,
+    }
+    // How exports write it; anything else is read as JSON.
+    let prefix = line.strip_prefix(b"{\"type\":\"");
+    let name = prefix.and_then(|rest| Some(&rest[..rest.iter().position(|byte| *byte == b'"')?]));
+    if let Some(pass) = name.and_then(|name| std::str::from_utf8(name).ok()).and_then(Record::pass) {
+        return Ok(pass);
+    }
+    let kind: Kind<'_> = serde_json::from_slice(line).map_err(|error| reason(&error))?;
+    Record::pass(&kind.name).ok_or_else(|| format!("there is no type of record {:?}", kind.name))
+}
+
+/// What is wrong with a line, without the place: the line is all there is.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match (error.classify(), text.rsplit_once(" at line ")) {
+        (serde_json::error::Category::Syntax | serde_json::error::Category::Eof, _) => format!("no JSON: {text}"),
+        (_, Some((reason, _))) => reason.to_owned(),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pass_of_a_line_follows_from_its_type_wherever_that_stands() {
+        assert_eq!(kind_of(br#"{"type":"user","handle":"grace"}"#), Ok(0));
+        assert_eq!(kind_of(br#"{"handle": "grace", "type": "user"}"#), Ok(0));
+        assert_eq!(kind_of(br#"{"type":"unlock"}"#), Ok(2));
+        assert_eq!(kind_of(br#"{"type":"nothing"}"#), Err("there is no type of record \"nothing\"".to_owned()));
+        assert!(kind_of(b"{").is_err() && kind_of(b"{}").is_err() && kind_of(b"[1]").is_err());
+    }
+
+    #[test]
+    fn every_type_has_a_pass_and_every_pass_a_type() {
+        for pass in 0..PASSES {
+            assert!(super::super::records::TYPES.iter().any(|(_, own)| *own == pass));
+        }
+    }
+}

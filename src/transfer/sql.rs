@@ -1,0 +1,463 @@
+//! SQL of imports and exports: rows by their keys, new ids, locks, snapshots and copies.
+
+use std::collections::BTreeSet;
+
+use sea_orm::sea_query::{ArrayType, Value};
+use sea_orm::{
+    AccessMode, ConnectionTrait as _, DbBackend, DbErr, EntityName as _, EntityTrait, FromQueryResult, IdenStatic as _,
+    IsolationLevel, Iterable as _, ModelTrait, PrimaryKeyToColumn as _, RuntimeErr, Statement, TransactionTrait as _,
+    sqlx,
+};
+
+use crate::db::{Db, Kind, Param, Sql, Transaction, bulk, execute, fetch};
+use crate::error::{Error, Result};
+use crate::write::{share_catalogue, take_catalogue};
+
+type Column<M> = <<M as ModelTrait>::Entity as EntityTrait>::Column;
+
+/// A row as it is read and written whole.
+pub(super) trait Row: ModelTrait + FromQueryResult + Clone + PartialEq + Send + Sync {}
+
+impl<M: ModelTrait + FromQueryResult + Clone + PartialEq + Send + Sync> Row for M {}
+
+fn on_postgres(transaction: &Transaction) -> bool {
+    transaction.get_database_backend() == DbBackend::Postgres
+}
+
+fn texts(transaction: &Transaction, values: Vec<String>) -> Value {
+    if on_postgres(transaction) {
+        Value::Array(ArrayType::String, Some(Box::new(values.into_iter().map(Into::into).collect())))
+    } else {
+        serde_json::to_string(&values).unwrap_or_default().into()
+    }
+}
+
+fn ints(transaction: &Transaction, values: &[i64]) -> Value {
+    if on_postgres(transaction) {
+        Value::Array(ArrayType::BigInt, Some(Box::new(values.iter().map(|value| (*value).into()).collect())))
+    } else {
+        serde_json::to_string(values).unwrap_or_default().into()
+    }
+}
+
+fn columns<M: ModelTrait>() -> String {
+    let columns: Vec<_> = Column::<M>::iter().map(|column| format!("t.{}", column.as_str())).collect();
+    columns.join(", ")
+}
+
+fn table<M: ModelTrait>() -> String {
+    M::Entity::default().table_name().to_owned()
+}
+
+async fn rows<M: FromQueryResult>(transaction: &Transaction, sql: String, values: Vec<Value>) -> Result<Vec<M>> {
+    let statement = Statement::from_sql_and_values(transaction.get_database_backend(), sql, values);
+    let rows = transaction.query_all_raw(statement).await?;
+    Ok(rows.iter().map(|row| M::from_query_result(row, "")).collect::<Result<_, _>>()?)
+}
+
+/// All rows of a table, by `order`.
+pub(super) async fn all<M: Row>(transaction: &Transaction, order: &str) -> Result<Vec<M>> {
+    rows(transaction, format!("SELECT {} FROM {} t ORDER BY {order}", columns::<M>(), table::<M>()), vec![]).await
+}
+
+/// One page of a table with `id`s, beginning behind one.
+pub(super) async fn page<M: Row>(
+    transaction: &Transaction,
+    behind: i64,
+    condition: &str,
+    limit: i64,
+) -> Result<Vec<M>> {
+    let sql = format!(
+        "SELECT {} FROM {} t WHERE t.id > $1 AND {condition} ORDER BY t.id LIMIT $2",
+        columns::<M>(),
+        table::<M>()
+    );
+    rows(transaction, sql, vec![behind.into(), limit.into()]).await
+}
+
+/// One page of a table of users, of those from `first` to `last`, beginning behind a place in the order of the key,
+/// whose second part is `column`.
+pub(super) async fn page_of_users<M: Row>(
+    transaction: &Transaction,
+    (first, last): (i64, i64),
+    column: &str,
+    behind: (i64, i64),
+    limit: i64,
+) -> Result<Vec<M>> {
+    let sql = format!(
+        "SELECT {} FROM {} t WHERE t.user_id BETWEEN $1 AND $2 AND (t.user_id, t.{column}) > ($3, $4) \
+         ORDER BY t.user_id, t.{column} LIMIT $5",
+        columns::<M>(),
+        table::<M>()
+    );
+    let values = [first, last, behind.0, behind.1, limit].map(Value::from);
+    rows(transaction, sql, values.to_vec()).await
+}
+
+/// The rows of a table of users whose `column` is one of `values`.
+pub(super) async fn with_text<M: Row>(transaction: &Transaction, column: &str, values: Vec<String>) -> Result<Vec<M>> {
+    if values.is_empty() {
+        return Ok(Vec::new());
+    }
+    let any = if on_postgres(transaction) { "= ANY($1)" } else { "IN (SELECT value FROM json_each($1))" };
+    let sql = format!("SELECT {} FROM {} t WHERE t.{column} {any}", columns::<M>(), table::<M>());
+    rows(transaction, sql, vec![texts(transaction, values)]).await
+}
+
+/// The rows whose `column` is one of `values`.
+pub(super) async fn with_int<M: Row>(transaction: &Transaction, column: &str, values: &[i64]) -> Result<Vec<M>> {
+    if values.is_empty() {
+        return Ok(Vec::new());
+    }
+    let any = if on_postgres(transaction) { "= ANY($1)" } else { "IN (SELECT value FROM json_each($1))" };
+    let sql = format!("SELECT {} FROM {} t WHERE t.{column} {any}", columns::<M>(), table::<M>());
+    rows(transaction, sql, vec![ints(transaction, values)]).await
+}
+
+/// The rows of a table of users by pairs of a user and a value of `column`.
+pub(super) async fn with_pairs<M: Row>(
+    transaction: &Transaction,
+    column: &str,
+    pairs: &BTreeSet<(i64, i64)>,
+) -> Result<Vec<M>> {
+    if pairs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (columns, table) = (columns::<M>(), table::<M>());
+    let (sql, values) = if on_postgres(transaction) {
+        let (users, ids): (Vec<i64>, Vec<i64>) = pairs.iter().copied().unzip();
+        let sql = format!(
+            "SELECT {columns} FROM unnest($1::bigint[], $2::bigint[]) AS k(u, i) \
+             JOIN {table} t ON t.user_id = k.u AND t.{column} = k.i"
+        );
+        (sql, vec![ints(transaction, &users), ints(transaction, &ids)])
+    } else {
+        let sql = format!(
+            "SELECT {columns} FROM (SELECT json_extract(value, '$[0]') AS u, json_extract(value, '$[1]') AS i \
+             FROM json_each($1)) k CROSS JOIN {table} t ON t.user_id = k.u AND t.{column} = k.i"
+        );
+        (sql, vec![serde_json::to_string(pairs).unwrap_or_default().into()])
+    };
+    rows(transaction, sql, values).await
+}
+
+/// Inserts rows, or gives those whose primary key is there all the values of these.
+pub(super) async fn store<M: ModelTrait>(transaction: &Transaction, rows: &[M]) -> Result<()> {
+    let key: Vec<String> =
+        <M::Entity as EntityTrait>::PrimaryKey::iter().map(|part| part.into_column().as_str().to_owned()).collect();
+    let others: Vec<Column<M>> =
+        Column::<M>::iter().filter(|column| !key.iter().any(|k| k == column.as_str())).collect();
+    bulk::upsert(transaction, rows, &others).await
+}
+
+/// Removes the rows whose `column` is one of `values`.
+pub(super) async fn remove<M: ModelTrait>(transaction: &Transaction, column: &str, values: &[i64]) -> Result<()> {
+    let any = if on_postgres(transaction) { "= ANY($1)" } else { "IN (SELECT value FROM json_each($1))" };
+    let sql = format!("DELETE FROM {} WHERE {column} {any}", table::<M>());
+    let values = vec![ints(transaction, values)];
+    let statement = Statement::from_sql_and_values(transaction.get_database_backend(), sql, values);
+    transaction.execute_raw(statement).await?;
+    Ok(())
+}
+
+/// `count` new ids of a table, ascending.
+pub(super) async fn new_ids<M: ModelTrait>(transaction: &Transaction, count: usize) -> Result<Vec<i64>> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let name = table::<M>();
+    let backend = transaction.get_database_backend();
+    if on_postgres(transaction) {
+        let sql = format!("SELECT nextval(pg_get_serial_sequence('{name}', 'id')) FROM generate_series(1, $1)");
+        let found = transaction.query_all_raw(Statement::from_sql_and_values(backend, sql, [count.into()])).await?;
+        return Ok(found.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?);
+    }
+    // Counted up from the highest that was ever given; what is inserted here counts too.
+    let sql = format!(
+        "SELECT max(coalesce((SELECT max(id) FROM {name}), 0), \
+         coalesce((SELECT seq FROM sqlite_sequence WHERE name = '{name}'), 0))"
+    );
+    let row = transaction.query_one_raw(Statement::from_string(backend, sql)).await?;
+    let last: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+    Ok((last + 1..=last + count).collect())
+}
+
+static VERSION: Sql = Sql::new("SELECT version FROM catalogue_version WHERE id = 1");
+
+/// Locks the catalogue, for a change or against changes, and gives its version.
+pub(super) async fn lock_catalogue(transaction: &Transaction, for_a_change: bool) -> Result<i64> {
+    if for_a_change {
+        take_catalogue(transaction).await?;
+    } else {
+        share_catalogue(transaction).await?;
+    }
+    let versions = fetch(transaction, &VERSION, [], |row| row.take()).await?;
+    versions.first().copied().ok_or_else(|| Error::internal("catalogue_version has no row; run the migrations"))
+}
+
+/// How users are named.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) ulids: Vec<String>,
+    /// In lower case.
+    pub(super) handles: Vec<String>,
+    /// Provider and id.
+    pub(super) accounts: Vec<(String, String)>,
+}
+
+static BY_ULID: Sql = Sql::new("SELECT id, ulid FROM users WHERE ulid = ANY($1)");
+static BY_HANDLE: Sql = Sql::new(
+    "SELECT id, handle_lower FROM users \
+     WHERE handle_lower = ANY($1) AND merged_into IS NULL AND erased_at IS NULL",
+);
+static BY_ACCOUNT: Sql = Sql::new(
+    "SELECT a.user_id, a.provider, a.external_id FROM accounts a JOIN users u ON u.id = a.user_id \
+     WHERE a.provider = ANY($1) AND a.external_id = ANY($2) AND u.merged_into IS NULL AND u.erased_at IS NULL",
+);
+
+/// The users who go by these names, each with the name: a ULID, a handle in lower case, or `provider:id`.
+pub(super) async fn find_users(transaction: &Transaction, names: Names) -> Result<Vec<(String, i64)>> {
+    let mut found = Vec::new();
+    let read = |row: &mut crate::db::Row| {
+        let id = row.take()?;
+        Ok((row.take()?, id))
+    };
+    if !names.ulids.is_empty() {
+        found.extend(fetch(transaction, &BY_ULID, [Param::Texts(names.ulids)], read).await?);
+    }
+    if !names.handles.is_empty() {
+        found.extend(fetch(transaction, &BY_HANDLE, [Param::Texts(names.handles)], read).await?);
+    }
+    if !names.accounts.is_empty() {
+        let (providers, ids): (BTreeSet<String>, Vec<String>) = names.accounts.into_iter().unzip();
+        let params = [Param::Texts(providers.into_iter().collect()), Param::Texts(ids)];
+        let accounts = fetch(transaction, &BY_ACCOUNT, params, |row| {
+            let user = row.take()?;
+            let (provider, id): (String, String) = (row.take()?, row.take()?);
+            Ok((format!("{provider}:{id}"), user))
+        });
+        found.extend(accounts.await?);
+    }
+    Ok(found)
+}
+
+/// A user whose row is locked.
+#[derive(Debug)]
+pub(super) struct Locked {
+    pub(super) id: i64,
+    pub(super) ulid: String,
+    pub(super) history_seq: i64,
+    pub(super) ledger_seq: i64,
+    pub(super) merged: bool,
+    pub(super) erased: bool,
+}
+
+static LOCK: Sql = Sql::new(
+    "SELECT id, ulid, history_seq, ledger_seq, merged_into IS NOT NULL, erased_at IS NOT NULL FROM users \
+     WHERE id = ANY($1) ORDER BY id FOR UPDATE",
+);
+static LOCK_ON_SQLITE: Sql = Sql::new(
+    "SELECT id, ulid, history_seq, ledger_seq, merged_into IS NOT NULL, erased_at IS NOT NULL FROM users \
+     WHERE id = ANY($1) ORDER BY id",
+);
+
+/// Locks users in ascending order.
+pub(super) async fn lock_users(transaction: &Transaction, users: Vec<i64>) -> Result<Vec<Locked>> {
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lock = if on_postgres(transaction) { &LOCK } else { &LOCK_ON_SQLITE };
+    fetch(transaction, lock, [Param::Ints(users)], |row| {
+        Ok(Locked {
+            id: row.take()?,
+            ulid: row.take()?,
+            history_seq: row.take()?,
+            ledger_seq: row.take()?,
+            merged: row.take()?,
+            erased: row.take()?,
+        })
+    })
+    .await
+}
+
+static NUMBER_POSTGRES: Sql = Sql::new(
+    "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq \
+     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k(id, history_seq, ledger_seq) WHERE users.id = k.id",
+);
+static NUMBER_SQLITE: Sql = Sql::new("UPDATE users SET history_seq = $2, ledger_seq = $3 WHERE id = $1");
+
+/// Stores the last numbers of users: id, history, ledger.
+pub(super) async fn number_users(transaction: &Transaction, users: &[(i64, i64, i64)]) -> Result<()> {
+    if on_postgres(transaction) && !users.is_empty() {
+        let column = |part: fn(&(i64, i64, i64)) -> i64| Param::Ints(users.iter().map(part).collect());
+        let params = [column(|user| user.0), column(|user| user.1), column(|user| user.2)];
+        execute(transaction, &NUMBER_POSTGRES, params).await?;
+    } else {
+        for (id, history, ledger) in users {
+            let params = [Param::Int(*id), Param::Int(*history), Param::Int(*ledger)];
+            execute(transaction, &NUMBER_SQLITE, params).await?;
+        }
+    }
+    Ok(())
+}
+
+static REFS: Sql =
+    Sql::new("SELECT user_id, kind, reference FROM write_refs WHERE user_id = ANY($1) AND reference = ANY($2)");
+
+/// The references of these names that these users' writes had, with user and kind.
+pub(super) async fn find_refs(
+    transaction: &Transaction,
+    users: BTreeSet<i64>,
+    names: BTreeSet<String>,
+) -> Result<Vec<(i64, String, String)>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let params = [Param::Ints(users.into_iter().collect()), Param::Texts(names.into_iter().collect())];
+    fetch(transaction, &REFS, params, |row| Ok((row.take()?, row.take()?, row.take()?))).await
+}
+
+static ACCOUNTS: Sql =
+    Sql::new("SELECT user_id, provider, external_id FROM accounts WHERE provider = ANY($1) AND external_id = ANY($2)");
+
+/// Whose accounts these are; may find more, since providers and ids are compared one by one.
+pub(super) async fn find_accounts(
+    transaction: &Transaction,
+    providers: BTreeSet<String>,
+    ids: BTreeSet<String>,
+) -> Result<Vec<(i64, String, String)>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let params = [Param::Texts(providers.into_iter().collect()), Param::Texts(ids.into_iter().collect())];
+    fetch(transaction, &ACCOUNTS, params, |row| Ok((row.take()?, row.take()?, row.take()?))).await
+}
+
+static MERGE: Sql = Sql::new("UPDATE users SET merged_into = $2 WHERE id = $1");
+
+/// Notes that a user was merged into another.
+pub(super) async fn merge(transaction: &Transaction, user: i64, into: i64) -> Result<()> {
+    execute(transaction, &MERGE, [Param::Int(user), Param::Int(into)]).await.map(drop)
+}
+
+static MERGES: Sql = Sql::new(
+    "SELECT u.id, u.ulid, i.ulid FROM users u JOIN users i ON i.id = u.merged_into WHERE u.id > $1 ORDER BY u.id LIMIT $2",
+);
+
+/// Users who were merged, with their id, their ULID, and that of the survivor.
+pub(super) async fn merges(transaction: &Transaction, behind: i64, limit: i64) -> Result<Vec<(i64, String, String)>> {
+    fetch(transaction, &MERGES, [Param::Int(behind), Param::Int(limit)], |row| {
+        Ok((row.take()?, row.take()?, row.take()?))
+    })
+    .await
+}
+
+static SPEND: Sql =
+    Sql::new("UPDATE season_budgets SET spent_micros = spent_micros + $3 WHERE season_id = $1 AND week = $2");
+
+/// Adds to what was spent of a budget.
+pub(super) async fn spend(transaction: &Transaction, season: i64, week: i64, micros: i64) -> Result<()> {
+    execute(transaction, &SPEND, [Param::Int(season), Param::Int(week), Param::Int(micros)]).await.map(drop)
+}
+
+static COUNT_CLAIMS: Sql = Sql::new("UPDATE collection_rewards SET claimed = claimed + $2 WHERE collection_id = $1");
+
+/// Adds to how often a reward was claimed.
+pub(super) async fn count_claims(transaction: &Transaction, collection: i64, claims: i64) -> Result<()> {
+    execute(transaction, &COUNT_CLAIMS, [Param::Int(collection), Param::Int(claims)]).await.map(drop)
+}
+
+static PLAYERS: Sql = Sql::new(
+    "SELECT DISTINCT user_id FROM achievement_unlocks WHERE game_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3",
+);
+
+/// Users who unlocked something in a game, in ascending order.
+pub(super) async fn players(transaction: &Transaction, game: i64, behind: i64, limit: i64) -> Result<Vec<i64>> {
+    fetch(transaction, &PLAYERS, [Param::Int(game), Param::Int(behind), Param::Int(limit)], |row| row.take()).await
+}
+
+static RESOURCE_KEYS: Sql = Sql::new("SELECT id, key FROM resources WHERE id = ANY($1)");
+
+/// The keys of resources.
+pub(super) async fn resource_keys(transaction: &Transaction, ids: BTreeSet<i64>) -> Result<Vec<(i64, String)>> {
+    fetch(transaction, &RESOURCE_KEYS, [Param::Ints(ids.into_iter().collect())], |row| Ok((row.take()?, row.take()?)))
+        .await
+}
+
+static REFS_POSTGRES: Sql = Sql::new(
+    "SELECT user_id, kind, reference, created_at, outcome FROM write_refs t WHERE t.user_id BETWEEN $1 AND $2 \
+     AND (t.user_id, t.kind COLLATE \"C\", t.reference COLLATE \"C\") > ($3, $4, $5) \
+     ORDER BY t.user_id, t.kind COLLATE \"C\", t.reference COLLATE \"C\" LIMIT $6",
+);
+static REFS_SQLITE: Sql = Sql::new(
+    "SELECT user_id, kind, reference, created_at, outcome FROM write_refs t WHERE t.user_id BETWEEN $1 AND $2 \
+     AND (t.user_id, t.kind, t.reference) > ($3, $4, $5) ORDER BY t.user_id, t.kind, t.reference LIMIT $6",
+);
+
+/// A reference of a user's write: user, kind, reference, when, what came of it.
+pub(super) type Reference = (i64, String, String, crate::clock::Timestamp, String);
+
+/// One page of references, of the users from `first` to `last`, in the order of bytes on both engines.
+pub(super) async fn page_of_refs(
+    transaction: &Transaction,
+    (first, last): (i64, i64),
+    behind: (i64, String, String),
+    limit: i64,
+) -> Result<Vec<Reference>> {
+    let sql = if on_postgres(transaction) { &REFS_POSTGRES } else { &REFS_SQLITE };
+    let params = [
+        Param::Int(first),
+        Param::Int(last),
+        Param::Int(behind.0),
+        Param::Text(behind.1),
+        Param::Text(behind.2),
+        Param::Int(limit),
+    ];
+    fetch(transaction, sql, params, |row| Ok((row.take()?, row.take()?, row.take()?, row.take()?, row.take()?))).await
+}
+
+/// A transaction in which everything is read as it was at its beginning.
+pub(super) async fn snapshot(db: &Db) -> Result<Transaction> {
+    let (isolation, access) = match db.kind() {
+        Kind::Postgres => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
+        Kind::Sqlite => (None, None),
+    };
+    Ok(db.reads().begin_with_config(isolation, access).await?)
+}
+
+/// Lets PostgreSQL know what it holds now.
+pub(super) async fn tidy(db: &Db) -> Result<()> {
+    if db.kind() == Kind::Postgres {
+        db.writes().execute_unprepared("ANALYZE").await?;
+    }
+    Ok(())
+}
+
+/// Copies an SQLite database as it is at this instant into a new file.
+pub(super) async fn copy_into(db: &Db, file: &str) -> Result<()> {
+    let statement = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO $1", [file.into()]);
+    db.reads().execute_raw(statement).await?;
+    Ok(())
+}
+
+/// Whether SQLite finds nothing wrong with a database.
+pub(super) async fn is_sound(db: &Db) -> Result<bool> {
+    let row = db.reads().query_one_raw(Statement::from_string(DbBackend::Sqlite, "PRAGMA quick_check(1)")).await?;
+    let said: Option<String> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+    Ok(said.as_deref() == Some("ok"))
+}
+
+/// Whether a transaction failed because of what a row holds, and what the database says about it.
+pub(super) fn refused_row(error: &Error) -> Option<String> {
+    let source = std::error::Error::source(error)?.downcast_ref::<DbErr>()?;
+    let (DbErr::Query(RuntimeErr::SqlxError(error)) | DbErr::Exec(RuntimeErr::SqlxError(error))) = source else {
+        return None;
+    };
+    let sqlx::Error::Database(error) = &**error else { return None };
+    let code = error.code()?;
+    // Of SQLite 19 and what begins with it: a constraint. Of PostgreSQL the classes of constraints and of bad values.
+    let sqlite = code.parse::<u32>().is_ok_and(|code| code & 0xff == 19) && code.len() < 5;
+    (sqlite || (code.len() == 5 && (code.starts_with("23") || code.starts_with("22"))))
+        .then(|| error.message().to_owned())
+}

@@ -1,0 +1,553 @@
+//! Files of records in and out, and copies of a live database.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
+use serde_json::{Value, json};
+use waymark::auth::Scope as KeyScope;
+use waymark::clock::{Ids, Timestamp};
+use waymark::db::{Db, Kind};
+use waymark::transfer::{self, Complaint, Imported, Scope, Source};
+
+use crate::everything;
+use crate::harness::{Actor, NOW, Stage, tests};
+
+#[path = "../../examples/curriculum.rs"]
+#[allow(dead_code, unreachable_pub, reason = "an example is a program")]
+mod curriculum;
+
+tests! {
+    own: [
+        another_database_answers_the_same_after_an_export_and_an_import,
+        an_import_that_was_cut_off_goes_on,
+        a_part_of_the_data_is_exported,
+        a_live_database_is_copied_while_it_is_written,
+        what_was_erased_or_merged_does_not_come_back,
+    ],
+    empty: [
+        every_documented_record_is_imported,
+        hand_made_records_append_events_as_live_writes_do,
+        bad_records_are_reported_and_the_others_land,
+        files_may_come_in_any_order,
+        imports_at_the_same_time_do_not_get_in_each_others_way,
+        a_changed_achievement_changes_every_summary,
+        a_curriculum_becomes_resources_and_a_study_plan,
+    ],
+    once: [every_type_of_record_is_documented],
+}
+
+/// A directory of a test's own; removed when dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("waymark-transfer-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        Self(directory)
+    }
+
+    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> Source {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        Source::File(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+async fn export(db: &Db, scope: Scope) -> String {
+    let mut out = Vec::new();
+    transfer::export(db, &mut out, &scope, false, &|_| {}).await.unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+async fn import_all(db: &Db, sources: Vec<Source>) -> (Imported, Vec<Complaint>) {
+    let mut complaints = Vec::new();
+    let now = Timestamp::parse(NOW).unwrap();
+    let ids = Ids::system();
+    let done = transfer::import(db, &ids, now, sources, &mut |one| complaints.push(one), &|_| {}).await.unwrap();
+    assert_eq!(done.records, done.new + done.unchanged + done.bad);
+    assert_eq!(done.bad, complaints.len() as u64);
+    (done, complaints)
+}
+
+/// Imports text that must be good in every line.
+async fn import(db: &Db, text: &str) -> Imported {
+    let scratch = Scratch::new();
+    let (done, complaints) = import_all(db, vec![scratch.file("records.ndjson", text)]).await;
+    assert_eq!(complaints, []);
+    done
+}
+
+async fn empty_sqlite(scratch: &Scratch, name: &str) -> String {
+    let url = format!("sqlite://{}", scratch.0.join(name).display());
+    let db = Db::connect(&url, 4).await.unwrap();
+    db.migrate().await.unwrap();
+    db.close().await.unwrap();
+    url
+}
+
+/// An empty database on the server of `stage`.
+async fn empty_postgres(stage: &Stage) -> String {
+    let (server, name) = stage.url.rsplit_once('/').unwrap();
+    let name = format!("{}_back", name.split('?').next().unwrap());
+    stage.db().writes().execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+    let url = format!("{server}/{name}");
+    let db = Db::connect(&url, 4).await.unwrap();
+    db.migrate().await.unwrap();
+    db.close().await.unwrap();
+    url
+}
+
+async fn count(db: &Db, sql: &str) -> i64 {
+    let backend: DbBackend = db.reads().get_database_backend();
+    let row = db.reads().query_one_raw(Statement::from_string(backend, sql)).await.unwrap().unwrap();
+    row.try_get_by_index(0).unwrap()
+}
+
+/// Everything the server says about the catalogue, about the people with names, and about some others; and of everybody what
+/// is computed on import.
+async fn answers(actor: &Actor, users: &[String]) -> Vec<Value> {
+    let schema = everything::schema();
+    let selection = everything::selection(&schema, "User");
+    let mut answers = Vec::new();
+    let computed = "query($by: [UserBy!]!) { users(by: $by) { handle credits { available { micros } } \
+        games(first: 100) { nodes { game { key } numAchieved scoreAchieved numAchievedHardcore scoreAchievedHardcore \
+        awards { award } } } collections(first: 100) { nodes { collectedCount status } } \
+        studyPlanInstances { percent } } }";
+    for some in users.chunks(50) {
+        let by: Vec<Value> = some.iter().map(|user| json!({ "id": user })).collect();
+        answers.push(actor.data(computed, json!({ "by": by })).await);
+    }
+    let others = users.iter().skip(8).step_by(16);
+    for user in users.iter().take(8).chain(others) {
+        let query = format!("{{ {} {selection} }}", everything::field("Query", "user", user));
+        answers.push(actor.data(&query, Value::Null).await);
+    }
+    for (list, kind) in [
+        ("seasons", "SeasonConnection"),
+        ("games", "GameConnection"),
+        ("resources", "ResourceConnection"),
+        ("studyPlans", "StudyPlanConnection"),
+        ("collections", "CollectionConnection"),
+    ] {
+        let query = format!("{{ {list}(first: 100) {} }}", everything::selection(&schema, kind));
+        answers.push(actor.data(&query, Value::Null).await);
+    }
+    answers
+}
+
+fn ulids(export: &str) -> Vec<String> {
+    let users = export.lines().filter(|line| line.starts_with(r#"{"type":"user""#));
+    users.map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn another_database_answers_the_same_after_an_export_and_an_import(stage: Stage) {
+    let scratch = Scratch::new();
+    let first = export(stage.db(), Scope::All).await;
+    assert_eq!(first, export(stage.db(), Scope::All).await, "two exports are the same bytes");
+    let reader = stage.app(&[KeyScope::ProgressRead]).await;
+    let users = ulids(&first);
+    assert_eq!(users.len(), 200);
+    let expected = answers(&reader, &users).await;
+
+    let mut urls = vec![empty_sqlite(&scratch, "other.db").await];
+    if stage.db().kind() == Kind::Postgres {
+        urls.push(empty_postgres(&stage).await);
+    }
+    let mut text = first.clone();
+    for url in urls {
+        let other = Stage::at(url).await;
+        let records = text.lines().count() as u64 - 1;
+        let done = import(other.db(), &text).await;
+        assert_eq!(done, Imported { records, new: records, unchanged: 0, bad: 0 });
+        other.app.refresh_catalogue().await.unwrap();
+        let found = answers(&other.app(&[KeyScope::ProgressRead]).await, &users).await;
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found, expected);
+        }
+        text = export(other.db(), Scope::All).await;
+        differ(&first, &text);
+        let again = import(other.db(), &text).await;
+        assert_eq!(again, Imported { records, new: 0, unchanged: records, bad: 0 });
+        differ(&first, &export(other.db(), Scope::All).await);
+    }
+}
+
+/// Asserts that two exports are the same, and shows the first line where they are not.
+#[track_caller]
+fn differ(one: &str, two: &str) {
+    let different = one.lines().zip(two.lines()).find(|(one, two)| one != two);
+    assert_eq!(different, None);
+    assert_eq!(one.len(), two.len());
+}
+
+async fn an_import_that_was_cut_off_goes_on(stage: Stage) {
+    let scratch = Scratch::new();
+    let whole = export(stage.db(), Scope::All).await;
+    let lines: Vec<&str> = whole.lines().collect();
+    let db = Db::connect(&empty_sqlite(&scratch, "cut.db").await, 4).await.unwrap();
+    for part in [lines.len() / 3, lines.len() / 2] {
+        import(&db, &lines[..part].join("\n")).await;
+    }
+    import(&db, &whole).await;
+    differ(&whole, &export(&db, Scope::All).await);
+}
+
+async fn a_part_of_the_data_is_exported(stage: Stage) {
+    let types = |text: &str| -> BTreeSet<String> {
+        text.lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["type"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let catalogue = export(stage.db(), Scope::Catalogue).await;
+    let progress = export(stage.db(), Scope::Progress).await;
+    let grace = export(stage.db(), Scope::User("Grace".to_owned())).await;
+    let names = ["achievement", "card", "collection", "game", "goal", "resource", "season", "studyPlan", "waymark"];
+    assert_eq!(types(&catalogue), names.map(str::to_owned).into());
+    assert!(types(&progress).contains("unlock") && !types(&progress).contains("game"));
+    assert_eq!(grace.lines().filter(|line| line.starts_with(r#"{"type":"user""#)).count(), 1);
+    assert!(grace.lines().all(|line| progress.contains(line)), "what is hers is in the whole");
+    let failed = transfer::export(stage.db(), &mut Vec::new(), &Scope::User("nobody".to_owned()), false, &|_| {}).await;
+    assert!(failed.unwrap_err().message().contains("nobody"));
+
+    // Both parts together are the whole.
+    let scratch = Scratch::new();
+    let db = Db::connect(&empty_sqlite(&scratch, "parts.db").await, 4).await.unwrap();
+    import(&db, &catalogue).await;
+    import(&db, &progress).await;
+    differ(&export(stage.db(), Scope::All).await, &export(&db, Scope::All).await);
+
+    // Keys of applications only when they are asked for, and never the keys themselves.
+    let actor = stage.app(&[KeyScope::ProgressRead]).await;
+    assert!(!export(stage.db(), Scope::All).await.contains("apiKey"));
+    let mut out = Vec::new();
+    transfer::export(stage.db(), &mut out, &Scope::All, true, &|_| {}).await.unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains(r#""type":"apiKey""#) && !text.contains(actor.credential()));
+    let done = import(&db, &text).await;
+    assert_eq!(done.new, 1);
+    let other = Stage::at(format!("sqlite://{}", scratch.0.join("parts.db").display())).await;
+    other.with_credential(Some(actor.credential().to_owned())).data("{ viewer { kind } }", Value::Null).await;
+}
+
+async fn a_live_database_is_copied_while_it_is_written(stage: Stage) {
+    let scratch = Scratch::new();
+    let to = scratch.0.join("copy.db");
+    if stage.db().kind() == Kind::Postgres {
+        let refused = transfer::backup(stage.db(), &to).await.unwrap_err();
+        assert!(refused.message().contains("pg_dump") && !to.exists());
+        return;
+    }
+    let writer = stage.app(&[KeyScope::ProgressWrite]).await;
+    let write = "mutation ($key: ID!) { unlockAchievements(input: { user: { handle: \"newton\" }, \
+        unlocks: [{ achievementId: $key }] }) { __typename } }";
+    let keys: Vec<String> = export(stage.db(), Scope::Catalogue)
+        .await
+        .lines()
+        .filter(|line| line.starts_with(r#"{"type":"achievement""#))
+        .take(40)
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["key"].as_str().unwrap().to_owned())
+        .collect();
+    let writes = async {
+        for key in &keys {
+            writer.data(write, json!({ "key": key })).await;
+        }
+    };
+    let backups = async {
+        for number in 0..3 {
+            transfer::backup(stage.db(), &scratch.0.join(format!("copy-{number}.db"))).await.unwrap();
+        }
+    };
+    tokio::join!(writes, backups);
+    transfer::backup(stage.db(), &to).await.unwrap();
+    let copy = Db::connect(&format!("sqlite://{}", to.display()), 1).await.unwrap();
+    differ(&export(stage.db(), Scope::All).await, &export(&copy, Scope::All).await);
+    copy.close().await.unwrap();
+    for number in 0..3 {
+        let copy = scratch.0.join(format!("copy-{number}.db"));
+        let copy = Db::connect(&format!("sqlite://{}", copy.display()), 1).await.unwrap();
+        assert_eq!(count(&copy, "SELECT count(*) FROM users").await, 200);
+        copy.close().await.unwrap();
+    }
+    let before = std::fs::read(&to).unwrap();
+    let refused = transfer::backup(stage.db(), &to).await.unwrap_err();
+    assert!(refused.message().contains("already"), "{}", refused.message());
+    assert!(std::fs::read(&to).unwrap() == before, "what was there is not touched");
+    let nowhere = transfer::backup(stage.db(), Path::new("/nowhere/copy.db")).await.unwrap_err();
+    assert!(nowhere.message().contains("cannot write"));
+    let left: Vec<_> = std::fs::read_dir(&scratch.0).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("partial")), "{left:?}");
+}
+
+async fn what_was_erased_or_merged_does_not_come_back(stage: Stage) {
+    let before = export(stage.db(), Scope::All).await;
+    let writes = stage.db().writes();
+    for sql in [
+        "UPDATE users SET erased_at = 1781000000000, handle = 'x1', handle_lower = 'x1', avatar_url = NULL, \
+         display_name = NULL WHERE handle_lower = 'grace'",
+        "UPDATE resource_progress SET notes = '' WHERE user_id = (SELECT id FROM users WHERE handle_lower = 'x1')",
+        "DELETE FROM accounts WHERE user_id = (SELECT id FROM users WHERE handle_lower = 'x1')",
+        "UPDATE users SET merged_into = (SELECT id FROM users WHERE handle_lower = 'cleo') WHERE handle_lower = 'ada'",
+        "DELETE FROM achievement_unlocks WHERE user_id = (SELECT id FROM users WHERE handle_lower = 'ada')",
+        "DELETE FROM game_summaries WHERE user_id = (SELECT id FROM users WHERE handle_lower = 'ada')",
+    ] {
+        writes.execute_unprepared(sql).await.unwrap();
+    }
+    let after = export(stage.db(), Scope::All).await;
+    assert!(after.contains(r#""type":"merge""#) && after.contains("erasedAt"));
+    let done = import(stage.db(), &before).await;
+    assert_eq!(done.new, 0);
+    differ(&after, &export(stage.db(), Scope::All).await);
+
+    // And an empty database gets them as they are.
+    let scratch = Scratch::new();
+    let db = Db::connect(&empty_sqlite(&scratch, "erased.db").await, 4).await.unwrap();
+    import(&db, &after).await;
+    differ(&after, &export(&db, Scope::All).await);
+
+    let graces = before.lines().find(|line| line.contains(r#""handle":"grace""#)).unwrap();
+    let ulid = serde_json::from_str::<Value>(graces).unwrap()["id"].clone();
+    let unlock = json!({ "type": "unlock", "user": ulid, "achievement": "1-01" }).to_string();
+    let (_, complaints) = import_all(stage.db(), vec![scratch.file("unlock.ndjson", unlock)]).await;
+    assert!(complaints[0].reason.contains("erased"), "{complaints:?}");
+}
+
+/// The lines of all blocks of records in the documentation: those made by hand, and those of an export.
+fn documented() -> (String, String) {
+    let text = include_str!("../../docs/import.md");
+    let blocks = text.split("```ndjson\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let lines: String = blocks.collect();
+    let header = lines.find(r#"{"type":"waymark""#).unwrap();
+    (lines[..header].to_owned(), lines[header..].to_owned())
+}
+
+fn every_type_of_record_is_documented() {
+    let (made, exported) = documented();
+    transfer::check(&made).unwrap();
+    transfer::check(&exported).unwrap();
+    let all = made + &exported;
+    for name in transfer::record_types() {
+        assert!(all.contains(&format!(r#"{{"type":"{name}""#)), "there is a sample of {name}");
+    }
+}
+
+async fn every_documented_record_is_imported(stage: Stage) {
+    let (made, exported) = documented();
+    for text in [&made, &exported] {
+        let records = text.lines().filter(|line| !line.contains(r#""type":"waymark""#)).count() as u64;
+        let done = import(stage.db(), text).await;
+        assert!(done.records == records && done.new >= records - 1, "{done:?}");
+        let before = export(stage.db(), Scope::All).await;
+        assert_eq!(import(stage.db(), text).await, Imported { records, new: 0, unchanged: records, bad: 0 });
+        differ(&before, &export(stage.db(), Scope::All).await);
+    }
+}
+
+async fn hand_made_records_append_events_as_live_writes_do(stage: Stage) {
+    import(stage.db(), &documented().0).await;
+    stage.app.refresh_catalogue().await.unwrap();
+    let query = "{ user(by: { handle: \"lovelace\" }) { \
+        gameSummaries(gameIds: [\"14402\"]) { numAchieved scoreAchievedHardcore } \
+        collection(id: \"winter\") { status collectedCount } \
+        history(first: 50) { nodes { kind occurredAt actor } } } }";
+    let reader = stage.app(&[KeyScope::ProgressRead]).await;
+    let user = reader.data(query, Value::Null).await["user"].clone();
+    let events = user["history"]["nodes"].as_array().unwrap();
+    let kinds: BTreeSet<&str> = events.iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    let expected = [
+        "USER_CREATED",
+        "ACCOUNT_LINKED",
+        "ENROLLED",
+        "GOAL_STEPS",
+        "GOAL_COMPLETED",
+        "GOAL_CLAIMED",
+        "CREDITS_GRANTED",
+        "BLOCKED",
+        "RESOURCE_COMPLETED",
+        "RESOURCE_PROGRESS",
+        "INSTANCE_CREATED",
+        "ACHIEVEMENT_UNLOCKED",
+        "AWARD_EARNED",
+        "CARDS_GRANTED",
+        "COLLECTION_COMPLETED",
+        "REWARD_CLAIMED",
+    ];
+    assert_eq!(kinds, expected.into());
+    let unlocked = events.iter().filter(|event| event["kind"] == "ACHIEVEMENT_UNLOCKED").count();
+    assert_eq!(unlocked, 2);
+    let event = events.iter().find(|event| event["kind"] == "ENROLLED").unwrap();
+    assert_eq!(event["occurredAt"], "2026-06-01T10:00:00.000Z");
+    assert_eq!(user["gameSummaries"][0], json!({ "numAchieved": 2, "scoreAchievedHardcore": 10 }));
+    assert_eq!(user["collection"], json!({ "status": "COMPLETED", "collectedCount": 2 }));
+    assert_eq!(count(stage.db(), "SELECT count(*) FROM audit_log WHERE action = 'import'").await, 10);
+    assert_eq!(count(stage.db(), "SELECT claimed FROM collection_rewards").await, 1);
+    let gapless = "SELECT count(*) FROM users u WHERE u.history_seq <> \
+        (SELECT count(*) FROM history_events e WHERE e.user_id = u.id)";
+    assert_eq!(count(stage.db(), gapless).await, 0);
+}
+
+async fn bad_records_are_reported_and_the_others_land(stage: Stage) {
+    let scratch = Scratch::new();
+    import(stage.db(), &documented().0).await;
+    let lines = [
+        ("not json", "no JSON"),
+        (r#"{"type":"nothing"}"#, "no type of record"),
+        (r#"{"type":"unlock","user":"lovelace"}"#, "achievement"),
+        (r#"{"type":"unlock","user":"lovelace","achievement":"14402-1","when":1}"#, "when"),
+        (r#"{"type":"unlock","user":"nobody","achievement":"14402-1"}"#, "there is no user"),
+        (r#"{"type":"unlock","user":"lovelace","achievement":"x"}"#, "no published achievement"),
+        (r#"{"type":"unlock","user":"lovelace","achievement":"14402-1","at":"2030-01-01T00:00:00Z"}"#, "future"),
+        (r#"{"type":"unlock","user":"lovelace","achievement":"14402-1","at":"yesterday"}"#, "RFC 3339"),
+        (r#"{"type":"goalProgress","user":"lovelace","goal":"first-steps","completedSteps":4}"#, "3 steps"),
+        (r#"{"type":"creditLot","user":"lovelace","amountMicros":1}"#, "ref"),
+        (r#"{"type":"creditLot","user":"lovelace","ref":"x","amountMicros":0}"#, "amount"),
+        (r#"{"type":"goalClaim","user":"lovelace","goal":"x"}"#, "no goal"),
+        (r#"{"type":"resourceProgress","user":"lovelace","resource":"intro-cs","progress":101}"#, "0 to 100"),
+        (r#"{"type":"resourceProgress","user":"lovelace","resource":"unheard"}"#, "no resource"),
+        (r#"{"type":"ownedCard","user":"lovelace","card":"winter-01","quantity":-1}"#, "less than 0"),
+        (r#"{"type":"user","handle":"x"}"#, "2 to 20"),
+        (
+            r#"{"type":"user","handle":"other","accounts":[{"provider":"discord","id":"800000000000000042"}]}"#,
+            "belongs",
+        ),
+        (r#"{"type":"user","handle":"other","accounts":[{"provider":"ethereum","id":"0x12"}]}"#, "no account"),
+        (r#"{"type":"achievement","key":"a","game":"nope","title":"t","points":1}"#, "no game"),
+        (r#"{"type":"achievement","key":"a","game":"14402","title":"t","points":-1}"#, "0 points"),
+        (r#"{"type":"studyPlan","key":"p","title":"t","resources":["nope"]}"#, "no resource"),
+        (r#"{"type":"season","key":"s","title":"t","startsAt":"2027-01-01T00:00:00Z","durationSeconds":0}"#, "second"),
+        (r#"{"type":"game","key":"twin","number":14402,"title":"The same number"}"#, "database refuses"),
+        (r#"{"type":"game","key":"","title":"No key"}"#, "1 to 128"),
+        (
+            "{\"type\":\"user\",\"handle\":\"nul\",\"displayName\":\"a\\u0000b\"}",
+            if_postgres(&stage, "database refuses"),
+        ),
+    ];
+    let mut text = String::from("\n");
+    for (line, _) in lines {
+        text.push_str(line);
+        text.push_str("\n{\"type\":\"enrolment\",\"user\":\"lovelace\",\"season\":\"summer\"}\n");
+    }
+    text.push_str(r#"{"type":"user","handle":"fine"}"#);
+    let expected: Vec<(u64, &str)> = lines
+        .iter()
+        .zip(0..)
+        .filter(|((_, words), _)| !words.is_empty())
+        .map(|((_, words), n)| (2 + 2 * n, *words))
+        .collect();
+    let (done, mut complaints) = import_all(stage.db(), vec![scratch.file("bad.ndjson", text)]).await;
+    complaints.sort_by_key(|complaint| complaint.line);
+    let found: Vec<u64> = complaints.iter().map(|complaint| complaint.line).collect();
+    assert_eq!(found, expected.iter().map(|(line, _)| *line).collect::<Vec<_>>(), "{complaints:?}");
+    for (complaint, (_, words)) in complaints.iter().zip(&expected) {
+        assert!(complaint.reason.contains(words), "{complaint} has {words:?}");
+        assert!(complaint.to_string().contains("bad.ndjson:"));
+    }
+    assert_eq!(done.records, 2 * lines.len() as u64 + 1);
+    assert_eq!(done.unchanged, lines.len() as u64);
+    assert_eq!(count(stage.db(), "SELECT count(*) FROM users WHERE handle = 'fine'").await, 1);
+
+    let newer = scratch.file("newer.ndjson", "{\"type\":\"waymark\",\"version\":2}\n");
+    let now = Timestamp::parse(NOW).unwrap();
+    for (source, words) in [(newer, "version"), (Source::File("missing.ndjson".into()), "missing.ndjson")] {
+        let failed = transfer::import(stage.db(), &Ids::system(), now, vec![source], &mut |_| {}, &|_| {}).await;
+        assert!(failed.unwrap_err().message().contains(words));
+    }
+}
+
+fn if_postgres(stage: &Stage, words: &'static str) -> &'static str {
+    if stage.db().kind() == Kind::Postgres { words } else { "" }
+}
+
+async fn files_may_come_in_any_order(stage: Stage) {
+    let scratch = Scratch::new();
+    let (made, _) = documented();
+    let backwards: Vec<&str> = made.lines().rev().collect();
+    let (first, second) = backwards.split_at(backwards.len() / 2);
+    let sources = vec![
+        scratch.file("one.ndjson", "\u{feff}".to_owned() + &first.join("\r\n")),
+        scratch.file("two.ndjson", second.join("\n\n")),
+    ];
+    let (done, complaints) = import_all(stage.db(), sources).await;
+    assert_eq!((complaints, done.records), (vec![], backwards.len() as u64));
+}
+
+async fn imports_at_the_same_time_do_not_get_in_each_others_way(stage: Stage) {
+    let (made, exported) = documented();
+    import(stage.db(), &made).await;
+    let mut people = String::new();
+    for number in 0..300 {
+        people.push_str(&format!("{{\"type\":\"user\",\"handle\":\"player{number}\"}}\n"));
+    }
+    import(stage.db(), &people).await;
+    let progress: Vec<String> = (0..4)
+        .map(|turn| {
+            let lines = (0..300).map(|number| {
+                let number = if turn % 2 == 0 { number } else { 299 - number };
+                format!(
+                    "{{\"type\":\"unlock\",\"user\":\"player{number}\",\"achievement\":\"14402-1\"}}\n\
+                     {{\"type\":\"ownedCard\",\"user\":\"player{number}\",\"card\":\"winter-01\"}}\n"
+                )
+            });
+            lines.collect()
+        })
+        .collect();
+    let imports = progress.iter().map(|text| import(stage.db(), text));
+    let done: Vec<Imported> = futures_util::future::join_all(imports).await;
+    assert_eq!(done.iter().map(|done| done.new).sum::<u64>(), 600, "each record is new once: {done:?}");
+    import(stage.db(), &exported).await;
+    let gapless = "SELECT count(*) FROM users u WHERE u.history_seq <> \
+        (SELECT count(*) FROM history_events e WHERE e.user_id = u.id)";
+    assert_eq!(count(stage.db(), gapless).await, 0);
+    assert_eq!(count(stage.db(), "SELECT count(*) FROM game_summaries WHERE num_achieved = 1").await, 300);
+}
+
+async fn a_changed_achievement_changes_every_summary(stage: Stage) {
+    import(stage.db(), &documented().0).await;
+    let changed = r#"{"type":"achievement","key":"14402-2","game":"14402","position":2,"title":"Keeper","points":50}"#;
+    assert_eq!(import(stage.db(), changed).await.new, 1);
+    assert_eq!(count(stage.db(), "SELECT CAST(score_achieved AS bigint) FROM game_summaries").await, 60);
+    assert_eq!(count(stage.db(), "SELECT CAST(possible_score AS bigint) FROM games").await, 60);
+    let unpublished = changed.replace("}", r#","published":false}"#);
+    import(stage.db(), &unpublished).await;
+    assert_eq!(count(stage.db(), "SELECT CAST(score_achieved AS bigint) FROM game_summaries").await, 10);
+    assert_eq!(count(stage.db(), "SELECT CAST(num_possible AS bigint) FROM games").await, 1);
+}
+
+/// The beginning of a curriculum as it is found in the wild.
+const CURRICULUM: &str = r#"{
+  "source": "an excerpt",
+  "courses": [
+    { "section": "Core math", "title": "Calculus 1A: Differentiation", "url": "https://example.com/1a", "weeks": "13 weeks", "estimatedMinutes": 6240 },
+    { "section": "Core math", "title": "Calculus 1A: Differentiation", "url": "pages/1a.md", "estimatedMinutes": 60 },
+    { "section": "CS Tools", "title": "The Missing Semester", "url": null }
+  ]
+}"#;
+
+async fn a_curriculum_becomes_resources_and_a_study_plan(stage: Stage) {
+    let records = curriculum::convert(CURRICULUM).unwrap();
+    assert_eq!(import(stage.db(), &records).await.new, 4);
+    assert_eq!(import(stage.db(), &records).await.new, 0);
+    stage.app.refresh_catalogue().await.unwrap();
+    let query = "{ studyPlan(id: \"ossu\") { description resources { id title section url estimatedMinutes } } }";
+    let plan = stage.anonymous().data(query, Value::Null).await["studyPlan"].clone();
+    assert_eq!(
+        plan["resources"][1],
+        json!({
+            "id": "resource:ossu-calculus-1a-differentiation-2",
+            "title": "Calculus 1A: Differentiation",
+            "section": "Core math",
+            "url": "https://github.com/ossu/computer-science/blob/master/pages/1a.md",
+            "estimatedMinutes": 60,
+        })
+    );
+    assert_eq!(plan["resources"].as_array().unwrap().len(), 3);
+}
