@@ -393,7 +393,7 @@ async fn a_repair_stands_in_the_audit_log_and_in_no_history(stage: Stage) {
     repair(&admin).await;
     assert_eq!(number(stage.db(), log).await, all, "nothing was mended");
     execute(stage.db(), "UPDATE users SET ledger_seq = 0").await;
-    assert_clean(&repair(&admin).await);
+    assert_eq!(repair(&admin).await["differenceCount"], 0);
     assert_eq!(number(stage.db(), count).await, audit + 1, "one entry for a lot of users");
     assert_eq!(number(stage.db(), "SELECT count(*) FROM history_events").await, events);
 }
