@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::features;
 use crate::graphql::batcher::Batcher;
 use crate::request::Request;
+use crate::rest::Desk;
 use crate::schema::{self, Schema};
 use crate::server::gate::Gate;
 use crate::write::Writer;
@@ -26,7 +27,7 @@ pub struct App {
     /// Where new identifiers come from.
     pub ids: Arc<Ids>,
     /// Checks credentials.
-    pub authenticator: Authenticator,
+    pub authenticator: Arc<Authenticator>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) schema: Schema,
     pub(crate) gate: Gate,
@@ -42,7 +43,7 @@ impl App {
     /// # Errors
     /// When the catalogue cannot be read or the configured keys cannot be used.
     pub async fn new(config: Config, db: Db, ids: Ids) -> Result<Arc<Self>> {
-        let authenticator = Authenticator::from_config(&config)?;
+        let authenticator = Arc::new(Authenticator::from_config(&config)?);
         let catalogue = Arc::new(Catalogue::open(db.clone(), features::CATALOGUE).await?);
         catalogue.follow();
         let sdl = Arc::<str>::from(schema::sdl());
@@ -77,6 +78,13 @@ impl App {
     /// Begins a request of `caller` at `now`.
     pub(crate) fn request(&self, caller: Arc<Caller>, now: Timestamp) -> Request {
         Request::new(caller, now, Arc::clone(&self.config), self.catalogue.current(), &self.batcher, &self.writer)
+    }
+
+    /// What REST handlers work with.
+    pub(crate) fn desk(self: &Arc<Self>) -> Desk {
+        let app = Arc::clone(self);
+        let begin = move |caller, now| app.request(caller, now);
+        Desk::new(Arc::clone(&self.config), self.clock, self.db.clone(), Arc::clone(&self.authenticator), begin)
     }
 
     /// Makes what this process has just written to the catalogue visible to the requests that follow.

@@ -87,7 +87,7 @@ fn fails(code: i32, arguments: &[&str], settings: &[(&str, &str)], words: &str) 
     assert!(ended.err.contains(words), "{arguments:?}: {}", ended.err);
 }
 
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 11] = [
     &["serve"],
     &["migrate"],
     &["demo"],
@@ -97,6 +97,7 @@ const COMMANDS: [&[&str]; 10] = [
     &["key", "revoke"],
     &["token"],
     &["schema"],
+    &["openapi"],
     &["config"],
 ];
 

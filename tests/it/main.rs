@@ -33,6 +33,7 @@ mod node;
 mod overview;
 mod pagination;
 mod profile;
+mod rest;
 mod schema;
 mod seasons;
 mod statements;
@@ -62,6 +63,13 @@ fn main() -> ExitCode {
         ("overview", overview::TESTS),
         ("pagination", pagination::TESTS),
         ("profile", profile::TESTS),
+        ("rest::achievements", rest::achievements::TESTS),
+        ("rest::collections", rest::collections::TESTS),
+        ("rest::credits", rest::credits::TESTS),
+        ("rest::hostile", rest::hostile::TESTS),
+        ("rest::openapi", rest::openapi::TESTS),
+        ("rest::shapes", rest::shapes::TESTS),
+        ("rest::signed_graphql", rest::signed_graphql::TESTS),
         ("schema", schema::TESTS),
         ("seasons", seasons::TESTS),
         ("statements", statements::TESTS),

@@ -28,7 +28,24 @@ pub(crate) async fn summaries(
     keys: impl IntoIterator<Item = &str>,
 ) -> Result<Vec<Option<Summary>>> {
     let games = request.catalogue::<Games>()?;
-    let wanted: Vec<Option<&Arc<Game>>> = keys.into_iter().map(|key| games.by_key(key)).collect();
+    summaries_of(request, user, keys.into_iter().map(|key| games.by_key(key)).collect()).await
+}
+
+/// The same, for games by the numbers under which some dialects know them.
+pub(crate) async fn summaries_by_number(
+    request: &Request,
+    user: &VisibleUser,
+    numbers: &[i64],
+) -> Result<Vec<Option<Summary>>> {
+    let games = request.catalogue::<Games>()?;
+    summaries_of(request, user, numbers.iter().map(|number| games.by_number(*number)).collect()).await
+}
+
+async fn summaries_of(
+    request: &Request,
+    user: &VisibleUser,
+    wanted: Vec<Option<&Arc<Game>>>,
+) -> Result<Vec<Option<Summary>>> {
     let mut ids: Vec<i64> = wanted.iter().flatten().map(|game| game.id).collect();
     ids.sort_unstable();
     ids.dedup();

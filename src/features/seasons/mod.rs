@@ -5,6 +5,7 @@ pub mod entity;
 pub(crate) mod graphql;
 mod loader;
 mod repo;
+pub(crate) mod rest;
 pub mod rules;
 pub(crate) mod service;
 
