@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::db::catalogue::Catalogue;
 use crate::db::{Db, Reader};
 use crate::error::{Error, Result};
-use crate::features;
+use crate::features::{self, users};
 use crate::graphql::batcher::Batcher;
 use crate::request::Request;
 use crate::rest::Desk;
@@ -54,7 +54,13 @@ impl App {
             gate: Gate::new(&sdl, &config.limits, config.introspection)?,
             sdl: config.introspection.then_some(sdl),
             batcher: Batcher::new(Reader::new(db.clone())),
-            writer: Arc::new(Writer::new(db.clone(), Arc::clone(&ids), Arc::clone(&config), Arc::clone(&catalogue))),
+            writer: Arc::new(Writer::new(
+                db.clone(),
+                Arc::clone(&ids),
+                Arc::clone(&config),
+                Arc::clone(&catalogue),
+                Arc::clone(&authenticator),
+            )),
             config,
             db,
             ids,
@@ -80,11 +86,24 @@ impl App {
         Request::new(caller, now, Arc::clone(&self.config), self.catalogue.current(), &self.batcher, &self.writer)
     }
 
+    /// The caller as somebody who may write: a person of whom nothing has been recorded yet becomes a user. Called before a
+    /// write only; reading creates nobody.
+    pub(crate) async fn known(&self, caller: Arc<Caller>, now: Timestamp) -> Result<Arc<Caller>> {
+        users::write::known(&self.writer, &self.ids, caller, now).await
+    }
+
     /// What REST handlers work with.
-    pub(crate) fn desk(self: &Arc<Self>) -> Desk {
-        let app = Arc::clone(self);
-        let begin = move |caller, now| app.request(caller, now);
-        Desk::new(Arc::clone(&self.config), self.clock, self.db.clone(), Arc::clone(&self.authenticator), begin)
+    pub(crate) fn desk(&self) -> Desk {
+        Desk {
+            config: Arc::clone(&self.config),
+            clock: self.clock,
+            db: self.db.clone(),
+            ids: Arc::clone(&self.ids),
+            authenticator: Arc::clone(&self.authenticator),
+            catalogue: Arc::clone(&self.catalogue),
+            batcher: Arc::clone(&self.batcher),
+            writer: Arc::clone(&self.writer),
+        }
     }
 
     /// Makes what this process has just written to the catalogue visible to the requests that follow.

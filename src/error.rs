@@ -27,6 +27,8 @@ pub enum Code {
     LimitExceeded,
     /// The idempotency key came before with another input.
     IdempotencyKeyReused,
+    /// The cursor is of a user who has been merged into another one; begin anew with the other's.
+    UserMerged,
     /// The database or another part cannot be reached at the moment; trying again may help.
     Unavailable,
     /// A fault of ours. An id beside the code stands in the log with the cause.
@@ -45,6 +47,7 @@ impl Code {
             Self::Forbidden => "FORBIDDEN",
             Self::LimitExceeded => "LIMIT_EXCEEDED",
             Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
+            Self::UserMerged => "USER_MERGED",
             Self::Unavailable => "UNAVAILABLE",
             Self::Internal => "INTERNAL",
         }

@@ -20,7 +20,7 @@ use sea_orm::sqlx;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqliteTransactionMode,
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqlErr, SqliteTransactionMode,
     TransactionOptions, TransactionTrait as _,
 };
 
@@ -199,6 +199,8 @@ impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
         if lost_against_another(&error) {
             Self::caused(Code::Unavailable, "the database is too busy at the moment; try again", error).passing()
+        } else if taken_meanwhile(&error) {
+            Self::internal(error).passing()
         } else if lost_connection(&error) {
             Self::caused(Code::Unavailable, "the database cannot be reached at the moment", error)
         } else {
@@ -219,6 +221,12 @@ fn lost_against_another(error: &DbErr) -> bool {
         },
         _ => false,
     }
+}
+
+/// Whether a statement failed because of a key that is there already. A write looks before it inserts, so another one
+/// came in between, and the next try will find what that one left.
+fn taken_meanwhile(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
 /// Whether a statement failed because of the way to the database, and not because of what it says.

@@ -7,35 +7,29 @@ use axum::http::{HeaderMap, Method, Uri};
 
 use crate::auth::signed_fetch::Signed;
 use crate::auth::{Authenticator, Caller, extract};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Ids, Timestamp};
 use crate::config::Config;
 use crate::db::Db;
+use crate::db::catalogue::Catalogue;
 use crate::error::{Code, Error, Result};
+use crate::graphql::batcher::Batcher;
 use crate::request::Request;
+use crate::write::Writer;
 
-type Begin = dyn Fn(Arc<Caller>, Timestamp) -> Request + Send + Sync;
-
-/// What handlers work with: the clock, credentials, and a way to begin requests.
+/// What handlers work with: the clock, credentials, and what requests are made of.
 #[derive(Clone)]
 pub(crate) struct Desk {
     pub(crate) config: Arc<Config>,
-    clock: Clock,
-    db: Db,
-    authenticator: Arc<Authenticator>,
-    begin: Arc<Begin>,
+    pub(crate) clock: Clock,
+    pub(crate) db: Db,
+    pub(crate) ids: Arc<Ids>,
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) batcher: Arc<Batcher>,
+    pub(crate) writer: Arc<Writer>,
 }
 
 impl Desk {
-    pub(crate) fn new(
-        config: Arc<Config>,
-        clock: Clock,
-        db: Db,
-        authenticator: Arc<Authenticator>,
-        begin: impl Fn(Arc<Caller>, Timestamp) -> Request + Send + Sync + 'static,
-    ) -> Self {
-        Self { config, clock, db, authenticator, begin: Arc::new(begin) }
-    }
-
     /// The instant, to be read once per request.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
@@ -67,7 +61,8 @@ impl Desk {
         now: Timestamp,
         work: impl FnOnce(Request) -> F,
     ) -> F::Output {
-        let request = (self.begin)(caller, now);
+        let (config, catalogue) = (Arc::clone(&self.config), self.catalogue.current());
+        let request = Request::new(caller, now, config, catalogue, &self.batcher, &self.writer);
         let load = Arc::clone(&request.load);
         load.run(work(request)).await
     }

@@ -58,6 +58,12 @@ pub(crate) enum ProfileVisibility {
     Public,
 }
 
+impl ProfileVisibility {
+    pub(super) fn is_public(self) -> bool {
+        self == Self::Public
+    }
+}
+
 /// Somebody whose progress is recorded. Fields that the caller may not see are null, with a FORBIDDEN error beside them;
 /// the rest of the answer stands.
 #[Object]

@@ -156,8 +156,12 @@ async fn run(app: &App, sent: &Sent<'_>, media: Media, asked: Asked) -> Response
         Err(error) => return media.refuse_caller(&error),
     };
     match prepare(app, asked, sent, signed.as_ref()) {
-        Ok((request, written)) => {
-            let context = app.request(caller, now).writing(written);
+        Ok(Prepared { request, plain, writes }) => {
+            let caller = match if writes { app.known(caller, now).await } else { Ok(caller) } {
+                Ok(caller) => caller,
+                Err(error) => return media.refuse_caller(&error),
+            };
+            let context = app.request(caller, now).writing(plain);
             let work = app.schema.execute(request.data(context.clone()));
             let mut response = context.load.run(work).await;
             response.errors.iter_mut().for_each(|error| explain(app, now, error));
@@ -191,6 +195,15 @@ async fn caller(app: &App, sent: &Sent<'_>, now: Timestamp) -> Result<(Arc<Calle
     }
 }
 
+/// What is to be run.
+struct Prepared {
+    request: async_graphql::Request,
+    /// Whether ready answers may be written at once.
+    plain: bool,
+    /// Whether it is a mutation.
+    writes: bool,
+}
+
 enum Unprepared {
     Refused(Refusal),
     MutationOverGet,
@@ -204,14 +217,8 @@ impl From<Refusal> for Unprepared {
     }
 }
 
-/// What the engine is to run, with everything checked that can be checked before it runs; and whether its answers may be
-/// written at once.
-fn prepare(
-    app: &App,
-    asked: Asked,
-    sent: &Sent<'_>,
-    signed: Option<&Signed>,
-) -> Result<(async_graphql::Request, bool), Unprepared> {
+/// What the engine is to run, with everything checked that can be checked before it runs.
+fn prepare(app: &App, asked: Asked, sent: &Sent<'_>, signed: Option<&Signed>) -> Result<Prepared, Unprepared> {
     let document = app.gate.document(&asked.query)?;
     let name = asked.operation_name.as_deref().filter(|name| !name.is_empty());
     let operation = document.operation(name)?;
@@ -223,11 +230,12 @@ fn prepare(
         app.authenticator.spend(signed, sent.body).map_err(Unprepared::BadSignature)?;
     }
     let engine = document.engine(operation, &variables);
+    let writes = operation.is_mutation();
     let mut request = async_graphql::Request::new(asked.query).variables(variables);
     // Without a name the engine runs the only operation; the gate has seen to it that there is one.
     request.operation_name = name.map(str::to_owned);
     request.set_parsed_query(engine);
-    Ok((request, document.plain))
+    Ok(Prepared { request, plain: document.plain, writes })
 }
 
 /// Gives an error of the execution its code. What is a fault of ours goes to the log, and the client gets its id.

@@ -26,7 +26,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 
 pub use kinds::HistoryKind;
-pub(crate) use repo::append_event;
+pub(crate) use repo::{append_entry, append_event};
 pub(crate) use unit::{Locked, Reference, Unit};
 pub(crate) use writer::{Order, Writer};
 
@@ -36,6 +36,9 @@ pub(crate) trait Write: Serialize + Send + Sync + 'static {
     const NAME: &'static str;
     /// Whether it changes the catalogue, which all other writes then wait for.
     const CATALOGUE: bool = false;
+    /// Whether it changes who a credential belongs to or whether it is good; what is known of credentials is then
+    /// forgotten.
+    const CREDENTIALS: bool = false;
 
     /// What came of it: ids and codes, from which an answer is built; kept under the idempotency key, so no secrets.
     type Outcome: Serialize + DeserializeOwned + Send + 'static;

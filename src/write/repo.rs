@@ -169,6 +169,25 @@ pub(super) async fn append_audit(transaction: &Transaction, entries: Vec<AuditEn
     Ok(())
 }
 
+/// Appends one entry to the audit log in a transaction that is no [`Unit`](super::Unit).
+pub(crate) async fn append_entry(
+    transaction: &Transaction,
+    action: &'static str,
+    subject: (&str, &str),
+    changes: &serde_json::Value,
+    actor: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let entry = AuditEntry {
+        actor: actor.to_owned(),
+        action,
+        subject_type: subject.0.to_owned(),
+        subject_key: subject.1.to_owned(),
+        changes: changes.to_string(),
+    };
+    append_audit(transaction, vec![entry], now).await
+}
+
 static REFERENCED: Sql = Sql::new(
     "SELECT user_id, kind, reference, outcome FROM write_refs \
      WHERE user_id = ANY($1) AND kind = ANY($2) AND reference = ANY($3)",

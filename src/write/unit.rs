@@ -145,6 +145,17 @@ impl<'a> Unit<'a> {
         Ok(user.ledger_seq)
     }
 
+    /// Makes room behind the ledger of `into` for that of `from`, both locked: what has number `n` there gets `n` and
+    /// this more.
+    pub(crate) fn join_ledgers(&mut self, from: i64, into: i64) -> Result<i64> {
+        let taken = self.user(from)?.ledger_seq;
+        let into = self.locked(into)?;
+        let offset = into.ledger_seq;
+        into.ledger_seq += taken;
+        into.changed = true;
+        Ok(offset)
+    }
+
     fn locked(&mut self, user: i64) -> Result<&mut Locked> {
         self.users.get_mut(&user).ok_or_else(|| Error::internal(format!("user {user} is not locked")))
     }

@@ -11,6 +11,7 @@ use super::group::Group;
 use super::repo::{self, Idempotency};
 use super::unit::Unit;
 use super::{Write, Written};
+use crate::auth::Authenticator;
 use crate::clock::{Ids, Timestamp};
 use crate::config::Config;
 use crate::db::catalogue::{Catalogue, Snapshot};
@@ -42,6 +43,7 @@ pub(crate) struct Order {
 /// Runs writes.
 pub(crate) struct Writer {
     tools: Arc<Tools>,
+    authenticator: Arc<Authenticator>,
     /// On SQLite, the one place where writes are carried out.
     group: Option<Group>,
 }
@@ -56,11 +58,17 @@ pub(super) struct Tools {
 
 impl Writer {
     /// Must be called inside a Tokio runtime.
-    pub(crate) fn new(db: Db, ids: Arc<Ids>, config: Arc<Config>, catalogue: Arc<Catalogue>) -> Self {
+    pub(crate) fn new(
+        db: Db,
+        ids: Arc<Ids>,
+        config: Arc<Config>,
+        catalogue: Arc<Catalogue>,
+        authenticator: Arc<Authenticator>,
+    ) -> Self {
         let sqlite = db.kind() == Kind::Sqlite;
         let tools = Arc::new(Tools { db, ids, config, catalogue });
         let group = sqlite.then(|| Group::start(Arc::clone(&tools)));
-        Self { tools, group }
+        Self { tools, authenticator, group }
     }
 
     /// Carries out `write`. When this returns it is on disk, and what it changed in the catalogue is visible.
@@ -76,6 +84,9 @@ impl Writer {
         };
         if W::CATALOGUE {
             self.tools.catalogue.refresh().await?;
+        }
+        if W::CREDENTIALS {
+            self.authenticator.clear();
         }
         Ok(written)
     }

@@ -80,7 +80,8 @@ fn main() -> ExitCode {
         ("writes::games", writes::games::TESTS),
         ("writes::idempotency", writes::idempotency::TESTS),
         ("writes::learning", writes::learning::TESTS),
-        ("writes::people", writes::people::TESTS),
+        ("writes::people::accounts", writes::people::accounts::TESTS),
+        ("writes::people::join", writes::people::join::TESTS),
         ("writes::record", writes::record::TESTS),
         ("writes::seasons", writes::seasons::TESTS),
     ])

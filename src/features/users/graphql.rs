@@ -33,9 +33,9 @@ impl From<UserBy> for Name {
 #[derive(Debug, Clone, InputObject)]
 pub(crate) struct AccountBy {
     /// The platform, such as `discord` or `roblox`.
-    platform: String,
+    pub(crate) platform: String,
     /// The user's id on that platform.
-    id: String,
+    pub(crate) id: String,
 }
 
 /// What a user is known by on another platform.

@@ -6,22 +6,10 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 
 use super::repo::{self, Account, User};
+use super::rules::UserWith;
 use crate::db::Reader;
 use crate::error::{Error, Result};
 use crate::graphql::batcher::Key;
-
-/// The user with this key in the database, ULID, handle or account.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum UserWith {
-    Id(i64),
-    Ulid(String),
-    /// In lower case.
-    Handle(String),
-    Account {
-        provider: String,
-        external_id: String,
-    },
-}
 
 impl Key for UserWith {}
 
@@ -32,17 +20,7 @@ impl Loader<UserWith> for Reader {
     async fn load(&self, keys: &[UserWith]) -> Result<HashMap<UserWith, Self::Value>> {
         let mut wanted = repo::Wanted::default();
         for key in keys {
-            match key.clone() {
-                UserWith::Id(id) => wanted.ids.push(id),
-                UserWith::Ulid(ulid) => wanted.ulids.push(ulid),
-                UserWith::Handle(handle) => wanted.handles.push(handle),
-                UserWith::Account { provider, external_id } => {
-                    if !wanted.providers.contains(&provider) {
-                        wanted.providers.push(provider);
-                    }
-                    wanted.external_ids.push(external_id);
-                }
-            }
+            wanted.add(key.clone());
         }
         let found = repo::find(self.connection(), wanted).await?;
         let mut users = HashMap::with_capacity(found.len());

@@ -5,6 +5,8 @@ pub mod entity;
 pub(crate) mod graphql;
 mod loader;
 mod repo;
+pub(crate) mod rules;
 pub(crate) mod service;
+pub(crate) mod write;
 
 pub use crate::auth::UserId;

@@ -1,13 +1,17 @@
 //! SQL of users and accounts.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::ActiveValue::{NotSet, Set, Unchanged};
+use sea_orm::{ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _};
 
+use super::entity::{Visibility, account, user};
+use super::rules::UserWith;
 use crate::auth::UserId;
 use crate::auth::policy::Subject;
 use crate::clock::Timestamp;
-use crate::db::{Param, Row, Sql, fetch};
+use crate::db::{Param, Row, Sql, bulk, execute, fetch};
 use crate::error::Result;
 
 /// A user as it is stored.
@@ -71,6 +75,22 @@ pub(super) struct Wanted {
     pub(super) ids: Vec<i64>,
 }
 
+impl Wanted {
+    pub(super) fn add(&mut self, name: UserWith) {
+        match name {
+            UserWith::Id(id) => self.ids.push(id),
+            UserWith::Ulid(ulid) => self.ulids.push(ulid),
+            UserWith::Handle(handle) => self.handles.push(handle),
+            UserWith::Account { provider, external_id } => {
+                if !self.providers.contains(&provider) {
+                    self.providers.push(provider);
+                }
+                self.external_ids.push(external_id);
+            }
+        }
+    }
+}
+
 /// The users whom these name, by whichever name. May find more accounts than were asked for, since providers and ids are
 /// compared one by one.
 pub(super) async fn find(connection: &impl ConnectionTrait, wanted: Wanted) -> Result<Vec<Found>> {
@@ -111,4 +131,129 @@ pub(super) async fn accounts(connection: &impl ConnectionTrait, users: Vec<i64>)
         Ok((user, Account { provider: row.take()?, external_id: row.take()?, linked_at: row.take()? }))
     })
     .await
+}
+
+/// The user whom this names, inside a transaction.
+pub(super) async fn named(connection: &impl ConnectionTrait, name: &UserWith) -> Result<Option<Arc<User>>> {
+    let mut wanted = Wanted::default();
+    wanted.add(name.clone());
+    Ok(find(connection, wanted).await?.into_iter().next().map(|found| found.user))
+}
+
+/// What a user says about themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Profile {
+    pub(super) handle: String,
+    pub(super) display_name: Option<String>,
+    pub(super) avatar_url: Option<String>,
+    pub(super) public: bool,
+}
+
+impl Profile {
+    const fn visibility(&self) -> Visibility {
+        if self.public { Visibility::Public } else { Visibility::Private }
+    }
+}
+
+/// The profile of a user who is there.
+pub(super) async fn profile(connection: &impl ConnectionTrait, id: i64) -> Result<Option<Profile>> {
+    let row = user::Entity::find_by_id(id).one(connection).await?;
+    Ok(row.map(|row| Profile {
+        handle: row.handle,
+        display_name: row.display_name,
+        avatar_url: row.avatar_url,
+        public: row.visibility == Visibility::Public,
+    }))
+}
+
+/// Stores what a user says about themselves.
+pub(super) async fn store_profile(connection: &impl ConnectionTrait, id: i64, profile: Profile) -> Result<()> {
+    let row = user::ActiveModel {
+        id: Unchanged(id),
+        visibility: Set(profile.visibility()),
+        handle_lower: Set(profile.handle.to_ascii_lowercase()),
+        handle: Set(profile.handle),
+        display_name: Set(profile.display_name),
+        avatar_url: Set(profile.avatar_url),
+        ..Default::default()
+    };
+    user::Entity::update(row).validate()?.exec(connection).await?;
+    Ok(())
+}
+
+/// Inserts a user, and gives the key in the database.
+pub(super) async fn insert(
+    connection: &impl ConnectionTrait,
+    ulid: &str,
+    external_id: String,
+    profile: Profile,
+    now: Timestamp,
+) -> Result<i64> {
+    let row = user::ActiveModel {
+        id: NotSet,
+        ulid: Set(ulid.to_owned()),
+        external_id: Set(external_id),
+        visibility: Set(profile.visibility()),
+        handle_lower: Set(profile.handle.to_ascii_lowercase()),
+        handle: Set(profile.handle),
+        display_name: Set(profile.display_name),
+        avatar_url: Set(profile.avatar_url),
+        created_at: Set(now),
+        history_seq: Set(0),
+        ledger_seq: Set(0),
+        merged_into: Set(None),
+        erased_at: Set(None),
+    };
+    Ok(row.insert(connection).await?.id)
+}
+
+/// Who has this handle, which is in lower case.
+pub(super) async fn owner_of_handle(connection: &impl ConnectionTrait, handle_lower: &str) -> Result<Option<i64>> {
+    let row = user::Entity::find().filter(user::Column::HandleLower.eq(handle_lower)).one(connection).await?;
+    Ok(row.map(|row| row.id))
+}
+
+static OWNERS: Sql = Sql::new(
+    "SELECT a.provider, a.external_id, u.id, u.ulid FROM accounts a JOIN users u ON u.id = a.user_id \
+     WHERE a.provider = ANY($1) AND a.external_id = ANY($2)",
+);
+
+/// An account's provider and its id there.
+pub(super) type AccountKey = (String, String);
+
+/// Whose these accounts are, with the ULID; accounts of nobody are left out.
+pub(super) async fn owners_of_accounts(
+    connection: &impl ConnectionTrait,
+    accounts: &[AccountKey],
+) -> Result<HashMap<AccountKey, (i64, String)>> {
+    let (providers, ids) = accounts.iter().cloned().unzip();
+    let rows = fetch(connection, &OWNERS, [Param::Texts(providers), Param::Texts(ids)], |row| {
+        Ok(((row.take()?, row.take()?), (row.take()?, row.take()?)))
+    })
+    .await?;
+    Ok(rows.into_iter().filter(|(account, _)| accounts.contains(account)).collect())
+}
+
+/// Links accounts to a user.
+pub(super) async fn link(
+    connection: &impl ConnectionTrait,
+    user: i64,
+    accounts: &[AccountKey],
+    now: Timestamp,
+) -> Result<()> {
+    let rows: Vec<_> = accounts
+        .iter()
+        .cloned()
+        .map(|(provider, external_id)| account::Model { user_id: user, provider, external_id, linked_at: now })
+        .collect();
+    bulk::insert(connection, &rows).await
+}
+
+static UNLINK: Sql = Sql::new("DELETE FROM accounts WHERE user_id = $1 AND provider = $2 AND external_id = $3");
+
+/// Takes an account away from a user; whether the user had it.
+pub(super) async fn unlink(connection: &impl ConnectionTrait, user: i64, account: AccountKey) -> Result<bool> {
+    let (provider, id) = account;
+    let params = [Param::Int(user), Param::Text(provider), Param::Text(id)];
+    Ok(execute(connection, &UNLINK, params).await? > 0)
 }

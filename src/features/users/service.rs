@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::loader::{AccountsOf, UserWith};
+use super::loader::AccountsOf;
 pub(crate) use super::repo::{Account, User};
+use super::rules::{self, UserWith};
 use crate::auth::UserId;
 use crate::auth::policy::OwnUser;
 use crate::error::{Error, Result};
@@ -52,21 +53,20 @@ pub(crate) async fn accounts(request: &Request, user: &OwnUser) -> Result<Vec<Ac
     Ok(request.load.one(AccountsOf(user.key())).await?.unwrap_or_default())
 }
 
-fn key(by: Name) -> Result<UserWith> {
+/// What a name asks for, when it is well-formed.
+pub(crate) fn key(by: Name) -> Result<UserWith> {
     match by {
         Name::Id(id) => ulid_key(Kind::User.key(&id)?),
         Name::Handle(handle) => {
-            if !(2..=20).contains(&handle.len()) || !handle.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-                return Err(Error::bad_input("a handle has 2 to 20 letters and digits"));
+            if !rules::is_handle(&handle) {
+                return Err(Error::bad_input(rules::HANDLE));
             }
             Ok(UserWith::Handle(handle.to_ascii_lowercase()))
         }
         Name::Address(address) => {
-            let digits = address.strip_prefix("0x").unwrap_or_default();
-            if digits.len() != 40 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                return Err(Error::bad_input("an Ethereum address is 0x and 40 hexadecimal digits"));
-            }
-            Ok(UserWith::Account { provider: "ethereum".to_owned(), external_id: address.to_ascii_lowercase() })
+            let address = rules::address(&address)
+                .ok_or_else(|| Error::bad_input("an Ethereum address is 0x and 40 hexadecimal digits"))?;
+            Ok(UserWith::Account { provider: "ethereum".to_owned(), external_id: address })
         }
         Name::Account { platform, id } => {
             let fits = |text: &str| (1..=255).contains(&text.len()) && !text.chars().any(char::is_control);

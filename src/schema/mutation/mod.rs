@@ -5,6 +5,7 @@
 
 mod changes;
 mod games;
+mod users;
 
 use std::sync::Arc;
 
@@ -12,21 +13,21 @@ use async_graphql::MergedObject;
 
 use super::user::User;
 use crate::error::{Error, Result};
-use crate::features::users;
+use crate::features::users as people;
 use crate::features::users::graphql::UserBy;
 use crate::features::users::service::User as Stored;
 use crate::request::Request;
 
 /// Everything that can be changed.
 #[derive(Debug, Default, MergedObject)]
-pub(crate) struct Mutation(games::GameMutation);
+pub(crate) struct Mutation(games::GameMutation, users::UserMutation);
 
 /// The user whom a mutation is about: whom `by` names, else whoever asks.
 async fn subject(request: &Request, by: Option<UserBy>) -> Result<Arc<Stored>> {
     let found = match by {
-        Some(by) => users::service::user(request, by.into()).await?,
+        Some(by) => people::service::user(request, by.into()).await?,
         None => match request.caller.user() {
-            Some(viewer) => users::service::user_by_id(request, viewer).await?,
+            Some(viewer) => people::service::user_by_id(request, viewer).await?,
             None => return Err(Error::bad_input("say whom this is about: this credential belongs to no user")),
         },
     };
@@ -35,7 +36,7 @@ async fn subject(request: &Request, by: Option<UserBy>) -> Result<Arc<Stored>> {
 
 /// A user as the payload of a mutation shows one: read again, since the write may have changed the profile.
 async fn shown(request: &Request, user: &Stored) -> Result<Option<User>> {
-    let found = users::service::user_by_id(request, user.subject.id).await?;
+    let found = people::service::user_by_id(request, user.subject.id).await?;
     found.map(|stored| User::show(request, stored)).transpose()
 }
 

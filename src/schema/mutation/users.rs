@@ -1,0 +1,261 @@
+//! Mutations of users: their profiles and their accounts.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+
+use super::changes::Changes;
+use super::{shown, subject};
+use crate::auth::policy;
+use crate::error::Result;
+use crate::features::users;
+use crate::features::users::graphql::{AccountBy, UserBy};
+use crate::features::users::service::User as Stored;
+use crate::features::users::write::{
+    Change, LinkAccount, NewAccount, ProfileChange, SetProfileVisibility, UnlinkAccount, UpdateProfile, UpsertUser,
+};
+use crate::graphql::context::{Ask as _, Nullable, present};
+use crate::graphql::refusal::Refusal;
+use crate::request::Request;
+use crate::schema::user::{ProfileVisibility, User};
+
+/// Who is to be made, or changed.
+#[derive(Debug, InputObject)]
+pub(crate) struct UpsertUserInput {
+    /// The id of the user to change. Without it, the user with this handle is changed; without a handle too, the user of
+    /// the first account that is anybody's. When there is none, a user is created.
+    id: Option<ID>,
+    /// The handle, 2 to 20 letters and digits. A user who is created without one gets a generated one.
+    handle: Option<String>,
+    /// A longer name to show, up to 100 characters; null takes it away.
+    display_name: MaybeUndefined<String>,
+    /// Where a picture of the user is, an http or https address of up to 2,000 characters; null takes it away.
+    avatar_url: MaybeUndefined<String>,
+    /// Who may see the profile; private for a user who is created.
+    visibility: Option<ProfileVisibility>,
+    /// Accounts to link to the user, at most 100. Those already linked stay.
+    #[graphql(default)]
+    accounts: Vec<AccountBy>,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// What users say about themselves.
+#[derive(Debug, InputObject)]
+pub(crate) struct UpdateProfileInput {
+    /// Whose profile it is; by default whoever asks.
+    user: Option<UserBy>,
+    /// The new handle, 2 to 20 letters and digits. The old one is free from then on.
+    handle: Option<String>,
+    /// A longer name to show, up to 100 characters; null takes it away.
+    display_name: MaybeUndefined<String>,
+    /// Where a picture of the user is, an http or https address of up to 2,000 characters; null takes it away.
+    avatar_url: MaybeUndefined<String>,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// Who may see a user's profile.
+#[derive(Debug, InputObject)]
+pub(crate) struct SetProfileVisibilityInput {
+    /// Whose profile it is; by default whoever asks.
+    user: Option<UserBy>,
+    /// Who may see it.
+    visibility: ProfileVisibility,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// An account to be linked to a user.
+#[derive(Debug, InputObject)]
+pub(crate) struct LinkAccountInput {
+    /// Who gets it; by default whoever asks.
+    user: Option<UserBy>,
+    /// The account. An Ethereum address may be written in any case.
+    account: AccountBy,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// An account to be taken away from a user.
+#[derive(Debug, InputObject)]
+pub(crate) struct UnlinkAccountInput {
+    /// Who loses it; by default whoever asks.
+    user: Option<UserBy>,
+    /// The account.
+    account: AccountBy,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// What came of making or changing a user.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct UpsertUserPayload {
+    /// The user. Null when the whole was refused, and when the user has been merged or erased since.
+    user: Option<User>,
+    /// Whether the user was created by this.
+    created: bool,
+    /// What was refused; nothing was changed then.
+    user_errors: Vec<Refusal>,
+    /// What was changed for the user. Null when the user is.
+    changes: Option<Changes>,
+}
+
+/// What came of changing a user's profile or accounts.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct UserPayload {
+    /// The user. Null only when the user has been merged or erased since.
+    user: Option<User>,
+    /// What was refused; nothing was changed then.
+    user_errors: Vec<Refusal>,
+    /// What was changed for the user.
+    changes: Changes,
+}
+
+/// How many accounts one write may link.
+const MOST_ACCOUNTS: u32 = 100;
+
+fn change(value: MaybeUndefined<String>) -> Change {
+    match value {
+        MaybeUndefined::Undefined => Change::Keep,
+        MaybeUndefined::Null => Change::Clear,
+        MaybeUndefined::Value(value) => Change::Set(value),
+    }
+}
+
+fn account(by: AccountBy) -> NewAccount {
+    NewAccount { platform: by.platform, id: by.id }
+}
+
+/// Mutations of users.
+#[derive(Debug, Default)]
+pub(crate) struct UserMutation;
+
+#[Object]
+impl UserMutation {
+    /// Creates a user, or changes the one who is there. For API keys with the scope admin. Null with an error when the
+    /// whole was refused.
+    async fn upsert_user(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Who it is, and what is to be set.")] input: UpsertUserInput,
+    ) -> Nullable<UpsertUserPayload> {
+        present(async {
+            let request = context.ask()?;
+            let operator = policy::operate(&request.caller)?;
+            request.check_ids("accounts", input.accounts.len(), MOST_ACCOUNTS)?;
+            let user = input.id.map(|id| users::service::key(users::service::Name::Id(id.0))).transpose()?;
+            let change = ProfileChange {
+                handle: input.handle,
+                display_name: change(input.display_name),
+                avatar_url: change(input.avatar_url),
+                public: input.visibility.map(ProfileVisibility::is_public),
+            };
+            let accounts = input.accounts.into_iter().map(account).collect();
+            let write = UpsertUser { operator, user, change, accounts };
+            let written = request.write(write, input.idempotency_key).await?;
+            let stored = match &written.outcome.user {
+                Some(ulid) => users::service::user_by_ulid(request, ulid).await?,
+                None => None,
+            };
+            Ok(UpsertUserPayload {
+                changes: stored.as_ref().map(|stored| Changes::of(stored, &written)),
+                user: stored.map(|stored| User::show(request, stored)).transpose()?,
+                created: written.outcome.created,
+                user_errors: written.outcome.refusals,
+            })
+        })
+        .await
+    }
+
+    /// Changes a user's handle, name or picture. For the users themselves, and for API keys with the scope progress:write.
+    /// Null with an error when the whole was refused.
+    async fn update_profile(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "What is to be set; what is not given stays.")] input: UpdateProfileInput,
+    ) -> Nullable<UserPayload> {
+        present(async {
+            let request = context.ask()?;
+            let stored = subject(request, input.user).await?;
+            let user = policy::act_for(&request.caller, &stored.subject)?;
+            let change = ProfileChange {
+                handle: input.handle,
+                display_name: change(input.display_name),
+                avatar_url: change(input.avatar_url),
+                public: None,
+            };
+            let written = request.write(UpdateProfile { user, change }, input.idempotency_key).await?;
+            let changes = Changes::of(&stored, &written);
+            payload(request, &stored, written.outcome, changes).await
+        })
+        .await
+    }
+
+    /// Changes who may see a user's handle, avatar, games and collections. For the users themselves, and for API keys with
+    /// the scope progress:write. Null with an error when the whole was refused.
+    async fn set_profile_visibility(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Whose profile, and who may see it.")] input: SetProfileVisibilityInput,
+    ) -> Nullable<UserPayload> {
+        present(async {
+            let request = context.ask()?;
+            let stored = subject(request, input.user).await?;
+            let user = policy::act_for(&request.caller, &stored.subject)?;
+            let write = SetProfileVisibility { user, public: input.visibility.is_public() };
+            let written = request.write(write, input.idempotency_key).await?;
+            payload(request, &stored, Vec::new(), Changes::of(&stored, &written)).await
+        })
+        .await
+    }
+
+    /// Links an account on another platform to a user. An account belongs to one user. For API keys with the scope admin.
+    /// Null with an error when the whole was refused.
+    async fn link_account(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The account, and who gets it.")] input: LinkAccountInput,
+    ) -> Nullable<UserPayload> {
+        present(async {
+            let request = context.ask()?;
+            let operator = policy::operate(&request.caller)?;
+            let stored = subject(request, input.user).await?;
+            let user = policy::record_for(&request.caller, &stored.subject)?;
+            let write = LinkAccount { operator, user, account: account(input.account) };
+            let written = request.write(write, input.idempotency_key).await?;
+            let changes = Changes::of(&stored, &written);
+            payload(request, &stored, written.outcome, changes).await
+        })
+        .await
+    }
+
+    /// Takes an account away from a user. One that the user does not have is none to take away, and nothing happens. For
+    /// API keys with the scope admin. Null with an error when the whole was refused.
+    async fn unlink_account(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The account, and who loses it.")] input: UnlinkAccountInput,
+    ) -> Nullable<UserPayload> {
+        present(async {
+            let request = context.ask()?;
+            let operator = policy::operate(&request.caller)?;
+            let stored = subject(request, input.user).await?;
+            let user = policy::record_for(&request.caller, &stored.subject)?;
+            let write = UnlinkAccount { operator, user, account: account(input.account) };
+            let written = request.write(write, input.idempotency_key).await?;
+            let changes = Changes::of(&stored, &written);
+            payload(request, &stored, written.outcome, changes).await
+        })
+        .await
+    }
+}
+
+async fn payload(
+    request: &Request,
+    stored: &Arc<Stored>,
+    user_errors: Vec<Refusal>,
+    changes: Changes,
+) -> Result<UserPayload> {
+    Ok(UserPayload { user: shown(request, stored).await?, user_errors, changes })
+}

@@ -1,3 +1,0 @@
-//! To be replaced.
-use crate::harness::tests;
-tests! {}
