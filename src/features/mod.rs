@@ -28,6 +28,6 @@ pub(crate) const CATALOGUE: &[Reading] = &[
 ];
 
 /// The dialects of REST.
-pub(crate) fn rest() -> [Part; 3] {
-    [seasons::rest::part(), games::rest::part(), collections::rest::part()]
+pub(crate) fn rest() -> [Part; 4] {
+    [seasons::rest::part(), learning::rest::part(), games::rest::part(), collections::rest::part()]
 }

@@ -96,6 +96,20 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// The key in `id`, which is the bare key, or a global id as [`Kind::id_of`] writes it. The key of an id that names
+    /// another user than `user` (a ULID) is given together with that user, and so is no key of anything `user` has.
+    pub(crate) fn key_of<'a>(self, user: &str, id: &'a str) -> Result<&'a str> {
+        let Some((owner, key)) = id.strip_prefix(self.name()).and_then(|rest| rest.strip_prefix(':')?.split_once(':'))
+        else {
+            return self.key(id);
+        };
+        check(owner)?;
+        check(key)?;
+        Ok(if owner == user { key } else { &id[self.name().len() + 1..] })
+    }
+}
+
 /// The keys of many ids of one kind. A malformed id fails its own place only.
 #[derive(Debug)]
 pub(crate) struct Keys<'a>(Vec<Result<&'a str>>);
@@ -170,6 +184,18 @@ mod tests {
         let error = Kind::Game.key("resource:14402").unwrap_err();
         assert_eq!(error.code(), Code::BadUserInput);
         assert!(error.message().contains("id of a game"), "{error}");
+    }
+
+    #[test]
+    fn the_id_of_what_a_user_has_is_taken_for_that_user_only() {
+        let kind = Kind::StudyPlanInstance;
+        let id = kind.id_of("01J0", "5f");
+        assert_eq!(kind.key_of("01J0", "5f").unwrap(), "5f");
+        assert_eq!(kind.key_of("01J0", &id).unwrap(), "5f");
+        assert_eq!(kind.key_of("01J1", &id).unwrap(), "01J0:5f");
+        for id in ["", "game:1", "study_plan_instance:", "study_plan_instance::5f", "study_plan_instance:01J0:"] {
+            assert_eq!(kind.key_of("01J0", id).unwrap_err().code(), Code::BadUserInput, "{id}");
+        }
     }
 
     #[test]

@@ -14,7 +14,8 @@ use serde::{Serialize, Serializer};
 
 pub(crate) use desk::Desk;
 pub(crate) use dialect::{
-    AchievementsError, CollectionsError, CreditsError, Dialect, KEY_HEADERS, ParameterError, Part, Server,
+    AchievementsError, CollectionsError, CreditsError, Dialect, KEY_HEADERS, LearningError, ParameterError, Part,
+    Server,
 };
 pub(crate) use fault::{Answer, Fault};
 pub(crate) use openapi::document;

@@ -156,6 +156,11 @@ impl<'a> Unit<'a> {
         Ok(offset)
     }
 
+    /// The number that the next event in a locked user's history gets. Greater than any before, whatever was deleted since.
+    pub(crate) fn next_history_number(&self, user: i64) -> Result<i64> {
+        Ok(self.user(user)?.history_seq + 1)
+    }
+
     fn locked(&mut self, user: i64) -> Result<&mut Locked> {
         self.users.get_mut(&user).ok_or_else(|| Error::internal(format!("user {user} is not locked")))
     }

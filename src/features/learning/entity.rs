@@ -106,14 +106,14 @@ pub mod instance {
         /// Whose row this is.
         #[sea_orm(primary_key, auto_increment = false)]
         pub user_id: i64,
-        /// The number of the instance among those of the user, from 1.
+        /// The number of the instance among those of the user; never used again when the instance is gone.
         #[sea_orm(primary_key, auto_increment = false)]
         pub seq: i64,
         /// The id for dialects that want 24 hexadecimal digits; unique.
         pub external_id: String,
         /// The plan it is a copy of.
         pub plan_id: i64,
-        /// The title of the plan at that time.
+        /// Title for people; the plan's unless the user gave another.
         pub title: String,
         /// When the row was made.
         pub created_at: Timestamp,

@@ -5,7 +5,9 @@ pub mod entity;
 pub(crate) mod graphql;
 mod loader;
 mod repo;
+pub(crate) mod rest;
 pub mod rules;
 pub(crate) mod service;
+pub(crate) mod write;
 
 pub(crate) use catalogue::{Learning, Plan, Resource};

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+};
 
-use super::entity::{plan, plan_resource, resource};
+use super::entity::{instance, instance_resource, plan, plan_resource, progress, resource};
 use crate::clock::Timestamp;
 use crate::db::page::{List, Slice};
-use crate::db::{PairSql, Param, Row, Sql, fetch};
+use crate::db::{PairSql, Param, Row, Sql, bulk, execute, fetch};
 use crate::error::Result;
 use crate::graphql::batcher::grouped;
 
@@ -98,6 +100,59 @@ pub(super) async fn progress_by_external_id(
     external_ids: Vec<String>,
 ) -> Result<Vec<(i64, Progress)>> {
     fetch(connection, &BY_EXTERNAL_ID, [Param::Ints(users), Param::Texts(external_ids)], read_keyed_progress).await
+}
+
+/// A user's progress with a resource, with the 24-digit ids of all that it is about.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) id: String,
+    pub(crate) user_id: String,
+    pub(crate) resource_id: String,
+    pub(crate) progress: Progress,
+}
+
+static RECORDS: Sql = Sql::new(
+    "SELECT t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, t.notes, \
+     t.completed_at, t.last_accessed_at, t.created_at, t.updated_at, t.external_id, u.external_id, r.external_id \
+     FROM resource_progress t JOIN users u ON u.id = t.user_id JOIN resources r ON r.id = t.resource_id \
+     WHERE t.user_id = ANY($1) ORDER BY t.user_id, t.created_at, t.resource_id",
+);
+
+static RECORDS_OF_RESOURCES: Sql = Sql::new(
+    "SELECT t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, t.notes, \
+     t.completed_at, t.last_accessed_at, t.created_at, t.updated_at, t.external_id, u.external_id, r.external_id \
+     FROM resources r JOIN resource_progress t ON t.resource_id = r.id JOIN users u ON u.id = t.user_id \
+     WHERE t.user_id = ANY($1) AND r.external_id = ANY($2)",
+);
+
+/// The progress of these users, the oldest first, each with its user: with the resources of these 24-digit ids, or with
+/// all resources they have touched.
+pub(super) async fn records(
+    connection: &impl ConnectionTrait,
+    users: Vec<i64>,
+    resources: Option<Vec<String>>,
+) -> Result<Vec<(i64, Record)>> {
+    let read = |row: &mut Row| {
+        let (user, progress) = read_progress(row)?;
+        Ok((user, Record { id: row.take()?, user_id: row.take()?, resource_id: row.take()?, progress }))
+    };
+    match resources {
+        None => fetch(connection, &RECORDS, [Param::Ints(users)], read).await,
+        Some(resources) => {
+            let params = [Param::Ints(users), Param::Texts(resources)];
+            fetch(connection, &RECORDS_OF_RESOURCES, params, read).await
+        }
+    }
+}
+
+static OWNERS: Sql = Sql::new("SELECT external_id, user_id FROM study_plan_instances WHERE external_id = ANY($1)");
+
+/// Whose these instances are, by their 24-digit ids.
+pub(super) async fn instance_owners(
+    connection: &impl ConnectionTrait,
+    external_ids: Vec<String>,
+) -> Result<Vec<(String, i64)>> {
+    fetch(connection, &OWNERS, [Param::Texts(external_ids)], |row| Ok((row.take()?, row.take()?))).await
 }
 
 const fn list(completed: Option<bool>) -> List {
@@ -198,4 +253,240 @@ pub(super) async fn instances(connection: &impl ConnectionTrait, users: Vec<i64>
         }
     }
     Ok(instances)
+}
+
+static BY_24_DIGITS: Sql = Sql::new("SELECT external_id, id FROM resources WHERE external_id = ANY($1)");
+static ADD_ON_POSTGRES: Sql = Sql::new(
+    "INSERT INTO resources (key, external_id, title, catalogued, created_at, updated_at) \
+     SELECT k.id, k.id, '', false, $2, $2 FROM unnest($1::text[]) AS k(id) ON CONFLICT DO NOTHING",
+);
+// Without a condition the parser would take ON for a part of a join.
+static ADD_ON_SQLITE: Sql = Sql::new(
+    "INSERT INTO resources (key, external_id, title, catalogued, created_at, updated_at) \
+     SELECT value, value, '', false, $2, $2 FROM json_each($1) WHERE true ON CONFLICT DO NOTHING",
+);
+
+/// The surrogate keys of resources by their 24-digit ids, in lower case. Resources that nobody described get a row, in
+/// the order of their ids, so that writes that add the same ones do not wait for each other in a circle.
+pub(super) async fn known_or_added(
+    connection: &impl ConnectionTrait,
+    mut external_ids: Vec<String>,
+    now: Timestamp,
+) -> Result<HashMap<String, i64>> {
+    if external_ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    external_ids.sort_unstable();
+    external_ids.dedup();
+    let known = by_24_digits(connection, &external_ids).await?;
+    let missing: Vec<String> = external_ids.iter().filter(|id| !known.contains_key(*id)).cloned().collect();
+    if missing.is_empty() {
+        return Ok(known);
+    }
+    let postgres = connection.get_database_backend() == DbBackend::Postgres;
+    let add = if postgres { &ADD_ON_POSTGRES } else { &ADD_ON_SQLITE };
+    execute(connection, add, [Param::Texts(missing), Param::Int(now.millis())]).await?;
+    by_24_digits(connection, &external_ids).await
+}
+
+async fn by_24_digits(connection: &impl ConnectionTrait, external_ids: &[String]) -> Result<HashMap<String, i64>> {
+    let ids = Param::Texts(external_ids.to_vec());
+    let rows = fetch(connection, &BY_24_DIGITS, [ids], |row| Ok((row.take()?, row.take()?))).await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Stores progress, each with its user and the id that its row gets when it is a new one.
+pub(super) async fn store_progress(
+    connection: &impl ConnectionTrait,
+    rows: impl IntoIterator<Item = (i64, String, Progress)>,
+) -> Result<()> {
+    use progress::Column;
+    let rows: Vec<progress::Model> = rows
+        .into_iter()
+        .map(|(user_id, external_id, row)| progress::Model {
+            user_id,
+            resource_id: row.resource_id,
+            external_id,
+            completed: row.completed,
+            progress: row.percent,
+            time_spent_minutes: row.time_spent_minutes,
+            notes: row.notes,
+            completed_at: row.completed_at,
+            last_accessed_at: row.last_accessed_at,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+        .collect();
+    let columns = [
+        Column::Completed,
+        Column::Progress,
+        Column::TimeSpentMinutes,
+        Column::Notes,
+        Column::CompletedAt,
+        Column::LastAccessedAt,
+        Column::UpdatedAt,
+    ];
+    bulk::upsert(connection, &rows, &columns).await
+}
+
+static NUMBERS: Sql = Sql::new(
+    "SELECT user_id, external_id, seq FROM study_plan_instances WHERE user_id = ANY($1) AND external_id = ANY($2)",
+);
+
+/// The numbers of the instances with these ids, by the user and the id. More may be found than pairs were wanted.
+pub(super) async fn instance_numbers(
+    connection: &impl ConnectionTrait,
+    users: Vec<i64>,
+    external_ids: Vec<String>,
+) -> Result<HashMap<(i64, String), i64>> {
+    let rows = fetch(connection, &NUMBERS, [Param::Ints(users), Param::Texts(external_ids)], |row| {
+        Ok(((row.take()?, row.take()?), row.take()?))
+    });
+    Ok(rows.await?.into_iter().collect())
+}
+
+/// A resource's place in an instance of a user.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) user: i64,
+    pub(super) instance: i64,
+    pub(super) position: i32,
+    pub(super) resource_id: i64,
+    pub(super) marked_at: Option<Timestamp>,
+}
+
+static PLACES: Sql = Sql::new(
+    "SELECT user_id, instance_seq, position, resource_id, marked_at FROM study_plan_instance_resources \
+     WHERE user_id = ANY($1) AND resource_id = ANY($2)",
+);
+
+/// Where these resources stand in the instances of these users.
+pub(super) async fn places(
+    connection: &impl ConnectionTrait,
+    users: Vec<i64>,
+    resources: Vec<i64>,
+) -> Result<Vec<Place>> {
+    fetch(connection, &PLACES, [Param::Ints(users), Param::Ints(resources)], |row| {
+        Ok(Place {
+            user: row.take()?,
+            instance: row.take()?,
+            position: row.take()?,
+            resource_id: row.take()?,
+            marked_at: row.take()?,
+        })
+    })
+    .await
+}
+
+static TOUCH_ON_POSTGRES: Sql = Sql::new(
+    "UPDATE study_plan_instances SET updated_at = $3 FROM unnest($1::bigint[], $2::bigint[]) AS k(u, s) \
+     WHERE user_id = k.u AND seq = k.s",
+);
+static TOUCH_ON_SQLITE: Sql = Sql::new(
+    "UPDATE study_plan_instances SET updated_at = $2 WHERE (user_id, seq) IN \
+     (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each($1))",
+);
+
+/// Stores the marks of these places; their instances change at `now`.
+pub(super) async fn store_marks(connection: &impl ConnectionTrait, places: &[Place], now: Timestamp) -> Result<()> {
+    if places.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<instance_resource::Model> = places.iter().map(in_instance).collect();
+    bulk::upsert(connection, &rows, &[instance_resource::Column::MarkedAt]).await?;
+    let mut instances: Vec<(i64, i64)> = places.iter().map(|place| (place.user, place.instance)).collect();
+    instances.sort_unstable();
+    instances.dedup();
+    let now = Param::Int(now.millis());
+    if connection.get_database_backend() == DbBackend::Postgres {
+        let (users, numbers) = instances.into_iter().unzip();
+        execute(connection, &TOUCH_ON_POSTGRES, [Param::Ints(users), Param::Ints(numbers), now]).await?;
+    } else {
+        execute(connection, &TOUCH_ON_SQLITE, [Param::Pairs(instances), now]).await?;
+    }
+    Ok(())
+}
+
+fn in_instance(place: &Place) -> instance_resource::Model {
+    instance_resource::Model {
+        user_id: place.user,
+        instance_seq: place.instance,
+        position: place.position,
+        resource_id: place.resource_id,
+        marked_at: place.marked_at,
+    }
+}
+
+static LAST_INSTANCE: Sql = Sql::new("SELECT COALESCE(MAX(seq), 0) FROM study_plan_instances WHERE user_id = $1");
+
+/// The greatest number of an instance of this user; 0 when there is none.
+pub(super) async fn last_instance(connection: &impl ConnectionTrait, user: i64) -> Result<i64> {
+    let numbers = fetch(connection, &LAST_INSTANCE, [Param::Int(user)], |row| row.take()).await?;
+    Ok(numbers.first().copied().unwrap_or(0))
+}
+
+/// Adds an instance with its resources.
+pub(super) async fn add_instance(connection: &impl ConnectionTrait, user: i64, new: Instance) -> Result<()> {
+    let seq = new.seq;
+    let row = instance::Model {
+        user_id: user,
+        seq,
+        external_id: new.external_id,
+        plan_id: new.plan_id,
+        title: new.title,
+        created_at: new.created_at,
+        updated_at: new.updated_at,
+    };
+    bulk::insert(connection, &[row]).await?;
+    add_places(connection, user, seq, &new.items).await
+}
+
+async fn add_places(connection: &impl ConnectionTrait, user: i64, instance: i64, items: &[Item]) -> Result<()> {
+    let rows: Vec<instance_resource::Model> = items
+        .iter()
+        .zip(1..)
+        .map(|(item, position)| {
+            let Item { resource_id, marked_at, .. } = *item;
+            in_instance(&Place { user, instance, position, resource_id, marked_at })
+        })
+        .collect();
+    bulk::insert(connection, &rows).await
+}
+
+static RENAME: Sql =
+    Sql::new("UPDATE study_plan_instances SET title = $3, updated_at = $4 WHERE user_id = $1 AND seq = $2");
+
+/// Sets the title of an instance, which changes at `now`.
+pub(super) async fn rename_instance(
+    connection: &impl ConnectionTrait,
+    user: i64,
+    instance: i64,
+    title: String,
+    now: Timestamp,
+) -> Result<()> {
+    let params = [Param::Int(user), Param::Int(instance), Param::Text(title), Param::Int(now.millis())];
+    execute(connection, &RENAME, params).await.map(drop)
+}
+
+static REMOVE_PLACES: Sql =
+    Sql::new("DELETE FROM study_plan_instance_resources WHERE user_id = $1 AND instance_seq = $2");
+static REMOVE_INSTANCE: Sql = Sql::new("DELETE FROM study_plan_instances WHERE user_id = $1 AND seq = $2");
+
+/// Puts these resources, in this order, in the place of those of an instance.
+pub(super) async fn replace_places(
+    connection: &impl ConnectionTrait,
+    user: i64,
+    instance: i64,
+    items: &[Item],
+) -> Result<()> {
+    execute(connection, &REMOVE_PLACES, [Param::Int(user), Param::Int(instance)]).await?;
+    add_places(connection, user, instance, items).await
+}
+
+/// Removes an instance with its resources.
+pub(super) async fn remove_instance(connection: &impl ConnectionTrait, user: i64, instance: i64) -> Result<()> {
+    for statement in [&REMOVE_PLACES, &REMOVE_INSTANCE] {
+        execute(connection, statement, [Param::Int(user), Param::Int(instance)]).await?;
+    }
+    Ok(())
 }

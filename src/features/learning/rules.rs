@@ -8,6 +8,9 @@ pub const MAX_NOTES_CHARACTERS: usize = 10_000;
 /// The most items that one bulk write may have.
 pub const MAX_BULK_ITEMS: usize = 1_000;
 
+/// The most characters that the title of a study plan instance may have.
+pub const MAX_TITLE_CHARACTERS: usize = 200;
+
 /// Whether and since when a resource is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoredCompletion {
@@ -51,6 +54,13 @@ pub const fn mark_change(requested: Option<bool>, in_instance: bool) -> MarkChan
     }
 }
 
+/// Whether `key` is an id of 24 hexadecimal digits, which progress may be kept for even when the catalogue does not know
+/// it.
+#[must_use]
+pub fn is_external_id(key: &str) -> bool {
+    key.len() == 24 && key.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// Which part of a progress write is out of its range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InvalidProgress {
@@ -58,7 +68,7 @@ pub enum InvalidProgress {
     Progress,
     /// The time spent is negative or more than can be stored.
     TimeSpent,
-    /// The notes have more than [`MAX_NOTES_CHARACTERS`] characters.
+    /// The notes have more than [`MAX_NOTES_CHARACTERS`] characters, or one that cannot be stored: NUL.
     Notes,
 }
 
@@ -77,10 +87,19 @@ pub fn check_progress(
     if time_spent_minutes.is_some_and(|minutes| !(0..=i64::from(i32::MAX)).contains(&minutes)) {
         return Err(InvalidProgress::TimeSpent);
     }
-    if notes.is_some_and(|notes| notes.chars().nth(MAX_NOTES_CHARACTERS).is_some()) {
+    if notes.is_some_and(|notes| notes.chars().nth(MAX_NOTES_CHARACTERS).is_some() || notes.contains('\0')) {
         return Err(InvalidProgress::Notes);
     }
     Ok(())
+}
+
+/// Whether `title` can be the title of a study plan instance: 1 to [`MAX_TITLE_CHARACTERS`] printable characters, not
+/// only spaces.
+#[must_use]
+pub fn is_title(title: &str) -> bool {
+    !title.trim().is_empty()
+        && title.chars().nth(MAX_TITLE_CHARACTERS).is_none()
+        && !title.chars().any(char::is_control)
 }
 
 /// How far a study plan instance has come.
@@ -198,7 +217,28 @@ mod tests {
         for minutes in [-1, i64::MIN, i64::MAX] {
             assert_eq!(check_progress(None, Some(minutes), None), Err(InvalidProgress::TimeSpent));
         }
-        assert_eq!(check_progress(None, None, Some(&format!("{longest}!"))), Err(InvalidProgress::Notes));
+        for notes in [format!("{longest}!"), "a\0b".to_owned()] {
+            assert_eq!(check_progress(None, None, Some(&notes)), Err(InvalidProgress::Notes));
+        }
+    }
+
+    #[test]
+    fn a_title_is_printable_and_not_too_long() {
+        let longest = "é".repeat(MAX_TITLE_CHARACTERS);
+        for title in ["My week", "ß", longest.as_str()] {
+            assert!(is_title(title), "{title:?}");
+        }
+        for title in ["", "  ", "a\nb", "a\0", &format!("{longest}!")] {
+            assert!(!is_title(title), "{title:?}");
+        }
+    }
+
+    #[test]
+    fn an_external_id_has_24_hexadecimal_digits() {
+        assert!(is_external_id("507f1f77bcf86cd799439011") && is_external_id("507F1F77BCF86CD799439011"));
+        for key in ["", "507f1f77bcf86cd79943901", "507f1f77bcf86cd7994390111", "507f1f77bcf86cd79943901g"] {
+            assert!(!is_external_id(key), "{key:?}");
+        }
     }
 
     #[test]

@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::loader::{InstancesOf, ProgressElsewhere, ProgressOf, ResourceCountOf, ResourcesOf};
-pub(crate) use super::repo::{Instance, Item, Progress};
+use super::loader::{
+    InstancesOf, OwnerOfInstance, ProgressElsewhere, ProgressOf, RecordsOf, ResourceCountOf, ResourcesOf,
+};
+pub(crate) use super::repo::{Instance, Item, Progress, Record};
 use super::rules::{self, InstanceStatus};
 use super::{Learning, Plan, Resource};
+use crate::auth::UserId;
 use crate::auth::policy::OwnUser;
 use crate::db::page::Slice;
 use crate::error::Result;
@@ -40,7 +43,7 @@ pub(crate) async fn progress(
     known.dedup();
     let elsewhere: Vec<ProgressElsewhere> = wanted
         .iter()
-        .filter(|(key, resource)| resource.is_none() && is_external_id(key))
+        .filter(|(key, resource)| resource.is_none() && rules::is_external_id(key))
         .map(|(key, _)| ProgressElsewhere { user: user.key(), external_id: (*key).to_ascii_lowercase() })
         .collect();
     let known = async {
@@ -73,8 +76,15 @@ pub(crate) async fn progress(
         .collect())
 }
 
-fn is_external_id(key: &str) -> bool {
-    key.len() == 24 && key.bytes().all(|byte| byte.is_ascii_hexdigit())
+/// A user's progress with the resource of this 24-digit id, or with all resources, the oldest first.
+pub(crate) async fn records(request: &Request, user: &OwnUser, resource: Option<&str>) -> Result<Vec<Record>> {
+    let key = RecordsOf { user: user.key(), resource: resource.map(str::to_ascii_lowercase) };
+    Ok(request.load.one(key).await?.unwrap_or_default())
+}
+
+/// Whose the study plan instance with this 24-digit id is; `None` when there is none.
+pub(crate) async fn owner_of_instance(request: &Request, id: &str) -> Result<Option<UserId>> {
+    Ok(request.load.one(OwnerOfInstance(id.to_ascii_lowercase())).await?.map(UserId))
 }
 
 /// A part of the resources a user has touched, the one touched last first.

@@ -5,6 +5,7 @@
 
 mod changes;
 mod games;
+mod learning;
 mod users;
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::request::Request;
 
 /// Everything that can be changed.
 #[derive(Debug, Default, MergedObject)]
-pub(crate) struct Mutation(games::GameMutation, users::UserMutation);
+pub(crate) struct Mutation(games::GameMutation, learning::LearningMutation, users::UserMutation);
 
 /// The user whom a mutation is about: whom `by` names, else whoever asks.
 async fn subject(request: &Request, by: Option<UserBy>) -> Result<Arc<Stored>> {

@@ -1,0 +1,570 @@
+//! Learning: what users write about resources, and their instances of study plans.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, json};
+
+use super::repo::{self, Instance, Item, Place, Progress};
+use super::rules::{self, InvalidProgress, MarkChange, StoredCompletion};
+use super::{Learning, Plan};
+use crate::auth::policy::ActingUser;
+use crate::error::Result;
+use crate::graphql::ids::Kind;
+use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
+use crate::write::{HistoryKind, Unit, Write};
+
+/// Writes a user's progress with a resource.
+#[derive(Debug, Serialize)]
+pub(crate) struct UpdateResourceProgress {
+    pub(crate) user: ActingUser,
+    pub(crate) progress: NewProgress,
+}
+
+/// What is written about a resource; what is `None` stays as it is.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct NewProgress {
+    /// The resource's key, or its 24-digit id.
+    pub(crate) resource: String,
+    pub(crate) completed: Option<bool>,
+    /// In percent.
+    pub(crate) progress: Option<i64>,
+    pub(crate) time_spent: Option<Minutes>,
+    pub(crate) notes: Option<String>,
+    /// The 24-digit id of the instance of a study plan through which it is done.
+    pub(crate) instance: Option<String>,
+}
+
+/// What is written about the minutes spent on a resource.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) enum Minutes {
+    /// So many in all.
+    Set(i64),
+    /// So many more.
+    Add(i64),
+}
+
+impl Write for UpdateResourceProgress {
+    const NAME: &'static str = "updateResourceProgress";
+
+    type Outcome = ItemOutcome;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<ItemOutcome> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let mut results = learn(unit, &[(user, self.progress.clone())]).await?;
+        results.pop().ok_or_else(|| crate::error::Error::internal("one item has one result"))
+    }
+}
+
+/// Writes a user's progress with a resource that has a 24-digit id, and says whether there was any before.
+#[derive(Debug, Serialize)]
+pub(crate) struct PutResourceProgress {
+    pub(crate) user: ActingUser,
+    pub(crate) progress: NewProgress,
+}
+
+/// What became of it, and whether it is the user's first progress with the resource.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Put {
+    pub(crate) result: ItemOutcome,
+    pub(crate) created: bool,
+}
+
+impl Write for PutResourceProgress {
+    const NAME: &'static str = "putResourceProgress";
+
+    type Outcome = Put;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<Put> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let id = self.progress.resource.to_ascii_lowercase();
+        let created = repo::progress_by_external_id(unit.transaction(), vec![user], vec![id]).await?.is_empty();
+        let mut results = learn(unit, &[(user, self.progress.clone())]).await?;
+        let result = results.pop().ok_or_else(|| crate::error::Error::internal("one item has one result"))?;
+        Ok(Put { result, created })
+    }
+}
+
+/// Marks resources as complete or not complete for a user.
+#[derive(Debug, Serialize)]
+pub(crate) struct SetResourcesCompletion {
+    pub(crate) user: ActingUser,
+    /// Keys or 24-digit ids, or whatever else was sent for one.
+    pub(crate) resources: Vec<String>,
+    pub(crate) completed: bool,
+    pub(crate) mode: BulkMode,
+}
+
+impl Write for SetResourcesCompletion {
+    const NAME: &'static str = "setResourcesCompletion";
+
+    type Outcome = Vec<ItemOutcome>;
+
+    fn may_be_abandoned(&self) -> bool {
+        self.mode == BulkMode::AllOrNothing
+    }
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<Vec<ItemOutcome>> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let item = |resource: &String| {
+            let completed = Some(self.completed);
+            (user, NewProgress { resource: resource.clone(), completed, ..NewProgress::default() })
+        };
+        let items: Vec<(i64, NewProgress)> = self.resources.iter().map(item).collect();
+        let mut results = learn(unit, &items).await?;
+        // An item is nothing but its resource.
+        for refusal in results.iter_mut().filter_map(|result| result.error.as_mut()) {
+            refusal.path.clear();
+        }
+        if self.may_be_abandoned() && results.iter().any(|result| result.status == WriteStatus::Refused) {
+            not_applied(&mut results);
+            unit.abandon();
+        }
+        Ok(results)
+    }
+}
+
+/// Writes progress of locked users, in the order of `items`, each with its user. What is refused names the part of its
+/// item.
+pub(crate) async fn learn(unit: &mut Unit<'_>, items: &[(i64, NewProgress)]) -> Result<Vec<ItemOutcome>> {
+    let checked = check(unit, items).await?;
+    let mut learners = Learners::read(unit, items, &checked).await?;
+    let mut results = Vec::with_capacity(items.len());
+    for ((user, item), about) in items.iter().zip(checked) {
+        let outcome = match about {
+            Ok(about) => {
+                let id = Kind::Resource.id(&about.key);
+                match learners.learn(unit, *user, item, &about)? {
+                    Ok(true) => ItemOutcome::applied(id),
+                    Ok(false) => ItemOutcome::unchanged(id),
+                    Err(refusal) => ItemOutcome::refused(id, refusal),
+                }
+            }
+            Err(refusal) => ItemOutcome::refused(Kind::Resource.id(&item.resource), refusal),
+        };
+        results.push(outcome);
+    }
+    learners.store(unit).await?;
+    Ok(results)
+}
+
+/// What an item is about.
+#[derive(Debug)]
+struct About {
+    resource: i64,
+    /// The resource's key as the history names it; the 24-digit id of one that the catalogue does not know.
+    key: String,
+    /// The number of the instance through which it is done.
+    instance: Option<i64>,
+}
+
+/// What each item is about, or why it is refused whatever was written before. Adds resources that live elsewhere.
+async fn check(unit: &Unit<'_>, items: &[(i64, NewProgress)]) -> Result<Vec<Result<About, Refusal>>> {
+    let instances = named_instances(unit, items).await?;
+    let learning = unit.catalogue::<Learning>()?;
+    // The surrogate key is still to be found for what lives elsewhere.
+    let check = |(user, item): &(i64, NewProgress)| {
+        let (resource, key) = match learning.resource(&item.resource) {
+            Some(known) => (Some(known.id), known.key.clone()),
+            None if !unit.config.strict_resources && rules::is_external_id(&item.resource) => {
+                (None, item.resource.to_ascii_lowercase())
+            }
+            None => return Err(unknown_resource(&item.resource)),
+        };
+        check_ranges(item)?;
+        let instance = match &item.instance {
+            Some(id) => {
+                let found = instances.get(&(*user, id.clone())).copied();
+                Some(found.ok_or_else(|| unknown_instance(id).at(["instanceId"]))?)
+            }
+            None => None,
+        };
+        Ok((resource, key, instance))
+    };
+    let checked: Vec<Result<_, Refusal>> = items.iter().map(check).collect();
+    let elsewhere = checked.iter().flatten().filter(|(resource, ..)| resource.is_none());
+    let elsewhere = elsewhere.map(|(_, key, _)| key.clone()).collect();
+    let elsewhere = repo::known_or_added(unit.transaction(), elsewhere, unit.now).await?;
+    let about = |found: Result<(Option<i64>, String, Option<i64>), Refusal>| {
+        let (resource, key, instance) = found?;
+        let resource = resource.or_else(|| elsewhere.get(&key).copied());
+        let resource = resource.ok_or_else(|| unknown_resource(&key))?;
+        Ok(About { resource, key, instance })
+    };
+    Ok(checked.into_iter().map(about).collect())
+}
+
+async fn named_instances(unit: &Unit<'_>, items: &[(i64, NewProgress)]) -> Result<HashMap<(i64, String), i64>> {
+    let named: Vec<(i64, String)> =
+        items.iter().filter_map(|(user, item)| Some((*user, item.instance.clone()?))).collect();
+    if named.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (users, ids): (BTreeSet<i64>, BTreeSet<String>) = named.into_iter().unzip();
+    repo::instance_numbers(unit.transaction(), users.into_iter().collect(), ids.into_iter().collect()).await
+}
+
+fn check_ranges(item: &NewProgress) -> Result<(), Refusal> {
+    let (minutes, given_as) = match item.time_spent {
+        Some(Minutes::Set(minutes)) => (Some(minutes), "timeSpentMinutes"),
+        Some(Minutes::Add(minutes)) => (Some(minutes), "addTimeSpentMinutes"),
+        None => (None, ""),
+    };
+    let (place, message) = match rules::check_progress(item.progress, minutes, item.notes.as_deref()) {
+        Ok(()) => return Ok(()),
+        Err(InvalidProgress::Progress) => ("progress", "progress lies between 0 and 100 percent".to_owned()),
+        Err(InvalidProgress::TimeSpent) => (given_as, format!("{given_as} lies between 0 and {} minutes", i32::MAX)),
+        Err(InvalidProgress::Notes) => {
+            ("notes", format!("notes have at most {} characters, and no NUL among them", rules::MAX_NOTES_CHARACTERS))
+        }
+    };
+    Err(Refusal::new(UserErrorCode::InvalidInput, message).at([place]))
+}
+
+fn unknown_resource(key: &str) -> Refusal {
+    let message = format!("there is no resource {:?}", shortened(key));
+    Refusal::new(UserErrorCode::UnknownResource, message).at(["resourceId"])
+}
+
+fn unknown_instance(id: &str) -> Refusal {
+    let message = format!("this user has no instance {:?} of a study plan", shortened(id));
+    Refusal::new(UserErrorCode::UnknownStudyPlanInstance, message)
+}
+
+/// What a client sent, short enough for a message.
+fn shortened(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+/// The progress of locked users with some resources, and the places of these in the users' instances.
+struct Learners {
+    /// By user and resource, as they are stored.
+    progress: HashMap<(i64, i64), Progress>,
+    /// By user and resource; read only where marks may change.
+    places: HashMap<(i64, i64), Vec<Place>>,
+    written: BTreeSet<(i64, i64)>,
+    /// By user, instance and position.
+    marked: BTreeMap<(i64, i64, i32), Place>,
+}
+
+impl Learners {
+    async fn read(unit: &Unit<'_>, items: &[(i64, NewProgress)], checked: &[Result<About, Refusal>]) -> Result<Self> {
+        let mut resources: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+        let (mut marking, mut marked) = (BTreeSet::new(), BTreeSet::new());
+        for ((user, item), about) in items.iter().zip(checked) {
+            let Ok(about) = about else { continue };
+            resources.entry(*user).or_default().insert(about.resource);
+            if item.completed == Some(false) || about.instance.is_some() {
+                marking.insert(*user);
+                marked.insert(about.resource);
+            }
+        }
+        let mut learners = Self {
+            progress: HashMap::new(),
+            places: HashMap::new(),
+            written: BTreeSet::new(),
+            marked: BTreeMap::new(),
+        };
+        if resources.is_empty() {
+            return Ok(learners);
+        }
+        let resources: Vec<(i64, Vec<i64>)> =
+            resources.into_iter().map(|(user, resources)| (user, resources.into_iter().collect())).collect();
+        let wanted = resources.iter().map(|(user, resources)| (*user, resources.as_slice()));
+        for (user, row) in repo::progress(unit.transaction(), wanted).await? {
+            learners.progress.insert((user, row.resource_id), row);
+        }
+        if !marking.is_empty() {
+            let (users, resources) = (marking.into_iter().collect(), marked.into_iter().collect());
+            for place in repo::places(unit.transaction(), users, resources).await? {
+                learners.places.entry((place.user, place.resource_id)).or_default().push(place);
+            }
+        }
+        Ok(learners)
+    }
+
+    /// Writes one item, and tells the history; whether anything changed besides the date of the last access.
+    fn learn(
+        &mut self,
+        unit: &mut Unit<'_>,
+        user: i64,
+        item: &NewProgress,
+        about: &About,
+    ) -> Result<Result<bool, Refusal>> {
+        let now = unit.now;
+        let stored = self.progress.get(&(user, about.resource)).cloned();
+        let completion =
+            stored.as_ref().map(|row| StoredCompletion { completed: row.completed, completed_at: row.completed_at });
+        let mut row = stored.unwrap_or_else(|| Progress {
+            resource_id: about.resource,
+            completed: false,
+            percent: 0,
+            time_spent_minutes: 0,
+            notes: String::new(),
+            completed_at: None,
+            last_accessed_at: now,
+            created_at: now,
+            updated_at: now,
+            resource_key: None,
+        });
+        let mut told = Map::new();
+        if let Some(minutes) = item.time_spent {
+            let minutes = match minutes {
+                Minutes::Set(minutes) => minutes,
+                Minutes::Add(minutes) => i64::from(row.time_spent_minutes) + minutes,
+            };
+            let Ok(minutes) = i32::try_from(minutes) else {
+                let message = format!("no more than {} minutes can be kept for a resource", i32::MAX);
+                return Ok(Err(Refusal::new(UserErrorCode::InvalidInput, message).at(["addTimeSpentMinutes"])));
+            };
+            if minutes != row.time_spent_minutes {
+                told.insert("timeSpentMinutes".to_owned(), minutes.into());
+                row.time_spent_minutes = minutes;
+            }
+        }
+        if let Some(percent) = item.progress.and_then(|percent| i16::try_from(percent).ok())
+            && percent != row.percent
+        {
+            told.insert("progress".to_owned(), percent.into());
+            row.percent = percent;
+        }
+        if let Some(notes) = item.notes.as_ref().filter(|notes| **notes != row.notes) {
+            told.insert("notes".to_owned(), true.into());
+            row.notes.clone_from(notes);
+        }
+        let subject = (Kind::Resource, about.key.as_str());
+        let mut changed = !told.is_empty();
+        if changed {
+            unit.record(user, HistoryKind::ResourceProgress, subject, &told.into())?;
+        }
+
+        let was_complete = row.completed;
+        let StoredCompletion { completed, completed_at } = rules::transition(completion, item.completed, now);
+        (row.completed, row.completed_at) = (completed, completed_at);
+        let through = about.instance.filter(|instance| self.has_place(user, about.resource, *instance));
+        let marked = self.mark(user, about.resource, through, item.completed, now);
+        let becomes = match (was_complete, completed) {
+            (true, false) => Some((HistoryKind::ResourceReopened, json!({}))),
+            // Complete already, but now through this instance too.
+            (true, true) if !marked => None,
+            (_, true) => {
+                let changes = through.map_or_else(|| json!({}), |instance| json!({ "instance": instance }));
+                Some((HistoryKind::ResourceCompleted, changes))
+            }
+            (false, false) => None,
+        };
+        if let Some((kind, changes)) = becomes {
+            unit.record(user, kind, subject, &changes)?;
+            changed = true;
+        }
+
+        row.last_accessed_at = now;
+        row.updated_at = now;
+        self.progress.insert((user, about.resource), row);
+        self.written.insert((user, about.resource));
+        Ok(Ok(changed))
+    }
+
+    fn has_place(&self, user: i64, resource: i64, instance: i64) -> bool {
+        self.places.get(&(user, resource)).is_some_and(|places| places.iter().any(|place| place.instance == instance))
+    }
+
+    /// Changes the marks of a resource as a write through an instance asks for; whether there was anything to change.
+    fn mark(
+        &mut self,
+        user: i64,
+        resource: i64,
+        through: Option<i64>,
+        requested: Option<bool>,
+        now: crate::clock::Timestamp,
+    ) -> bool {
+        let change = rules::mark_change(requested, through.is_some());
+        let mut changed = false;
+        for place in self.places.get_mut(&(user, resource)).into_iter().flatten() {
+            let marked_at = match change {
+                MarkChange::Mark if through == Some(place.instance) => place.marked_at.or(Some(now)),
+                MarkChange::UnmarkEverywhere => None,
+                MarkChange::Mark | MarkChange::Keep => place.marked_at,
+            };
+            if marked_at != place.marked_at {
+                place.marked_at = marked_at;
+                self.marked.insert((user, place.instance, place.position), *place);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    async fn store(mut self, unit: &Unit<'_>) -> Result<()> {
+        let rows = self.written.iter().filter_map(|place| {
+            let row = self.progress.remove(place)?;
+            Some((place.0, unit.ids.hex24(unit.now), row))
+        });
+        repo::store_progress(unit.transaction(), rows).await?;
+        let marked: Vec<Place> = self.marked.into_values().collect();
+        repo::store_marks(unit.transaction(), &marked, unit.now).await
+    }
+}
+
+/// What came of a write of an instance of a study plan.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum InstanceOutcome {
+    /// The 24-digit id of the instance.
+    Done(String),
+    Refused(Refusal),
+}
+
+/// Begins an instance of a study plan for a user.
+#[derive(Debug, Serialize)]
+pub(crate) struct CreateStudyPlanInstance {
+    pub(crate) user: ActingUser,
+    /// The plan's key.
+    pub(crate) plan: String,
+    /// `None`: the plan's title.
+    pub(crate) title: Option<String>,
+}
+
+impl Write for CreateStudyPlanInstance {
+    const NAME: &'static str = "createStudyPlanInstance";
+
+    type Outcome = InstanceOutcome;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<InstanceOutcome> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let learning = unit.catalogue::<Learning>()?;
+        let Some(plan) = learning.plan(&self.plan) else {
+            let message = format!("there is no study plan {:?}", self.plan);
+            let refusal = Refusal::new(UserErrorCode::UnknownStudyPlan, message);
+            return Ok(InstanceOutcome::Refused(refusal.at(["studyPlanId"])));
+        };
+        if let Some(refusal) = self.title.as_deref().and_then(refused_title) {
+            return Ok(InstanceOutcome::Refused(refusal));
+        }
+        // No number is used twice, so that what the history tells of an instance is never read as told of another one.
+        let last = repo::last_instance(unit.transaction(), user).await?;
+        let seq = unit.next_history_number(user)?.max(last + 1);
+        let external_id = unit.ids.hex24(unit.now);
+        let instance = Instance {
+            seq,
+            external_id: external_id.clone(),
+            plan_id: plan.row.id,
+            title: self.title.clone().unwrap_or_else(|| plan.row.title.clone()),
+            created_at: unit.now,
+            updated_at: unit.now,
+            items: items_of(plan, &[]),
+        };
+        let changes = json!({ "instance": seq, "resources": instance.items.len() });
+        repo::add_instance(unit.transaction(), user, instance).await?;
+        unit.record(user, HistoryKind::InstanceCreated, (Kind::StudyPlan, &plan.row.key), &changes)?;
+        Ok(InstanceOutcome::Done(external_id))
+    }
+}
+
+/// The resources of a plan as an instance keeps them, with the marks that they had in it before.
+fn items_of(plan: &Plan, before: &[Item]) -> Vec<Item> {
+    let marks: HashMap<i64, &Item> = before.iter().map(|item| (item.resource_id, item)).collect();
+    let item = |resource_id: i64| {
+        let before = marks.get(&resource_id).copied().copied();
+        before.unwrap_or(Item { resource_id, marked_at: None, completed: false, completed_at: None })
+    };
+    plan.resources.iter().map(|resource| item(resource.id)).collect()
+}
+
+fn refused_title(title: &str) -> Option<Refusal> {
+    let message = format!("a title has 1 to {} printable characters", rules::MAX_TITLE_CHARACTERS);
+    (!rules::is_title(title)).then(|| Refusal::new(UserErrorCode::InvalidInput, message).at(["title"]))
+}
+
+/// Renames a user's instance of a study plan, or brings it up to date with its plan.
+#[derive(Debug, Serialize)]
+pub(crate) struct UpdateStudyPlanInstance {
+    pub(crate) user: ActingUser,
+    /// The instance's 24-digit id.
+    pub(crate) instance: String,
+    pub(crate) title: Option<String>,
+    /// Whether it takes over the resources that its plan has now; marks stay.
+    pub(crate) refresh: bool,
+}
+
+impl Write for UpdateStudyPlanInstance {
+    const NAME: &'static str = "updateStudyPlanInstance";
+
+    type Outcome = InstanceOutcome;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<InstanceOutcome> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let Some(instance) = instance(unit, user, &self.instance).await? else {
+            return Ok(InstanceOutcome::Refused(unknown_instance(&self.instance).at(["instanceId"])));
+        };
+        if let Some(refusal) = self.title.as_deref().and_then(refused_title) {
+            return Ok(InstanceOutcome::Refused(refusal));
+        }
+        let learning = unit.catalogue::<Learning>()?;
+        let plan = learning.plan_by_id(instance.plan_id);
+        if self.refresh && plan.is_none() {
+            let message = "the study plan of this instance is gone; there is nothing to take over";
+            let refusal = Refusal::new(UserErrorCode::UnknownStudyPlan, message);
+            return Ok(InstanceOutcome::Refused(refusal.at(["refresh"])));
+        }
+        let resources = |items: &[Item]| items.iter().map(|item| item.resource_id).collect::<Vec<_>>();
+        let items = plan.filter(|_| self.refresh).map(|plan| items_of(plan, &instance.items));
+        let items = items.filter(|items| resources(items) != resources(&instance.items));
+        if let Some(items) = &items {
+            repo::replace_places(unit.transaction(), user, instance.seq, items).await?;
+        }
+        let title = self.title.as_ref().unwrap_or(&instance.title);
+        if items.is_some() || *title != instance.title {
+            repo::rename_instance(unit.transaction(), user, instance.seq, title.clone(), unit.now).await?;
+            tell_of_instance(unit, user, HistoryKind::InstanceChanged, &instance)?;
+        }
+        Ok(InstanceOutcome::Done(instance.external_id))
+    }
+}
+
+/// Gives up a user's instance of a study plan. The progress with its resources stays.
+#[derive(Debug, Serialize)]
+pub(crate) struct DeleteStudyPlanInstance {
+    pub(crate) user: ActingUser,
+    /// The instance's 24-digit id.
+    pub(crate) instance: String,
+}
+
+impl Write for DeleteStudyPlanInstance {
+    const NAME: &'static str = "deleteStudyPlanInstance";
+
+    type Outcome = InstanceOutcome;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<InstanceOutcome> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let Some(instance) = instance(unit, user, &self.instance).await? else {
+            return Ok(InstanceOutcome::Refused(unknown_instance(&self.instance).at(["instanceId"])));
+        };
+        repo::remove_instance(unit.transaction(), user, instance.seq).await?;
+        tell_of_instance(unit, user, HistoryKind::InstanceDeleted, &instance)?;
+        Ok(InstanceOutcome::Done(instance.external_id))
+    }
+}
+
+async fn instance(unit: &Unit<'_>, user: i64, external_id: &str) -> Result<Option<Instance>> {
+    let all = repo::instances(unit.transaction(), vec![user]).await?;
+    Ok(all.into_iter().map(|(_, instance)| instance).find(|instance| instance.external_id == external_id))
+}
+
+fn tell_of_instance(unit: &mut Unit<'_>, user: i64, kind: HistoryKind, instance: &Instance) -> Result<()> {
+    let learning = unit.catalogue::<Learning>()?;
+    let changes = json!({ "instance": instance.seq });
+    match learning.plan_by_id(instance.plan_id) {
+        Some(plan) => unit.record(user, kind, (Kind::StudyPlan, &plan.row.key), &changes),
+        None => {
+            // The plan is gone, and its key with it.
+            let key = format!("{}:{}", unit.user(user)?.ulid, instance.external_id);
+            unit.record(user, kind, (Kind::StudyPlanInstance, &key), &changes)
+        }
+    }
+}
