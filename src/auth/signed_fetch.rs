@@ -219,7 +219,8 @@ impl Chain {
         if delegations.iter().any(|link| link.kind != "ECDSA_EPHEMERAL") {
             return Err(refused("between its first and last link a chain has links of the type ECDSA_EPHEMERAL only"));
         }
-        let owner = address(&first.payload).ok_or_else(|| refused("the SIGNER must be 0x and 40 hexadecimal digits"))?;
+        let owner =
+            address(&first.payload).ok_or_else(|| refused("the SIGNER must be 0x and 40 hexadecimal digits"))?;
         Ok(Self { owner, delegations, request })
     }
 }

@@ -49,7 +49,10 @@ impl Desk {
         now: Timestamp,
     ) -> Result<(Arc<Caller>, Signed)> {
         let sent = extract::signature(headers).ok_or_else(|| {
-            Error::new(Code::InvalidCredential, "the request is not signed: x-identity-auth-chain-0 and so on are missing")
+            Error::new(
+                Code::InvalidCredential,
+                "the request is not signed: x-identity-auth-chain-0 and so on are missing",
+            )
         })?;
         self.authenticator.authenticate_signed(&sent, method.as_str(), uri.path(), &self.db, now).await
     }

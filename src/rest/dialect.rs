@@ -80,7 +80,8 @@ impl Dialect {
                     Json(ParameterError { message, errors }).into_response()
                 }
                 None => {
-                    let error = AchievementsFault { status: status.as_u16(), code: code.to_owned(), title: message.clone() };
+                    let error =
+                        AchievementsFault { status: status.as_u16(), code: code.to_owned(), title: message.clone() };
                     Json(AchievementsError { message, errors: vec![error] }).into_response()
                 }
             },
@@ -104,10 +105,16 @@ impl Dialect {
             }
             Self::Learning => (origins(config), vec![AUTHORIZATION, CONTENT_TYPE]),
             Self::Achievements => (AllowOrigin::any(), vec![CONTENT_TYPE]),
-            Self::Collections => (AllowOrigin::any(), KEY_HEADERS.into_iter().map(named).chain([CONTENT_TYPE]).collect()),
+            Self::Collections => {
+                (AllowOrigin::any(), KEY_HEADERS.into_iter().map(named).chain([CONTENT_TYPE]).collect())
+            }
         };
         let methods = [Method::GET, Method::HEAD, Method::POST];
-        CorsLayer::new().allow_origin(origins).allow_methods(methods).allow_headers(headers).expose_headers([RETRY_AFTER])
+        CorsLayer::new()
+            .allow_origin(origins)
+            .allow_methods(methods)
+            .allow_headers(headers)
+            .expose_headers([RETRY_AFTER])
     }
 }
 

@@ -82,9 +82,11 @@ impl From<Error> for Fault {
             Code::IdempotencyKeyReused => StatusCode::CONFLICT,
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Code::BadUserInput | Code::LimitExceeded | Code::GraphqlParseFailed | Code::GraphqlValidationFailed => {
-                StatusCode::BAD_REQUEST
-            }
+            Code::BadUserInput
+            | Code::LimitExceeded
+            | Code::UserMerged
+            | Code::GraphqlParseFailed
+            | Code::GraphqlValidationFailed => StatusCode::BAD_REQUEST,
         };
         if status.is_server_error() {
             tracing::error!(error = error.chain(), "a request failed");

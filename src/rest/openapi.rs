@@ -1,12 +1,12 @@
 //! The OpenAPI document, put together from what the handlers say about themselves.
 
+use utoipa::ToSchema;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
-    Components, Content, HeaderBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Paths, Ref, ResponseBuilder,
-    Server, Type,
+    Components, Content, HeaderBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Paths, Ref,
+    ResponseBuilder, Server, Type,
 };
-use utoipa::ToSchema;
 
 use super::dialect::{
     AchievementsError, AchievementsFault, CollectionsError, CollectionsFault, CreditsError, Dialect, LearningError,
@@ -25,8 +25,7 @@ pub(crate) fn document(parts: impl IntoIterator<Item = Part>) -> OpenApi {
              GraphQL at /graphql.",
         ))
         .build();
-    let mut document =
-        OpenApiBuilder::new().info(info).paths(Paths::new()).components(Some(components())).build();
+    let mut document = OpenApiBuilder::new().info(info).paths(Paths::new()).components(Some(components())).build();
     for Part { dialect, document: mut part, .. } in parts {
         for item in part.paths.paths.values_mut() {
             complete(dialect, item);
@@ -105,7 +104,10 @@ fn components() -> Components {
             token.description = Some("A JSON Web Token of the user.".to_owned());
             SecurityScheme::Http(token)
         }),
-        ("WebApiKey", SecurityScheme::ApiKey(ApiKey::Query(described("y", "An API key with the scope progress:read.")))),
+        (
+            "WebApiKey",
+            SecurityScheme::ApiKey(ApiKey::Query(described("y", "An API key with the scope progress:read."))),
+        ),
         (
             "ApiKey",
             SecurityScheme::ApiKey(ApiKey::Header(described("x-api-key", "An API key with the scope progress:read."))),

@@ -67,6 +67,7 @@ fn main() -> ExitCode {
         ("rest::collections", rest::collections::TESTS),
         ("rest::credits", rest::credits::TESTS),
         ("rest::hostile", rest::hostile::TESTS),
+        ("rest::learning", rest::learning::TESTS),
         ("rest::openapi", rest::openapi::TESTS),
         ("rest::shapes", rest::shapes::TESTS),
         ("rest::signed_graphql", rest::signed_graphql::TESTS),

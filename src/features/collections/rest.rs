@@ -166,9 +166,9 @@ struct End {
     ),
     responses(
         (status = 200, description = "The programmes, in the order in which they were added.", body = [CollectionChallenge]),
-        (status = 400, description = "The key is not valid (1001), or the path is malformed.", body = inline(rest::CollectionsError)),
-        (status = 401, description = "There is no key (1002).", body = inline(rest::CollectionsError)),
-        (status = 403, description = "The key does not have the scope progress:read.", body = inline(rest::CollectionsError)),
+        (status = 400, description = "The key is not valid (1001), or the path is malformed.", body = rest::CollectionsError),
+        (status = 401, description = "There is no key (1002).", body = rest::CollectionsError),
+        (status = 403, description = "The key does not have the scope progress:read.", body = rest::CollectionsError),
     ),
     security(("GftApiKey_" = []), ("GftApiKey" = []), ("PlainGftApiKey" = []), ("ApiKey" = [])),
 )]
@@ -201,10 +201,10 @@ async fn collections(
     ),
     responses(
         (status = 200, description = "The programme.", body = CollectionChallenge),
-        (status = 400, description = "The key is not valid (1001), or the path is malformed.", body = inline(rest::CollectionsError)),
-        (status = 401, description = "There is no key (1002).", body = inline(rest::CollectionsError)),
-        (status = 403, description = "The key does not have the scope progress:read.", body = inline(rest::CollectionsError)),
-        (status = 404, description = "There is no such programme, or it is not shown now (5250).", body = inline(rest::CollectionsError)),
+        (status = 400, description = "The key is not valid (1001), or the path is malformed.", body = rest::CollectionsError),
+        (status = 401, description = "There is no key (1002).", body = rest::CollectionsError),
+        (status = 403, description = "The key does not have the scope progress:read.", body = rest::CollectionsError),
+        (status = 404, description = "There is no such programme, or it is not shown now (5250).", body = rest::CollectionsError),
     ),
     security(("GftApiKey_" = []), ("GftApiKey" = []), ("PlainGftApiKey" = []), ("ApiKey" = [])),
 )]
@@ -321,10 +321,7 @@ fn challenge(
             view_type: reward.view_type.clone(),
         }),
         duration: Duration {
-            start: Start {
-                date: row.starts_at.unwrap_or(row.created_at).millis(),
-                show_before: row.show_before,
-            },
+            start: Start { date: row.starts_at.unwrap_or(row.created_at).millis(), show_before: row.show_before },
             end: End { date: row.ends_at.map(Timestamp::millis), show_after: row.show_after },
         },
     }

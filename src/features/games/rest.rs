@@ -112,9 +112,9 @@ impl ToSchema for Progress {
     ),
     responses(
         (status = 200, description = "What the user has in each game.", body = Progress),
-        (status = 401, description = "The key is missing, unknown, revoked or expired.", body = inline(rest::AchievementsError)),
-        (status = 403, description = "The key does not have the scope progress:read.", body = inline(rest::AchievementsError)),
-        (status = 422, description = "u is missing or malformed, or there are too many games.", body = inline(rest::ParameterError)),
+        (status = 401, description = "The key is missing, unknown, revoked or expired.", body = rest::AchievementsError),
+        (status = 403, description = "The key does not have the scope progress:read.", body = rest::AchievementsError),
+        (status = 422, description = "u is missing or malformed, or there are too many games.", body = rest::ParameterError),
     ),
     security(("WebApiKey" = []), ("ApiKey" = [])),
 )]
@@ -132,9 +132,9 @@ async fn progress(State(desk): State<Desk>, uri: Uri, headers: HeaderMap) -> Ans
     request_body(content = Form, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "What the user has in each game.", body = Progress),
-        (status = 401, description = "The key is missing, unknown, revoked or expired.", body = inline(rest::AchievementsError)),
-        (status = 403, description = "The key does not have the scope progress:read.", body = inline(rest::AchievementsError)),
-        (status = 422, description = "u is missing or malformed, or there are too many games.", body = inline(rest::ParameterError)),
+        (status = 401, description = "The key is missing, unknown, revoked or expired.", body = rest::AchievementsError),
+        (status = 403, description = "The key does not have the scope progress:read.", body = rest::AchievementsError),
+        (status = 422, description = "u is missing or malformed, or there are too many games.", body = rest::ParameterError),
     ),
     security(("WebApiKey" = []), ("ApiKey" = [])),
 )]

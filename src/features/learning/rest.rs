@@ -193,8 +193,8 @@ struct BulkInput {
     params(("resourceId" = Option<String>, Query, description = "Only the progress with this resource.")),
     responses(
         (status = 200, description = "The user's progress.", body = ProgressList),
-        (status = 401, description = "The token is missing, malformed or expired.", body = inline(rest::LearningError)),
-        (status = 403, description = "The key does not have the needed scope, or belongs to nobody.", body = inline(rest::LearningError)),
+        (status = 401, description = "The token is missing, malformed or expired.", body = rest::LearningError),
+        (status = 403, description = "The key does not have the needed scope, or belongs to nobody.", body = rest::LearningError),
     ),
     security(("UserToken" = [])),
 )]
@@ -224,10 +224,10 @@ async fn progress(State(desk): State<Desk>, uri: Uri, headers: HeaderMap) -> Ans
     responses(
         (status = 200, description = "The progress as it is now.", body = Updated),
         (status = 201, description = "The progress, which is the first with this resource.", body = Updated),
-        (status = 400, description = "An id or another member is malformed or out of its range.", body = inline(rest::LearningError)),
-        (status = 401, description = "The token is missing, malformed or expired.", body = inline(rest::LearningError)),
-        (status = 403, description = "The instance is somebody else's, or the key does not have the needed scope.", body = inline(rest::LearningError)),
-        (status = 404, description = "There is no such instance; or no such resource, where progress is kept for known ones only.", body = inline(rest::LearningError)),
+        (status = 400, description = "An id or another member is malformed or out of its range.", body = rest::LearningError),
+        (status = 401, description = "The token is missing, malformed or expired.", body = rest::LearningError),
+        (status = 403, description = "The instance is somebody else's, or the key does not have the needed scope.", body = rest::LearningError),
+        (status = 404, description = "There is no such instance; or no such resource, where progress is kept for known ones only.", body = rest::LearningError),
     ),
     security(("UserToken" = [])),
 )]
@@ -273,9 +273,9 @@ async fn update(
     params(("resourceIds" = String, Query, description = "Ids of 24 hexadecimal digits, separated by commas. What is none is left out.")),
     responses(
         (status = 200, description = "Whether each resource is complete; those never touched are not.", body = std::collections::HashMap<String, Completion>),
-        (status = 400, description = "The parameter is missing, or no id in it is well formed.", body = inline(rest::LearningError)),
-        (status = 401, description = "The token is missing, malformed or expired.", body = inline(rest::LearningError)),
-        (status = 403, description = "The key does not have the needed scope, or belongs to nobody.", body = inline(rest::LearningError)),
+        (status = 400, description = "The parameter is missing, or no id in it is well formed.", body = rest::LearningError),
+        (status = 401, description = "The token is missing, malformed or expired.", body = rest::LearningError),
+        (status = 403, description = "The key does not have the needed scope, or belongs to nobody.", body = rest::LearningError),
     ),
     security(("UserToken" = [])),
 )]
@@ -315,13 +315,17 @@ async fn check(State(desk): State<Desk>, uri: Uri, headers: HeaderMap) -> Answer
     request_body = BulkInput,
     responses(
         (status = 200, description = "What came of each.", body = BulkUpdated),
-        (status = 400, description = "resourceIds or completed is missing or of another type, or there are more than 1,000 ids.", body = inline(rest::LearningError)),
-        (status = 401, description = "The token is missing, malformed or expired.", body = inline(rest::LearningError)),
-        (status = 403, description = "The key does not have the needed scope, or belongs to nobody.", body = inline(rest::LearningError)),
+        (status = 400, description = "resourceIds or completed is missing or of another type, or there are more than 1,000 ids.", body = rest::LearningError),
+        (status = 401, description = "The token is missing, malformed or expired.", body = rest::LearningError),
+        (status = 403, description = "The key does not have the needed scope, or belongs to nobody.", body = rest::LearningError),
     ),
     security(("UserToken" = [])),
 )]
-async fn bulk(State(desk): State<Desk>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Answer<BulkUpdated> {
+async fn bulk(
+    State(desk): State<Desk>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer<BulkUpdated> {
     let now = desk.now();
     let caller = authenticate(&desk, &headers, now).await?;
     let mut body = object(&body?)?;
@@ -334,7 +338,8 @@ async fn bulk(State(desk): State<Desk>, headers: HeaderMap, body: Result<Bytes, 
         return Err(Fault::bad_request(format!("resourceIds must not have more than {most} items")));
     }
     let is_id = |id: &Value| id.as_str().is_some_and(rules::is_external_id);
-    let resources: Vec<String> = ids.iter().filter(|id| is_id(id)).filter_map(|id| id.as_str().map(str::to_owned)).collect();
+    let resources: Vec<String> =
+        ids.iter().filter(|id| is_id(id)).filter_map(|id| id.as_str().map(str::to_owned)).collect();
     let outcomes = desk.work(caller, now, async |request| {
         let acting = policy::act_for(&request.caller, &user(&request).await?)?;
         if resources.is_empty() {
@@ -408,7 +413,7 @@ fn read_update(body: &Map<String, Value>) -> Result<NewProgress, Fault> {
         time_spent: whole(body, "timeSpent")?.map(Minutes::Set),
         notes: text(body, "notes")?,
     };
-    let minutes = new.time_spent.map(|Minutes::Set(minutes) | Minutes::Add(minutes)| minutes);
+    let minutes = new.time_spent.map(|(Minutes::Set(minutes) | Minutes::Add(minutes))| minutes);
     match rules::check_progress(new.progress, minutes, new.notes.as_deref()) {
         Ok(()) => Ok(new),
         Err(InvalidProgress::Progress) => Err(Fault::bad_request("progress must be between 0 and 100")),
@@ -439,7 +444,7 @@ fn text(body: &Map<String, Value>, name: &str) -> Result<Option<String>, Fault> 
 /// A whole number, which may be written with a point and zeros.
 fn whole(body: &Map<String, Value>, name: &str) -> Result<Option<i64>, Fault> {
     let read = |value: &Value| {
-        #[expect(clippy::cast_possible_truncation, reason = "whole, and casts between these types saturate")]
+        // Whole, and what is too large becomes the largest integer.
         let written_with_point = || value.as_f64().filter(|number| number.fract() == 0.0).map(|number| number as i64);
         value.as_i64().or_else(written_with_point)
     };

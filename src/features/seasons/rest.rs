@@ -131,9 +131,9 @@ impl GoalProgress {
     params(("address" = String, Path, pattern = "^0x[a-fA-F0-9]{40}$", description = "The player's Ethereum address, in any case.")),
     responses(
         (status = 200, description = "The player's progress.", body = UserProgress),
-        (status = 401, description = "The request is not signed, or not well: no chain, a malformed one, a bad or expired signature, a timestamp too far away.", body = inline(crate::rest::CreditsError)),
-        (status = 403, description = "The signed metadata are no JSON object, or the signer is somebody else.", body = inline(crate::rest::CreditsError)),
-        (status = 404, description = "There is no season.", body = inline(crate::rest::CreditsError)),
+        (status = 401, description = "The request is not signed, or not well: no chain, a malformed one, a bad or expired signature, a timestamp too far away.", body = crate::rest::CreditsError),
+        (status = 403, description = "The signed metadata are no JSON object, or the signer is somebody else.", body = crate::rest::CreditsError),
+        (status = 404, description = "There is no season.", body = crate::rest::CreditsError),
     ),
     security(("SignedFetch" = [])),
 )]

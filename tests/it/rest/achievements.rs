@@ -56,7 +56,9 @@ async fn games_come_in_the_order_of_the_request_each_once(stage: Stage) {
 }
 
 async fn nothing_to_show_is_an_empty_array(stage: Stage) {
-    for parameters in ["u=xelnia", "u=xelnia&i=", "u=xelnia&i=x,0,-1", "u=nobody&i=1", "u=01J00000000000000000000000&i=1"] {
+    for parameters in
+        ["u=xelnia", "u=xelnia&i=", "u=xelnia&i=x,0,-1", "u=nobody&i=1", "u=01J00000000000000000000000&i=1"]
+    {
         let answer = ask(&stage, parameters).await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "[]"), "{parameters}");
     }
@@ -70,9 +72,13 @@ async fn every_user_has_the_figures_of_graphql(stage: Stage) {
         games["games"]["nodes"].as_array().unwrap().iter().filter(|game| !game["number"].is_null()).collect();
     assert!(games.len() > 20);
     let keys: Vec<&Value> = games.iter().map(|game| &game["key"]).collect();
-    let numbers: Vec<String> = games.iter().map(|game| game["number"].as_str().map_or_else(|| game["number"].to_string(), str::to_owned)).collect();
+    let numbers: Vec<String> = games
+        .iter()
+        .map(|game| game["number"].as_str().map_or_else(|| game["number"].to_string(), str::to_owned))
+        .collect();
     for handle in crate::batching::handles(&stage).await {
-        let query = "query($handle: String!, $keys: [ID!]!) { user(by: {handle: $handle}) { gameSummaries(gameIds: $keys) {
+        let query =
+            "query($handle: String!, $keys: [ID!]!) { user(by: {handle: $handle}) { gameSummaries(gameIds: $keys) {
             numPossible possibleScore numAchieved scoreAchieved numAchievedHardcore scoreAchievedHardcore } } }";
         let data = app.data(query, json!({ "handle": handle, "keys": keys })).await;
         let answer = ask(&stage, &format!("u={handle}&i={}", numbers.join(","))).await;
@@ -133,7 +139,15 @@ async fn without_a_good_key_nobody_is_shown(stage: Stage) {
         "message": "Unauthenticated.",
         "errors": [{ "status": 401, "code": "unauthorized", "title": "Unauthenticated." }],
     });
-    for key in ["", "y=", "y=nonsense", "y=wmk_", "y=%00", "y=%FF", "y=wmk_0000000000000000000000000000000000000000000000000000000000000000"] {
+    for key in [
+        "",
+        "y=",
+        "y=nonsense",
+        "y=wmk_",
+        "y=%00",
+        "y=%FF",
+        "y=wmk_0000000000000000000000000000000000000000000000000000000000000000",
+    ] {
         let answer = get(&anonymous, &format!("{PATH}?u=MaxMilyin&i=1&{key}"), &[]).await;
         assert_eq!((answer.status.as_u16(), &answer.json), (401, &refusal), "{key}");
     }
@@ -157,7 +171,17 @@ async fn a_user_is_named_by_handle_or_ulid(stage: Stage) {
     }
     let refusal = json!({ "message": "The u field is required.", "errors": { "u": ["The u field is required."] } });
     let long = "x".repeat(100_000);
-    for user in ["", "x", "a-b", "%00", "%FF", "a%2Fb", "user:01J00000000000000000000000", "012345678901234567890", &long[..1000]] {
+    for user in [
+        "",
+        "x",
+        "a-b",
+        "%00",
+        "%FF",
+        "a%2Fb",
+        "user:01J00000000000000000000000",
+        "012345678901234567890",
+        &long[..1000],
+    ] {
         let answer = ask(&stage, &format!("u={user}&i=1")).await;
         assert_eq!((answer.status.as_u16(), &answer.json), (422, &refusal), "{user}");
     }

@@ -100,12 +100,15 @@ async fn every_player_sees_the_figures_of_graphql(stage: Stage) {
         let answer = progress(&stage, wallet).await;
         conforms(&answer.json);
         let (season, goals) = (&user["season"], user["goals"].as_array().unwrap());
-        assert_eq!(answer.json["season"], json!({
-            "timeLeft": season["timeLeft"],
-            "startDate": season["season"]["startDate"],
-            "endDate": season["season"]["endDate"],
-            "seasonState": season["season"]["state"],
-        }));
+        assert_eq!(
+            answer.json["season"],
+            json!({
+                "timeLeft": season["timeLeft"],
+                "startDate": season["season"]["startDate"],
+                "endDate": season["season"]["endDate"],
+                "seasonState": season["season"]["state"],
+            })
+        );
         assert_eq!(answer.json["currentWeek"]["timeLeft"], season["currentWeek"]["timeLeft"]);
         assert_eq!(answer.json["user"]["hasStartedProgram"], season["hasStartedProgram"]);
         let credits = &answer.json["credits"];
@@ -148,7 +151,8 @@ async fn a_signer_gets_no_further_than_their_own_address(stage: Stage) {
         assert_eq!(refused.status, 403);
         assert_eq!(refused.json["code"], "forbidden");
     }
-    for address in ["0x", "0x1", "grace", "%00", "%FF", "0x7949f9f239d1a0816ce5eb364a1f588ae9cc1bf5%2F", "%F0%9F%8E%AE"] {
+    for address in ["0x", "0x1", "grace", "%00", "%FF", "0x7949f9f239d1a0816ce5eb364a1f588ae9cc1bf5%2F", "%F0%9F%8E%AE"]
+    {
         let path = format!("/users/{address}/progress");
         assert_eq!(ask(&path, &wallet).await.status, 403, "{address}");
         assert_eq!(super::get(&stage.anonymous(), &path, &[]).await.status, 401, "{address}");

@@ -44,9 +44,18 @@ async fn chains_of_any_length_and_form_are_refused(stage: Stage) {
     }
     let headers = good.headers(&[&wallets[0], &wallets[1]]);
     for bad in [
-        "", "x", "null", "[]", "{}", "[\"SIGNER\",\"0x\",\"\"]", "{\"type\":\"SIGNER\"}", "{\"type\":\"SIGNER\",\"payload\":1}",
-        "{\"type\":\"SIGNER\",\"payload\":\"\",\"signature\":null}", "{\"type\":\"ECDSA_EPHEMERAL\",\"payload\":\"\",\"signature\":\"\"}",
-        "{\"type\":\"ECDSA_SIGNED_ENTITY\",\"payload\":\"\\u0000\",\"signature\":\"0x\"}", "{\"type\":\"ECDSA_EIP_1654_EPHEMERAL\",\"payload\":\"\",\"signature\":\"\"}",
+        "",
+        "x",
+        "null",
+        "[]",
+        "{}",
+        "[\"SIGNER\",\"0x\",\"\"]",
+        "{\"type\":\"SIGNER\"}",
+        "{\"type\":\"SIGNER\",\"payload\":1}",
+        "{\"type\":\"SIGNER\",\"payload\":\"\",\"signature\":null}",
+        "{\"type\":\"ECDSA_EPHEMERAL\",\"payload\":\"\",\"signature\":\"\"}",
+        "{\"type\":\"ECDSA_SIGNED_ENTITY\",\"payload\":\"\\u0000\",\"signature\":\"0x\"}",
+        "{\"type\":\"ECDSA_EIP_1654_EPHEMERAL\",\"payload\":\"\",\"signature\":\"\"}",
     ] {
         for at in 0..headers.len() {
             let mut headers = headers.clone();
@@ -116,7 +125,8 @@ async fn bytes_that_are_no_text_are_refused_in_words(stage: Stage) {
     let signed = path(&wallet);
     let names = ["x-identity-auth-chain-0", "x-identity-auth-chain-1", "x-identity-timestamp", "x-identity-metadata"];
     let keys = ["x-gft_api_key", "x-gft-api-key", "gft-api-key", "x-api-key", "authorization"];
-    let paths = [&*signed, "/users/discord/1/progress/collection-challenges", "/API/API_GetUserProgress.php?u=grace&i=1"];
+    let paths =
+        [&*signed, "/users/discord/1/progress/collection-challenges", "/API/API_GetUserProgress.php?u=grace&i=1"];
     for name in names.into_iter().chain(keys) {
         for bytes in [&b"\xff\xfe"[..], b"\xc3\x28", b"\xf0\x9f\x8e\xae", b"Bearer \xff", b"\x80"] {
             for path in paths {
@@ -125,10 +135,7 @@ async fn bytes_that_are_no_text_are_refused_in_words(stage: Stage) {
                     request = request.header(name, value);
                 }
                 let mut request = request.body(Body::empty()).unwrap();
-                request.headers_mut().insert(
-                    HeaderName::from_static(name),
-                    HeaderValue::from_bytes(bytes).unwrap(),
-                );
+                request.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_bytes(bytes).unwrap());
                 let answer = stage.anonymous().send(request).await;
                 sound(&answer, name);
             }
@@ -138,7 +145,22 @@ async fn bytes_that_are_no_text_are_refused_in_words(stage: Stage) {
 
 async fn paths_and_queries_of_any_bytes_are_answered_in_words(stage: Stage) {
     let key = stage.app(&[Scope::ProgressRead]).await;
-    for piece in ["%00", "%FF", "%C3%28", "%2F", "%2e%2e", "..", "%", "%zz", "+", "%20", "%F0%9F%8E%AE", "'--", "%0d%0aX:1", "a%00b"] {
+    for piece in [
+        "%00",
+        "%FF",
+        "%C3%28",
+        "%2F",
+        "%2e%2e",
+        "..",
+        "%",
+        "%zz",
+        "+",
+        "%20",
+        "%F0%9F%8E%AE",
+        "'--",
+        "%0d%0aX:1",
+        "a%00b",
+    ] {
         for path in [
             format!("/users/{piece}/progress"),
             format!("/users/{piece}/{piece}/progress/collection-challenges"),

@@ -4,6 +4,7 @@ pub(crate) mod achievements;
 pub(crate) mod collections;
 pub(crate) mod credits;
 pub(crate) mod hostile;
+pub(crate) mod learning;
 pub(crate) mod openapi;
 pub(crate) mod shapes;
 pub(crate) mod signed_graphql;

@@ -42,7 +42,12 @@ async fn every_operation_exists_and_says_everything_about_itself(stage: Stage) {
             }) {
                 let concrete = format!("{prefix}{}", path.replace(['{', '}'], ""));
                 let answer = send(&stage.anonymous(), &method.to_uppercase(), &concrete, &[], "").await;
-                assert!([400, 401].contains(&answer.status.as_u16()), "{prefix}{place}: {} {}", answer.status, answer.text);
+                assert!(
+                    [400, 401].contains(&answer.status.as_u16()),
+                    "{prefix}{place}: {} {}",
+                    answer.status,
+                    answer.text
+                );
             }
             for name in ["summary", "operationId", "tags", "security", "responses"] {
                 assert!(!operation[name].is_null(), "{place} has no {name}");

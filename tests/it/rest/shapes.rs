@@ -21,7 +21,10 @@ tests! {
 
 /// A path of each dialect that exists, and one below it that does not.
 const PATHS: [(&str, &str); 5] = [
-    ("/users/0x7949f9f239d1a0816ce5eb364a1f588ae9cc1bf5/progress", "/users/0x7949f9f239d1a0816ce5eb364a1f588ae9cc1bf5/nothing"),
+    (
+        "/users/0x7949f9f239d1a0816ce5eb364a1f588ae9cc1bf5/progress",
+        "/users/0x7949f9f239d1a0816ce5eb364a1f588ae9cc1bf5/nothing",
+    ),
     ("/api/user-progress", "/api/user-progress/nothing"),
     ("/API/API_GetUserProgress.php", "/API/API_Nothing.php"),
     ("/users/discord/1/progress/collection-challenges", "/users/discord/1/nothing/"),
@@ -87,7 +90,8 @@ async fn options_and_head_work_everywhere(stage: Stage) {
         for path in [path, missing] {
             let answer = send(&stage.anonymous(), "OPTIONS", path, &[], "").await;
             assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, ""), "{path}");
-            let (head, get) = (send(&stage.anonymous(), "HEAD", path, &[], "").await, get(&stage.anonymous(), path, &[]).await);
+            let (head, get) =
+                (send(&stage.anonymous(), "HEAD", path, &[], "").await, get(&stage.anonymous(), path, &[]).await);
             assert_eq!((head.status, head.text.as_str()), (get.status, ""), "{path}");
         }
     }

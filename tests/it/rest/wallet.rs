@@ -39,9 +39,10 @@ impl Wallet {
     pub(super) fn checksummed(&self) -> String {
         let address = self.address();
         let hash = hex(&Keccak256::digest(&address[2..]));
-        let digits = address[2..].chars().zip(hash.chars()).map(|(digit, hash)| {
-            if hash >= '8' { digit.to_ascii_uppercase() } else { digit }
-        });
+        let digits = address[2..]
+            .chars()
+            .zip(hash.chars())
+            .map(|(digit, hash)| if hash >= '8' { digit.to_ascii_uppercase() } else { digit });
         format!("0x{}", digits.collect::<String>())
     }
 
@@ -87,9 +88,8 @@ impl<'a> Unsigned<'a> {
         let link = |kind: &str, payload: &str, signature: &str| {
             json!({ "type": kind, "payload": payload, "signature": signature }).to_string()
         };
-        let signed = |kind: &str, by: &Wallet, payload: &str| {
-            link(kind, payload, &format!("0x{}", hex(&by.sign(payload))))
-        };
+        let signed =
+            |kind: &str, by: &Wallet, payload: &str| link(kind, payload, &format!("0x{}", hex(&by.sign(payload))));
         let mut links = vec![link("SIGNER", &wallets[0].address(), "")];
         for pair in wallets.windows(2) {
             let payload = format!("Login\nEphemeral address: {}\nExpiration: {}", pair[1].checksummed(), self.expires);
@@ -97,8 +97,7 @@ impl<'a> Unsigned<'a> {
         }
         links.push(signed("ECDSA_SIGNED_ENTITY", wallets[wallets.len() - 1], &text));
         let links = links.into_iter().enumerate();
-        let mut headers: Vec<_> =
-            links.map(|(at, link)| (format!("x-identity-auth-chain-{at}"), link)).collect();
+        let mut headers: Vec<_> = links.map(|(at, link)| (format!("x-identity-auth-chain-{at}"), link)).collect();
         headers.push(("x-identity-timestamp".to_owned(), self.timestamp.to_string()));
         headers.push(("x-identity-metadata".to_owned(), self.metadata.to_owned()));
         headers
