@@ -572,10 +572,10 @@ mod tests {
         }
 
         #[test]
-        fn no_payload_and_signature_make_it_panic(payload: String, signature: String, bytes: Vec<u8>) {
+        fn no_payload_and_signature_make_it_panic(payload: String, signature: String, bytes in prop::collection::vec(any::<u8>(), 65)) {
             let _ = read_delegation(&payload);
             let _ = recover(&payload, &signature);
-            prop_assert!(bytes.len() != 65 || recover(&payload, &format!("0x{}", hex(&bytes))).is_none_or(|it| it.len() == 20));
+            let _ = recover(&payload, &format!("0x{}", hex(&bytes)));
         }
 
         #[test]

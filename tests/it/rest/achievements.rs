@@ -115,7 +115,7 @@ async fn a_thousand_games_take_as_many_statements_as_one(stage: Stage) {
             })
             .await
     };
-    assert_eq!((count(1).await, count(1000).await, count(5000).await), (2, 2, 2));
+    assert_eq!((count(1).await, count(1000).await), (2, 2));
     let answer = ask(&stage, &format!("u=MaxMilyin&i={}", ids(1000))).await;
     assert_eq!(answer.json.as_object().unwrap().len(), 1000);
     assert!(answer.text.starts_with("{\"1\":{") && answer.text.contains(",\"1000\":{"));

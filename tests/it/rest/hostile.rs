@@ -57,7 +57,8 @@ async fn chains_of_any_length_and_form_are_refused(stage: Stage) {
         "{\"type\":\"ECDSA_SIGNED_ENTITY\",\"payload\":\"\\u0000\",\"signature\":\"0x\"}",
         "{\"type\":\"ECDSA_EIP_1654_EPHEMERAL\",\"payload\":\"\",\"signature\":\"\"}",
     ] {
-        for at in 0..headers.len() {
+        // The metadata come last, and these are what they were.
+        for at in 0..headers.len() - usize::from(bad == "{}") {
             let mut headers = headers.clone();
             headers[at].1 = bad.to_owned();
             let answer = stage.anonymous().send(request("GET", &path, &headers)).await;
