@@ -445,7 +445,7 @@ mod tests {
                 let right = bytes[64];
                 bytes[64] = v;
                 let found = recover("x", &format!("0x{}", hex(&bytes)));
-                let fits = v == right || v + 27 == right;
+                let fits = v == right || v.wrapping_add(27) == right;
                 assert_eq!(found == Some(wallet.address()), fits, "v = {v}");
                 assert!(found.is_none() || matches!(v, 0 | 1 | 27 | 28), "v = {v}");
             }
