@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::features::{self, users};
 use crate::graphql::batcher::Batcher;
 use crate::request::Request;
+use crate::rest::Desk;
 use crate::schema::{self, Schema};
 use crate::server::gate::Gate;
 use crate::verify::{Step, Verifier, Whose};
@@ -160,12 +161,21 @@ impl App {
     /// The caller as somebody who may write: a person of whom nothing has been recorded yet becomes a user. Called before a
     /// write only; reading creates nobody.
     pub(crate) async fn known(&self, caller: Arc<Caller>, now: Timestamp) -> Result<Arc<Caller>> {
-        match &*caller {
-            Caller::User(player) if player.user.is_none() => {
-                let joined = users::write::join(&self.writer, &self.ids, player, now).await?;
-                Ok(Arc::new(Caller::User(joined)))
-            }
-            _ => Ok(caller),
+        users::write::known(&self.writer, &self.ids, caller, now).await
+    }
+
+    /// What REST handlers work with.
+    pub(crate) fn desk(&self) -> Desk {
+        Desk {
+            config: Arc::clone(&self.config),
+            clock: self.clock,
+            db: self.db.clone(),
+            ids: Arc::clone(&self.ids),
+            authenticator: Arc::clone(&self.authenticator),
+            catalogue: Arc::clone(&self.catalogue),
+            batcher: Arc::clone(&self.batcher),
+            writer: Arc::clone(&self.writer),
+            verifier: Arc::clone(&self.verifier),
         }
     }
 

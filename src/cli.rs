@@ -20,7 +20,7 @@ use crate::config::{self, Config};
 use crate::db::Db;
 use crate::demo::Scale;
 use crate::error::{Error, Result};
-use crate::schema;
+use crate::{schema, server};
 
 /// Records and shows users' progress: seasons, goals, credits, learning, games and collections in one GraphQL API.
 ///
@@ -141,6 +141,8 @@ Exit code 0: nothing is left. 1: something is.")]
     },
     /// Print the GraphQL schema.
     Schema,
+    /// Print what REST clients can ask, as an OpenAPI document.
+    Openapi,
     /// Print the effective configuration, secrets left out.
     Config {
         /// Print every setting with its default and what it means.
@@ -293,6 +295,7 @@ async fn execute(cli: Cli) -> Result<()> {
         Command::Key { command } => admin::key(&load(file)?, command).await,
         Command::Token { user, ttl } => admin::token(&load(file)?, &user, ttl).await,
         Command::Schema => print(schema::sdl().trim_end()),
+        Command::Openapi => print(server::openapi()?.trim_end()),
         Command::Config { default: true } => print(config::DEFAULTS.trim_end()),
         Command::Config { default: false } => print(load(file)?.to_toml().trim_end()),
     }

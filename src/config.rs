@@ -53,6 +53,11 @@ pub struct Config {
     /// The `aud` that tokens must name; any when not set.
     #[serde(default)]
     pub jwt_audience: Option<String>,
+    /// Seconds by which the timestamp of a signed request may differ from the server's time, at least 1.
+    pub signed_fetch_window: u32,
+    /// What a reverse proxy takes off the front of paths; signed requests have it in the path that they sign.
+    #[serde(default)]
+    pub path_prefix: Option<String>,
     /// Another clock than the system's, for trying things out.
     #[serde(default, deserialize_with = "clock_from_text", serialize_with = "clock_to_text")]
     pub clock: Option<Clock>,
@@ -177,6 +182,8 @@ impl Config {
             ("database_max_connections", self.database_max_connections > 0),
             ("jwt_secret", self.jwt_secret.as_ref().is_none_or(|it| it.expose().len() >= SHORTEST_JWT_SECRET)),
             ("jwt_jwks_url", self.jwt_jwks_url.as_deref().is_none_or(is_web_address)),
+            ("signed_fetch_window", self.signed_fetch_window > 0),
+            ("path_prefix", self.path_prefix.as_deref().is_none_or(is_path_prefix)),
             ("cors_origins", self.cors_origins.iter().all(|origin| is_origin(origin))),
             ("limits.max_depth", limits.max_depth > 0),
             ("limits.max_aliases", limits.max_aliases > 0),
@@ -372,6 +379,7 @@ fn expected(key: &str) -> &'static str {
         "jwt_issuer" | "jwt_audience" => "a text",
         "clock" => "an instant such as 2026-03-15T14:30:00Z or an offset such as +36h or -10m",
         "cors_origins" => "a list of origins such as https://example.org (without a path), or *",
+        "path_prefix" => "a path that begins and does not end with a slash, such as /waymark",
         "introspection" => "true or false",
         "verify_interval_minutes" => "a whole number of at least 0",
         "limits" => "a section of limits",
@@ -389,6 +397,10 @@ fn web_host(url: &str) -> Option<&str> {
 
 fn is_web_address(url: &str) -> bool {
     web_host(url).is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+}
+
+fn is_path_prefix(path: &str) -> bool {
+    path.starts_with('/') && !path.ends_with('/') && path.chars().all(|it| it.is_ascii_graphic() && !"?#:".contains(it))
 }
 
 fn is_origin(text: &str) -> bool {

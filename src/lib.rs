@@ -5,7 +5,7 @@
 //! | room | what is in it |
 //! | --- | --- |
 //! | [`error`], [`clock`], [`config`] | kernel: one error type, time and ids, settings |
-//! | [`db`], [`auth`], `graphql`, [`write`], `verify`, `request` | platform: database, permissions, the GraphQL toolkit, how anything is changed and checked; knows no feature |
+//! | [`db`], [`auth`], `graphql`, `rest`, [`write`], `verify`, `request` | platform: database, permissions, the toolkits of GraphQL and REST, how anything is changed and checked; knows no feature |
 //! | [`features`] | one folder per kind of progress |
 //! | [`schema`] | `User`, and the roots merged from the features |
 //! | [`server`], [`app`], [`demo`], [`transfer`], [`cli`] | assembly: HTTP, wiring, demo data, files in and out, commands |
@@ -13,9 +13,9 @@
 //! # The import rule
 //!
 //! kernel ← platform ← features ← schema ← assembly: a room imports only from rooms to its left. Inside a feature
-//! `graphql → service → {rules, repo}` and `loader → repo → entity`; other features are reached through their
+//! `{graphql, rest} → service → {rules, repo}` and `loader → repo → entity`; other features are reached through their
 //! `service` and the GraphQL objects they share. `sea_orm` is imported only where SQL is written, `axum` only by the
-//! server, `async_graphql` only by GraphQL faces and loaders. A test reads the `use` lines and keeps it so.
+//! server and by REST, `async_graphql` only by GraphQL faces and loaders. A test reads the `use` lines and keeps it so.
 
 pub mod app;
 pub mod auth;
@@ -28,6 +28,7 @@ pub mod error;
 pub mod features;
 mod graphql;
 mod request;
+mod rest;
 pub mod schema;
 pub mod server;
 pub mod transfer;

@@ -10,6 +10,7 @@ use super::api_key;
 use super::caller::{Caller, Player};
 use super::jwt::JwtVerifier;
 use super::repo;
+use super::signed_fetch::{Sent, Signed, Verifier};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::db::Db;
@@ -18,16 +19,20 @@ use crate::error::{Code, Error, Result};
 /// What an identity that comes from a JSON Web Token is filed under.
 pub(crate) const JWT_PROVIDER: &str = "jwt";
 
+/// What the identity of a wallet is filed under: an address in lower case.
+pub(crate) const WALLET_PROVIDER: &str = "ethereum";
+
 /// How long an outcome is good for: a key revoked by another process is refused after this at the latest.
 const KEPT: Duration = Duration::from_secs(1);
 const MOST_KEPT: u64 = 10_000;
 
-/// Finds out who shows a credential: an API key (`wmk_…`) or a JSON Web Token.
+/// Finds out who shows a credential: an API key (`wmk_…`), a JSON Web Token, or the signature of a wallet.
 ///
-/// Outcomes, refusals too, are kept for one second, so that a burst of requests with one credential costs one look-up.
+/// Outcomes of keys and tokens, refusals too, are kept for one second, so that a burst of requests with one credential costs one look-up.
 #[derive(Debug)]
 pub struct Authenticator {
     jwt: JwtVerifier,
+    signed_fetch: Verifier,
     outcomes: moka::sync::Cache<[u8; 32], Outcome>,
     generation: AtomicU64,
 }
@@ -46,7 +51,12 @@ impl Authenticator {
     /// [`Code::BadUserInput`] when the file of public keys cannot be used.
     pub fn from_config(config: &Config) -> Result<Self> {
         let outcomes = moka::sync::Cache::builder().max_capacity(MOST_KEPT).time_to_live(KEPT).build();
-        Ok(Self { jwt: JwtVerifier::from_config(config)?, outcomes, generation: AtomicU64::new(0) })
+        Ok(Self {
+            jwt: JwtVerifier::from_config(config)?,
+            signed_fetch: Verifier::from_config(config),
+            outcomes,
+            generation: AtomicU64::new(0),
+        })
     }
 
     /// Who shows `credential`. A valid token of somebody who has no user yet is a [`Player`] without a user: nobody
@@ -74,6 +84,33 @@ impl Authenticator {
         caller
     }
 
+    /// Who signed the request of `method` for `path`, which is as the client sent it, without the query. A good
+    /// signature of somebody who has no user yet is a [`Player`] without a user: nobody is made here.
+    ///
+    /// # Errors
+    /// [`Code::InvalidCredential`] when the signature is not good, [`Code::Forbidden`] when its metadata are no JSON
+    /// object, and whatever keeps the database from answering.
+    pub(crate) async fn authenticate_signed(
+        &self,
+        sent: &Sent<'_>,
+        method: &str,
+        path: &str,
+        db: &Db,
+        now: Timestamp,
+    ) -> Result<(Arc<Caller>, Signed)> {
+        let signed = self.signed_fetch.verify(sent, method, path, now)?;
+        let player = player(db, WALLET_PROVIDER, signed.address.clone(), Some(signed.expires_at), None).await?;
+        Ok((Arc::new(Caller::User(player)), signed))
+    }
+
+    /// Lets a signed request change something, with this body; each signature is good for that once.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] when the signature does not name the body, [`Code::InvalidCredential`] when it was used.
+    pub(crate) fn spend(&self, signed: &Signed, body: &[u8]) -> Result<()> {
+        self.signed_fetch.spend(signed, body)
+    }
+
     /// Forgets all outcomes, because this process changed keys, users or accounts.
     pub fn clear(&self) {
         self.generation.fetch_add(1, Ordering::SeqCst);
@@ -92,17 +129,23 @@ impl Authenticator {
             .await
             .map_err(|refusal| Error::new(Code::InvalidCredential, refusal.to_string()))?;
         let external_id = format!("{}|{}", claims.issuer, claims.subject);
-        let (user, ulid) = repo::user_of(db.reads(), JWT_PROVIDER, &external_id).await?.unzip();
-        let player = Player {
-            user,
-            actor: ulid.map(|ulid| format!("user:{ulid}")),
-            provider: JWT_PROVIDER.to_owned(),
-            external_id,
-            expires_at: Some(claims.expires_at),
-            handle_hint: claims.preferred_username,
-        };
-        Ok((Caller::User(player), Some(claims.expires_at)))
+        let expires_at = Some(claims.expires_at);
+        let player = player(db, JWT_PROVIDER, external_id, expires_at, claims.preferred_username).await?;
+        Ok((Caller::User(player), expires_at))
     }
+}
+
+/// Whoever has this identity.
+async fn player(
+    db: &Db,
+    provider: &str,
+    external_id: String,
+    expires_at: Option<Timestamp>,
+    handle_hint: Option<String>,
+) -> Result<Player> {
+    let (user, ulid) = repo::user_of(db.reads(), provider, &external_id).await?.unzip();
+    let actor = ulid.map(|ulid| format!("user:{ulid}"));
+    Ok(Player { user, actor, provider: provider.to_owned(), external_id, expires_at, handle_hint })
 }
 
 #[cfg(test)]

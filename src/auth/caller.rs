@@ -135,9 +135,10 @@ impl Caller {
 pub struct Player {
     /// The user this identity belongs to; `None` when there is none yet.
     pub user: Option<UserId>,
-    /// The kind of identity: `jwt`.
+    /// The kind of identity: `jwt`, or `ethereum` for a wallet.
     pub provider: String,
-    /// The identity within its provider; for `jwt` the issuer (possibly empty), `|` and the subject.
+    /// The identity within its provider; for `jwt` the issuer (possibly empty), `|` and the subject, for a wallet its
+    /// address in lower case.
     pub external_id: String,
     /// The instant from which the credential counts no longer; `None` when it does not expire.
     pub expires_at: Option<Timestamp>,

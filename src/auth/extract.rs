@@ -1,13 +1,52 @@
-//! Finds the credential of an HTTP request. The schemes are tried in a fixed order, and the first that is present
-//! decides: a bad credential is refused, and never taken for none.
+//! Finds the credential of an HTTP request. The schemes are tried in a fixed order, `Authorization`, `X-Api-Key`, the
+//! headers of signed fetch, and the first that is present decides: a bad credential is refused, and never taken for none.
 
-use axum::http::HeaderMap;
+use std::borrow::Cow;
+
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderValue};
 
+use super::signed_fetch::{MOST_LINKS, Sent};
 use crate::error::{Code, Error, Result};
 
 /// The header that may carry an API key.
 const API_KEY: &str = "x-api-key";
+
+/// The headers that carry the chain of a signed request, and one beyond the longest chain.
+pub(crate) const CHAIN: [&str; MOST_LINKS + 1] = [
+    "x-identity-auth-chain-0",
+    "x-identity-auth-chain-1",
+    "x-identity-auth-chain-2",
+    "x-identity-auth-chain-3",
+    "x-identity-auth-chain-4",
+    "x-identity-auth-chain-5",
+    "x-identity-auth-chain-6",
+    "x-identity-auth-chain-7",
+    "x-identity-auth-chain-8",
+    "x-identity-auth-chain-9",
+    "x-identity-auth-chain-10",
+];
+pub(crate) const TIMESTAMP: &str = "x-identity-timestamp";
+pub(crate) const METADATA: &str = "x-identity-metadata";
+
+/// What signed fetch sends along with a request; `None` when it has none of its headers.
+pub(crate) fn signature(headers: &HeaderMap) -> Option<Sent<'_>> {
+    let sent = Sent {
+        links: CHAIN.iter().map_while(|name| headers.get(*name)).map(text).collect(),
+        timestamp: headers.get(TIMESTAMP).map(text),
+        metadata: headers.get(METADATA).map(text),
+    };
+    (!sent.links.is_empty() || sent.timestamp.is_some() || sent.metadata.is_some()).then_some(sent)
+}
+
+/// A header as text. Browsers and Node send the characters of Latin-1 as one byte each.
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    let bytes = value.as_bytes();
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => bytes.iter().copied().map(char::from).collect::<String>().into(),
+    }
+}
 
 /// The token or key of the request: `Authorization: Bearer …` first, then `X-Api-Key`. `None` when it has neither.
 pub(crate) fn credential(headers: &HeaderMap) -> Result<Option<&str>> {
@@ -45,6 +84,24 @@ mod tests {
         assert_eq!(credential(&both).unwrap(), Some("abc"));
         assert_eq!(credential(&headers(&[("x-api-key", "wmk_1")])).unwrap(), Some("wmk_1"));
         assert_eq!(credential(&headers(&[])).unwrap(), None);
+    }
+
+    #[test]
+    fn a_chain_is_read_up_to_its_first_gap_and_never_beyond_its_longest() {
+        assert!(signature(&headers(&[("x-api-key", "wmk_1")])).is_none());
+        let gap = headers(&[("x-identity-auth-chain-0", "a"), ("x-identity-auth-chain-2", "c")]);
+        assert_eq!(signature(&gap).unwrap().links, ["a"]);
+        assert!(signature(&headers(&[("x-identity-timestamp", "1")])).unwrap().links.is_empty());
+        let names: Vec<String> = (0..100).map(|number| format!("x-identity-auth-chain-{number}")).collect();
+        let all: HeaderMap = names.iter().map(|name| (name.parse().unwrap(), "x".parse().unwrap())).collect();
+        assert_eq!(signature(&all).unwrap().links.len(), MOST_LINKS + 1);
+    }
+
+    #[test]
+    fn what_is_no_utf8_is_read_as_latin_1() {
+        let mut map = HeaderMap::new();
+        map.insert("x-identity-metadata", HeaderValue::from_bytes(b"{\"a\":\"\xe9\"}").unwrap());
+        assert_eq!(signature(&map).unwrap().metadata.unwrap(), "{\"a\":\"é\"}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub(crate) mod extract;
 pub(crate) mod jwt;
 pub(crate) mod policy;
 mod repo;
+pub(crate) mod signed_fetch;
 
 pub use authenticator::Authenticator;
 pub use caller::{AppKey, Caller, ParseScopeError, Player, Scope, UserId};

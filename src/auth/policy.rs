@@ -107,6 +107,18 @@ pub(crate) fn see(caller: &Caller, user: &Subject) -> Result<VisibleUser> {
     }
 }
 
+/// May `caller` see the public side of anybody, whoever that is?
+///
+/// # Errors
+/// [`Code::Forbidden`] with what would be needed.
+pub(crate) fn see_anybody(caller: &Caller) -> Result<()> {
+    match caller {
+        Caller::User(_) => Ok(()),
+        Caller::App(_) if caller.has(Scope::ProgressRead) => Ok(()),
+        Caller::Anonymous | Caller::App(_) => Err(forbidden("this needs an API key with the scope progress:read")),
+    }
+}
+
 /// May `caller` see everything about `user`?
 ///
 /// # Errors
@@ -228,6 +240,16 @@ mod tests {
         assert!(see(&user(BOB), &profile(ADA, false)).is_ok());
         for scope in [Scope::ProgressRead, Scope::ProgressWrite, Scope::Admin] {
             assert!(see(&app(&[scope]), &profile(ADA, false)).is_ok());
+        }
+    }
+
+    #[test]
+    fn anybody_is_seen_by_whoever_is_known() {
+        for caller in [user(BOB), app(&[Scope::ProgressRead]), app(&[Scope::Admin])] {
+            assert!(see_anybody(&caller).is_ok());
+        }
+        for caller in [Caller::Anonymous, app(&[])] {
+            assert_eq!(see_anybody(&caller).unwrap_err().code(), Code::Forbidden);
         }
     }
 

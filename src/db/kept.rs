@@ -49,6 +49,9 @@ impl ConnectionTrait for Kept {
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let Some(connections) = &self.connections else { return self.pool.query_all_raw(statement).await };
+        if !statement.values.iter().flat_map(|values| &values.0).all(is_plain) {
+            return self.pool.query_all_raw(statement).await;
+        }
         self.statements.fetch_add(1, Ordering::Relaxed);
         let Statement { sql, values, .. } = statement;
         let values = values.map(|values| values.0).unwrap_or_default();
@@ -124,6 +127,14 @@ fn unreachable(error: sqlx::Error) -> DbErr {
 
 fn failed(error: sqlx::Error) -> DbErr {
     DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+/// Whether a parameter is of one of the kinds that most loaders pass; statements with others go the pool's way.
+const fn is_plain(value: &Value) -> bool {
+    matches!(
+        value,
+        Value::BigInt(Some(_)) | Value::String(Some(_)) | Value::Array(ArrayType::BigInt | ArrayType::String, Some(_))
+    )
 }
 
 /// The parameters of a statement as the engine's driver takes them.

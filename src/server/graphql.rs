@@ -5,15 +5,16 @@ use std::sync::Arc;
 use apollo_compiler::response::{GraphQLError, JsonMap};
 use async_graphql::{ServerError, Value};
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{RawQuery, State};
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::gate::Refusal;
 use crate::app::App;
+use crate::auth::signed_fetch::Signed;
 use crate::auth::{Caller, extract};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
@@ -68,6 +69,7 @@ enum Fault<'a> {
 /// `POST /graphql`.
 pub(super) async fn post(
     State(app): State<Arc<App>>,
+    uri: Uri,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -92,7 +94,10 @@ pub(super) async fn post(
         _ => Err("it is no object".to_owned()),
     };
     match parsed {
-        Ok(asked) => run(&app, &headers, media, asked, &Method::POST).await,
+        Ok(asked) => {
+            let sent = Sent { method: &Method::POST, path: uri.path(), headers: &headers, body: &body };
+            run(&app, &sent, media, asked).await
+        }
         Err(error) => media.refuse(
             StatusCode::BAD_REQUEST,
             &Error::bad_input(format!(
@@ -103,10 +108,13 @@ pub(super) async fn post(
 }
 
 /// `GET /graphql`: queries only.
-pub(super) async fn get(State(app): State<Arc<App>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn get(State(app): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let media = Media::of(&headers);
-    match from_query(query.as_deref().unwrap_or_default()) {
-        Ok(asked) => run(&app, &headers, media, asked, &Method::GET).await,
+    match from_query(uri.query().unwrap_or_default()) {
+        Ok(asked) => {
+            let sent = Sent { method: &method, path: uri.path(), headers: &headers, body: &[] };
+            run(&app, &sent, media, asked).await
+        }
         Err(error) => media.refuse(StatusCode::BAD_REQUEST, &error),
     }
 }
@@ -133,13 +141,21 @@ fn from_query(query: &str) -> Result<Asked, Error> {
     })
 }
 
-async fn run(app: &App, headers: &HeaderMap, media: Media, asked: Asked, method: &Method) -> Response {
+/// The HTTP request in which a client asks.
+struct Sent<'a> {
+    method: &'a Method,
+    path: &'a str,
+    headers: &'a HeaderMap,
+    body: &'a [u8],
+}
+
+async fn run(app: &App, sent: &Sent<'_>, media: Media, asked: Asked) -> Response {
     let now = app.clock.now();
-    let caller = match caller(app, headers, now).await {
+    let (caller, signed) = match caller(app, sent, now).await {
         Ok(caller) => caller,
         Err(error) => return media.refuse_caller(&error),
     };
-    match prepare(app, asked, method) {
+    match prepare(app, asked, sent, signed.as_ref()) {
         Ok(Prepared { request, plain, writes }) => {
             let caller = match if writes { app.known(caller, now).await } else { Ok(caller) } {
                 Ok(caller) => caller,
@@ -158,15 +174,24 @@ async fn run(app: &App, headers: &HeaderMap, media: Media, asked: Asked, method:
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             response
         }
+        Err(Unprepared::BadSignature(error)) => media.refuse_caller(&error),
         Err(Unprepared::Refused(refusal)) => media.refuse_document(refusal),
     }
 }
 
-/// Who makes the request.
-pub(super) async fn caller(app: &App, headers: &HeaderMap, now: Timestamp) -> Result<Arc<Caller>, Error> {
-    match extract::credential(headers)? {
-        None => Ok(Arc::new(Caller::Anonymous)),
-        Some(credential) => app.authenticator.authenticate(credential, &app.db, now).await,
+/// Who makes the request, and the signature if it is signed.
+async fn caller(app: &App, sent: &Sent<'_>, now: Timestamp) -> Result<(Arc<Caller>, Option<Signed>), Error> {
+    if let Some(credential) = extract::credential(sent.headers)? {
+        return Ok((app.authenticator.authenticate(credential, &app.db, now).await?, None));
+    }
+    match extract::signature(sent.headers) {
+        Some(signature) => {
+            let method = sent.method.as_str();
+            let (caller, signed) =
+                app.authenticator.authenticate_signed(&signature, method, sent.path, &app.db, now).await?;
+            Ok((caller, Some(signed)))
+        }
+        None => Ok((Arc::new(Caller::Anonymous), None)),
     }
 }
 
@@ -182,6 +207,8 @@ struct Prepared {
 enum Unprepared {
     Refused(Refusal),
     MutationOverGet,
+    /// The signature is good for queries only, or used up.
+    BadSignature(Error),
 }
 
 impl From<Refusal> for Unprepared {
@@ -191,14 +218,17 @@ impl From<Refusal> for Unprepared {
 }
 
 /// What the engine is to run, with everything checked that can be checked before it runs.
-fn prepare(app: &App, asked: Asked, method: &Method) -> Result<Prepared, Unprepared> {
+fn prepare(app: &App, asked: Asked, sent: &Sent<'_>, signed: Option<&Signed>) -> Result<Prepared, Unprepared> {
     let document = app.gate.document(&asked.query)?;
     let name = asked.operation_name.as_deref().filter(|name| !name.is_empty());
     let operation = document.operation(name)?;
-    if method == Method::GET && !operation.is_query() {
+    if sent.method != Method::POST && !operation.is_query() {
         return Err(Unprepared::MutationOverGet);
     }
     let variables = app.gate.variables(&document, operation, &asked.variables.unwrap_or_default())?;
+    if let Some(signed) = signed.filter(|_| !operation.is_query()) {
+        app.authenticator.spend(signed, sent.body).map_err(Unprepared::BadSignature)?;
+    }
     let engine = document.engine(operation, &variables);
     let writes = operation.is_mutation();
     let mut request = async_graphql::Request::new(asked.query).variables(variables);
@@ -270,14 +300,17 @@ impl Media {
         self.answer(status, &Answer { errors: faults.iter().map(Fault::Document).collect(), data: None })
     }
 
-    /// Refuses a request because it is not known who makes it.
+    /// Refuses a request for who makes it.
     fn refuse_caller(self, error: &Error) -> Response {
-        let (status, header, value) = match error.code() {
-            Code::InvalidCredential => (StatusCode::UNAUTHORIZED, WWW_AUTHENTICATE, "Bearer"),
-            _ => (StatusCode::SERVICE_UNAVAILABLE, RETRY_AFTER, "1"),
+        let (status, header) = match error.code() {
+            Code::InvalidCredential => (StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, "Bearer"))),
+            Code::Forbidden => (StatusCode::FORBIDDEN, None),
+            _ => (StatusCode::SERVICE_UNAVAILABLE, Some((RETRY_AFTER, "1"))),
         };
         let mut response = self.refuse(status, error);
-        response.headers_mut().insert(header, HeaderValue::from_static(value));
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
         response
     }
 

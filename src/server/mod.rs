@@ -5,11 +5,12 @@ mod graphql;
 mod health;
 mod playground;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -22,16 +23,20 @@ use tower_http::timeout::TimeoutLayer;
 pub use playground::{Credential, Mode};
 
 use crate::app::App;
-use crate::error::{Code, Result};
+use crate::auth::extract;
+use crate::error::{Code, Error, Result};
+use crate::{features, rest};
 
 /// Everything that is served.
 pub fn router(app: Arc<App>, mode: Mode) -> Router {
     let timeout = Duration::from_secs(app.config.limits.request_timeout_seconds);
     let body = DefaultBodyLimit::max(app.config.limits.max_body_bytes);
     let cors = cors(&app.config.cors_origins);
+    let dialects = rest::Server::new(features::rest(), &app.desk());
     Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post))
         .route("/schema.graphql", get(sdl))
+        .route("/openapi.json", get(openapi_json))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .merge(playground::routes(mode))
@@ -50,6 +55,33 @@ pub fn router(app: Arc<App>, mode: Mode) -> Router {
             body,
         ))
         .with_state(app)
+        .layer(middleware::from_fn(move |request, next| dialects.clone().answer(request, next)))
+}
+
+/// What REST clients can ask, as an OpenAPI document.
+///
+/// # Errors
+/// When the document cannot be written.
+pub fn openapi() -> Result<String> {
+    let document = rest::document(features::rest());
+    let mut json = document.to_pretty_json().map_err(Error::internal)?;
+    json.push('\n');
+    Ok(json)
+}
+
+async fn openapi_json() -> Response {
+    static DOCUMENT: OnceLock<String> = OnceLock::new();
+    let document = DOCUMENT.get().map_or_else(openapi, |text| Ok(text.clone()));
+    match document {
+        Ok(text) => {
+            let text = DOCUMENT.get_or_init(|| text);
+            ([(header::CONTENT_TYPE, "application/json")], text.clone()).into_response()
+        }
+        Err(error) => {
+            tracing::error!(error = error.chain(), "the OpenAPI document could not be written");
+            refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+        }
+    }
 }
 
 /// Serves `router` on `listener` until the process is told to stop, and then lets running requests end.
@@ -57,7 +89,7 @@ pub fn router(app: Arc<App>, mode: Mode) -> Router {
 /// # Errors
 /// When the listener fails.
 pub async fn run(listener: TcpListener, router: Router) -> Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(stopped()).await.map_err(crate::error::Error::internal)
+    axum::serve(listener, router).with_graceful_shutdown(stopped()).await.map_err(Error::internal)
 }
 
 /// Waits for Ctrl-C or SIGTERM.
@@ -110,9 +142,10 @@ fn cors(origins: &[String]) -> CorsLayer {
     } else {
         AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok()))
     };
-    CorsLayer::new().allow_origin(allowed).allow_methods([Method::GET, Method::POST]).allow_headers([
-        header::CONTENT_TYPE,
-        header::AUTHORIZATION,
-        HeaderName::from_static("x-api-key"),
-    ])
+    let ours = extract::CHAIN.iter().copied().chain([extract::TIMESTAMP, extract::METADATA, "x-api-key"]);
+    let headers = ours.map(HeaderName::from_static).chain([header::CONTENT_TYPE, header::AUTHORIZATION]);
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers(headers.collect::<Vec<_>>())
 }

@@ -36,6 +36,7 @@ mod overview;
 mod pagination;
 mod plan;
 mod profile;
+mod rest;
 mod schema;
 mod seasons;
 mod statements;
@@ -69,6 +70,14 @@ fn main() -> ExitCode {
         ("pagination", pagination::TESTS),
         ("plan", plan::TESTS),
         ("profile", profile::TESTS),
+        ("rest::achievements", rest::achievements::TESTS),
+        ("rest::collections", rest::collections::TESTS),
+        ("rest::credits", rest::credits::TESTS),
+        ("rest::hostile", rest::hostile::TESTS),
+        ("rest::learning", rest::learning::TESTS),
+        ("rest::openapi", rest::openapi::TESTS),
+        ("rest::shapes", rest::shapes::TESTS),
+        ("rest::signed_graphql", rest::signed_graphql::TESTS),
         ("schema", schema::TESTS),
         ("seasons", seasons::TESTS),
         ("statements", statements::TESTS),

@@ -564,7 +564,7 @@ fn achievement_key(place: usize) -> &'static str {
 }
 
 fn amount(micros: i64) -> Value {
-    json!({ "micros": micros.to_string() })
+    json!({ "micros": micros })
 }
 
 fn instant(millis: i64) -> String {

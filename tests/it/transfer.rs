@@ -388,7 +388,7 @@ async fn hand_made_records_append_events_as_live_writes_do(stage: Stage) {
     assert_eq!(event["occurredAt"], "2026-06-01T10:00:00.000Z");
     assert_eq!(user["gameSummaries"][0], json!({ "numAchieved": 2, "scoreAchievedHardcore": 10 }));
     assert_eq!(user["collection"], json!({ "status": "COMPLETED", "collectedCount": 2 }));
-    assert_eq!(count(stage.db(), "SELECT count(*) FROM audit_log WHERE action = 'import'").await, 10);
+    assert_eq!(count(stage.db(), "SELECT count(*) FROM audit_log WHERE action = 'import'").await, 11);
     assert_eq!(count(stage.db(), "SELECT claimed FROM collection_rewards").await, 1);
     let gapless = "SELECT count(*) FROM users u WHERE u.history_seq <> \
         (SELECT count(*) FROM history_events e WHERE e.user_id = u.id)";

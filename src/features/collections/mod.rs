@@ -8,6 +8,7 @@ mod loader;
 pub(crate) mod operate;
 pub(crate) mod owner;
 mod repo;
+pub(crate) mod rest;
 pub mod rules;
 pub(crate) mod service;
 pub(crate) mod write;

@@ -25,8 +25,7 @@ pub(crate) struct Collecting {
 
 impl Collecting {
     pub(crate) fn status(&self) -> CollectionStatus {
-        let window = self.collection.window();
-        rules::status(self.collected.completed_at, &window, self.collected.count.into(), self.now)
+        self.collected.status_of(&self.collection, self.now)
     }
 
     pub(crate) fn is_completed(&self) -> bool {
@@ -35,7 +34,19 @@ impl Collecting {
 
     /// How many cards are collected, at most as many as there are.
     pub(crate) fn count(&self) -> i32 {
-        self.collected.count.clamp(0, self.collection.size())
+        self.collected.count_in(&self.collection)
+    }
+}
+
+impl Collected {
+    /// Where a collection stands that was collected as far as this.
+    pub(crate) fn status_of(&self, collection: &Collection, now: Timestamp) -> CollectionStatus {
+        rules::status(self.completed_at, &collection.window(), self.count.into(), now)
+    }
+
+    /// How many cards of a collection are collected, at most as many as there are.
+    pub(crate) fn count_in(&self, collection: &Collection) -> i32 {
+        self.count.clamp(0, collection.size())
     }
 }
 
@@ -63,11 +74,20 @@ pub(crate) fn shown_card<'a>(request: &'a Request, key: &str) -> Result<Option<&
 
 /// How far a user is with each of the collections that are shown now.
 pub(crate) async fn collections(request: &Request, user: &VisibleUser) -> Result<Vec<Collecting>> {
-    let shown = shown(request)?;
+    collecting(request, user, shown(request)?).await
+}
+
+/// How far a user is with each of these collections.
+pub(crate) async fn collecting(
+    request: &Request,
+    user: &VisibleUser,
+    collections: impl IntoIterator<Item = &Arc<Collection>>,
+) -> Result<Vec<Collecting>> {
     let rows = request.load.one(CollectedBy(user.key())).await?;
     let rows: HashMap<i64, &Collected> =
         rows.iter().flat_map(|rows| rows.iter()).map(|row| (row.collection_id, row)).collect();
-    Ok(shown
+    Ok(collections
+        .into_iter()
         .map(|collection| Collecting {
             user: user.clone(),
             collected: rows.get(&collection.row.id).map_or_else(Collected::default, |row| **row),
@@ -80,14 +100,7 @@ pub(crate) async fn collections(request: &Request, user: &VisibleUser) -> Result
 /// How far a user is with the collection of this key; `None` when there is none or it is not shown now.
 pub(crate) async fn collection(request: &Request, user: &VisibleUser, key: &str) -> Result<Option<Collecting>> {
     let Some(collection) = shown_by_key(request, key)? else { return Ok(None) };
-    let rows = request.load.one(CollectedBy(user.key())).await?;
-    let row = rows.iter().flat_map(|rows| rows.iter()).find(|row| row.collection_id == collection.row.id);
-    Ok(Some(Collecting {
-        user: user.clone(),
-        collected: row.copied().unwrap_or_default(),
-        collection: Arc::clone(collection),
-        now: request.now,
-    }))
+    Ok(collecting(request, user, [collection]).await?.pop())
 }
 
 /// The cards of a collection that a user owns.

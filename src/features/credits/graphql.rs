@@ -96,12 +96,12 @@ impl MostlyReady for CreditAmount {
 impl CreditAccount {
     /// What the user can spend now.
     async fn available(&self) -> Ready<CreditAmount> {
-        Ready(CreditAmount(rules::available(&self.wallet.lots(), self.now)))
+        Ready(CreditAmount(self.wallet.available(self.now)))
     }
 
     /// Seconds until the next lot with something left expires; at least 1. Null when nothing is going to expire.
     async fn expires_in(&self) -> Option<i32> {
-        rules::expires_in(&self.wallet.lots(), self.now).map(seconds)
+        self.wallet.expires_in(self.now).map(seconds)
     }
 
     /// What expires when, the earliest first; what never expires comes last.
@@ -115,7 +115,7 @@ impl CreditAccount {
 
     /// Whether the user may not claim rewards at the moment.
     async fn is_blocked_for_claiming(&self) -> bool {
-        self.wallet.is_blocked(BlockedAction::Claim, self.now)
+        self.wallet.is_blocked_for_claiming(self.now)
     }
 
     /// Whether the user may not spend credits at the moment.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Number;
+
 use super::entity::EntryKind;
 pub(crate) use super::loader::Wallet;
 use super::loader::{EntriesOf, EntryCountOf, WalletOf};
@@ -21,12 +23,32 @@ pub(crate) async fn wallet(request: &Request, user: &OwnUser) -> Result<Arc<Wall
 
 /// Whether a user may not claim rewards at the moment.
 pub(crate) async fn is_blocked_for_claiming(request: &Request, user: &OwnUser) -> Result<bool> {
-    Ok(wallet(request, user).await?.is_blocked(BlockedAction::Claim, request.now))
+    Ok(wallet(request, user).await?.is_blocked_for_claiming(request.now))
+}
+
+/// An amount of millionths in whole credits, as a number of JSON, which may be rounded.
+pub(crate) fn as_number(micros: i64) -> Number {
+    // Amounts are written as decimals that JSON has too.
+    rules::micros_to_decimal(micros).parse().unwrap_or_else(|_| Number::from(0))
 }
 
 impl Wallet {
     pub(crate) fn lots(&self) -> Vec<Lot> {
         self.lots.iter().map(|stored| stored.lot).collect()
+    }
+
+    /// What can be spent, in millionths of a credit.
+    pub(crate) fn available(&self, now: Timestamp) -> i64 {
+        rules::available(&self.lots(), now)
+    }
+
+    /// Seconds until the next lot with something left expires; `None` when nothing is going to.
+    pub(crate) fn expires_in(&self, now: Timestamp) -> Option<i64> {
+        rules::expires_in(&self.lots(), now)
+    }
+
+    pub(crate) fn is_blocked_for_claiming(&self, now: Timestamp) -> bool {
+        self.is_blocked(BlockedAction::Claim, now)
     }
 
     pub(crate) fn is_blocked(&self, action: BlockedAction, now: Timestamp) -> bool {

@@ -48,6 +48,7 @@ pub(crate) struct Games {
     games: Vec<Arc<Game>>,
     by_id: HashMap<i64, Arc<Game>>,
     by_key: HashMap<String, Arc<Game>>,
+    by_number: HashMap<i64, Arc<Game>>,
     achievements: HashMap<String, Arc<Achievement>>,
 }
 
@@ -58,6 +59,10 @@ impl Games {
 
     pub(crate) fn by_id(&self, id: i64) -> Option<&Arc<Game>> {
         self.by_id.get(&id)
+    }
+
+    pub(crate) fn by_number(&self, number: i64) -> Option<&Arc<Game>> {
+        self.by_number.get(&number)
     }
 
     pub(crate) fn achievement(&self, key: &str) -> Option<&Arc<Achievement>> {
@@ -100,6 +105,7 @@ impl Part for Games {
             .collect();
         let by_id = games.iter().map(|game| (game.id, Arc::clone(game))).collect();
         let by_key = games.iter().map(|game| (game.key.clone(), Arc::clone(game))).collect();
-        Ok(Self { games, by_id, by_key, achievements })
+        let by_number = games.iter().filter_map(|game| Some((game.number?, Arc::clone(game)))).collect();
+        Ok(Self { games, by_id, by_key, by_number, achievements })
     }
 }

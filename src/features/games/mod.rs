@@ -8,6 +8,7 @@ mod loader;
 pub(crate) mod owner;
 pub(crate) mod publish;
 mod repo;
+pub(crate) mod rest;
 pub mod rules;
 pub(crate) mod service;
 pub(crate) mod write;

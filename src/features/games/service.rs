@@ -30,7 +30,26 @@ pub(crate) async fn summaries(
     extent: Extent,
 ) -> Result<Vec<Vec<Option<Summary>>>> {
     let games = request.catalogue::<Games>()?;
-    let wanted: Vec<Option<&Arc<Game>>> = keys.into_iter().map(|key| games.by_key(key)).collect();
+    summaries_of(request, users, keys.into_iter().map(|key| games.by_key(key)).collect(), extent).await
+}
+
+/// The same for one user, and for games by the numbers under which some dialects know them.
+pub(crate) async fn summaries_by_number(
+    request: &Request,
+    user: &VisibleUser,
+    numbers: &[i64],
+) -> Result<Vec<Option<Summary>>> {
+    let games = request.catalogue::<Games>()?;
+    let wanted = numbers.iter().map(|number| games.by_number(*number)).collect();
+    Ok(summaries_of(request, &[user], wanted, Extent::All).await?.pop().unwrap_or_default())
+}
+
+async fn summaries_of(
+    request: &Request,
+    users: &[&VisibleUser],
+    wanted: Vec<Option<&Arc<Game>>>,
+    extent: Extent,
+) -> Result<Vec<Vec<Option<Summary>>>> {
     let mut ids: Vec<i64> = wanted.iter().flatten().map(|game| game.id).collect();
     ids.sort_unstable();
     ids.dedup();

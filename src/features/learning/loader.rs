@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
 
-use super::repo::{self, Instance, Progress};
+use super::repo::{self, Instance, Progress, Record};
 use crate::db::page::Slice;
 use crate::db::{Extent, Reader};
 use crate::error::{Error, Result};
@@ -64,6 +64,57 @@ impl Loader<ProgressElsewhere> for Reader {
                 Some((ProgressElsewhere { user, external_id }, row))
             })
             .collect())
+    }
+}
+
+/// A user's progress with ids of 24 digits, the oldest first: with the resource of this id, or with all resources.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct RecordsOf {
+    pub(super) user: i64,
+    pub(super) resource: Option<String>,
+}
+
+impl Key for RecordsOf {}
+
+impl Loader<RecordsOf> for Reader {
+    type Value = Vec<Record>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[RecordsOf]) -> Result<HashMap<RecordsOf, Self::Value>> {
+        let mut records: HashMap<RecordsOf, Vec<Record>> = HashMap::new();
+        let (of_one, of_all): (Vec<_>, Vec<_>) = keys.iter().partition(|key| key.resource.is_some());
+        if !of_all.is_empty() {
+            let users = of_all.into_iter().map(|key| key.user).collect();
+            for (user, record) in repo::records(self.connection(), users, None).await? {
+                records.entry(RecordsOf { user, resource: None }).or_default().push(record);
+            }
+        }
+        if !of_one.is_empty() {
+            let users: HashSet<i64> = of_one.iter().map(|key| key.user).collect();
+            let resources: HashSet<String> = of_one.into_iter().filter_map(|key| key.resource.clone()).collect();
+            let (users, resources) = (users.into_iter().collect(), resources.into_iter().collect());
+            for (user, record) in repo::records(self.connection(), users, Some(resources)).await? {
+                let resource = Some(record.resource_id.clone());
+                records.entry(RecordsOf { user, resource }).or_default().push(record);
+            }
+        }
+        Ok(records)
+    }
+}
+
+/// Whose the study plan instance with this 24-digit id is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct OwnerOfInstance(pub(super) String);
+
+impl Key for OwnerOfInstance {}
+
+impl Loader<OwnerOfInstance> for Reader {
+    type Value = i64;
+    type Error = Error;
+
+    async fn load(&self, keys: &[OwnerOfInstance]) -> Result<HashMap<OwnerOfInstance, i64>> {
+        let owners = repo::instance_owners(self.connection(), keys.iter().map(|key| key.0.clone()).collect()).await?;
+        Ok(owners.into_iter().map(|(id, owner)| (OwnerOfInstance(id), owner)).collect())
     }
 }
 

@@ -125,6 +125,59 @@ pub(super) async fn progress_by_external_id(
     fetch(connection, &BY_EXTERNAL_ID, [Param::Ints(users), Param::Texts(external_ids)], read_keyed_progress).await
 }
 
+/// A user's progress with a resource, with the 24-digit ids of all that it is about.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) id: String,
+    pub(crate) user_id: String,
+    pub(crate) resource_id: String,
+    pub(crate) progress: Progress,
+}
+
+static ROWS: Sql = Sql::new(
+    "SELECT t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, t.notes, \
+     t.completed_at, t.last_accessed_at, t.created_at, t.updated_at, t.external_id, u.external_id, r.external_id \
+     FROM resource_progress t JOIN users u ON u.id = t.user_id JOIN resources r ON r.id = t.resource_id \
+     WHERE t.user_id = ANY($1) ORDER BY t.user_id, t.created_at, t.resource_id",
+);
+
+static ROWS_OF_RESOURCES: Sql = Sql::new(
+    "SELECT t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, t.notes, \
+     t.completed_at, t.last_accessed_at, t.created_at, t.updated_at, t.external_id, u.external_id, r.external_id \
+     FROM resources r JOIN resource_progress t ON t.resource_id = r.id JOIN users u ON u.id = t.user_id \
+     WHERE t.user_id = ANY($1) AND r.external_id = ANY($2)",
+);
+
+/// The progress of these users, the oldest first, each with its user: with the resources of these 24-digit ids, or with
+/// all resources they have touched.
+pub(super) async fn records(
+    connection: &impl ConnectionTrait,
+    users: Vec<i64>,
+    resources: Option<Vec<String>>,
+) -> Result<Vec<(i64, Record)>> {
+    let read = |row: &mut Row| {
+        let (user, progress) = read_progress(row)?;
+        Ok((user, Record { id: row.take()?, user_id: row.take()?, resource_id: row.take()?, progress }))
+    };
+    match resources {
+        None => fetch(connection, &ROWS, [Param::Ints(users)], read).await,
+        Some(resources) => {
+            let params = [Param::Ints(users), Param::Texts(resources)];
+            fetch(connection, &ROWS_OF_RESOURCES, params, read).await
+        }
+    }
+}
+
+static OWNERS: Sql = Sql::new("SELECT external_id, user_id FROM study_plan_instances WHERE external_id = ANY($1)");
+
+/// Whose these instances are, by their 24-digit ids.
+pub(super) async fn instance_owners(
+    connection: &impl ConnectionTrait,
+    external_ids: Vec<String>,
+) -> Result<Vec<(String, i64)>> {
+    fetch(connection, &OWNERS, [Param::Texts(external_ids)], |row| Ok((row.take()?, row.take()?))).await
+}
+
 const fn list(completed: Option<bool>) -> List {
     List {
         columns: KEYED_PROGRESS,

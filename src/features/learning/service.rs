@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::loader::{InstancesOf, ProgressElsewhere, ProgressOf, ResourceCountOf, ResourcesOf};
+use super::loader::{
+    InstancesOf, OwnerOfInstance, ProgressElsewhere, ProgressOf, RecordsOf, ResourceCountOf, ResourcesOf,
+};
 pub(crate) use super::repo::RECORDS;
-pub(crate) use super::repo::{Instance, Item, Progress};
+pub(crate) use super::repo::{Instance, Item, Progress, Record};
 use super::rules::{self, InstanceStatus};
 use super::{Learning, Plan, Resource};
+use crate::auth::UserId;
 use crate::auth::policy::OwnUser;
 use crate::db::Extent;
 use crate::db::page::Slice;
@@ -84,6 +87,17 @@ pub(crate) async fn progress(
         wanted.iter().map(learned).collect()
     };
     Ok(users.iter().zip(known).map(of_user).collect())
+}
+
+/// A user's progress with the resource of this 24-digit id, or with all resources, the oldest first.
+pub(crate) async fn records(request: &Request, user: &OwnUser, resource: Option<&str>) -> Result<Vec<Record>> {
+    let key = RecordsOf { user: user.key(), resource: resource.map(str::to_ascii_lowercase) };
+    Ok(request.load.one(key).await?.unwrap_or_default())
+}
+
+/// Whose the study plan instance with this 24-digit id is; `None` when there is none.
+pub(crate) async fn owner_of_instance(request: &Request, id: &str) -> Result<Option<UserId>> {
+    Ok(request.load.one(OwnerOfInstance(id.to_ascii_lowercase())).await?.map(UserId))
 }
 
 /// A part of the resources a user has touched, the one touched last first.

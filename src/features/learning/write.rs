@@ -58,6 +58,36 @@ impl Write for UpdateResourceProgress {
     }
 }
 
+/// Writes a user's progress with a resource that has a 24-digit id, and says whether there was any before.
+#[derive(Debug, Serialize)]
+pub(crate) struct PutResourceProgress {
+    pub(crate) user: ActingUser,
+    pub(crate) progress: NewProgress,
+}
+
+/// What became of it, and whether it is the user's first progress with the resource.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Put {
+    pub(crate) result: ItemOutcome,
+    pub(crate) created: bool,
+}
+
+impl Write for PutResourceProgress {
+    const NAME: &'static str = "putResourceProgress";
+
+    type Outcome = Put;
+
+    async fn perform(&self, unit: &mut Unit<'_>) -> Result<Put> {
+        let user = self.user.key();
+        unit.lock([user]).await?;
+        let id = self.progress.resource.to_ascii_lowercase();
+        let created = repo::progress_by_external_id(unit.transaction(), vec![user], vec![id]).await?.is_empty();
+        let mut results = learn(unit, &[(user, self.progress.clone())]).await?;
+        let result = results.pop().ok_or_else(|| crate::error::Error::internal("one item has one result"))?;
+        Ok(Put { result, created })
+    }
+}
+
 /// Marks resources as complete or not complete for a user.
 #[derive(Debug, Serialize)]
 pub(crate) struct SetResourcesCompletion {

@@ -141,6 +141,13 @@ pub(crate) async fn goals(request: &Request, user: &OwnUser, keys: &[&str]) -> R
     Ok(keys.iter().filter_map(|key| all.remove(*key)).collect())
 }
 
+impl Timed {
+    /// The season-wide goals and those of the current week.
+    pub(crate) fn current_goals(&self) -> impl Iterator<Item = &Arc<Goal>> {
+        self.season.goals.iter().filter(|goal| rules::is_current_goal(goal.week, &self.clock))
+    }
+}
+
 impl Participation {
     /// The season-wide goals and those of the current week.
     pub(crate) fn current_goals(&self) -> impl Iterator<Item = &GoalStatus> {

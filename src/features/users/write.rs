@@ -1,17 +1,29 @@
 //! Making users, and changing their profiles and accounts.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::repo::{self, AccountKey, Profile};
 use super::rules::{self, UserWith};
 use crate::auth::policy::{ActingUser, Operator, RecordedUser};
-use crate::auth::{Player, UserId};
+use crate::auth::{Caller, Player, UserId};
 use crate::clock::{Ids, Timestamp};
 use crate::error::{Error, Result};
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{Refusal, UserErrorCode};
 use crate::write::{HistoryKind, Order, Unit, Write, Writer};
+
+/// The caller as somebody who may write: a person of whom nothing has been recorded yet becomes a user.
+pub(crate) async fn known(writer: &Writer, ids: &Ids, caller: Arc<Caller>, now: Timestamp) -> Result<Arc<Caller>> {
+    match &*caller {
+        Caller::User(player) if player.user.is_none() => {
+            Ok(Arc::new(Caller::User(join(writer, ids, player, now).await?)))
+        }
+        _ => Ok(caller),
+    }
+}
 
 /// The user of an identity that has just shown a valid credential; a user is made when there is none yet. However many
 /// ask at once, they get the same one.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Object};
 
-use crate::schema::user::User;
 use crate::db::Extent;
 use crate::features::collections::graphql::CollectionProgress;
 use crate::features::credits::graphql::CreditAccount;
@@ -17,6 +16,7 @@ use crate::features::{collections, credits, games, learning, seasons};
 use crate::graphql::context::{Ask as _, Nullable, nullable, present};
 use crate::graphql::ids::Kind;
 use crate::graphql::ready::Ready;
+use crate::schema::user::User;
 use crate::write::{Event, HistoryKind, Written};
 
 /// What a write changed for a user.

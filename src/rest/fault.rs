@@ -1,0 +1,114 @@
+//! A request that is not answered as it was meant.
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use crate::error::{Code, Error};
+
+/// What a handler answers: JSON, or a fault.
+pub(crate) type Answer<T> = Result<Json<T>, Fault>;
+
+/// Why a request is not answered as it was meant. The dialect finds the form for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    pub(crate) status: StatusCode,
+    pub(crate) message: Cow<'static, str>,
+    /// The number of this fault, in the dialect that has numbers; the status where it is not given.
+    pub(crate) number: Option<u16>,
+    /// The parameter that is wrong, in the dialect that names it.
+    pub(crate) parameter: Option<&'static str>,
+}
+
+impl Fault {
+    pub(crate) fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, message: message.into(), number: None, parameter: None }
+    }
+
+    pub(crate) fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    pub(crate) fn unauthorized(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, message)
+    }
+
+    pub(crate) fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
+    }
+
+    pub(crate) fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// A fault of ours, of which the log says more.
+    pub(super) fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+    }
+
+    pub(crate) fn numbered(self, number: u16) -> Self {
+        Self { number: Some(number), ..self }
+    }
+
+    pub(crate) fn of_parameter(self, name: &'static str) -> Self {
+        Self { parameter: Some(name), ..self }
+    }
+
+    /// The kind of fault in one word, for programs.
+    pub(super) fn code(&self) -> &'static str {
+        match self.status {
+            StatusCode::UNAUTHORIZED => "unauthorized",
+            StatusCode::FORBIDDEN => "forbidden",
+            StatusCode::NOT_FOUND => "not_found",
+            StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
+            StatusCode::CONFLICT => "conflict",
+            StatusCode::PAYLOAD_TOO_LARGE => "payload_too_large",
+            StatusCode::TOO_MANY_REQUESTS => "too_many_requests",
+            StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+            status if status.is_server_error() => "internal_error",
+            _ => "bad_request",
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        let status = match error.code() {
+            Code::InvalidCredential => StatusCode::UNAUTHORIZED,
+            Code::Forbidden => StatusCode::FORBIDDEN,
+            Code::IdempotencyKeyReused => StatusCode::CONFLICT,
+            Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Code::BadUserInput
+            | Code::LimitExceeded
+            | Code::UserMerged
+            | Code::GraphqlParseFailed
+            | Code::GraphqlValidationFailed => StatusCode::BAD_REQUEST,
+        };
+        if status.is_server_error() {
+            tracing::error!(error = error.chain(), "a request failed");
+        }
+        Self::new(status, error.message().to_owned())
+    }
+}
+
+impl From<BytesRejection> for Fault {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            status @ StatusCode::PAYLOAD_TOO_LARGE => Self::new(status, "the body is too long"),
+            _ => Self::bad_request("the body could not be read"),
+        }
+    }
+}
+
+/// Only the status, and the fault beside it; the dialect makes the rest of it.
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
