@@ -23,8 +23,6 @@ type Column<M> = <<M as ModelTrait>::Entity as EntityTrait>::Column;
 enum Conflict<'a, M: ModelTrait> {
     /// The statement fails.
     Fail,
-    /// The row that is there stays.
-    Keep,
     /// These columns of it are set.
     Set(&'a [Column<M>]),
 }
@@ -45,11 +43,6 @@ pub(crate) async fn add<M: ModelTrait>(connection: &impl ConnectionTrait, rows: 
 pub(crate) async fn replace<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M]) -> Result<()> {
     let columns: Vec<Column<M>> = Table::<M>::of().columns;
     write(connection, rows, Conflict::Set(&columns)).await.map(drop)
-}
-
-/// Inserts those of `rows` whose primary key is not there yet, and says how many that were.
-pub(crate) async fn insert_new<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M]) -> Result<u64> {
-    write(connection, rows, Conflict::Keep).await
 }
 
 /// Inserts `rows`; of those whose primary key is there already, sets `columns`. No two rows may have the same key.
@@ -181,7 +174,6 @@ impl<M: ModelTrait> Table<M> {
     fn on_conflict(&self, conflict: &Conflict<'_, M>) -> String {
         match conflict {
             Conflict::Fail => String::new(),
-            Conflict::Keep => " ON CONFLICT DO NOTHING".to_owned(),
             Conflict::Set(columns) => {
                 let key: Vec<_> = <M::Entity as EntityTrait>::PrimaryKey::iter()
                     .map(|part| part.into_column().as_str().to_owned())

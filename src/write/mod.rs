@@ -29,7 +29,7 @@ use crate::error::Result;
 pub(crate) use input::{Checks, Patch, Upserted, arranged};
 pub use kinds::HistoryKind;
 pub(crate) use repo::{append_entry, append_event, forget_writes, share_catalogue, take_catalogue};
-pub(crate) use unit::{Locked, Reference, Unit};
+pub(crate) use unit::{Reference, Unit};
 pub(crate) use writer::{Order, Writer};
 
 /// A use case that changes something. Its own fields are its input: equal inputs have equal JSON.

@@ -107,11 +107,6 @@ impl<'a> Unit<'a> {
         &mut self.stores
     }
 
-    /// How the history names whoever does this.
-    pub(crate) const fn actor(&self) -> &'a str {
-        self.actor
-    }
-
     /// A feature's part of the catalogue, which does not change before the end of a write that has locked users. Cheap to clone, so that the unit can be used beside it.
     pub(crate) fn catalogue<P: Part>(&self) -> Result<Arc<P>> {
         self.catalogue.shared()

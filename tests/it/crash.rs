@@ -118,7 +118,11 @@ fn spend(_: &World, user: &str, _: usize) -> Option<Planned> {
 fn complete(_: &World, _: &str, nth: usize) -> Option<Planned> {
     let keys: Vec<String> = (0..3).map(|place| format!("{:024x}", 0xc4a5_0000 + 3 * nth + place)).collect();
     let events = keys.iter().map(|key| ("RESOURCE_COMPLETED", format!("resource:{key}"))).collect();
-    Some(Planned { mutation: "setResourcesCompletion", input: json!({ "resourceIds": keys }), events })
+    Some(Planned {
+        mutation: "setResourcesCompletion",
+        input: json!({ "resourceIds": keys, "completed": true }),
+        events,
+    })
 }
 
 /// All writes for a user in their order.

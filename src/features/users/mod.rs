@@ -8,7 +8,7 @@ pub(crate) mod keys;
 mod loader;
 pub(crate) mod merge;
 mod repo;
-pub(crate) mod rules;
+pub mod rules;
 pub(crate) mod service;
 pub(crate) mod write;
 

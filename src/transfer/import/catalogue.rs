@@ -107,7 +107,7 @@ async fn things<'a, T: Thing + 'a>(
         if changed {
             let touched = record.updated_at().map(|at| at.0);
             T::touch(&mut row, touched.unwrap_or(work.now));
-            work.new(at);
+            work.landed(at);
         }
         match place {
             Some(place) => {
@@ -159,7 +159,7 @@ fn note<T: Thing>(work: &mut Work<'_>, record: &T, thing: &Taken<T::Row>) {
 fn changed_too<T: Thing>(work: &mut Work<'_>, record: &T, thing: &Taken<T::Row>) {
     if !thing.changed {
         note::<T>(work, record, thing);
-        work.new(thing.at);
+        work.landed(thing.at);
     }
 }
 

@@ -95,7 +95,7 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
         }
         stored.insert(place, row);
         changed_progress.insert(place);
-        work.new(item.at);
+        work.landed(item.at);
     }
 
     let mut changed_cards = BTreeSet::new();
@@ -141,7 +141,7 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
         if by != 0 {
             list.insert(record.card.clone(), by.abs().into());
         }
-        work.new(item.at);
+        work.landed(item.at);
     }
 
     for ((user, collection_id), change) in changes {

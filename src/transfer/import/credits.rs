@@ -169,7 +169,7 @@ impl Ledger {
             if remaining_micros < there.remaining_micros {
                 there.remaining_micros = remaining_micros;
                 self.changed_lots.insert(place);
-                work.new(item.at);
+                work.landed(item.at);
             }
             return Ok(Ok(()));
         }
@@ -213,7 +213,7 @@ impl Ledger {
         }
         let of = (item.user, item.has_history);
         work.tell_user(of, HistoryKind::CreditsGranted, &changes, granted_at)?;
-        work.new(item.at);
+        work.landed(item.at);
         Ok(Ok(()))
     }
 
@@ -223,7 +223,7 @@ impl Ledger {
         person.changed = true;
         self.entries.insert((row.user_id, row.seq), row.clone());
         self.new_entries.push(row);
-        work.new(at);
+        work.landed(at);
         Ok(())
     }
 
@@ -266,7 +266,7 @@ impl Ledger {
         let changes: Value = json!({ "credits": micros_to_decimal(record.reward_micros), "lot": lot_seq });
         let (of, subject) = ((item.user, item.has_history), (Kind::Goal, record.goal.as_str()));
         work.tell(of, HistoryKind::GoalClaimed, subject, &changes, claimed_at)?;
-        work.new(item.at);
+        work.landed(item.at);
         Ok(Ok(()))
     }
 
@@ -331,7 +331,7 @@ async fn take_blocks(work: &mut Work<'_>) -> Result<()> {
             }
         }
         changed.insert(place);
-        work.new(item.at);
+        work.landed(item.at);
         if let Some(at) = lifted_at {
             work.tell_user(of, HistoryKind::BlockLifted, &changes, at)?;
         }

@@ -108,7 +108,7 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
             work.tell(of, HistoryKind::AwardEarned, subject, &json!({ "award": award }), at)?;
         }
         players.touched.insert((item.user, game), item.has_history);
-        work.new(item.at);
+        work.landed(item.at);
     }
     // The rows have to be there before what follows from the unlocks is compared with them.
     let awarded: Vec<summary::Model> =
@@ -158,7 +158,7 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
         players.unlocks.insert(place, row);
         players.changed_unlocks.insert(place);
         players.touched.insert((item.user, game_id), item.has_history);
-        work.new(item.at);
+        work.landed(item.at);
     }
     players.store(work).await
 }

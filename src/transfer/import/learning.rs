@@ -143,7 +143,7 @@ async fn take_progress(work: &mut Work<'_>) -> Result<()> {
         if changes.as_object().is_some_and(|changes| !changes.is_empty()) {
             work.tell(of, HistoryKind::ResourceProgress, subject, &changes, at)?;
         }
-        work.new(item.at);
+        work.landed(item.at);
     }
     let rows: Vec<progress::Model> = changed.iter().filter_map(|place| stored.get(place).cloned()).collect();
     sql::store(work.transaction, &rows).await
@@ -212,7 +212,7 @@ async fn take_instances(work: &mut Work<'_>) -> Result<()> {
                     row.updated_at = record.updated_at.map_or(work.now, |at| at.0).max(row.updated_at);
                 }
                 changed.insert(place);
-                work.new(item.at);
+                work.landed(item.at);
             }
             continue;
         }
@@ -241,7 +241,7 @@ async fn take_instances(work: &mut Work<'_>) -> Result<()> {
         let (of, subject) = ((item.user, item.has_history), (Kind::StudyPlan, record.plan.as_str()));
         let changes = json!({ "instance": number, "resources": count });
         work.tell(of, HistoryKind::InstanceCreated, subject, &changes, created_at)?;
-        work.new(item.at);
+        work.landed(item.at);
     }
     let rows: Vec<instance::Model> = changed.iter().filter_map(|place| instances.get(place).cloned()).collect();
     sql::store(work.transaction, &rows).await?;

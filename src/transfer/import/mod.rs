@@ -145,7 +145,7 @@ impl Import<'_> {
     /// Imports some records.
     async fn take(&mut self, lines: &[(&Line, &Record)]) -> Result<Vec<Outcome>> {
         let mut outcomes = vec![Outcome::Unchanged; lines.len()];
-        let mut todo = vec![0..lines.len()];
+        let mut todo: Vec<_> = std::iter::once(0..lines.len()).collect();
         while let Some(range) = todo.pop() {
             match self.attempt(&lines[range.clone()]).await {
                 Ok(some) => outcomes[range].clone_from_slice(&some),
@@ -398,7 +398,7 @@ impl<'a> Work<'a> {
         self.outcomes[at] = Outcome::Bad(reason.into());
     }
 
-    fn new(&mut self, at: usize) {
+    fn landed(&mut self, at: usize) {
         self.outcomes[at] = Outcome::New;
     }
 

@@ -53,7 +53,7 @@ pub(super) async fn take_events(work: &mut Work<'_>) -> Result<()> {
                 person.changed = true;
                 work.events.push(row.clone());
                 stored.insert((item.user, row.seq), row);
-                work.new(item.at);
+                work.landed(item.at);
             }
         }
     }
@@ -78,7 +78,7 @@ async fn take_refs(work: &mut Work<'_>) -> Result<()> {
     for item in items {
         let record = item.record;
         if stored.insert((item.user, record.kind.clone(), record.reference.clone())) {
-            work.new(item.at);
+            work.landed(item.at);
             rows.push(write_ref::Model {
                 user_id: item.user,
                 kind: record.kind.clone(),
@@ -117,7 +117,7 @@ async fn take_audit(work: &mut Work<'_>) -> Result<()> {
             Some(left) if *left > 0 => *left -= 1,
             _ => {
                 work.audit.push(row);
-                work.new(at);
+                work.landed(at);
             }
         }
     }
@@ -159,7 +159,7 @@ async fn take_keys(work: &mut Work<'_>) -> Result<()> {
             Some(row) => {
                 row.revoked_at = record.revoked_at.map(|at| at.0);
                 changed.push(row.clone());
-                work.new(at);
+                work.landed(at);
             }
             None => {
                 let row = api_key::Model {
@@ -175,7 +175,7 @@ async fn take_keys(work: &mut Work<'_>) -> Result<()> {
                 };
                 stored.insert(record.hash.clone(), row.clone());
                 new.push(row);
-                work.new(at);
+                work.landed(at);
             }
         }
     }
@@ -192,7 +192,7 @@ async fn take_merges(work: &mut Work<'_>) -> Result<()> {
         match work.user(&item.record.into) {
             Ok(into) if into != item.user => {
                 sql::merge(work.transaction, item.user, into).await?;
-                work.new(item.at);
+                work.landed(item.at);
             }
             Ok(_) => work.bad(item.at, "a user cannot be merged into itself"),
             Err(reason) => work.bad(item.at, reason),

@@ -37,7 +37,7 @@ async fn take_enrolments(work: &mut Work<'_>) -> Result<()> {
         rows.push(enrolment::Model { user_id: item.user, season_id, enrolled_at });
         let subject = (Kind::Season, item.record.season.as_str());
         work.tell((item.user, item.has_history), HistoryKind::Enrolled, subject, &json!({}), enrolled_at)?;
-        work.new(item.at);
+        work.landed(item.at);
     }
     sql::store(work.transaction, &rows).await
 }
@@ -92,7 +92,7 @@ async fn take_steps(work: &mut Work<'_>) -> Result<()> {
             let changes = json!({ "totalSteps": total_steps });
             work.tell(of, HistoryKind::GoalCompleted, subject, &changes, completed_at)?;
         }
-        work.new(item.at);
+        work.landed(item.at);
     }
     let rows: Vec<goal_progress::Model> = changed.iter().filter_map(|place| stored.get(place).cloned()).collect();
     sql::store(work.transaction, &rows).await

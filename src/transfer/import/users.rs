@@ -56,7 +56,7 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
     let mut users = read(work, records.iter().map(|(_, record, _)| *record)).await?;
     for (at, record, has_history) in records {
         match users.take(work, record, has_history) {
-            Ok(true) => work.new(at),
+            Ok(true) => work.landed(at),
             Ok(false) => {}
             Err(reason) => work.bad(at, reason),
         }
