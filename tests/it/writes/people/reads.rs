@@ -11,10 +11,11 @@ tests! {
         users_are_found_by_the_beginning_of_a_handle_an_account_and_an_id,
         a_search_is_read_page_by_page,
         a_user_is_shown_as_a_stranger_and_as_the_user_sees_it,
-        the_whole_of_a_user_is_taken_out,
         users_take_their_own_data_out_and_nobody_elses,
         only_operators_look_behind_the_scenes,
     ],
+    // Others give the user a key in the shared data.
+    own: [the_whole_of_a_user_is_taken_out],
 }
 
 const SEARCH: &str = "query($text: String!) { searchUsers(text: $text, first: 100) { nodes { handle } } }";
