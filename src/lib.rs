@@ -5,7 +5,7 @@
 //! | room | what is in it |
 //! | --- | --- |
 //! | [`error`], [`clock`], [`config`] | kernel: one error type, time and ids, settings |
-//! | [`db`], [`auth`], `graphql`, `rest`, [`write`], `verify`, `request` | platform: database, permissions, the toolkits of GraphQL and REST, how anything is changed and checked; knows no feature |
+//! | [`db`], [`auth`], `graphql`, `rest`, [`mod@write`], `verify`, `request` | platform: database, permissions, the toolkits of GraphQL and REST, how anything is changed and checked; knows no feature |
 //! | [`features`] | one folder per kind of progress |
 //! | [`schema`] | `User`, and the roots merged from the features |
 //! | [`server`], [`app`], [`demo`], [`transfer`], [`cli`] | assembly: HTTP, wiring, demo data, files in and out, commands |

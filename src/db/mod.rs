@@ -2,7 +2,7 @@
 //!
 //! SQLite gets a pool of readers and one writer (WAL, `synchronous = FULL`, foreign keys); PostgreSQL one pool for
 //! both. No connection is pinged when it is taken from a pool: a broken one shows itself by its first statement. The
-//! loaders have connections of their own, see [`kept`].
+//! loaders have connections of their own, see `kept`.
 
 pub(crate) mod bulk;
 pub(crate) mod catalogue;

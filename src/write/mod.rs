@@ -1,8 +1,8 @@
 //! How anything is changed.
 //!
-//! A use case that changes something is a value of its own that implements [`Write`]: it names who and what, and
-//! performs itself in a [`Unit`], which is one transaction. Whatever it reports to the unit (events of users' histories,
-//! entries of the audit log) is written in the same transaction. The [`Writer`] runs it: alone on PostgreSQL, in one
+//! A use case that changes something is a value of its own that implements `Write`: it names who and what, and
+//! performs itself in a `Unit`, which is one transaction. Whatever it reports to the unit (events of users' histories,
+//! entries of the audit log) is written in the same transaction. The `Writer` runs it: alone on PostgreSQL, in one
 //! commit with others on SQLite; again when it lost against another write; and not at all when its idempotency key came
 //! before.
 //!
