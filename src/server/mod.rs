@@ -9,7 +9,6 @@ mod operation;
 mod peer;
 mod playground;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -94,7 +93,7 @@ async fn openapi_json() -> Response {
 /// # Errors
 /// When the listener fails.
 pub async fn run(listener: TcpListener, router: Router) -> Result<()> {
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+    axum::serve(listener, router.into_make_service_with_connect_info::<peer::Peer>())
         .with_graceful_shutdown(stopped())
         .await
         .map_err(Error::internal)
