@@ -155,4 +155,5 @@ fn cors(origins: &[String]) -> CorsLayer {
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers(headers.collect::<Vec<_>>())
+        .expose_headers([header::RETRY_AFTER])
 }
