@@ -1,8 +1,12 @@
 //! HTTP: the router as a table of contents, and running it.
 
-pub(crate) mod gate;
+pub(crate) mod documents;
+pub mod gate;
 mod graphql;
 mod health;
+mod media;
+mod operation;
+mod peer;
 mod playground;
 
 use std::sync::{Arc, OnceLock};
@@ -91,7 +95,10 @@ async fn openapi_json() -> Response {
 /// # Errors
 /// When the listener fails.
 pub async fn run(listener: TcpListener, router: Router) -> Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(stopped()).await.map_err(Error::internal)
+    axum::serve(listener, router.into_make_service_with_connect_info::<peer::Peer>())
+        .with_graceful_shutdown(stopped())
+        .await
+        .map_err(Error::internal)
 }
 
 /// Waits for Ctrl-C or SIGTERM.
