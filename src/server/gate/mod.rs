@@ -8,6 +8,7 @@ mod inputs;
 mod measure;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use apollo_compiler::executable::Operation;
 use apollo_compiler::parser::Parser;
@@ -36,6 +37,8 @@ pub(crate) struct Gate {
     limits: Limits,
     introspection: bool,
     passed: Cache<String, Arc<Document>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 /// A document that may be executed.
@@ -80,14 +83,23 @@ impl Gate {
             .weigher(|text: &String, _| u32::try_from(text.len()).unwrap_or(u32::MAX).max(1024))
             .max_capacity(limits.document_cache.saturating_mul(1024))
             .build();
-        Ok(Self { schema, limits: limits.clone(), introspection, passed })
+        let (hits, misses) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { schema, limits: limits.clone(), introspection, passed, hits, misses })
+    }
+
+    /// How many documents had passed before, how many had to be checked, and how many are kept.
+    pub(crate) fn figures(&self) -> (u64, u64, u64) {
+        self.passed.run_pending_tasks();
+        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed), self.passed.entry_count())
     }
 
     /// The document of this text, checked now or before.
     pub(crate) fn document(&self, text: &str) -> Result<Arc<Document>, Refusal> {
         if let Some(document) = self.passed.get(text) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(document);
         }
+        self.misses.fetch_add(1, Ordering::Relaxed);
         let document = Arc::new(self.check(text)?);
         self.passed.insert(text.to_owned(), Arc::clone(&document));
         Ok(document)
