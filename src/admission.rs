@@ -5,10 +5,9 @@
 //! than it can says so, instead of answering everybody too late. Whoever answers for the interface puts
 //! [`Unanswered`] into its own words.
 
-use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
@@ -69,11 +68,24 @@ impl Unanswered {
 }
 
 /// How far a request has come.
-#[derive(Debug, Clone, Copy)]
-enum Stage {
-    Body,
-    Queue,
-    Work,
+struct Stage(AtomicU8);
+
+impl Stage {
+    const BODY: u8 = 0;
+    const QUEUE: u8 = 1;
+    const WORK: u8 = 2;
+
+    const fn new(stage: u8) -> Self {
+        Self(AtomicU8::new(stage))
+    }
+
+    fn set(&self, stage: u8) {
+        self.0.store(stage, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Admission {
@@ -98,12 +110,12 @@ impl Admission {
 
     /// Lets `next` answer when there is a place.
     pub(crate) async fn answer(&self, request: Request, next: Next) -> Result<Response, Unanswered> {
-        let stage = Cell::new(Stage::Body);
+        let stage = Stage::new(Stage::BODY);
         self.in_time(&stage, async {
             let request = self.with_body(request).await;
-            stage.set(Stage::Queue);
+            stage.set(Stage::QUEUE);
             let _place = self.place().await?;
-            stage.set(Stage::Work);
+            stage.set(Stage::WORK);
             Ok(next.run(request).await)
         })
         .await
@@ -111,21 +123,21 @@ impl Admission {
 
     /// Lets `next` answer at once: how the server is has to be told also when it has too much to do.
     pub(crate) async fn answer_always(&self, request: Request, next: Next) -> Result<Response, Unanswered> {
-        self.in_time(&Cell::new(Stage::Work), async { Ok(next.run(request).await) }).await
+        self.in_time(&Stage::new(Stage::WORK), async { Ok(next.run(request).await) }).await
     }
 
     async fn in_time(
         &self,
-        stage: &Cell<Stage>,
+        stage: &Stage,
         work: impl Future<Output = Result<Response, Unanswered>>,
     ) -> Result<Response, Unanswered> {
         let answer = match tokio::time::timeout(self.longest, AssertUnwindSafe(work).catch_unwind()).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Unanswered::Panicked),
             Err(_) => Err(match stage.get() {
-                Stage::Body => Unanswered::BodyTimedOut,
-                Stage::Queue => Unanswered::Overloaded,
-                Stage::Work => Unanswered::TimedOut,
+                Stage::BODY => Unanswered::BodyTimedOut,
+                Stage::QUEUE => Unanswered::Overloaded,
+                _ => Unanswered::TimedOut,
             }),
         };
         match answer {

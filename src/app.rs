@@ -203,6 +203,19 @@ impl App {
         self.stopping.send_replace(true);
     }
 
+    /// For whoever holds a connection open beyond its request: true once the server stops, which waits until all
+    /// receivers are dropped.
+    #[must_use]
+    pub fn subscribe_to_stop(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
+    }
+
+    /// Waits until the server is told to stop.
+    pub async fn stopped(&self) {
+        // Ends too when the sender is gone, which it is not: it is ours.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    }
+
     /// What the server counted and measured so far, in Prometheus' text format.
     #[must_use]
     pub fn figures(&self) -> String {

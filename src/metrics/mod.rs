@@ -143,10 +143,24 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// The work has ended. Says how long it took.
-    pub(crate) fn ended(mut self, end: End) -> Duration {
+    /// The work has ended.
+    pub(crate) fn ended(mut self, end: End) {
+        self.end(end);
+    }
+
+    /// The same for work that is still held.
+    pub(crate) const fn end(&mut self, end: End) {
         self.end = end;
+    }
+
+    /// How long it has taken so far.
+    pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// How it ends, in one word.
+    pub(crate) fn outcome(&self) -> &'static str {
+        End::ALL.iter().find(|(end, _)| *end == self.end).map_or("", |(_, name)| name)
     }
 }
 

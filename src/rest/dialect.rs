@@ -202,7 +202,7 @@ impl Server {
     }
 
     /// Answers what belongs to a dialect, and leaves the rest to `next`.
-    pub(crate) async fn answer(self, request: Request, next: Next) -> Response {
+    pub(crate) async fn answer(&self, request: Request, next: Next) -> Response {
         let dialect = Dialect::of(request.uri().path());
         match self.0.iter().find(|(known, _)| Some(*known) == dialect) {
             Some((_, router)) => match router.clone().oneshot(request).await {

@@ -151,13 +151,13 @@ async fn caller(app: &App, sent: &Sent<'_>) -> Result<(Arc<Caller>, Option<Signe
 
 /// The media type of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Media {
+pub(super) enum Media {
     Graphql,
     Json,
 }
 
 impl Media {
-    fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
         let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         if accepted
             .flat_map(|list| list.split(','))
@@ -169,13 +169,16 @@ impl Media {
         }
     }
 
-    fn answer(self, status: StatusCode, answer: &Answer) -> Response {
-        let content_type = match self {
+    pub(super) const fn content_type(self) -> &'static str {
+        match self {
             Self::Graphql => GRAPHQL,
             Self::Json => JSON,
-        };
+        }
+    }
+
+    fn answer(self, status: StatusCode, answer: &Answer) -> Response {
         match answer.to_json() {
-            Ok(body) => (status, [(CONTENT_TYPE, content_type)], body).into_response(),
+            Ok(body) => (status, [(CONTENT_TYPE, self.content_type())], body).into_response(),
             Err(error) => {
                 tracing::error!(%error, "an answer could not be written");
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()

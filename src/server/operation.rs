@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use apollo_compiler::Name;
 use apollo_compiler::executable::OperationType;
 use apollo_compiler::response::{GraphQLError, JsonMap};
 use async_graphql::{ServerError, Value};
@@ -13,12 +14,15 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use serde::{Deserialize, Serialize};
 
-use super::gate::Refusal;
+use super::front;
+use super::gate::{Document, Refusal};
+use super::watch::Watch;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::graphql::ready;
+use crate::metrics::End;
 
 /// What a client asks.
 #[derive(Debug, Default, Deserialize)]
@@ -56,8 +60,8 @@ pub(super) enum Kind {
 pub(super) struct Prepared {
     pub(super) kind: Kind,
     request: async_graphql::Request,
-    /// Whether ready answers may be written at once.
-    plain: bool,
+    document: Arc<Document>,
+    name: Option<Name>,
 }
 
 /// An answer. One without `data` was never executed.
@@ -103,6 +107,24 @@ impl Answer {
         serde_json::to_vec(&self.errors)
     }
 
+    /// How the operation ended.
+    fn end(&self) -> End {
+        let is_ours = |fault: &Fault| match fault {
+            Fault::Document(_) => false,
+            Fault::Execution(error) => {
+                let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
+                [Code::Internal, Code::Unavailable].iter().any(|ours| code == Some(&Value::from(ours.as_str())))
+            }
+        };
+        if self.errors.is_empty() {
+            End::Done
+        } else if self.errors.iter().any(is_ours) {
+            End::Failed
+        } else {
+            End::Refused
+        }
+    }
+
     /// Gives what the engine answers to `app`'s client the codes of our errors.
     fn executed(app: &App, now: Timestamp, mut response: async_graphql::Response) -> Self {
         response.errors.iter_mut().for_each(|error| explain(app, now, error));
@@ -143,7 +165,8 @@ pub(super) fn prepare(app: &App, asked: Asked) -> Result<Prepared, Refusal> {
     // Without a name the engine runs the only operation; the gate has seen to it that there is one.
     request.operation_name = name.map(str::to_owned);
     request.set_parsed_query(engine);
-    Ok(Prepared { kind, request, plain: document.plain })
+    let name = operation.name.clone();
+    Ok(Prepared { kind, request, document, name })
 }
 
 /// Runs a query or a mutation to its end.
@@ -156,10 +179,14 @@ pub(super) async fn execute(app: &App, client: &Client, prepared: Prepared) -> R
     if prepared.kind == Kind::Mutation {
         caller = app.known(caller, now).await?;
     }
-    let context = app.request(caller, now).writing(prepared.plain);
-    let work = app.schema.execute(prepared.request.data(context.clone()));
+    let context = app.request(caller, now).writing(prepared.document.plain);
+    let Prepared { document, name, request, .. } = prepared;
+    let watch = Watch::begin(app, name, document, &client.caller, Arc::clone(&context.load));
+    let work = app.schema.execute(request.data(context.clone()));
     let response = context.load.run(work).await;
-    Ok(Answer::executed(app, now, response))
+    let answer = Answer::executed(app, now, response);
+    watch.ended(answer.end());
+    Ok(answer)
 }
 
 /// Runs a subscription: one answer for each event, until the stream ends or is dropped.
@@ -168,7 +195,7 @@ pub(super) async fn execute(app: &App, client: &Client, prepared: Prepared) -> R
 /// When the client may not run it now.
 #[allow(dead_code, reason = "for transports that stream")]
 pub(super) fn follow(app: &Arc<App>, client: &Client, prepared: Prepared) -> Result<BoxStream<'static, Answer>, Error> {
-    let context = app.request(Arc::clone(&client.caller), app.clock.now()).writing(prepared.plain);
+    let context = app.request(Arc::clone(&client.caller), app.clock.now()).writing(prepared.document.plain);
     let load = Arc::clone(&context.load);
     let events = app.schema.execute_stream(prepared.request.data(context));
     let app = Arc::clone(app);
@@ -192,7 +219,7 @@ fn explain(app: &App, now: Timestamp, error: &mut ServerError) {
             extensions.set("code", ours.code().as_str());
         }
         Some(ours) => {
-            let id = app.ids.ulid(now);
+            let id = front::request_id().unwrap_or_else(|| app.ids.ulid(now));
             tracing::error!(id, error = ours.chain(), path = ?error.path, "a field failed");
             extensions.set("code", ours.code().as_str());
             extensions.set("id", id);

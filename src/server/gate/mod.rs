@@ -7,6 +7,7 @@
 mod inputs;
 mod measure;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,6 +20,7 @@ use async_graphql::parser::types::ExecutableDocument as EngineDocument;
 use async_graphql::{Name as EngineName, Value, Variables};
 use measure::Measure;
 use moka::sync::Cache;
+use sha2::{Digest as _, Sha256};
 
 use crate::config::Limits;
 use crate::error::{Code, Error, Result};
@@ -27,6 +29,8 @@ use crate::error::{Code, Error, Result};
 const MAX_TOKENS: usize = 15_000;
 /// How many faults of one document are told.
 const MAX_FAULTS: usize = 10;
+/// What a document is called where its text is kept.
+const FILE: &str = "document.graphql";
 /// How deep the parser goes before it gives up; selections are bounded more tightly by a setting.
 const MAX_RECURSION: usize = 200;
 
@@ -107,7 +111,7 @@ impl Gate {
 
     fn check(&self, text: &str) -> Result<Document, Refusal> {
         let mut parser = Parser::new().token_limit(MAX_TOKENS).recursion_limit(MAX_RECURSION);
-        let parsed = parser.parse_ast(text, "document.graphql");
+        let parsed = parser.parse_ast(text, FILE);
         let syntax = parsed.map_err(|faults| {
             let too_long = parser.tokens_reached() > MAX_TOKENS || parser.recursion_reached() > MAX_RECURSION;
             let code = if too_long { Code::LimitExceeded } else { Code::GraphqlParseFailed };
@@ -153,6 +157,13 @@ impl Gate {
 }
 
 impl Document {
+    /// The SHA-256 of its text, in hexadecimal digits.
+    pub(crate) fn hash(&self) -> String {
+        let text = self.checked.sources.values().find(|source| source.path() == Path::new(FILE));
+        let text = text.map(|source| source.source_text()).unwrap_or_default();
+        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The operation to run: the one of this name, or the only one.
     pub(crate) fn operation(&self, name: Option<&str>) -> Result<&Node<Operation>, Refusal> {
         self.checked.operations.get(name).map_err(|_| {
