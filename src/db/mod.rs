@@ -183,7 +183,13 @@ impl Db {
                 }
             };
             let idle = idle as u64;
-            Connections { pool: name, used: u64::from(open).saturating_sub(idle), idle, most: most.into(), waiting: None }
+            Connections {
+                pool: name,
+                used: u64::from(open).saturating_sub(idle),
+                idle,
+                most: most.into(),
+                waiting: None,
+            }
         };
         let mut all = match self.kind {
             Kind::Sqlite => vec![pool("readers", &self.reads), pool("writer", &self.writes)],

@@ -293,9 +293,8 @@ impl Metrics {
 
     /// Begins an operation of a document that passed the gate.
     pub(crate) fn operation(&self, name: Option<&str>) -> Running {
-        let make = |name: &str| {
-            Maker(&self.recorder).work(names::OPERATIONS, names::OPERATION_SECONDS, "operation", name)
-        };
+        let make =
+            |name: &str| Maker(&self.recorder).work(names::OPERATIONS, names::OPERATION_SECONDS, "operation", name);
         Running { work: self.operations.get(name.unwrap_or(UNNAMED), make), began: Instant::now(), end: End::GivenUp }
     }
 

@@ -10,7 +10,15 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::error::{Error, Result};
 
-/// Serves `router` on `listener` until the process or `app` is told to stop. Then nothing new is taken in, running
+/// Serves `router` on `listener` until the process is told to stop, and then as [`serve`] says.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn run(listener: TcpListener, app: Arc<App>, router: Router) -> Result<()> {
+    serve(listener, app, router, signalled()).await
+}
+
+/// Serves `router` on `listener` until `told` has come to its end, or `app` is told to stop. Then nothing new is taken in, running
 /// requests end, and so do connections that stay open; what has not ended after [`shutdown_seconds`], or when the process
 /// is told once more, is given up.
 ///
@@ -18,12 +26,17 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn run(listener: TcpListener, app: Arc<App>, router: Router) -> Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+    router: Router,
+    told: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
     let told = {
         let app = Arc::clone(&app);
         async move {
             tokio::select! {
-                () = signalled() => {}
+                () = told => {}
                 () = app.stopped() => {}
             }
             tracing::info!("stopping; running requests may end");

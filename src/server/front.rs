@@ -103,7 +103,8 @@ impl Front {
 
 /// Whether an id can stand in a log as it is.
 fn is_fit(id: &[u8]) -> bool {
-    (1..=LONGEST_ID).contains(&id.len()) && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(byte))
+    (1..=LONGEST_ID).contains(&id.len())
+        && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(byte))
 }
 
 /// Sees to it that what is no dialect's is answered in its turn and in good time.
@@ -172,7 +173,7 @@ mod tests {
             routes: handlers::<Desk>(prefix),
             document: rest::document([]),
         });
-        let router = super::super::serve(handlers("/graphql"), parts, Arc::clone(&app));
+        let router = super::super::assemble(handlers("/graphql"), parts, Arc::clone(&app));
         let ask = async |path: String| {
             let request = Request::get(path).header("x-request-id", "mine");
             let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
@@ -185,11 +186,10 @@ mod tests {
         let (slow, fault) = ("the answer took too long; try again", "internal error");
         let late = |body: Value| (503, body);
         let broken = |body: Value| (500, body);
-        let graphql = |message: &str, extensions: Value| json!({ "errors": [{ "message": message, "extensions": extensions }] });
+        let graphql =
+            |message: &str, extensions: Value| json!({ "errors": [{ "message": message, "extensions": extensions }] });
         let credits = |message: &str, code: &str| json!({ "error": message, "code": code });
-        let achievements = |message: &str, status: u16, code: &str| {
-            json!({ "message": message, "errors": [{ "status": status, "code": code, "title": message }] })
-        };
+        let achievements = |message: &str, status: u16, code: &str| json!({ "message": message, "errors": [{ "status": status, "code": code, "title": message }] });
         let collections = |message: &str, status: u16| {
             let timestamp = "1773585000000";
             json!({ "status": { "timestamp": timestamp, "errorCode": status, "errorMessage": message } })
@@ -217,7 +217,6 @@ mod tests {
         assert!(figures.contains("waymark_requests_running 0\n"), "their places are free again: {figures}");
         std::fs::remove_dir_all(directory).unwrap();
     }
-
 
     #[test]
     fn an_id_of_a_client_is_taken_when_it_is_short_and_harmless() {

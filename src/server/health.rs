@@ -24,8 +24,7 @@ pub(super) async fn alive() -> &'static str {
 
 /// `GET /readyz`: the database can be reached, its schema is current, and the server does not stop.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
-    const UNREACHABLE: (StatusCode, &str) =
-        (StatusCode::SERVICE_UNAVAILABLE, "the database cannot be reached\n");
+    const UNREACHABLE: (StatusCode, &str) = (StatusCode::SERVICE_UNAVAILABLE, "the database cannot be reached\n");
     if *app.stopping.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
     }

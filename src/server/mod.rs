@@ -1,8 +1,8 @@
 //! HTTP: the router as a table of contents, and running it.
 
-pub(crate) mod gate;
 mod drain;
 mod front;
+pub(crate) mod gate;
 mod graphql;
 mod health;
 mod operation;
@@ -11,18 +11,18 @@ mod watch;
 
 use std::sync::{Arc, OnceLock};
 
+use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use axum::Router;
 use serde_json::json;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use front::Front;
 
-pub use drain::run;
+pub use drain::{run, serve};
 pub use playground::{Credential, Mode};
 
 use crate::app::App;
@@ -32,7 +32,7 @@ use crate::{features, rest};
 
 /// Everything that is served.
 pub fn router(app: Arc<App>, mode: Mode) -> Router {
-    serve(routes(mode), features::rest(), app)
+    assemble(routes(mode), features::rest(), app)
 }
 
 fn routes(mode: Mode) -> Router<Arc<App>> {
@@ -47,7 +47,7 @@ fn routes(mode: Mode) -> Router<Arc<App>> {
 }
 
 /// What stands before `routes` and the `parts` of REST, and behind them.
-fn serve(routes: Router<Arc<App>>, parts: impl IntoIterator<Item = rest::Part>, app: Arc<App>) -> Router {
+fn assemble(routes: Router<Arc<App>>, parts: impl IntoIterator<Item = rest::Part>, app: Arc<App>) -> Router {
     let body = DefaultBodyLimit::max(app.config.limits.max_body_bytes);
     let cors = cors(&app.config.cors_origins);
     let front = Arc::new(Front::new(Arc::clone(&app), rest::Server::new(parts, &app.desk())));

@@ -85,7 +85,10 @@ async fn requests_beyond_the_queue_are_turned_away_and_the_others_answered(stage
     assert_eq!((&graphql.headers["retry-after"], graphql.message()), (&"1".parse().unwrap(), TOO_MUCH));
     for (path, expected) in [
         ("/api/user-progress", json!({ "error": TOO_MUCH })),
-        ("/users/0x7949f9f239d1a0816ce5eb364a1f588ae9cc1bf5/progress", json!({ "error": TOO_MUCH, "code": "unavailable" })),
+        (
+            "/users/0x7949f9f239d1a0816ce5eb364a1f588ae9cc1bf5/progress",
+            json!({ "error": TOO_MUCH, "code": "unavailable" }),
+        ),
         (
             "/API/API_GetUserProgress.php",
             json!({ "message": TOO_MUCH, "errors": [{ "status": 503, "code": "unavailable", "title": TOO_MUCH }] }),
@@ -97,7 +100,8 @@ async fn requests_beyond_the_queue_are_turned_away_and_the_others_answered(stage
     }
     let collections = get(&stage.anonymous(), "/users/discord/1/progress/collection-challenges").await;
     assert_eq!((collections.status.as_u16(), &collections.json["status"]["errorMessage"]), (503, &json!(TOO_MUCH)));
-    let ours = Request::get("/api/v1/users/discord/1/progress/collection-challenges").header("origin", "https://a.example");
+    let ours =
+        Request::get("/api/v1/users/discord/1/progress/collection-challenges").header("origin", "https://a.example");
     let from_a_page = stage.anonymous().send(ours.body(Body::empty()).unwrap()).await;
     assert_eq!(from_a_page.headers["access-control-allow-origin"], "*", "pages can read that they are turned away");
     for path in ["/healthz", "/readyz", "/metrics"] {

@@ -108,9 +108,15 @@ async fn what_is_logged_names_the_request_and_no_secret(blank: Blank) {
         line.unwrap_or_else(|| panic!("{words} is not in the log: {log}"))["fields"].clone()
     };
     let answered = said("answered");
-    assert_eq!((&answered["method"], &answered["path"], &answered["status"]), (&json!("POST"), &json!("/graphql"), &json!(200)));
+    assert_eq!(
+        (&answered["method"], &answered["path"], &answered["status"]),
+        (&json!("POST"), &json!("/graphql"), &json!(200))
+    );
     let slow = said("an operation was slow");
-    assert_eq!((&slow["operation"], &slow["principal"], &slow["outcome"]), (&json!("Slow"), &json!("app"), &json!("done")));
+    assert_eq!(
+        (&slow["operation"], &slow["principal"], &slow["outcome"]),
+        (&json!("Slow"), &json!("app"), &json!("done"))
+    );
     assert!(slow["millis"].as_u64().unwrap() >= 1 && slow["statements"].as_u64().is_some(), "{slow}");
     assert_eq!(slow["document"].as_str().unwrap().len(), 64, "{slow}");
     assert!(!log.contains("a-hidden-word") && !log.contains(key.trim_end()) && !log.contains(SECRET), "{log}");
