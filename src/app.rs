@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::admission::Admission;
+use crate::auth::rate::Rates;
 use crate::auth::{Authenticator, Caller};
 use crate::clock::{Clock, Ids, Timestamp};
 use crate::config::Config;
@@ -18,6 +19,7 @@ use crate::metrics::{Metrics, names};
 use crate::request::Request;
 use crate::rest::Desk;
 use crate::schema::{self, Schema};
+use crate::server::documents::Documents;
 use crate::server::gate::Gate;
 use crate::verify::{Step, Verifier, Whose};
 use crate::write::Writer;
@@ -42,6 +44,8 @@ pub struct App {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) schema: Schema,
     pub(crate) gate: Gate,
+    pub(crate) documents: Documents,
+    pub(crate) rates: Arc<Rates>,
     /// The schema as clients may read it; `None` when the server keeps it to itself.
     pub(crate) sdl: Option<Arc<str>>,
     batcher: Arc<Batcher>,
@@ -78,10 +82,15 @@ impl App {
             Arc::clone(&metrics),
         ));
         let verifier = Verifier::new(db.clone(), Arc::clone(&catalogue), Arc::clone(&writer), features::CHECKS);
+        let gate = Gate::new(&sdl, &config.limits, config.introspection)?;
+        let documents = Documents::read(config.trusted_documents.as_deref())?;
+        gate.look_over(&documents);
         Ok(Arc::new(Self {
             clock: config.clock(),
             schema: schema::build(),
-            gate: Gate::new(&sdl, &config.limits, config.introspection)?,
+            gate,
+            documents,
+            rates: Arc::new(Rates::from_config(&config)),
             sdl: config.introspection.then_some(sdl),
             batcher: Batcher::new(Reader::new(db.clone()), Arc::clone(&metrics)),
             writer,
@@ -190,6 +199,7 @@ impl App {
             db: self.db.clone(),
             ids: Arc::clone(&self.ids),
             authenticator: Arc::clone(&self.authenticator),
+            rates: Arc::clone(&self.rates),
             catalogue: Arc::clone(&self.catalogue),
             batcher: Arc::clone(&self.batcher),
             writer: Arc::clone(&self.writer),

@@ -75,6 +75,17 @@ pub struct Config {
     pub slow_operation_ms: u64,
     /// Seconds that running requests have to end in when the server is told to stop, at least 1.
     pub shutdown_seconds: u64,
+    /// A file of the only documents that clients may run; any when not set.
+    #[serde(default)]
+    pub trusted_documents: Option<PathBuf>,
+    /// What a user, or an address without a credential, may ask for per second, in units of cost; 0: any amount.
+    pub rate_per_second: u32,
+    /// The same for an API key.
+    pub app_rate_per_second: u32,
+    /// The seconds of the rate that can be asked for at once, at least 1.
+    pub rate_burst_seconds: u32,
+    /// Reverse proxies between the clients and the server, each of which adds to `X-Forwarded-For`.
+    pub proxies: u32,
     /// What one request may ask.
     pub limits: Limits,
 }
@@ -99,6 +110,8 @@ pub struct Limits {
     pub max_depth: u32,
     /// Aliases in a GraphQL document.
     pub max_aliases: u32,
+    /// What an operation may cost.
+    pub max_cost: u32,
     /// Entries in one page of a list.
     pub max_page_size: u32,
     /// Ids in one look-up of many.
@@ -208,6 +221,8 @@ impl Config {
             ("path_prefix", self.path_prefix.as_deref().is_none_or(is_path_prefix)),
             ("shutdown_seconds", self.shutdown_seconds > 0),
             ("cors_origins", self.cors_origins.iter().all(|origin| is_origin(origin))),
+            ("rate_burst_seconds", self.rate_burst_seconds > 0),
+            ("limits.max_cost", limits.max_cost > 0),
             ("limits.max_depth", limits.max_depth > 0),
             ("limits.max_aliases", limits.max_aliases > 0),
             ("limits.max_page_size", limits.max_page_size > 0),
@@ -398,7 +413,7 @@ fn expected(key: &str) -> &'static str {
         "listen" => "an IP address and a port such as 127.0.0.1:8080",
         "database_url" => "a URL that begins with sqlite:// or postgres://",
         "jwt_secret" => "a text of at least 32 bytes (make one with `openssl rand -hex 32`)",
-        "jwt_jwks_file" => "the path of a file",
+        "jwt_jwks_file" | "trusted_documents" => "the path of a file",
         "jwt_jwks_url" => "a URL that begins with https:// or http://",
         "jwt_issuer" | "jwt_audience" => "a text",
         "clock" => "an instant such as 2026-03-15T14:30:00Z or an offset such as +36h or -10m",
@@ -406,7 +421,12 @@ fn expected(key: &str) -> &'static str {
         "path_prefix" => "a path that begins and does not end with a slash, such as /waymark",
         "introspection" => "true or false",
         "metrics" => "open, admin or off",
-        "verify_interval_minutes" | "slow_operation_ms" | "max_queued_requests" => "a whole number of at least 0",
+        "verify_interval_minutes"
+        | "rate_per_second"
+        | "app_rate_per_second"
+        | "proxies"
+        | "slow_operation_ms"
+        | "max_queued_requests" => "a whole number of at least 0",
         "limits" => "a section of limits",
         _ => "a whole number of at least 1",
     }

@@ -1,6 +1,7 @@
 //! Running a server, and stopping it in good order.
 
 use std::future::IntoFuture as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +45,9 @@ pub async fn serve(
         }
     };
     let serving = async {
-        let serve = axum::serve(listener, router).with_graceful_shutdown(told).into_future();
+        let serve = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+            .with_graceful_shutdown(told)
+            .into_future();
         serve.await.map_err(Error::internal)?;
         // Sockets live beyond their request; each holds a receiver until it is closed.
         app.stopping.closed().await;

@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument as _;
 
-use super::graphql;
+use super::media::Media;
 use crate::admission::Unanswered;
 use crate::app::App;
 use crate::metrics::Route;
@@ -110,7 +110,7 @@ fn is_fit(id: &[u8]) -> bool {
 /// Sees to it that what is no dialect's is answered in its turn and in good time.
 pub(super) async fn admit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let media = (path == "/graphql").then(|| graphql::Media::of(request.headers()));
+    let media = if path == "/graphql" { Media::of(request.headers()) } else { None };
     let answer = if ALWAYS.contains(&path) {
         app.admission.answer_always(request, next).await
     } else {
@@ -119,7 +119,7 @@ pub(super) async fn admit(State(app): State<Arc<App>>, request: Request, next: N
     answer.unwrap_or_else(|unanswered| refuse(unanswered, media))
 }
 
-fn refuse(unanswered: Unanswered, media: Option<graphql::Media>) -> Response {
+fn refuse(unanswered: Unanswered, media: Option<Media>) -> Response {
     let (status, message) = (unanswered.status(), unanswered.message());
     let mut response = super::refusal_as(media, status, message);
     if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -1,46 +1,46 @@
 //! GraphQL over HTTP.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::gate::Refusal;
+use super::media::{self, Media};
 use super::operation::{self, Answer, Asked, Client, Kind};
+use super::peer::{self, Connection};
 use crate::app::App;
 use crate::auth::signed_fetch::Signed;
 use crate::auth::{Caller, extract};
 use crate::error::{Code, Error};
 
-const GRAPHQL: &str = "application/graphql-response+json; charset=utf-8";
-const JSON: &str = "application/json; charset=utf-8";
-
 /// `POST /graphql`.
 pub(super) async fn post(
     State(app): State<Arc<App>>,
+    connection: Connection,
     uri: Uri,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let media = Media::of(&headers);
+    let Some(media) = Media::of(&headers) else { return not_acceptable() };
     let body = match body {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             let most = app.config.limits.max_body_bytes;
             let error = Error::limit(format!("the body is longer than the {most} bytes that are allowed"));
-            return media.refuse(StatusCode::PAYLOAD_TOO_LARGE, &error);
+            return refuse(media, StatusCode::PAYLOAD_TOO_LARGE, &error);
         }
-        Err(_) => return media.refuse(StatusCode::BAD_REQUEST, &Error::bad_input("the body could not be read")),
+        Err(_) => return refuse(media, StatusCode::BAD_REQUEST, &Error::bad_input("the body could not be read")),
     };
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        let message = "send the request as application/json";
-        return media.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Error::bad_input(message));
+    if !media::is_json(&headers) {
+        let message = "send the request as application/json in UTF-8";
+        return refuse(media, StatusCode::UNSUPPORTED_MEDIA_TYPE, &Error::bad_input(message));
     }
     // Serde would take an array for the object, member by member.
     let parsed = match body.trim_ascii_start().first() {
@@ -48,29 +48,43 @@ pub(super) async fn post(
         _ => Err("it is no object".to_owned()),
     };
     match parsed {
-        Ok(Asked { query: None, .. }) => media.refuse(StatusCode::BAD_REQUEST, &Error::bad_input("query is missing")),
         Ok(asked) => {
-            let sent = Sent { method: &Method::POST, path: uri.path(), headers: &headers, body: &body };
-            run(&app, &sent, media, asked).await
+            let peer = peer::of(&connection, &headers, app.config.proxies);
+            run(
+                &app,
+                &Sent { method: &Method::POST, path: uri.path(), headers: &headers, body: &body, peer },
+                media,
+                asked,
+            )
+            .await
         }
-        Err(error) => media.refuse(
+        Err(error) => refuse(
+            media,
             StatusCode::BAD_REQUEST,
             &Error::bad_input(format!(
-                "the body must be a JSON object with query, and optionally variables and operationName: {error}"
+                "the body must be a JSON object with query or documentId, and optionally variables, operationName and \
+                 extensions: {error}"
             )),
         ),
     }
 }
 
 /// `GET /graphql`: queries only.
-pub(super) async fn get(State(app): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    let media = Media::of(&headers);
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    connection: Connection,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let Some(media) = Media::of(&headers) else { return not_acceptable() };
     match from_query(uri.query().unwrap_or_default()) {
         Ok(asked) => {
-            let sent = Sent { method: &method, path: uri.path(), headers: &headers, body: &[] };
-            run(&app, &sent, media, asked).await
+            let peer = peer::of(&connection, &headers, app.config.proxies);
+            run(&app, &Sent { method: &method, path: uri.path(), headers: &headers, body: &[], peer }, media, asked)
+                .await
         }
-        Err(error) => media.refuse(StatusCode::BAD_REQUEST, &error),
+        Err(error) => refuse(media, StatusCode::BAD_REQUEST, &error),
     }
 }
 
@@ -78,22 +92,29 @@ fn from_query(query: &str) -> Result<Asked, Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Parameters {
-        query: String,
+        query: Option<String>,
+        document_id: Option<String>,
         operation_name: Option<String>,
         variables: Option<String>,
+        extensions: Option<String>,
     }
     let parameters: Parameters = serde_urlencoded::from_str(query).map_err(|error| {
-        Error::bad_input(format!("the parameters query, variables and operationName are read: {error}"))
+        Error::bad_input(format!(
+            "the parameters query or documentId, variables, operationName and extensions are read: {error}"
+        ))
     })?;
-    let variables = parameters.variables.filter(|text| !text.is_empty()).map(|text| serde_json::from_str(&text));
-    Ok(Asked {
-        query: Some(parameters.query),
-        document_id: None,
-        operation_name: parameters.operation_name,
-        variables: variables
+    let map = |name: &str, text: Option<String>| {
+        text.filter(|text| !text.is_empty())
+            .map(|text| serde_json::from_str(&text))
             .transpose()
-            .map_err(|error| Error::bad_input(format!("variables must be a JSON object: {error}")))?,
-        _extensions: None,
+            .map_err(|error| Error::bad_input(format!("{name} must be a JSON object: {error}")))
+    };
+    Ok(Asked {
+        query: parameters.query,
+        document_id: parameters.document_id,
+        operation_name: parameters.operation_name,
+        variables: map("variables", parameters.variables)?,
+        _extensions: map("extensions", parameters.extensions)?,
     })
 }
 
@@ -103,33 +124,61 @@ struct Sent<'a> {
     path: &'a str,
     headers: &'a HeaderMap,
     body: &'a [u8],
+    peer: Option<IpAddr>,
 }
 
 async fn run(app: &App, sent: &Sent<'_>, media: Media, asked: Asked) -> Response {
-    let (caller, signed) = match caller(app, sent).await {
-        Ok(caller) => caller,
-        Err(error) => return media.refuse_caller(&error),
-    };
-    let prepared = match operation::prepare(app, asked) {
-        Ok(prepared) => prepared,
-        Err(refusal) => return media.refuse_document(refusal),
-    };
-    if sent.method != Method::POST && prepared.kind != Kind::Query {
-        let message = "GET runs queries only; send mutations by POST";
-        let mut response = media.refuse(StatusCode::METHOD_NOT_ALLOWED, &Error::bad_input(message));
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-        return response;
+    if asked.query.is_none() && asked.document_id.is_none() {
+        let error = Error::bad_input("query is missing, or documentId in its place");
+        return refuse(media, StatusCode::BAD_REQUEST, &error);
     }
-    if let Some(signed) = signed.filter(|_| prepared.kind != Kind::Query)
-        && let Err(error) = app.authenticator.spend(&signed, sent.body)
-    {
-        return media.refuse_caller(&error);
+    match answer(app, sent, asked).await {
+        Ok(answer) => respond(media, StatusCode::OK, &answer),
+        Err(Unanswered::Refused(refusal)) => refuse_operation(media, refusal),
+        Err(Unanswered::Elsewhere(status, error)) => {
+            let mut response = refuse(media, status, &error);
+            if status == StatusCode::METHOD_NOT_ALLOWED {
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            }
+            response
+        }
     }
-    let client = Client { caller, peer: None };
-    match operation::execute(app, &client, prepared).await {
-        Ok(answer) => media.answer(StatusCode::OK, &answer),
-        Err(error) => media.refuse_caller(&error),
+}
+
+/// Why there is no answer.
+enum Unanswered {
+    Refused(Refusal),
+    /// It would be answered to another kind of request.
+    Elsewhere(StatusCode, Error),
+}
+
+impl<T: Into<Refusal>> From<T> for Unanswered {
+    fn from(refusal: T) -> Self {
+        Self::Refused(refusal.into())
     }
+}
+
+async fn answer(app: &App, sent: &Sent<'_>, asked: Asked) -> Result<Answer, Unanswered> {
+    let (caller, signed) = caller(app, sent).await?;
+    let client = Client { caller, peer: sent.peer };
+    let prepared = operation::prepare(app, &client, asked)?;
+    let elsewhere = |status, message| Err(Unanswered::Elsewhere(status, Error::bad_input(message)));
+    match prepared.kind {
+        Kind::Query => {}
+        Kind::Subscription => {
+            let message = "a subscription is answered over a WebSocket, or as text/event-stream";
+            return elsewhere(StatusCode::NOT_ACCEPTABLE, message);
+        }
+        Kind::Mutation if sent.method != Method::POST => {
+            return elsewhere(StatusCode::METHOD_NOT_ALLOWED, "GET runs queries only; send mutations by POST");
+        }
+        Kind::Mutation => {
+            if let Some(signed) = signed {
+                app.authenticator.spend(&signed, sent.body)?;
+            }
+        }
+    }
+    Ok(operation::execute(app, &client, prepared).await?)
 }
 
 /// Who makes the request, and the signature if it is signed.
@@ -149,68 +198,47 @@ async fn caller(app: &App, sent: &Sent<'_>) -> Result<(Arc<Caller>, Option<Signe
     }
 }
 
-/// The media type of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Media {
-    Graphql,
-    Json,
+fn respond(media: Media, status: StatusCode, answer: &Answer) -> Response {
+    match answer.to_json() {
+        Ok(body) => (status, [(CONTENT_TYPE, media.as_str())], body).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
-impl Media {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        if accepted
-            .flat_map(|list| list.split(','))
-            .any(|one| one.trim().starts_with("application/graphql-response+json"))
-        {
-            Self::Graphql
-        } else {
-            Self::Json
+/// Refuses an operation, for what it says or for who sends it. Clients that take plain JSON expect status 200 for the former.
+fn refuse_operation(media: Media, refusal: Refusal) -> Response {
+    let (status, header) = match refusal.code {
+        Code::InvalidCredential => {
+            (StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))))
         }
-    }
-
-    pub(super) const fn content_type(self) -> &'static str {
-        match self {
-            Self::Graphql => GRAPHQL,
-            Self::Json => JSON,
+        Code::Forbidden => (StatusCode::FORBIDDEN, None),
+        Code::RateLimited => {
+            let seconds = HeaderValue::from(refusal.retry_after.unwrap_or(1));
+            (StatusCode::TOO_MANY_REQUESTS, Some((RETRY_AFTER, seconds)))
         }
+        Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, Some((RETRY_AFTER, HeaderValue::from_static("1")))),
+        Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, None),
+        Code::PersistedDocumentNotFound => (StatusCode::BAD_REQUEST, None),
+        _ if media == Media::Graphql => (StatusCode::BAD_REQUEST, None),
+        _ => (StatusCode::OK, None),
+    };
+    let mut response = respond(media, status, &refusal.into());
+    if let Some((name, value)) = header {
+        response.headers_mut().insert(name, value);
     }
+    response
+}
 
-    fn answer(self, status: StatusCode, answer: &Answer) -> Response {
-        match answer.to_json() {
-            Ok(body) => (status, [(CONTENT_TYPE, self.content_type())], body).into_response(),
-            Err(error) => {
-                tracing::error!(%error, "an answer could not be written");
-                StatusCode::INTERNAL_SERVER_ERROR.into_response()
-            }
-        }
-    }
+/// Refuses a request that is no GraphQL request.
+fn refuse(media: Media, status: StatusCode, error: &Error) -> Response {
+    respond(media, status, &Refusal::new(error.code(), error.message()).into())
+}
 
-    /// Refuses a document. Clients that take plain JSON expect status 200 for it.
-    fn refuse_document(self, refusal: Refusal) -> Response {
-        let status = if self == Self::Graphql { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-        self.answer(status, &refusal.into())
-    }
-
-    /// Refuses a request for who makes it.
-    fn refuse_caller(self, error: &Error) -> Response {
-        let (status, header) = match error.code() {
-            Code::InvalidCredential => (StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, "Bearer"))),
-            Code::Forbidden => (StatusCode::FORBIDDEN, None),
-            _ => (StatusCode::SERVICE_UNAVAILABLE, Some((RETRY_AFTER, "1"))),
-        };
-        let mut response = self.refuse(status, error);
-        if let Some((name, value)) = header {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
-        response
-    }
-
-    /// Refuses a request that is no GraphQL request.
-    fn refuse(self, status: StatusCode, error: &Error) -> Response {
-        if matches!(error.code(), Code::Internal | Code::Unavailable) {
-            tracing::error!(error = error.chain(), "a request failed");
-        }
-        self.answer(status, &Refusal::new(error.code(), error.message()).into())
-    }
+/// Refuses a request whose answer the client would not take.
+fn not_acceptable() -> Response {
+    let message = "answers are application/graphql-response+json or application/json";
+    refuse(Media::Json, StatusCode::NOT_ACCEPTABLE, &Error::bad_input(message))
 }

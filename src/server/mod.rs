@@ -1,11 +1,14 @@
 //! HTTP: the router as a table of contents, and running it.
 
+pub(crate) mod documents;
 mod drain;
 mod front;
-pub(crate) mod gate;
+pub mod gate;
 mod graphql;
 mod health;
+mod media;
 mod operation;
+mod peer;
 mod playground;
 mod watch;
 
@@ -21,6 +24,7 @@ use serde_json::json;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use front::Front;
+use media::Media;
 
 pub use drain::{run, serve};
 pub use playground::{Credential, Mode};
@@ -94,7 +98,7 @@ fn refusal(status: StatusCode, message: &str) -> Response {
 }
 
 /// The same in the media type that the client takes, where it is known.
-fn refusal_as(media: Option<graphql::Media>, status: StatusCode, message: &str) -> Response {
+fn refusal_as(media: Option<Media>, status: StatusCode, message: &str) -> Response {
     let code = match status {
         StatusCode::INTERNAL_SERVER_ERROR => Code::Internal,
         StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
@@ -103,14 +107,14 @@ fn refusal_as(media: Option<graphql::Media>, status: StatusCode, message: &str) 
     refusal_of(media, status, code, message)
 }
 
-fn refusal_of(media: Option<graphql::Media>, status: StatusCode, code: Code, message: &str) -> Response {
+fn refusal_of(media: Option<Media>, status: StatusCode, code: Code, message: &str) -> Response {
     let mut extensions = json!({ "code": code.as_str() });
     if let Some(id) = front::request_id().filter(|_| code == Code::Internal) {
         extensions["id"] = id.into();
     }
     let body = json!({ "errors": [{ "message": message, "extensions": extensions }] });
-    let media = media.unwrap_or(graphql::Media::Json);
-    (status, [(header::CONTENT_TYPE, media.content_type())], body.to_string()).into_response()
+    let media = media.unwrap_or(Media::Json);
+    (status, [(header::CONTENT_TYPE, media.as_str())], body.to_string()).into_response()
 }
 
 async fn sdl(State(app): State<Arc<App>>) -> Response {
