@@ -1,5 +1,7 @@
 //! Requests that are too many, or take too long.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,6 +14,10 @@ use super::{WRITE, get, lock, neighbour};
 use crate::harness::{Actor, Answer, Stage, tests};
 
 tests! {
+    demo: [
+        a_slow_sender_holds_no_place_and_is_given_up,
+        a_body_in_pieces_is_put_together_up_to_the_limit,
+    ],
     own: [
         a_request_that_takes_too_long_is_given_up_with_an_answer,
         requests_beyond_the_queue_are_turned_away_and_the_others_answered,
@@ -140,4 +146,51 @@ async fn a_server_without_a_queue_turns_away_at_once(stage: Stage) {
     held.rollback().await.unwrap();
     assert_eq!(app.query("{ viewer { kind } }", Value::Null).await.status, 200);
     other.close().await.unwrap();
+}
+
+async fn a_slow_sender_holds_no_place_and_is_given_up(stage: Stage) {
+    let stage = stage
+        .with(&[
+            ("WAYMARK_MAX_CONCURRENT_REQUESTS", "1"),
+            ("WAYMARK_MAX_QUEUED_REQUESTS", "0"),
+            ("WAYMARK_REQUEST_TIMEOUT_SECONDS", "1"),
+        ])
+        .await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(waymark::server::run(listener, stage.app.clone(), stage.router.clone()));
+    let slow = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let head = "POST /graphql HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n";
+        stream.write_all(format!("{head}content-length: 100\r\n\r\n{{\"query\"").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    sleep(Duration::from_millis(300)).await;
+    stage.anonymous().data("{ viewer { kind } }", Value::Null).await;
+    let answer = slow.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("the body did not come in time"), "{answer}");
+}
+
+async fn a_body_in_pieces_is_put_together_up_to_the_limit(stage: Stage) {
+    let stage = stage.with(&[("WAYMARK_MAX_BODY_BYTES", "1000")]).await;
+    let send = async |path: &str, body: &str, piece: usize| {
+        let pieces: Vec<Result<Vec<u8>, std::io::Error>> =
+            body.as_bytes().chunks(piece).map(|piece| Ok(piece.to_vec())).collect();
+        let request = Request::post(path).header("content-type", "application/json");
+        let request = request.header("transfer-encoding", "chunked");
+        let body = Body::from_stream(futures_util::stream::iter(pieces));
+        stage.user("ada").send(request.body(body).unwrap()).await
+    };
+    let query = json!({ "query": "{ viewer { kind } }" }).to_string();
+    for piece in [1, 7, 500] {
+        assert_eq!(send("/graphql", &query, piece).await.data(), json!({ "viewer": { "kind": "USER" } }));
+    }
+    let long = json!({ "query": format!("{{ viewer {{ kind }} }} # {}", "x".repeat(1000)) }).to_string();
+    for piece in [1, 999, 1000, 5000] {
+        assert_eq!(send("/graphql", &long, piece).await.status, 413, "{piece}");
+        assert_eq!(send("/api/user-progress", &long, piece).await.status, 413, "{piece}");
+    }
 }
