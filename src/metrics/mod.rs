@@ -310,11 +310,13 @@ impl Metrics {
     }
 
     /// A subscription was opened.
+    #[allow(dead_code, reason = "for transports that stream")]
     pub(crate) fn subscription_opened(&self) {
         self.subscriptions.open.increment(1.0);
     }
 
     /// A subscription was closed: by `client`, `drain`, `slow`, `expired`, or whatever else is a short fixed word.
+    #[allow(dead_code, reason = "for transports that stream")]
     pub(crate) fn subscription_closed(&self, reason: &'static str) {
         self.subscriptions.open.decrement(1.0);
         let reason = vec![Label::from_static_parts("reason", reason)];
@@ -322,12 +324,14 @@ impl Metrics {
     }
 
     /// This many events were handed to subscribers.
+    #[allow(dead_code, reason = "for transports that stream")]
     pub(crate) fn subscription_events(&self, count: u64) {
         self.subscriptions.events.increment(count);
     }
 
     /// How many events that are written down have not yet been handed to the subscribers who wait for them.
     #[expect(clippy::cast_precision_loss, reason = "figures are approximate beyond 2^53")]
+    #[allow(dead_code, reason = "for transports that stream")]
     pub(crate) fn events_behind(&self, count: u64) {
         self.subscriptions.behind.set(count as f64);
     }
