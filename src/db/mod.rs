@@ -33,7 +33,7 @@ pub(crate) use sql::{PairSql, Param, Row, Sql, execute, fetch};
 use statements::Statements;
 
 use crate::error::{Code, Error, Result};
-use crate::metrics;
+use crate::metrics::Sql as Observer;
 
 /// Which database engine stands behind a [`Db`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,9 +164,9 @@ impl Db {
         self.statements.count()
     }
 
-    /// Lets `metrics` know of every statement from now on. A second call changes nothing.
-    pub(crate) fn observe(&self, metrics: &metrics::Sql) {
-        self.statements.observe(metrics);
+    /// Lets `observer` know of every statement from now on. A second call changes nothing.
+    pub(crate) fn observe(&self, observer: &Observer) {
+        self.statements.observe(observer);
     }
 
     /// How the connections of each pool are used.

@@ -4,13 +4,13 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::metrics;
+use crate::metrics::Sql as Observer;
 
 /// Counts the statements of a database.
 #[derive(Debug, Default)]
 pub(super) struct Statements {
     count: AtomicU64,
-    observer: OnceLock<metrics::Sql>,
+    observer: OnceLock<Observer>,
 }
 
 impl Statements {
@@ -26,8 +26,8 @@ impl Statements {
         self.count.load(Ordering::Relaxed)
     }
 
-    pub(super) fn observe(&self, metrics: &metrics::Sql) {
+    pub(super) fn observe(&self, observer: &Observer) {
         // Whoever came first goes on counting.
-        let _ = self.observer.set(metrics.clone());
+        let _ = self.observer.set(observer.clone());
     }
 }

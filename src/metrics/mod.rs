@@ -275,7 +275,6 @@ impl Metrics {
     }
 
     /// Sets a figure that is only known when it is asked for.
-    #[expect(clippy::cast_precision_loss, reason = "figures are approximate beyond 2^53")]
     pub(crate) fn set(&self, name: &'static str, labels: &[(&'static str, &str)], value: u64) {
         let labels = labels.iter().map(|(name, value)| Label::new(*name, (*value).to_owned())).collect();
         Maker(&self.recorder).gauge(name, labels).set(value as f64);
@@ -330,7 +329,6 @@ impl Metrics {
     }
 
     /// How many events that are written down have not yet been handed to the subscribers who wait for them.
-    #[expect(clippy::cast_precision_loss, reason = "figures are approximate beyond 2^53")]
     #[allow(dead_code, reason = "for transports that stream")]
     pub(crate) fn events_behind(&self, count: u64) {
         self.subscriptions.behind.set(count as f64);
