@@ -1,13 +1,13 @@
 //! Running a server, and stopping it in good order.
 
 use std::future::IntoFuture as _;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
 
+use super::peer::Peer;
 use crate::app::App;
 use crate::error::{Error, Result};
 
@@ -45,7 +45,7 @@ pub async fn serve(
         }
     };
     let serving = async {
-        let serve = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        let serve = axum::serve(listener, router.into_make_service_with_connect_info::<Peer>())
             .with_graceful_shutdown(told)
             .into_future();
         serve.await.map_err(Error::internal)?;

@@ -89,6 +89,7 @@ const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("apollo_compiler", &["server/gate/", "server/operation.rs", "server/watch.rs"]),
+    ("governor", &["auth/rate.rs"]),
     ("jsonwebtoken", &["auth/jwt.rs"]),
     ("metrics", &["metrics/"]),
     ("metrics_exporter_prometheus", &["metrics/"]),
