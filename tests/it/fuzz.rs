@@ -118,8 +118,10 @@ fn json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 32, 6, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..6).prop_map(Value::from),
-            vec((select(&["handle", "id", "account", "platform", "x"][..]), inner), 0..4)
-                .prop_map(|members| members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Value>()),
+            vec((select(&["handle", "id", "account", "platform", "x"][..]), inner), 0..4).prop_map(|members| members
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect::<Value>()),
         ]
     })
 }
