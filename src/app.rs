@@ -3,15 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
+use crate::admission::Admission;
 use crate::auth::rate::Rates;
 use crate::auth::{Authenticator, Caller};
 use crate::clock::{Clock, Ids, Timestamp};
 use crate::config::Config;
 use crate::db::catalogue::Catalogue;
-use crate::db::{Db, Reader};
+use crate::db::{Db, Kind, Reader};
 use crate::error::{Error, Result};
 use crate::features::{self, users};
 use crate::graphql::batcher::Batcher;
+use crate::metrics::{Metrics, names};
 use crate::request::Request;
 use crate::rest::Desk;
 use crate::schema::{self, Schema};
@@ -47,6 +51,12 @@ pub struct App {
     batcher: Arc<Batcher>,
     pub(crate) writer: Arc<Writer>,
     pub(crate) verifier: Arc<Verifier>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Whether the server was told to stop. Whoever holds a connection open beyond its request subscribes, ends when
+    /// this gets true, and drops its receiver then: a server that stops waits for all receivers to be gone.
+    pub(crate) stopping: watch::Sender<bool>,
+    started: Timestamp,
 }
 
 impl App {
@@ -60,12 +70,16 @@ impl App {
         catalogue.follow();
         let sdl = Arc::<str>::from(schema::sdl());
         let (ids, config) = (Arc::new(ids), Arc::new(config));
+        let metrics = Arc::new(Metrics::new()?);
+        metrics.keep();
+        db.observe(&metrics.sql);
         let writer = Arc::new(Writer::new(
             db.clone(),
             Arc::clone(&ids),
             Arc::clone(&config),
             Arc::clone(&catalogue),
             Arc::clone(&authenticator),
+            Arc::clone(&metrics),
         ));
         let verifier = Verifier::new(db.clone(), Arc::clone(&catalogue), Arc::clone(&writer), features::CHECKS);
         let gate = Gate::new(&sdl, &config.limits, config.introspection)?;
@@ -78,9 +92,13 @@ impl App {
             documents,
             rates: Arc::new(Rates::from_config(&config)),
             sdl: config.introspection.then_some(sdl),
-            batcher: Batcher::new(Reader::new(db.clone())),
+            batcher: Batcher::new(Reader::new(db.clone()), Arc::clone(&metrics)),
             writer,
             verifier: Arc::new(verifier),
+            admission: Arc::new(Admission::new(&config.limits, Arc::clone(&metrics))),
+            metrics,
+            stopping: watch::Sender::new(false),
+            started: config.clock().now(),
             config,
             db,
             ids,
@@ -186,7 +204,61 @@ impl App {
             batcher: Arc::clone(&self.batcher),
             writer: Arc::clone(&self.writer),
             verifier: Arc::clone(&self.verifier),
+            admission: Arc::clone(&self.admission),
         }
+    }
+
+    /// Tells everybody that the server stops: it says that it is not ready, and connections that stay open end.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// For whoever holds a connection open beyond its request: true once the server stops, which waits until all
+    /// receivers are dropped.
+    #[must_use]
+    pub fn subscribe_to_stop(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
+    }
+
+    /// Waits until the server is told to stop.
+    pub async fn stopped(&self) {
+        // Ends too when the sender is gone, which it is not: it is ours.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    }
+
+    /// What the server counted and measured so far, in Prometheus' text format.
+    #[must_use]
+    pub fn figures(&self) -> String {
+        let metrics = &self.metrics;
+        let database = match self.db.kind() {
+            Kind::Sqlite => "sqlite",
+            Kind::Postgres => "postgres",
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        metrics.set(names::BUILD_INFO, &[("version", version), ("database", database)], 1);
+        metrics.set(names::START_TIME, &[], seconds(self.started));
+        metrics.set(names::STOPPING, &[], u64::from(*self.stopping.borrow()));
+        let (running, waiting) = self.admission.figures();
+        metrics.set(names::RUNNING, &[], running);
+        metrics.set(names::WAITING, &[], waiting);
+        let (hits, misses, documents) = self.gate.figures();
+        metrics.count(names::GATE_HITS, hits);
+        metrics.count(names::GATE_MISSES, misses);
+        metrics.set(names::GATE_DOCUMENTS, &[], documents);
+        for connections in self.db.connections() {
+            let pool = ("pool", connections.pool);
+            metrics.set(names::CONNECTIONS, &[pool, ("state", "used")], connections.used);
+            metrics.set(names::CONNECTIONS, &[pool, ("state", "idle")], connections.idle);
+            metrics.set(names::CONNECTIONS_MOST, &[pool], connections.most);
+            if let Some(waiting) = connections.waiting {
+                metrics.set(names::CONNECTIONS_WAITING, &[pool], waiting);
+            }
+        }
+        if let Some(last) = self.verifier.last() {
+            metrics.set(names::VERIFY_DIFFERENCES, &[], last.differences);
+            metrics.set(names::VERIFY_TIME, &[], seconds(last.at));
+        }
+        metrics.render()
     }
 
     /// Makes what this process has just written to the catalogue visible to the requests that follow.
@@ -196,4 +268,9 @@ impl App {
     pub async fn refresh_catalogue(&self) -> Result<()> {
         self.catalogue.refresh().await
     }
+}
+
+/// Seconds since 1970.
+fn seconds(instant: Timestamp) -> u64 {
+    u64::try_from(instant.millis() / 1000).unwrap_or_default()
 }

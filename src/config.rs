@@ -69,6 +69,12 @@ pub struct Config {
     pub strict_resources: bool,
     /// Minutes from one pass of `verify` in the background to the next; 0: none.
     pub verify_interval_minutes: u32,
+    /// Who may read `/metrics`.
+    pub metrics: Figures,
+    /// Milliseconds after which a GraphQL operation is logged as slow; 0: never.
+    pub slow_operation_ms: u64,
+    /// Seconds that running requests have to end in when the server is told to stop, at least 1.
+    pub shutdown_seconds: u64,
     /// A file of the only documents that clients may run; any when not set.
     #[serde(default)]
     pub trusted_documents: Option<PathBuf>,
@@ -84,7 +90,19 @@ pub struct Config {
     pub limits: Limits,
 }
 
-/// What one request may ask. Each is at least 1.
+/// Who may read `/metrics`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Figures {
+    /// Whoever can reach the server.
+    Open,
+    /// An API key with the scope `admin`.
+    Admin,
+    /// Nobody.
+    Off,
+}
+
+/// What one request may ask, and all of them together. Each is at least 1 where nothing else is said.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -108,6 +126,10 @@ pub struct Limits {
     pub max_body_bytes: usize,
     /// Seconds after which an unanswered request is given up.
     pub request_timeout_seconds: u64,
+    /// Requests that are worked on at a time.
+    pub max_concurrent_requests: usize,
+    /// Requests that may wait for their turn; may be 0.
+    pub max_queued_requests: usize,
     /// Parsed GraphQL documents that are kept.
     pub document_cache: u64,
 }
@@ -197,6 +219,7 @@ impl Config {
             ("jwt_jwks_url", self.jwt_jwks_url.as_deref().is_none_or(is_web_address)),
             ("signed_fetch_window", self.signed_fetch_window > 0),
             ("path_prefix", self.path_prefix.as_deref().is_none_or(is_path_prefix)),
+            ("shutdown_seconds", self.shutdown_seconds > 0),
             ("cors_origins", self.cors_origins.iter().all(|origin| is_origin(origin))),
             ("rate_burst_seconds", self.rate_burst_seconds > 0),
             ("limits.max_cost", limits.max_cost > 0),
@@ -209,6 +232,7 @@ impl Config {
             ("limits.max_resource_ids", limits.max_resource_ids > 0),
             ("limits.max_body_bytes", limits.max_body_bytes > 0),
             ("limits.request_timeout_seconds", limits.request_timeout_seconds > 0),
+            ("limits.max_concurrent_requests", limits.max_concurrent_requests > 0),
             ("limits.document_cache", limits.document_cache > 0),
         ];
         if let Some((path, _)) = checks.into_iter().find(|(_, fits)| !fits) {
@@ -396,9 +420,13 @@ fn expected(key: &str) -> &'static str {
         "cors_origins" => "a list of origins such as https://example.org (without a path), or *",
         "path_prefix" => "a path that begins and does not end with a slash, such as /waymark",
         "introspection" => "true or false",
-        "verify_interval_minutes" | "rate_per_second" | "app_rate_per_second" | "proxies" => {
-            "a whole number of at least 0"
-        }
+        "metrics" => "open, admin or off",
+        "verify_interval_minutes"
+        | "rate_per_second"
+        | "app_rate_per_second"
+        | "proxies"
+        | "slow_operation_ms"
+        | "max_queued_requests" => "a whole number of at least 0",
         "limits" => "a section of limits",
         _ => "a whole number of at least 1",
     }

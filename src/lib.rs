@@ -4,8 +4,8 @@
 //!
 //! | room | what is in it |
 //! | --- | --- |
-//! | [`error`], [`clock`], [`config`] | kernel: one error type, time and ids, settings |
-//! | [`db`], [`auth`], `graphql`, `rest`, [`mod@write`], `verify`, `request` | platform: database, permissions, the toolkits of GraphQL and REST, how anything is changed and checked; knows no feature |
+//! | [`error`], [`clock`], [`config`], `metrics` | kernel: one error type, time and ids, settings, figures for operators |
+//! | [`db`], [`auth`], `graphql`, `rest`, [`mod@write`], `verify`, `request`, `admission` | platform: database, permissions, the toolkits of GraphQL and REST, how anything is changed and checked, how many requests are worked on at a time; knows no feature |
 //! | [`features`] | one folder per kind of progress |
 //! | [`schema`] | `User`, and the roots merged from the features |
 //! | [`server`], [`app`], [`demo`], [`transfer`], [`cli`] | assembly: HTTP, wiring, demo data, files in and out, commands |
@@ -17,6 +17,7 @@
 //! `service` and the GraphQL objects they share. `sea_orm` is imported only where SQL is written, `axum` only by the
 //! server and by REST, `async_graphql` only by GraphQL faces and loaders. A test reads the `use` lines and keeps it so.
 
+mod admission;
 pub mod app;
 pub mod auth;
 pub mod cli;
@@ -27,6 +28,7 @@ pub mod demo;
 pub mod error;
 pub mod features;
 mod graphql;
+mod metrics;
 mod request;
 mod rest;
 pub mod schema;

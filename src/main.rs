@@ -1,12 +1,22 @@
 //! The `waymark` command.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// An answer is made of thousands of small values; this allocator makes them in half the time of the system's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    waymark::cli::run(std::env::args_os()).await
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the process cannot start its threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(waymark::cli::run(std::env::args_os()));
+    // What may still be under way, such as fetching a key set, is not waited for.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    code
 }

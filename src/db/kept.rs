@@ -6,19 +6,22 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::sea_query::{ArrayType, Value};
 use sea_orm::sqlx::{self, Arguments, Database, Encode, Executor, IntoArguments, Pool, Postgres, Sqlite, Type};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::statements::Statements;
 
 /// How the loaders reach the database.
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
     pool: DatabaseConnection,
     connections: Option<Arc<Connections>>,
-    statements: Arc<AtomicU64>,
+    statements: Arc<Statements>,
 }
 
 #[derive(Debug)]
@@ -30,7 +33,7 @@ enum Connections {
 impl Kept {
     /// Keeps up to `most` connections, opened when they are first needed in the way of `pool`, and counts what is run on
     /// them in `statements`. When `most` is 0, the pool itself serves.
-    pub(super) fn new(pool: DatabaseConnection, most: u32, statements: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(pool: DatabaseConnection, most: u32, statements: Arc<Statements>) -> Self {
         let connections = (most > 0).then(|| {
             Arc::new(match pool.get_database_backend() {
                 DbBackend::Sqlite => Connections::Sqlite(Stock::new(pool.get_sqlite_connection_pool().clone(), most)),
@@ -38,6 +41,14 @@ impl Kept {
             })
         });
         Self { pool, connections, statements }
+    }
+
+    /// How the connections are used; nothing when the pool itself serves.
+    pub(super) fn connections(&self) -> Option<super::Connections> {
+        Some(match &**self.connections.as_ref()? {
+            Connections::Postgres(stock) => stock.connections(),
+            Connections::Sqlite(stock) => stock.connections(),
+        })
     }
 }
 
@@ -52,12 +63,13 @@ impl ConnectionTrait for Kept {
         if !statement.values.iter().flat_map(|values| &values.0).all(is_plain) {
             return self.pool.query_all_raw(statement).await;
         }
-        self.statements.fetch_add(1, Ordering::Relaxed);
         let Statement { sql, values, .. } = statement;
         let values = values.map(|values| values.0).unwrap_or_default();
         match &**connections {
-            Connections::Postgres(stock) => stock.fetch(sql, arguments(values, add_to_postgres)?).await,
-            Connections::Sqlite(stock) => stock.fetch(sql, arguments(values, add_plain)?).await,
+            Connections::Postgres(stock) => {
+                stock.fetch(sql, arguments(values, add_to_postgres)?, &self.statements).await
+            }
+            Connections::Sqlite(stock) => stock.fetch(sql, arguments(values, add_plain)?, &self.statements).await,
         }
     }
 
@@ -81,29 +93,38 @@ struct Stock<D: Database> {
     idle: Mutex<Vec<D::Connection>>,
     /// One for each connection there may be, idle or at work.
     places: Semaphore,
+    most: usize,
+    waiting: AtomicU64,
 }
 
 impl<D: Database> Stock<D> {
     fn new(pool: Pool<D>, most: u32) -> Self {
         let places = usize::try_from(most).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
-        Self { pool, idle: Mutex::default(), places: Semaphore::new(places) }
+        Self { pool, idle: Mutex::default(), places: Semaphore::new(places), most: places, waiting: AtomicU64::new(0) }
     }
 
-    async fn fetch(&self, sql: String, arguments: D::Arguments) -> Result<Vec<QueryResult>, DbErr>
+    async fn fetch(
+        &self,
+        sql: String,
+        arguments: D::Arguments,
+        statements: &Statements,
+    ) -> Result<Vec<QueryResult>, DbErr>
     where
         D::Arguments: IntoArguments<D>,
         for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
         D::Row: Into<QueryResult>,
     {
-        // The places are never closed, and without one more connections would be opened at the worst.
-        let _place = self.places.acquire().await;
+        let _place = self.place().await;
         let idle = self.idle().pop();
         let mut connection = match idle {
             Some(connection) => connection,
             None => self.pool.acquire().await.map_err(unreachable)?.detach(),
         };
         let query = sqlx::query_with(sqlx::AssertSqlSafe(sql), arguments);
-        match query.fetch_all(&mut connection).await {
+        let began = Instant::now();
+        let fetched = query.fetch_all(&mut connection).await;
+        statements.ran(began.elapsed(), fetched.is_err());
+        match fetched {
             Ok(rows) => {
                 self.idle().push(connection);
                 Ok(rows.into_iter().map(Into::into).collect())
@@ -116,8 +137,45 @@ impl<D: Database> Stock<D> {
         }
     }
 
+    /// A place among the connections there may be. They are never closed, and without one more connections would be opened
+    /// at the worst.
+    async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        if let Ok(place) = self.places.try_acquire() {
+            return Some(place);
+        }
+        let _waiting = Waiting::new(&self.waiting);
+        self.places.acquire().await.ok()
+    }
+
+    fn connections(&self) -> super::Connections {
+        let used = self.most.saturating_sub(self.places.available_permits());
+        super::Connections {
+            pool: "loaders",
+            used: used as u64,
+            idle: self.idle().len() as u64,
+            most: self.most as u64,
+            waiting: Some(self.waiting.load(Ordering::Relaxed)),
+        }
+    }
+
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<D::Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts somebody who waits, for as long as they do.
+struct Waiting<'a>(&'a AtomicU64);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

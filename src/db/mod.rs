@@ -12,11 +12,11 @@ pub(crate) mod owner;
 pub(crate) mod page;
 pub(crate) mod records;
 mod sql;
+mod statements;
 mod values;
 
 use std::str::FromStr as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use migration::{Migration, MigrationStatus, Migrator, MigratorTrait as _};
@@ -30,8 +30,10 @@ use sea_orm::{
 
 use kept::Kept;
 pub(crate) use sql::{PairSql, Param, Row, Sql, execute, fetch};
+use statements::Statements;
 
 use crate::error::{Code, Error, Result};
+use crate::metrics::Sql as Observer;
 
 /// Which database engine stands behind a [`Db`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +61,22 @@ pub struct Db {
     reads: DatabaseConnection,
     writes: DatabaseConnection,
     kept: Kept,
-    statements: Arc<AtomicU64>,
+    statements: Arc<Statements>,
+}
+
+/// The connections of one pool at some instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Connections {
+    /// What the pool is for.
+    pub(crate) pool: &'static str,
+    /// How many are at work.
+    pub(crate) used: u64,
+    /// How many are open and idle.
+    pub(crate) idle: u64,
+    /// How many there may be.
+    pub(crate) most: u64,
+    /// How many statements wait for one, where the pool knows.
+    pub(crate) waiting: Option<u64>,
 }
 
 impl Db {
@@ -71,7 +88,7 @@ impl Db {
     /// # Errors
     /// [`Code::BadUserInput`] for a URL of another kind, [`Code::Unavailable`] when the database cannot be reached.
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self> {
-        let statements = Arc::new(AtomicU64::new(0));
+        let statements = Arc::<Statements>::default();
         let max_connections = max_connections.max(1);
         let kept = max_connections * 3 / 5;
         if url.starts_with("sqlite:") {
@@ -93,7 +110,7 @@ impl Db {
         }
     }
 
-    async fn open(url: &str, max_connections: u32, statements: &Arc<AtomicU64>) -> Result<DatabaseConnection> {
+    async fn open(url: &str, max_connections: u32, statements: &Arc<Statements>) -> Result<DatabaseConnection> {
         let mut options = ConnectOptions::new(url);
         options
             .max_connections(max_connections)
@@ -119,9 +136,7 @@ impl Db {
             Error::caused(Code::Unavailable, format!("cannot open the database: {}", public_reason(&error)), error)
         })?;
         let statements = Arc::clone(statements);
-        connection.set_metric_callback(move |_| {
-            statements.fetch_add(1, Ordering::Relaxed);
-        });
+        connection.set_metric_callback(move |info| statements.ran(info.elapsed, info.failed));
         Ok(connection)
     }
 
@@ -146,7 +161,42 @@ impl Db {
     /// How many SQL statements were run since the database was opened, transactions' own commands not counted.
     #[must_use]
     pub fn statements(&self) -> u64 {
-        self.statements.load(Ordering::Relaxed)
+        self.statements.count()
+    }
+
+    /// Lets `observer` know of every statement from now on. A second call changes nothing.
+    pub(crate) fn observe(&self, observer: &Observer) {
+        self.statements.observe(observer);
+    }
+
+    /// How the connections of each pool are used.
+    pub(crate) fn connections(&self) -> Vec<Connections> {
+        let pool = |name, connection: &DatabaseConnection| {
+            let (open, idle, most) = match self.kind {
+                Kind::Sqlite => {
+                    let pool = connection.get_sqlite_connection_pool();
+                    (pool.size(), pool.num_idle(), pool.options().get_max_connections())
+                }
+                Kind::Postgres => {
+                    let pool = connection.get_postgres_connection_pool();
+                    (pool.size(), pool.num_idle(), pool.options().get_max_connections())
+                }
+            };
+            let idle = idle as u64;
+            Connections {
+                pool: name,
+                used: u64::from(open).saturating_sub(idle),
+                idle,
+                most: most.into(),
+                waiting: None,
+            }
+        };
+        let mut all = match self.kind {
+            Kind::Sqlite => vec![pool("readers", &self.reads), pool("writer", &self.writes)],
+            Kind::Postgres => vec![pool("main", &self.reads)],
+        };
+        all.extend(self.kept.connections());
+        all
     }
 
     /// Begins a transaction that writes. On SQLite it takes the write lock at once, so that it never has to be

@@ -18,7 +18,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::hash::Hash;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
@@ -27,6 +27,7 @@ use tokio::sync::SetOnce;
 
 use crate::db::Reader;
 use crate::error::{Error, Result};
+use crate::metrics::{Histogram, Metrics};
 
 /// How many statements of one kind of key may run at once.
 const IN_FLIGHT: usize = 2;
@@ -73,17 +74,18 @@ pub(crate) struct Batcher {
     reader: Arc<Reader>,
     queues: RwLock<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     gatherings: AtomicU64,
+    metrics: Arc<Metrics>,
 }
 
 impl Batcher {
-    pub(crate) fn new(reader: Reader) -> Arc<Self> {
-        Arc::new(Self { reader: Arc::new(reader), queues: RwLock::default(), gatherings: AtomicU64::new(0) })
+    pub(crate) fn new(reader: Reader, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { reader: Arc::new(reader), queues: RwLock::default(), gatherings: AtomicU64::new(0), metrics })
     }
 
     /// Begins to collect for one request.
     pub(crate) fn gather(self: &Arc<Self>) -> Arc<Gathering> {
         let id = self.gatherings.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Gathering { batcher: Arc::clone(self), id, touched: Mutex::default() })
+        Arc::new(Gathering { batcher: Arc::clone(self), id, touched: Mutex::default(), batches: AtomicU32::new(0) })
     }
 
     fn queue<K: Key>(&self) -> Arc<Queue<K>>
@@ -94,16 +96,27 @@ impl Batcher {
         let known = self.queues.read().unwrap_or_else(PoisonError::into_inner).get(&kind).cloned();
         let queue = known.unwrap_or_else(|| {
             let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
-            let queue = queues.entry(kind).or_insert_with(|| {
-                Arc::new(Queue::<K> { reader: Arc::clone(&self.reader), state: Mutex::new(State::default()) })
-            });
+            let queue = queues.entry(kind).or_insert_with(|| Arc::new(self.new_queue::<K>()));
             Arc::clone(queue)
         });
         // The map holds under a type's id only queues of that type, so the second arm is never taken.
-        queue.downcast::<Queue<K>>().unwrap_or_else(|_| {
-            Arc::new(Queue { reader: Arc::clone(&self.reader), state: Mutex::new(State::default()) })
-        })
+        queue.downcast::<Queue<K>>().unwrap_or_else(|_| Arc::new(self.new_queue()))
     }
+
+    fn new_queue<K: Key>(&self) -> Queue<K>
+    where
+        Reader: Loader<K, Error = Error>,
+    {
+        let sizes = self.metrics.batches(short_name::<K>());
+        Queue { reader: Arc::clone(&self.reader), state: Mutex::new(State::default()), sizes }
+    }
+}
+
+/// The name of a type without the path to it.
+fn short_name<K>() -> &'static str {
+    let name = std::any::type_name::<K>();
+    let name = name.split('<').next().unwrap_or(name);
+    name.rsplit("::").next().unwrap_or(name)
 }
 
 /// What one request has asked for and not yet sent off.
@@ -112,6 +125,7 @@ pub(crate) struct Gathering {
     batcher: Arc<Batcher>,
     id: u64,
     touched: Mutex<Vec<Arc<dyn Dispatch>>>,
+    batches: AtomicU32,
 }
 
 impl Gathering {
@@ -153,9 +167,15 @@ impl Gathering {
         let first = !touched.iter().any(|known| known.kind() == TypeId::of::<K>());
         let answer = queue.add(self.id, first, keys);
         if first {
+            self.batches.fetch_add(1, Ordering::Relaxed);
             touched.push(queue);
         }
         answer
+    }
+
+    /// In how many batches the request has had a part so far, each of which was a statement, shared or not.
+    pub(crate) fn batches(&self) -> u32 {
+        self.batches.load(Ordering::Relaxed)
     }
 
     fn dispatch(&self) {
@@ -202,6 +222,7 @@ where
 {
     reader: Arc<Reader>,
     state: Mutex<State<K>>,
+    sizes: Histogram,
 }
 
 struct State<K: Key>
@@ -284,6 +305,7 @@ where
             let ready = state.full.pop_front().or_else(|| state.open.take_if(|open| complete && open.weight >= least));
             let Some(batch) = ready else { break };
             state.in_flight += 1;
+            self.sizes.record(u32::try_from(batch.keys.len()).unwrap_or(u32::MAX));
             let run = Run { queue: Arc::clone(self), answer: batch.answer };
             let keys: Vec<K> = batch.keys.into_iter().collect();
             tokio::spawn(async move {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, Method, Uri};
 
+use crate::admission::Admission;
 use crate::auth::rate::Rates;
 use crate::auth::signed_fetch::Signed;
 use crate::auth::{Authenticator, Caller, extract};
@@ -34,6 +35,7 @@ pub(crate) struct Desk {
     pub(crate) batcher: Arc<Batcher>,
     pub(crate) writer: Arc<Writer>,
     pub(crate) verifier: Arc<Verifier>,
+    pub(crate) admission: Arc<Admission>,
 }
 
 impl Desk {

@@ -1,17 +1,14 @@
 //! The dialects: where they are served, who may call them from a browser, and how they put faults.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
-use futures_util::FutureExt as _;
 use serde::Serialize;
 use tower::ServiceExt as _;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -205,7 +202,7 @@ impl Server {
     }
 
     /// Answers what belongs to a dialect, and leaves the rest to `next`.
-    pub(crate) async fn answer(self, request: Request, next: Next) -> Response {
+    pub(crate) async fn answer(&self, request: Request, next: Next) -> Response {
         let dialect = Dialect::of(request.uri().path());
         match self.0.iter().find(|(known, _)| Some(*known) == dialect) {
             Some((_, router)) => match router.clone().oneshot(request).await {
@@ -233,18 +230,17 @@ fn serve(dialect: Dialect, routes: Router<Desk>, desk: Desk) -> Router {
 /// Sees to it that there is an answer in good time, and that the dialect puts what went wrong, whoever found it.
 async fn finish(State((dialect, desk)): State<(Dialect, Desk)>, request: Request, next: Next) -> Response {
     let is_head = request.method() == Method::HEAD;
-    let limit = Duration::from_secs(desk.config.limits.request_timeout_seconds);
-    let work = AssertUnwindSafe(next.run(request)).catch_unwind();
-    let response = match tokio::time::timeout(limit, work).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_)) => {
-            tracing::error!("a request panicked");
-            Fault::internal().into_response()
-        }
-        Err(_) => Fault::new(StatusCode::SERVICE_UNAVAILABLE, "the answer took too long; try again").into_response(),
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = match desk.admission.answer(request, next).await {
+        Ok(response) => response,
+        Err(unanswered) => Fault::new(unanswered.status(), unanswered.message()).into_response(),
     };
     let status = response.status();
     let (mut parts, body) = response.into_parts();
+    // For whoever counts the answers.
+    if let Some(route) = route {
+        parts.extensions.insert(route);
+    }
     let fault = parts.extensions.remove::<Fault>().or_else(|| {
         // Found by the framework, such as a path that is no UTF-8.
         let found = status.is_client_error() || status.is_server_error();
@@ -252,6 +248,7 @@ async fn finish(State((dialect, desk)): State<(Dialect, Desk)>, request: Request
     });
     let Some(fault) = fault else { return Response::from_parts(parts, body) };
     let mut response = dialect.put(&fault, desk.now());
+    *response.extensions_mut() = parts.extensions;
     // What stood beside the fault, such as the methods that are allowed.
     parts.headers.remove(CONTENT_TYPE);
     parts.headers.remove(CONTENT_LENGTH);

@@ -46,11 +46,6 @@ impl Fault {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
-    /// A fault of ours, of which the log says more.
-    pub(super) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
-    }
-
     pub(crate) fn numbered(self, number: u16) -> Self {
         Self { number: Some(number), ..self }
     }
@@ -70,6 +65,7 @@ impl Fault {
             StatusCode::PAYLOAD_TOO_LARGE => "payload_too_large",
             StatusCode::TOO_MANY_REQUESTS => "too_many_requests",
             StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+            StatusCode::REQUEST_TIMEOUT => "timeout",
             status if status.is_server_error() => "internal_error",
             _ => "bad_request",
         }

@@ -48,7 +48,7 @@ fn complete(dialect: Dialect, item: &mut PathItem) {
             ("503", "The server cannot answer at the moment. Retry-After says when to try again, in seconds."),
         ];
         if operation.request_body.is_some() {
-            common.push(("413", "The body is too long."));
+            common.extend([("408", "The body did not come in time."), ("413", "The body is too long.")]);
         }
         for (status, description) in common {
             add_fault(dialect, operation, status, description);

@@ -1,6 +1,8 @@
 //! HTTP: the router as a table of contents, and running it.
 
 pub(crate) mod documents;
+mod drain;
+mod front;
 pub mod gate;
 mod graphql;
 mod health;
@@ -8,22 +10,23 @@ mod media;
 mod operation;
 mod peer;
 mod playground;
+mod watch;
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
+use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::json;
-use tokio::net::TcpListener;
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
-use tower_http::timeout::TimeoutLayer;
 
+use front::Front;
+use media::Media;
+
+pub use drain::{run, serve};
 pub use playground::{Credential, Mode};
 
 use crate::app::App;
@@ -33,33 +36,34 @@ use crate::{features, rest};
 
 /// Everything that is served.
 pub fn router(app: Arc<App>, mode: Mode) -> Router {
-    let timeout = Duration::from_secs(app.config.limits.request_timeout_seconds);
-    let body = DefaultBodyLimit::max(app.config.limits.max_body_bytes);
-    let cors = cors(&app.config.cors_origins);
-    let dialects = rest::Server::new(features::rest(), &app.desk());
+    assemble(routes(mode), features::rest(), app)
+}
+
+fn routes(mode: Mode) -> Router<Arc<App>> {
     Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post))
         .route("/schema.graphql", get(sdl))
         .route("/openapi.json", get(openapi_json))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::figures))
         .merge(playground::routes(mode))
+}
+
+/// What stands before `routes` and the `parts` of REST, and behind them.
+fn assemble(routes: Router<Arc<App>>, parts: impl IntoIterator<Item = rest::Part>, app: Arc<App>) -> Router {
+    let body = DefaultBodyLimit::max(app.config.limits.max_body_bytes);
+    let cors = cors(&app.config.cors_origins);
+    let front = Arc::new(Front::new(Arc::clone(&app), rest::Server::new(parts, &app.desk())));
+    routes
         .fallback(async || refusal(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
             refusal(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
         })
-        // From the outside in. One layer of four, because the router boxes a service per layer and copies it per request.
-        .layer((
-            CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-                tracing::error!("a request panicked");
-                refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
-            }),
-            cors,
-            TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout),
-            body,
-        ))
+        // From the outside in. One layer of three, because the router boxes a service per layer and copies it per request.
+        .layer((cors, middleware::from_fn_with_state(Arc::clone(&app), front::admit), body))
         .with_state(app)
-        .layer(middleware::from_fn(move |request, next| dialects.clone().answer(request, next)))
+        .layer(middleware::from_fn(move |request, next| Arc::clone(&front).answer(request, next)))
 }
 
 /// What REST clients can ask, as an OpenAPI document.
@@ -68,7 +72,9 @@ pub fn router(app: Arc<App>, mode: Mode) -> Router {
 /// When the document cannot be written.
 pub fn openapi() -> Result<String> {
     let document = rest::document(features::rest());
-    let mut json = document.to_pretty_json().map_err(Error::internal)?;
+    // utoipa writes this member of links, and of nothing else, as its own field is called.
+    let json = document.to_pretty_json().map_err(Error::internal)?;
+    let mut json = json.replace("\"operation_id\":", "\"operationId\":");
     json.push('\n');
     Ok(json)
 }
@@ -88,52 +94,29 @@ async fn openapi_json() -> Response {
     }
 }
 
-/// Serves `router` on `listener` until the process is told to stop, and then lets running requests end.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn run(listener: TcpListener, router: Router) -> Result<()> {
-    axum::serve(listener, router.into_make_service_with_connect_info::<peer::Peer>())
-        .with_graceful_shutdown(stopped())
-        .await
-        .map_err(Error::internal)
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-async fn stopped() {
-    let interrupted = async {
-        if let Err(error) = tokio::signal::ctrl_c().await {
-            tracing::warn!(%error, "Ctrl-C cannot be heard");
-            std::future::pending::<()>().await;
-        }
-    };
-    #[cfg(unix)]
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(error) => {
-                tracing::warn!(%error, "SIGTERM cannot be heard");
-                std::future::pending::<()>().await;
-            }
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupted => {}
-        () = terminated => {}
-    }
-    tracing::info!("stopping; running requests may end");
-}
-
 /// An answer to what never became a GraphQL request, in the shape of one that was refused.
 fn refusal(status: StatusCode, message: &str) -> Response {
+    refusal_as(None, status, message)
+}
+
+/// The same in the media type that the client takes, where it is known.
+fn refusal_as(media: Option<Media>, status: StatusCode, message: &str) -> Response {
     let code = match status {
         StatusCode::INTERNAL_SERVER_ERROR => Code::Internal,
+        StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
         _ => Code::BadUserInput,
     };
-    let body = json!({ "errors": [{ "message": message, "extensions": { "code": code.as_str() } }] });
-    (status, Json(body)).into_response()
+    refusal_of(media, status, code, message)
+}
+
+fn refusal_of(media: Option<Media>, status: StatusCode, code: Code, message: &str) -> Response {
+    let mut extensions = json!({ "code": code.as_str() });
+    if let Some(id) = front::request_id().filter(|_| code == Code::Internal) {
+        extensions["id"] = id.into();
+    }
+    let body = json!({ "errors": [{ "message": message, "extensions": extensions }] });
+    let media = media.unwrap_or(Media::Json);
+    (status, [(header::CONTENT_TYPE, media.as_str())], body.to_string()).into_response()
 }
 
 async fn sdl(State(app): State<Arc<App>>) -> Response {

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use apollo_compiler::Name;
 use apollo_compiler::executable::OperationType;
 use apollo_compiler::response::{GraphQLError, JsonMap};
 use async_graphql::{ServerError, Value};
@@ -13,12 +14,15 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use serde::{Deserialize, Serialize};
 
-use super::gate::Refusal;
+use super::front;
+use super::gate::{Document, Refusal};
+use super::watch::Watch;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::graphql::ready;
+use crate::metrics::End;
 
 /// What a client asks.
 #[derive(Debug, Default, Deserialize)]
@@ -60,6 +64,8 @@ pub(super) struct Prepared {
     cost: u64,
     /// Whether ready answers may be written at once.
     plain: bool,
+    document: Arc<Document>,
+    name: Option<Name>,
 }
 
 /// An answer. One without `data` was never executed.
@@ -122,6 +128,24 @@ impl Answer {
         serde_json::to_vec(&self.errors)
     }
 
+    /// How the operation ended.
+    fn end(&self) -> End {
+        let is_ours = |fault: &Fault| match fault {
+            Fault::Document(_) => false,
+            Fault::Execution(error) => {
+                let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
+                [Code::Internal, Code::Unavailable].iter().any(|ours| code == Some(&Value::from(ours.as_str())))
+            }
+        };
+        if self.errors.is_empty() {
+            End::Done
+        } else if self.errors.iter().any(is_ours) {
+            End::Failed
+        } else {
+            End::Refused
+        }
+    }
+
     /// Gives what the engine answers to `app`'s client the codes of our errors.
     fn executed(app: &App, now: Timestamp, mut response: async_graphql::Response, cost: Option<Cost>) -> Self {
         response.errors.iter_mut().for_each(|error| explain(app, now, error));
@@ -172,7 +196,8 @@ fn check(app: &App, asked: Asked) -> Result<Prepared, Refusal> {
         OperationType::Subscription => Kind::Subscription,
     };
     let (cost, plain) = (passed.cost, passed.plain);
-    Ok(Prepared { kind, cost, plain, request: passed.into_request(text, name) })
+    let (document, called) = (Arc::clone(&passed.document), passed.name.clone());
+    Ok(Prepared { kind, cost, plain, document, name: called, request: passed.into_request(text, name) })
 }
 
 /// Runs a query or a mutation to its end.
@@ -187,9 +212,13 @@ pub(super) async fn execute(app: &App, client: &Client, prepared: Prepared) -> R
         caller = app.known(caller, now).await?;
     }
     let context = app.request(caller, now).writing(prepared.plain);
-    let work = app.schema.execute(prepared.request.data(context.clone()));
+    let Prepared { document, name, request, .. } = prepared;
+    let watch = Watch::begin(app, name, document, &client.caller, Arc::clone(&context.load));
+    let work = app.schema.execute(request.data(context.clone()));
     let response = context.load.run(work).await;
-    Ok(Answer::executed(app, now, response, Some(cost)))
+    let answer = Answer::executed(app, now, response, Some(cost));
+    watch.ended(answer.end());
+    Ok(answer)
 }
 
 /// Takes what an operation costs out of what the client may ask for.
@@ -233,7 +262,7 @@ fn explain(app: &App, now: Timestamp, error: &mut ServerError) {
             extensions.set("code", ours.code().as_str());
         }
         Some(ours) => {
-            let id = app.ids.ulid(now);
+            let id = front::request_id().unwrap_or_else(|| app.ids.ulid(now));
             tracing::error!(id, error = ours.chain(), path = ?error.path, "a field failed");
             extensions.set("code", ours.code().as_str());
             extensions.set("id", id);

@@ -69,6 +69,7 @@ async fn work(tools: Arc<Tools>, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
         };
         let mut done = Vec::new();
         let outcome = together(&tools, first, &mut waiting, &mut done, &mut next).await;
+        tools.metrics.group_commit.record(u32::try_from(done.len()).unwrap_or(u32::MAX));
         for job in done {
             job.answer(outcome.clone());
         }
@@ -131,6 +132,7 @@ async fn perform(tools: &Tools, transaction: &Transaction, job: &mut Box<dyn Job
                 savepoint.rollback().await?;
                 if error.is_passing() && tries < TRIES {
                     tries += 1;
+                    tools.metrics.write_retries.increment(1);
                     tools.catalogue.refresh().await?;
                     continue;
                 }

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::db::catalogue::{Catalogue, Snapshot};
 use crate::db::{Db, Kind, Transaction};
 use crate::error::{Code, Error, Result};
+use crate::metrics::{End, Metrics};
 
 /// How often a write that loses against others is tried, and for how long at most.
 const TRIES: u32 = 5;
@@ -54,6 +55,7 @@ pub(super) struct Tools {
     pub(super) ids: Arc<Ids>,
     pub(super) config: Arc<Config>,
     pub(super) catalogue: Arc<Catalogue>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Writer {
@@ -64,9 +66,10 @@ impl Writer {
         config: Arc<Config>,
         catalogue: Arc<Catalogue>,
         authenticator: Arc<Authenticator>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let sqlite = db.kind() == Kind::Sqlite;
-        let tools = Arc::new(Tools { db, ids, config, catalogue });
+        let tools = Arc::new(Tools { db, ids, config, catalogue, metrics });
         let group = sqlite.then(|| Group::start(Arc::clone(&tools)));
         Self { tools, authenticator, group }
     }
@@ -77,6 +80,13 @@ impl Writer {
     /// Whatever the use case fails with, [`Code::IdempotencyKeyReused`] when its key came before with another input,
     /// and [`Code::Unavailable`] when it lost against other writes too often.
     pub(crate) async fn run<W: Write>(&self, write: W, order: Order) -> Result<Written<W::Outcome>> {
+        let running = self.tools.metrics.write(W::NAME);
+        let outcome = self.carry_out(write, order).await;
+        running.ended(outcome.as_ref().map_or_else(End::of, |_| End::Done));
+        outcome
+    }
+
+    async fn carry_out<W: Write>(&self, write: W, order: Order) -> Result<Written<W::Outcome>> {
         let idempotency = order.key.as_deref().map(|key| idempotency(&write, &order, key)).transpose()?;
         let written = match &self.group {
             Some(group) => group.run(write, order, idempotency).await?,
@@ -135,6 +145,7 @@ impl Tools {
             match self.attempt_alone(write, order, idempotency).await {
                 Err(error) if error.is_passing() && tries < TRIES && began.elapsed() < PATIENCE => {
                     tracing::debug!(error = error.chain(), tries, mutation = W::NAME, "a write is tried again");
+                    self.metrics.write_retries.increment(1);
                     self.catalogue.refresh().await?;
                     tokio::time::sleep(self.jitter(tries)).await;
                 }

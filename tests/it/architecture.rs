@@ -16,8 +16,8 @@ tests! {
 
 /// The rooms of the house, in the order in which they may import: each from itself and those before it.
 const ROOMS: [&[&str]; 5] = [
-    &["error", "clock", "config"],
-    &["db", "auth", "graphql", "rest", "write", "verify", "request"],
+    &["error", "clock", "config", "metrics"],
+    &["db", "auth", "graphql", "rest", "write", "verify", "request", "admission"],
     &["features"],
     &["schema"],
     &["server", "app", "demo", "transfer", "cli"],
@@ -72,7 +72,7 @@ const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("migration", &["db/"]),
-    ("axum", &["server/", "rest/", "auth/extract.rs", "features/*/rest.rs"]),
+    ("axum", &["server/", "rest/", "admission.rs", "auth/extract.rs", "features/*/rest.rs"]),
     ("tower_http", &["server/", "rest/"]),
     ("utoipa", &["rest/", "features/*/rest.rs"]),
     ("k256", &["auth/signed_fetch.rs"]),
@@ -88,9 +88,11 @@ const CRATES: &[(&str, &[&str])] = &[
             "features/*/loader.rs",
         ],
     ),
-    ("apollo_compiler", &["server/gate/", "server/operation.rs"]),
+    ("apollo_compiler", &["server/gate/", "server/operation.rs", "server/watch.rs"]),
     ("governor", &["auth/rate.rs"]),
     ("jsonwebtoken", &["auth/jwt.rs"]),
+    ("metrics", &["metrics/"]),
+    ("metrics_exporter_prometheus", &["metrics/"]),
     ("chrono", &["clock.rs"]),
     ("rand", &["clock.rs"]),
     ("figment", &["config.rs"]),

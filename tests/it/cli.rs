@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
@@ -49,7 +50,7 @@ impl Scratch {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WAYMARK_")) {
             command.env_remove(name);
         }
-        command.args(arguments).envs(settings.iter().copied()).current_dir(&self.0).env_remove("RUST_LOG");
+        command.args(arguments).env_remove("RUST_LOG").envs(settings.iter().copied()).current_dir(&self.0);
         command
     }
 }
@@ -205,6 +206,9 @@ pub(crate) struct Server {
     /// What it said until it was ready.
     said: String,
     pub(crate) address: String,
+    /// What it has said since.
+    log: Arc<Mutex<String>>,
+    reader: Option<std::thread::JoinHandle<()>>,
     _scratch: Scratch,
 }
 
@@ -226,8 +230,14 @@ impl Server {
             }
         };
         // Somebody has to go on reading, or the server would write into a closed pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, said, address, _scratch: scratch }
+        let log = Arc::<Mutex<String>>::default();
+        let kept = Arc::clone(&log);
+        let reader = std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                kept.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        Self { process, said, address, log, reader: Some(reader), _scratch: scratch }
     }
 
     fn query(&self, credential: &str, query: &str) -> Value {
@@ -244,10 +254,33 @@ impl Server {
     }
 
     /// Tells it to stop, as a service manager does.
-    fn terminate(&mut self) -> Option<i32> {
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
+        self.tell_to_stop();
+        self.wait()
+    }
+
+    /// The same without waiting for its end.
+    pub(crate) fn tell_to_stop(&self) {
         let told = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
         assert!(told.success());
-        self.process.wait().unwrap().code()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        let code = self.process.wait().unwrap().code();
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        code
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
+    /// What it has said since it was ready.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 }
 

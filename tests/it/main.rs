@@ -36,6 +36,7 @@ mod limits;
 mod migrations;
 mod model;
 mod node;
+mod operating;
 mod overview;
 mod pagination;
 mod plan;
@@ -75,6 +76,10 @@ fn main() -> ExitCode {
         ("migrations", migrations::TESTS),
         ("model", model::TESTS),
         ("node", node::TESTS),
+        ("operating::figures", operating::figures::TESTS),
+        ("operating::load", operating::load::TESTS),
+        ("operating::requests", operating::requests::TESTS),
+        ("operating::stopping", operating::stopping::TESTS),
         ("overview", overview::TESTS),
         ("pagination", pagination::TESTS),
         ("plan", plan::TESTS),

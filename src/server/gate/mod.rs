@@ -8,7 +8,9 @@ mod cost;
 mod inputs;
 mod measure;
 
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use apollo_compiler::executable::{Operation, OperationType};
 use apollo_compiler::parser::Parser;
@@ -20,6 +22,7 @@ use async_graphql::{Name as EngineName, Request, Value, Variables};
 use cost::{Cost, Pricing};
 use measure::Measure;
 use moka::sync::Cache;
+use sha2::{Digest as _, Sha256};
 
 use super::documents::Documents;
 use crate::config::Limits;
@@ -31,6 +34,8 @@ const MAX_BYTES: usize = 128 * 1024;
 const MAX_TOKENS: usize = 15_000;
 /// How many faults of one document are told.
 const MAX_FAULTS: usize = 10;
+/// What a document is called where its text is kept.
+const FILE: &str = "document.graphql";
 /// How deep the parser goes before it gives up; selections are bounded more tightly by a setting.
 const MAX_RECURSION: usize = 200;
 
@@ -44,11 +49,13 @@ pub struct Gate {
     limits: Limits,
     introspection: bool,
     passed: Cache<String, Arc<Document>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 /// A document that may be executed.
 #[derive(Debug)]
-struct Document {
+pub(crate) struct Document {
     checked: Valid<ExecutableDocument>,
     engine: EngineDocument,
     /// What each operation costs, by its name.
@@ -66,7 +73,9 @@ pub struct Passed {
     pub(crate) kind: OperationType,
     /// Whether no two answers in it have to be merged.
     pub(crate) plain: bool,
-    document: Arc<Document>,
+    pub(crate) document: Arc<Document>,
+    /// What the operation is called.
+    pub(crate) name: Option<Name>,
     variables: Variables,
     /// Whether variables are left without a value.
     omits: bool,
@@ -121,7 +130,14 @@ impl Gate {
             .weigher(|text: &String, _| u32::try_from(text.len()).unwrap_or(u32::MAX).max(1024))
             .max_capacity(limits.document_cache.saturating_mul(1024))
             .build();
-        Ok(Self { schema, limits: limits.clone(), introspection, passed })
+        let (hits, misses) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { schema, limits: limits.clone(), introspection, passed, hits, misses })
+    }
+
+    /// How many documents had passed before, how many had to be checked, and how many are kept.
+    pub(crate) fn figures(&self) -> (u64, u64, u64) {
+        self.passed.run_pending_tasks();
+        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed), self.passed.entry_count())
     }
 
     /// Lets an operation pass: the one of this name in the document, or its only one.
@@ -135,7 +151,8 @@ impl Gate {
         let cost = self.cost(&document, operation, &variables)?;
         let (kind, plain) = (operation.operation_type, document.plain);
         let omits = operation.variables.iter().any(|variable| !variables.contains_key(&*variable.name));
-        Ok(Passed { cost, kind, plain, document, variables, omits })
+        let name = operation.name.clone();
+        Ok(Passed { cost, kind, plain, document, name, variables, omits })
     }
 
     /// The document of this text, checked now or before.
@@ -145,8 +162,10 @@ impl Gate {
             return Err(Refusal::new(Code::LimitExceeded, message));
         }
         if let Some(document) = self.passed.get(text) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(document);
         }
+        self.misses.fetch_add(1, Ordering::Relaxed);
         let document = Arc::new(self.check(text)?);
         self.passed.insert(text.to_owned(), Arc::clone(&document));
         Ok(document)
@@ -154,7 +173,7 @@ impl Gate {
 
     fn check(&self, text: &str) -> Result<Document, Refusal> {
         let mut parser = Parser::new().token_limit(MAX_TOKENS).recursion_limit(MAX_RECURSION);
-        let parsed = parser.parse_ast(text, "document.graphql");
+        let parsed = parser.parse_ast(text, FILE);
         let syntax = parsed.map_err(|faults| {
             let too_long = parser.tokens_reached() > MAX_TOKENS || parser.recursion_reached() > MAX_RECURSION;
             let code = if too_long { Code::LimitExceeded } else { Code::GraphqlParseFailed };
@@ -231,6 +250,13 @@ impl Gate {
 }
 
 impl Document {
+    /// The SHA-256 of its text, in hexadecimal digits.
+    pub(crate) fn hash(&self) -> String {
+        let text = self.checked.sources.values().find(|source| source.path() == Path::new(FILE));
+        let text = text.map(|source| source.source_text()).unwrap_or_default();
+        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The operation to run: the one of this name, or the only one.
     fn operation(&self, name: Option<&str>) -> Result<&Node<Operation>, Refusal> {
         self.checked.operations.get(name).map_err(|_| {

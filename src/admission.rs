@@ -1,0 +1,221 @@
+//! How many requests are worked on at a time, and for how long.
+//!
+//! A request gets a place once its body has come, so that slow senders hold none. When all places are taken it waits
+//! with a bounded number of others, and is turned away at once when those are too many: a server that has more to do
+//! than it can says so, instead of answering everybody too late. Whoever answers for the interface puts
+//! [`Unanswered`] into its own words.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::config::Limits;
+use crate::metrics::Metrics;
+
+/// Lets requests in.
+pub(crate) struct Admission {
+    places: Semaphore,
+    most: usize,
+    waiting: AtomicUsize,
+    most_waiting: usize,
+    longest: Duration,
+    max_body: usize,
+    metrics: Arc<Metrics>,
+}
+
+/// Why a request has no answer of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// Too many others are being answered.
+    Overloaded,
+    /// The answer took too long.
+    TimedOut,
+    /// The body took too long.
+    BodyTimedOut,
+    /// Whoever should have answered panicked.
+    Panicked,
+}
+
+impl Unanswered {
+    /// The status of the answer that says so.
+    pub(crate) const fn status(self) -> StatusCode {
+        match self {
+            Self::Overloaded | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BodyTimedOut => StatusCode::REQUEST_TIMEOUT,
+            Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The same in words fit for the client.
+    pub(crate) const fn message(self) -> &'static str {
+        match self {
+            Self::Overloaded => "the server has too much to do at the moment; try again",
+            Self::TimedOut => "the answer took too long; try again",
+            Self::BodyTimedOut => "the body did not come in time",
+            Self::Panicked => "internal error",
+        }
+    }
+}
+
+/// How far a request has come.
+struct Stage(AtomicU8);
+
+impl Stage {
+    const BODY: u8 = 0;
+    const QUEUE: u8 = 1;
+    const WORK: u8 = 2;
+
+    const fn new(stage: u8) -> Self {
+        Self(AtomicU8::new(stage))
+    }
+
+    fn set(&self, stage: u8) {
+        self.0.store(stage, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Admission {
+    pub(crate) fn new(limits: &Limits, metrics: Arc<Metrics>) -> Self {
+        let most = limits.max_concurrent_requests.min(Semaphore::MAX_PERMITS);
+        Self {
+            places: Semaphore::new(most),
+            most,
+            waiting: AtomicUsize::new(0),
+            most_waiting: limits.max_queued_requests,
+            longest: Duration::from_secs(limits.request_timeout_seconds),
+            max_body: limits.max_body_bytes,
+            metrics,
+        }
+    }
+
+    /// How many requests are worked on, and how many wait.
+    pub(crate) fn figures(&self) -> (u64, u64) {
+        let working = self.most.saturating_sub(self.places.available_permits());
+        (working as u64, self.waiting.load(Ordering::Relaxed) as u64)
+    }
+
+    /// Lets `next` answer when there is a place.
+    pub(crate) async fn answer(&self, request: Request, next: Next) -> Result<Response, Unanswered> {
+        let stage = Stage::new(Stage::BODY);
+        self.in_time(&stage, async {
+            let request = self.with_body(request).await;
+            stage.set(Stage::QUEUE);
+            let _place = self.place().await?;
+            stage.set(Stage::WORK);
+            Ok(next.run(request).await)
+        })
+        .await
+    }
+
+    /// Lets `next` answer at once: how the server is has to be told also when it has too much to do.
+    pub(crate) async fn answer_always(&self, request: Request, next: Next) -> Result<Response, Unanswered> {
+        self.in_time(&Stage::new(Stage::WORK), async { Ok(next.run(request).await) }).await
+    }
+
+    async fn in_time(
+        &self,
+        stage: &Stage,
+        work: impl Future<Output = Result<Response, Unanswered>>,
+    ) -> Result<Response, Unanswered> {
+        let answer = match tokio::time::timeout(self.longest, AssertUnwindSafe(work).catch_unwind()).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Unanswered::Panicked),
+            Err(_) => Err(match stage.get() {
+                Stage::BODY => Unanswered::BodyTimedOut,
+                Stage::QUEUE => Unanswered::Overloaded,
+                _ => Unanswered::TimedOut,
+            }),
+        };
+        match answer {
+            Err(Unanswered::Overloaded) => self.metrics.shed.increment(1),
+            Err(Unanswered::TimedOut | Unanswered::BodyTimedOut) => {
+                tracing::warn!(seconds = self.longest.as_secs(), "a request took too long and was given up");
+                self.metrics.timed_out.increment(1);
+            }
+            Err(Unanswered::Panicked) => {
+                tracing::error!("a request panicked");
+                self.metrics.panicked.increment(1);
+            }
+            Ok(_) => {}
+        }
+        answer
+    }
+
+    /// A place among those who are worked on, now or when one gets free.
+    async fn place(&self) -> Result<SemaphorePermit<'_>, Unanswered> {
+        if let Ok(place) = self.places.try_acquire() {
+            return Ok(place);
+        }
+        let _waiting = Waiting::new(&self.waiting, self.most_waiting).ok_or(Unanswered::Overloaded)?;
+        self.places.acquire().await.map_err(|_| Unanswered::Overloaded)
+    }
+
+    /// The request with its body in memory. What is longer than allowed, or breaks off, is left to whoever reads the body
+    /// later: they know how to say so.
+    async fn with_body(&self, request: Request) -> Request {
+        let headers = request.headers();
+        if !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING) {
+            return request;
+        }
+        // What is in memory already is not read again; what is too long need not be.
+        let hint = request.body().size_hint();
+        if request.body().is_end_stream() || hint.lower() > self.max_body as u64 {
+            return request;
+        }
+        let (parts, body) = request.into_parts();
+        let mut chunks = body.into_data_stream();
+        // Most bodies come as one chunk, which is then handed on as it is.
+        let mut first = Bytes::new();
+        let mut whole = Vec::new();
+        while first.len().max(whole.len()) <= self.max_body {
+            match chunks.next().await {
+                Some(Ok(chunk)) if first.is_empty() => first = chunk,
+                Some(Ok(chunk)) => {
+                    if whole.is_empty() {
+                        whole.extend_from_slice(&first);
+                    }
+                    whole.extend_from_slice(&chunk);
+                }
+                Some(Err(error)) => return Request::from_parts(parts, broken(error)),
+                None => break,
+            }
+        }
+        let body = if whole.is_empty() { first } else { Bytes::from(whole) };
+        Request::from_parts(parts, Body::from(body))
+    }
+}
+
+/// A body that breaks off.
+fn broken(error: axum::Error) -> Body {
+    Body::from_stream(futures_util::stream::once(async { Err::<Bytes, _>(error) }))
+}
+
+/// A place in the queue, for as long as it is kept.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize, most: usize) -> Option<Self> {
+        let more = |waiting| (waiting < most).then_some(waiting + 1);
+        count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Self(count))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

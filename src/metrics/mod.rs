@@ -1,0 +1,399 @@
+//! Figures about the running server, for Prometheus.
+//!
+//! An app has figures of its own, so that several apps in one process do not mix. Whatever counts something holds its
+//! handle from the start, or finds it under a name in a [`Family`]: nothing is formatted while a request is answered.
+//! Every metric stands in [`names::ALL`] with its kind, its unit and what it means.
+
+mod family;
+pub(crate) mod names;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub(crate) use metrics::Histogram;
+use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder as _};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use family::Family;
+use names::Kind;
+
+use crate::error::{Code, Error, Result};
+
+/// How many operations are counted under their own name; names come from clients.
+const MOST_OPERATIONS: usize = 100;
+/// How many routes and kinds of writes are counted by themselves; there are fewer.
+const MOST_OF_OURS: usize = 1000;
+/// The operations of a document that have no name, and those beyond the most. No operation can be called so.
+const UNNAMED: &str = "(unnamed)";
+const OTHER: &str = "(other)";
+/// How often what histograms have taken in is put into its buckets when nobody reads the figures.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+const METADATA: Metadata<'static> = Metadata::new("waymark", Level::INFO, None);
+
+/// The figures of one app.
+pub(crate) struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    routes: Family<Route>,
+    operations: Family<Work>,
+    writes: Family<Work>,
+    /// SQL statements.
+    pub(crate) sql: Sql,
+    /// Requests that were answered 429.
+    pub(crate) rate_limited: Counter,
+    /// Requests that found no place, and were answered 503.
+    pub(crate) shed: Counter,
+    /// Requests that took too long.
+    pub(crate) timed_out: Counter,
+    /// Requests whose handler panicked.
+    pub(crate) panicked: Counter,
+    /// Operations that took longer than the setting allows without a line in the log.
+    pub(crate) slow_operations: Counter,
+    /// Tries of a write after the first one.
+    pub(crate) write_retries: Counter,
+    /// Writes in one commit.
+    pub(crate) group_commit: Histogram,
+    subscriptions: Subscriptions,
+}
+
+/// What is counted about statements; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Sql {
+    seconds: Histogram,
+    failed: Counter,
+}
+
+impl Sql {
+    /// A statement was run.
+    pub(crate) fn ran(&self, elapsed: Duration, failed: bool) {
+        self.seconds.record(elapsed);
+        if failed {
+            self.failed.increment(1);
+        }
+    }
+}
+
+impl std::fmt::Debug for Sql {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Sql")
+    }
+}
+
+struct Subscriptions {
+    open: Gauge,
+    behind: Gauge,
+    events: Counter,
+}
+
+/// What is counted about the requests of one route.
+pub(crate) struct Route {
+    seconds: Histogram,
+    /// One for each class of statuses: 1xx to 5xx.
+    classes: [Counter; 5],
+}
+
+impl Route {
+    /// A request was answered with `status`.
+    pub(crate) fn answered(&self, status: u16, elapsed: Duration) {
+        self.seconds.record(elapsed);
+        if let Some(class) = self.classes.get(usize::from(status / 100).wrapping_sub(1)) {
+            class.increment(1);
+        }
+    }
+}
+
+/// What is counted about one kind of work: how long it takes, and how it ends.
+pub(crate) struct Work {
+    seconds: Histogram,
+    ends: [Counter; 4],
+}
+
+/// How work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// As was asked for.
+    Done,
+    /// It was refused for what was asked, in part or altogether.
+    Refused,
+    /// It failed for a reason of ours, in part or altogether.
+    Failed,
+    /// Nobody waited for it any more.
+    GivenUp,
+}
+
+impl End {
+    const ALL: [(Self, &'static str); 4] =
+        [(Self::Done, "done"), (Self::Refused, "refused"), (Self::Failed, "failed"), (Self::GivenUp, "given_up")];
+
+    /// How work ended that failed with `error`.
+    pub(crate) fn of(error: &Error) -> Self {
+        match error.code() {
+            Code::Internal | Code::Unavailable => Self::Failed,
+            _ => Self::Refused,
+        }
+    }
+}
+
+/// Work under way. Counts as given up when it is dropped before it has ended.
+pub(crate) struct Running {
+    work: Arc<Work>,
+    began: Instant,
+    end: End,
+}
+
+impl Running {
+    /// The work has ended.
+    pub(crate) fn ended(mut self, end: End) {
+        self.end(end);
+    }
+
+    /// The same for work that is still held.
+    pub(crate) const fn end(&mut self, end: End) {
+        self.end = end;
+    }
+
+    /// How long it has taken so far.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// How it ends, in one word.
+    pub(crate) fn outcome(&self) -> &'static str {
+        End::ALL.iter().find(|(end, _)| *end == self.end).map_or("", |(_, name)| name)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.work.seconds.record(self.began.elapsed());
+        let ends = End::ALL.iter().zip(&self.work.ends);
+        if let Some((_, counter)) = ends.into_iter().find(|((end, _), _)| *end == self.end) {
+            counter.increment(1);
+        }
+    }
+}
+
+/// Makes handles.
+struct Maker<'a>(&'a PrometheusRecorder);
+
+impl Maker<'_> {
+    fn counter(&self, name: &'static str, labels: Vec<Label>) -> Counter {
+        self.0.register_counter(&Key::from_parts(name, labels), &METADATA)
+    }
+
+    fn gauge(&self, name: &'static str, labels: Vec<Label>) -> Gauge {
+        self.0.register_gauge(&Key::from_parts(name, labels), &METADATA)
+    }
+
+    fn histogram(&self, name: &'static str, labels: Vec<Label>) -> Histogram {
+        self.0.register_histogram(&Key::from_parts(name, labels), &METADATA)
+    }
+
+    fn route(&self, name: &str) -> Route {
+        let label = || Label::new("route", name.to_owned());
+        let class = |class: &'static str| {
+            self.counter(names::HTTP_REQUESTS, vec![label(), Label::from_static_parts("status", class)])
+        };
+        Route {
+            seconds: self.histogram(names::HTTP_SECONDS, vec![label()]),
+            classes: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(class),
+        }
+    }
+
+    fn work(&self, count: &'static str, seconds: &'static str, of: &'static str, name: &str) -> Work {
+        let label = || Label::new(of, name.to_owned());
+        let end = |(_, end): (End, &'static str)| {
+            self.counter(count, vec![label(), Label::from_static_parts("outcome", end)])
+        };
+        Work { seconds: self.histogram(seconds, vec![label()]), ends: End::ALL.map(end) }
+    }
+}
+
+impl Metrics {
+    /// No figures yet.
+    ///
+    /// # Errors
+    /// Never; the buckets of histograms are not empty.
+    pub(crate) fn new() -> Result<Self> {
+        let mut builder = PrometheusBuilder::new();
+        for metric in names::ALL {
+            if let Kind::Histogram(buckets) = metric.kind {
+                let name = Matcher::Full(metric.name.to_owned());
+                builder = builder.set_buckets_for_metric(name, buckets).map_err(Error::internal)?;
+            }
+        }
+        let recorder = builder.build_recorder();
+        for metric in names::ALL {
+            let (name, unit, help) = (metric.name.into(), Some(metric.unit), metric.help.into());
+            match metric.kind {
+                Kind::Counter => recorder.describe_counter(name, unit, help),
+                Kind::Gauge => recorder.describe_gauge(name, unit, help),
+                Kind::Histogram(_) => recorder.describe_histogram(name, unit, help),
+            }
+        }
+        let make = Maker(&recorder);
+        let counter = |name| make.counter(name, Vec::new());
+        Ok(Self {
+            handle: recorder.handle(),
+            routes: Family::new(MOST_OF_OURS),
+            operations: Family::new(MOST_OPERATIONS),
+            writes: Family::new(MOST_OF_OURS),
+            sql: Sql { seconds: make.histogram(names::SQL_SECONDS, Vec::new()), failed: counter(names::SQL_FAILED) },
+            rate_limited: counter(names::RATE_LIMITED),
+            shed: counter(names::SHED),
+            timed_out: counter(names::TIMED_OUT),
+            panicked: counter(names::PANICKED),
+            slow_operations: counter(names::SLOW_OPERATIONS),
+            write_retries: counter(names::WRITE_RETRIES),
+            group_commit: make.histogram(names::GROUP_COMMIT, Vec::new()),
+            subscriptions: Subscriptions {
+                open: make.gauge(names::SUBSCRIPTIONS_OPEN, Vec::new()),
+                behind: make.gauge(names::SUBSCRIPTIONS_BEHIND, Vec::new()),
+                events: counter(names::SUBSCRIPTION_EVENTS),
+            },
+            recorder,
+        })
+    }
+
+    /// The figures in Prometheus' text format.
+    pub(crate) fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Puts what histograms took in into its buckets every few seconds, for as long as `self` lives. Must be called inside
+    /// a Tokio runtime.
+    pub(crate) fn keep(self: &Arc<Self>) {
+        let metrics = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(UPKEEP).await;
+                let Some(metrics) = metrics.upgrade() else { break };
+                metrics.handle.run_upkeep();
+            }
+        });
+    }
+
+    /// Sets a figure that is only known when it is asked for.
+    pub(crate) fn set(&self, name: &'static str, labels: &[(&'static str, &str)], value: u64) {
+        let labels = labels.iter().map(|(name, value)| Label::new(*name, (*value).to_owned())).collect();
+        Maker(&self.recorder).gauge(name, labels).set(value as f64);
+    }
+
+    /// Sets a count that is kept elsewhere.
+    pub(crate) fn count(&self, name: &'static str, value: u64) {
+        Maker(&self.recorder).counter(name, Vec::new()).absolute(value);
+    }
+
+    /// The requests of a route of ours, such as `/api/user-progress/check`.
+    pub(crate) fn route(&self, name: &str) -> Arc<Route> {
+        self.routes.get(name, |name| Maker(&self.recorder).route(name))
+    }
+
+    /// Begins an operation of a document that passed the gate.
+    pub(crate) fn operation(&self, name: Option<&str>) -> Running {
+        let make =
+            |name: &str| Maker(&self.recorder).work(names::OPERATIONS, names::OPERATION_SECONDS, "operation", name);
+        Running { work: self.operations.get(name.unwrap_or(UNNAMED), make), began: Instant::now(), end: End::GivenUp }
+    }
+
+    /// Begins a write of this name.
+    pub(crate) fn write(&self, name: &'static str) -> Running {
+        let make = |name: &str| Maker(&self.recorder).work(names::WRITES, names::WRITE_SECONDS, "write", name);
+        Running { work: self.writes.get(name, make), began: Instant::now(), end: End::GivenUp }
+    }
+
+    /// The sizes of the batches of a loader.
+    pub(crate) fn batches(&self, loader: &'static str) -> Histogram {
+        Maker(&self.recorder).histogram(names::BATCH_KEYS, vec![Label::from_static_parts("loader", loader)])
+    }
+
+    /// A subscription was opened.
+    #[allow(dead_code, reason = "for transports that stream")]
+    pub(crate) fn subscription_opened(&self) {
+        self.subscriptions.open.increment(1.0);
+    }
+
+    /// A subscription was closed: by `client`, `drain`, `slow`, `expired`, or whatever else is a short fixed word.
+    #[allow(dead_code, reason = "for transports that stream")]
+    pub(crate) fn subscription_closed(&self, reason: &'static str) {
+        self.subscriptions.open.decrement(1.0);
+        let reason = vec![Label::from_static_parts("reason", reason)];
+        Maker(&self.recorder).counter(names::SUBSCRIPTIONS_CLOSED, reason).increment(1);
+    }
+
+    /// This many events were handed to subscribers.
+    #[allow(dead_code, reason = "for transports that stream")]
+    pub(crate) fn subscription_events(&self, count: u64) {
+        self.subscriptions.events.increment(count);
+    }
+
+    /// How many events that are written down have not yet been handed to the subscribers who wait for them.
+    #[allow(dead_code, reason = "for transports that stream")]
+    pub(crate) fn events_behind(&self, count: u64) {
+        self.subscriptions.behind.set(count as f64);
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Metrics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_told_under_its_name() {
+        let metrics = Metrics::new().unwrap();
+        metrics.route("/graphql").answered(200, Duration::from_millis(3));
+        metrics.operation(Some("Overview")).ended(End::Done);
+        drop(metrics.operation(None));
+        metrics.write("recordSteps").ended(End::Refused);
+        metrics.set(names::VERIFY_DIFFERENCES, &[], 7);
+        let text = metrics.render();
+        for line in [
+            "waymark_http_requests_total{route=\"/graphql\",status=\"2xx\"} 1",
+            "waymark_http_request_seconds_bucket{route=\"/graphql\",le=\"0.005\"} 1",
+            "waymark_http_request_seconds_bucket{route=\"/graphql\",le=\"0.0025\"} 0",
+            "waymark_graphql_operations_total{operation=\"Overview\",outcome=\"done\"} 1",
+            "waymark_graphql_operations_total{operation=\"(unnamed)\",outcome=\"given_up\"} 1",
+            "waymark_writes_total{write=\"recordSteps\",outcome=\"refused\"} 1",
+            "waymark_verify_differences 7",
+            "# TYPE waymark_http_request_seconds histogram",
+        ] {
+            assert!(text.lines().any(|known| known == line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn names_from_clients_do_not_grow_without_bound() {
+        let metrics = Metrics::new().unwrap();
+        for n in 0..1000 {
+            metrics.operation(Some(&format!("Operation{n}"))).ended(End::Done);
+        }
+        let text = metrics.render();
+        let lines = text.lines().filter(|line| line.starts_with("waymark_graphql_operation_seconds_count")).count();
+        assert_eq!(lines, MOST_OPERATIONS + 1);
+        assert!(text.contains("waymark_graphql_operation_seconds_count{operation=\"(other)\"} 900"), "{text}");
+    }
+
+    #[test]
+    fn two_apps_in_one_process_do_not_mix() {
+        let (one, two) = (Metrics::new().unwrap(), Metrics::new().unwrap());
+        one.shed.increment(1);
+        assert!(one.render().contains("waymark_requests_shed_total 1"));
+        assert!(two.render().contains("waymark_requests_shed_total 0"));
+    }
+
+    #[test]
+    fn every_metric_is_described_in_the_manual() {
+        let manual = include_str!("../../docs/operations.md");
+        for metric in names::ALL {
+            assert!(manual.contains(&format!("`{}`", metric.name)), "{}", metric.name);
+            assert!(metric.name.starts_with("waymark_") && !metric.help.is_empty(), "{}", metric.name);
+        }
+    }
+}
