@@ -1,4 +1,5 @@
-//! Cards and what they come to. A record says how many of a card somebody has, not how many were added.
+//! Cards and what they come to. A record says how many of a card somebody has, not how many were added. That of an export
+//! says it of a card that is there only if it is the newer one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -118,6 +119,10 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
         if before.is_some() && quantity == record.quantity {
             continue;
         }
+        // An export that is older than what is there reverts nothing.
+        if item.has_history && before.is_some_and(|row| record.updated_at.is_none_or(|at| at.0 <= row.updated_at)) {
+            continue;
+        }
         let said = record.updated_at.or(record.first_acquired_at).map(|at| at.0);
         let at = said.unwrap_or(work.now);
         let first = record.first_acquired_at.map_or(at, |at| at.0);
@@ -127,7 +132,7 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
             collection_id,
             quantity: record.quantity,
             first_acquired_at: before.map_or(first, |row| row.first_acquired_at),
-            updated_at: at,
+            updated_at: before.map_or(at, |row| row.updated_at.max(at)),
         };
         owned.insert(place, row);
         changed_cards.insert(place);
