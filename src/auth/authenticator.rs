@@ -104,7 +104,11 @@ impl Authenticator {
         db: &Db,
         now: Timestamp,
     ) -> Result<(Arc<Caller>, Signed)> {
-        let signed = self.signed_fetch.verify(sent, method, path, now)?;
+        let mut signed = self.signed_fetch.verify(sent, method, path, now)?;
+        // Kept where all servers look, and where it outlives them. Only what is sent by POST may be a mutation.
+        if let Some(mark) = signed.mark().filter(|_| method == "POST") {
+            signed.came_before = !repo::keep_mark(db.writes(), mark, now).await?;
+        }
         let player = player(db, WALLET_PROVIDER, signed.address.clone(), Some(signed.expires_at), None).await?;
         Ok((Arc::new(Caller::User(player)), signed))
     }
