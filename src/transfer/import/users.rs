@@ -342,8 +342,11 @@ fn well_formed(record: &User, has_history: bool) -> Result<User, String> {
 pub(super) fn stored_account(provider: &str, id: &str) -> Result<(String, String), &'static str> {
     // Issuer, a line, and subject, which have 255 characters each at most.
     const LONGEST_IDENTITY: usize = 511;
-    if provider == JWT_PROVIDER && id.chars().count() <= LONGEST_IDENTITY && !id.chars().any(char::is_control) {
-        return if id.is_empty() { Err("it is empty") } else { Ok((provider.to_owned(), id.to_owned())) };
+    if provider.eq_ignore_ascii_case(JWT_PROVIDER)
+        && id.chars().count() <= LONGEST_IDENTITY
+        && !id.chars().any(char::is_control)
+    {
+        return if id.is_empty() { Err("it is empty") } else { Ok((JWT_PROVIDER.to_owned(), id.to_owned())) };
     }
     rules::account(provider, id)
 }
