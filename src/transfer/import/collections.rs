@@ -69,6 +69,10 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
         });
         row.completed_at = row.completed_at.or(completed_at);
         row.reward_claimed_at = row.reward_claimed_at.or(claimed_at);
+        if item.has_history {
+            // Cards of an export leave this to the record here.
+            row.updated_at = row.updated_at.max(at);
+        }
         if before.as_ref() == Some(&row) {
             continue;
         }
