@@ -169,8 +169,9 @@ impl App {
         Ok(expired)
     }
 
-    /// Does [`App::maintain`] every minute for as long as the app lives.
+    /// Fetches the keys of tokens, and does [`App::maintain`] every minute for as long as the app lives.
     pub fn keep_maintained(self: &Arc<Self>) {
+        self.authenticator.prepare();
         let app = Arc::downgrade(self);
         tokio::spawn(async move {
             loop {

@@ -15,4 +15,5 @@ mod repo;
 pub(crate) mod signed_fetch;
 
 pub use authenticator::Authenticator;
+pub(crate) use authenticator::JWT_PROVIDER;
 pub use caller::{AppKey, Caller, ParseScopeError, Player, Scope, UserId};

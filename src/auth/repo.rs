@@ -95,6 +95,19 @@ pub(crate) async fn user_of(
     Ok(Some((UserId(row.try_get_by_index(0)?), row.try_get_by_index(1)?)))
 }
 
+// Beside the idempotency keys, which are kept for seven days: far longer than the timestamp of a signature is good.
+static KEEP_MARK: Sql = Sql::new(
+    "INSERT INTO idempotency_keys (principal, mutation, key, body_hash, outcome, created_at) \
+     VALUES ('signature', '', $1, '', '', $2) ON CONFLICT (principal, mutation, key) DO NOTHING RETURNING 1",
+);
+
+/// Keeps the mark of a signature; whether it is a new one.
+pub(super) async fn keep_mark(conn: &impl ConnectionTrait, mark: String, now: Timestamp) -> Result<bool> {
+    let kept: Vec<i32> =
+        fetch(conn, &KEEP_MARK, [Param::Text(mark), Param::Int(now.millis())], |row| row.take()).await?;
+    Ok(!kept.is_empty())
+}
+
 /// The ULID of a user; `None` when the user has been merged into another or erased.
 pub(crate) async fn ulid_of(conn: &impl ConnectionTrait, user: i64) -> Result<Option<String>> {
     let query = Query::select()

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::repo::{self, Account, User};
 use super::rules::UserWith;
 use crate::auth::api_key::{self, ApiKey};
+use crate::clock::Timestamp;
 use crate::db::Reader;
 use crate::db::page::Slice;
 use crate::db::records::Records;
@@ -119,6 +120,7 @@ impl Loader<KeysOf> for Reader {
 pub(super) struct RecordsOf {
     pub(super) user: i64,
     pub(super) records: &'static Records,
+    pub(super) now: Timestamp,
 }
 
 impl Key for RecordsOf {}
@@ -131,7 +133,7 @@ impl Loader<RecordsOf> for Reader {
     async fn load(&self, keys: &[RecordsOf]) -> Result<HashMap<RecordsOf, Self::Value>> {
         let mut all = HashMap::new();
         for key in keys {
-            all.insert(key.clone(), key.records.of(self.connection(), key.user).await?);
+            all.insert(key.clone(), key.records.of(self.connection(), key.user, key.now).await?);
         }
         Ok(all)
     }

@@ -87,14 +87,15 @@ pub(crate) async fn api_key(request: &Request, _operator: Operator, number: i64)
     Ok(request.load.one(KeysOf::Number(number)).await?.unwrap_or_default().pop())
 }
 
-/// Everything that is stored about a user in these places, as one object with a member for each.
+/// Everything that is known about a user in these places, as one object with a member for each.
 pub(crate) async fn export(
     request: &Request,
     user: &DisposableUser,
     places: impl IntoIterator<Item = &'static Records>,
 ) -> Result<Value> {
     let places: Vec<_> = places.into_iter().collect();
-    let keys = places.iter().map(|records| RecordsOf { user: user.key(), records }).collect();
+    let now = request.now;
+    let keys = places.iter().map(|records| RecordsOf { user: user.key(), records, now }).collect();
     let all = request.load.many(keys).await?;
     let members =
         places.into_iter().zip(all).map(|(place, rows)| (place.name.to_owned(), rows.unwrap_or_default().into()));
