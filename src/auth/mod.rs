@@ -12,6 +12,8 @@ pub(crate) mod jwt;
 pub(crate) mod policy;
 mod repo;
 pub(crate) mod signed_fetch;
+mod standing;
 
 pub use authenticator::Authenticator;
 pub use caller::{AppKey, Caller, ParseScopeError, Player, Scope, UserId};
+pub(crate) use standing::{Standing, Vigil};

@@ -7,6 +7,7 @@ use sea_orm::TransactionTrait as _;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+use super::feed::Feed;
 use super::group::Group;
 use super::repo::{self, Idempotency};
 use super::unit::Unit;
@@ -44,6 +45,7 @@ pub(crate) struct Order {
 pub(crate) struct Writer {
     tools: Arc<Tools>,
     authenticator: Arc<Authenticator>,
+    feed: Arc<Feed>,
     /// On SQLite, the one place where writes are carried out.
     group: Option<Group>,
 }
@@ -66,9 +68,10 @@ impl Writer {
         authenticator: Arc<Authenticator>,
     ) -> Self {
         let sqlite = db.kind() == Kind::Sqlite;
+        let feed = Feed::start(db.clone());
         let tools = Arc::new(Tools { db, ids, config, catalogue });
         let group = sqlite.then(|| Group::start(Arc::clone(&tools)));
-        Self { tools, authenticator, group }
+        Self { tools, authenticator, feed, group }
     }
 
     /// Carries out `write`. When this returns it is on disk, and what it changed in the catalogue is visible.
@@ -82,6 +85,7 @@ impl Writer {
             Some(group) => group.run(write, order, idempotency).await?,
             None => self.tools.run_alone(&write, &order, idempotency.as_ref()).await?,
         };
+        self.feed.tell(&written.events);
         if W::CATALOGUE {
             self.tools.catalogue.refresh().await?;
         }
@@ -94,6 +98,11 @@ impl Writer {
     /// The newest state of the catalogue.
     pub(crate) fn catalogue(&self) -> Arc<Snapshot> {
         self.tools.catalogue.current()
+    }
+
+    /// Who waits for events of users.
+    pub(crate) const fn feed(&self) -> &Arc<Feed> {
+        &self.feed
     }
 
     /// Forgets idempotency keys that are older than seven days.
