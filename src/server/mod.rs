@@ -3,6 +3,7 @@
 pub(crate) mod gate;
 mod graphql;
 mod health;
+mod operation;
 mod playground;
 
 use std::sync::{Arc, OnceLock};

@@ -79,9 +79,16 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sha3", &["auth/signed_fetch.rs"]),
     (
         "async_graphql",
-        &["graphql/", "schema/", "server/gate/", "server/graphql.rs", "features/*/graphql.rs", "features/*/loader.rs"],
+        &[
+            "graphql/",
+            "schema/",
+            "server/gate/",
+            "server/operation.rs",
+            "features/*/graphql.rs",
+            "features/*/loader.rs",
+        ],
     ),
-    ("apollo_compiler", &["server/gate/", "server/graphql.rs"]),
+    ("apollo_compiler", &["server/gate/", "server/operation.rs"]),
     ("jsonwebtoken", &["auth/jwt.rs"]),
     ("chrono", &["clock.rs"]),
     ("rand", &["clock.rs"]),

@@ -55,7 +55,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    fn new(code: Code, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         let fault = GraphQLError {
             message: message.into(),
             locations: Vec::new(),

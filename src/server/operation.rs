@@ -1,0 +1,203 @@
+//! One GraphQL operation, whatever it came by: HTTP, server-sent events or a WebSocket.
+//!
+//! What a client asks is [prepared][prepare]: checked as far as it can be without running it. What is prepared is then
+//! [executed][execute] or, when it is a subscription, [followed][follow]. Either way comes an [`Answer`].
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use apollo_compiler::executable::OperationType;
+use apollo_compiler::response::{GraphQLError, JsonMap};
+use async_graphql::{ServerError, Value};
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+use serde::{Deserialize, Serialize};
+
+use super::gate::Refusal;
+use crate::app::App;
+use crate::auth::Caller;
+use crate::clock::Timestamp;
+use crate::error::{Code, Error};
+use crate::graphql::ready;
+
+/// What a client asks.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Asked {
+    pub(super) query: Option<String>,
+    #[serde(default)]
+    pub(super) document_id: Option<String>,
+    #[serde(default)]
+    pub(super) operation_name: Option<String>,
+    #[serde(default)]
+    pub(super) variables: Option<JsonMap>,
+    #[serde(default, rename = "extensions")]
+    pub(super) _extensions: Option<JsonMap>,
+}
+
+/// Who asks, and from where.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    pub(super) caller: Arc<Caller>,
+    /// The address of the other end of the connection, where it is known.
+    pub(super) peer: Option<IpAddr>,
+}
+
+/// What an operation does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Query,
+    Mutation,
+    Subscription,
+}
+
+/// What is to be run, with everything checked that can be checked before it runs.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) kind: Kind,
+    request: async_graphql::Request,
+    /// Whether ready answers may be written at once.
+    plain: bool,
+}
+
+/// An answer. One without `data` was never executed.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    errors: Vec<Fault>,
+    data: Option<Value>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Fault {
+    Document(GraphQLError),
+    Execution(ServerError),
+}
+
+impl Answer {
+    /// The answer as JSON.
+    ///
+    /// # Errors
+    /// When a value cannot be written.
+    pub(super) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        let mut json = Vec::with_capacity(1024);
+        json.push(b'{');
+        if !self.errors.is_empty() {
+            json.extend_from_slice(b"\"errors\":");
+            serde_json::to_writer(&mut json, &self.errors)?;
+        }
+        if let Some(data) = &self.data {
+            json.extend_from_slice(if self.errors.is_empty() { b"\"data\":" } else { b",\"data\":" });
+            ready::write_json(&mut json, data)?;
+        }
+        json.push(b'}');
+        Ok(json)
+    }
+
+    /// The errors alone, as a JSON list: what a WebSocket sends about an operation that is refused.
+    ///
+    /// # Errors
+    /// When a value cannot be written.
+    #[allow(dead_code, reason = "for transports that put errors elsewhere")]
+    pub(super) fn errors_to_json(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(&self.errors)
+    }
+
+    /// Gives what the engine answers to `app`'s client the codes of our errors.
+    fn executed(app: &App, now: Timestamp, mut response: async_graphql::Response) -> Self {
+        response.errors.iter_mut().for_each(|error| explain(app, now, error));
+        Self { errors: response.errors.into_iter().map(Fault::Execution).collect(), data: Some(response.data) }
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        let code = refusal.code.as_str();
+        let errors = refusal.faults.into_iter().map(|mut fault| {
+            fault.extensions.insert("code", code.into());
+            Fault::Document(fault)
+        });
+        Self { errors: errors.collect(), data: None }
+    }
+}
+
+/// Checks what is asked: the document, which of its operations is meant, and the variables.
+///
+/// # Errors
+/// When the document or its variables are refused.
+pub(super) fn prepare(app: &App, asked: Asked) -> Result<Prepared, Refusal> {
+    let Some(text) = asked.query else {
+        return Err(Refusal::new(Code::BadUserInput, "query is missing"));
+    };
+    let document = app.gate.document(&text)?;
+    let name = asked.operation_name.as_deref().filter(|name| !name.is_empty());
+    let operation = document.operation(name)?;
+    let variables = app.gate.variables(&document, operation, &asked.variables.unwrap_or_default())?;
+    let engine = document.engine(operation, &variables);
+    let kind = match operation.operation_type {
+        OperationType::Query => Kind::Query,
+        OperationType::Mutation => Kind::Mutation,
+        OperationType::Subscription => Kind::Subscription,
+    };
+    let mut request = async_graphql::Request::new(text).variables(variables);
+    // Without a name the engine runs the only operation; the gate has seen to it that there is one.
+    request.operation_name = name.map(str::to_owned);
+    request.set_parsed_query(engine);
+    Ok(Prepared { kind, request, plain: document.plain })
+}
+
+/// Runs a query or a mutation to its end.
+///
+/// # Errors
+/// When the client may not run it now.
+pub(super) async fn execute(app: &App, client: &Client, prepared: Prepared) -> Result<Answer, Error> {
+    let now = app.clock.now();
+    let mut caller = Arc::clone(&client.caller);
+    if prepared.kind == Kind::Mutation {
+        caller = app.known(caller, now).await?;
+    }
+    let context = app.request(caller, now).writing(prepared.plain);
+    let work = app.schema.execute(prepared.request.data(context.clone()));
+    let response = context.load.run(work).await;
+    Ok(Answer::executed(app, now, response))
+}
+
+/// Runs a subscription: one answer for each event, until the stream ends or is dropped.
+///
+/// # Errors
+/// When the client may not run it now.
+#[allow(dead_code, reason = "for transports that stream")]
+pub(super) fn follow(app: &Arc<App>, client: &Client, prepared: Prepared) -> Result<BoxStream<'static, Answer>, Error> {
+    let context = app.request(Arc::clone(&client.caller), app.clock.now()).writing(prepared.plain);
+    let load = Arc::clone(&context.load);
+    let events = app.schema.execute_stream(prepared.request.data(context));
+    let app = Arc::clone(app);
+    let answers = stream::unfold(events, move |mut events| {
+        let (app, load) = (Arc::clone(&app), Arc::clone(&load));
+        async move {
+            // What an event is answered with is loaded like everything else.
+            let next = async move { (events.next().await, events) };
+            let (response, events) = load.run(next).await;
+            response.map(|response| (Answer::executed(&app, app.clock.now(), response), events))
+        }
+    });
+    Ok(answers.boxed())
+}
+
+/// Gives an error of the execution its code. What is a fault of ours goes to the log, and the client gets its id.
+fn explain(app: &App, now: Timestamp, error: &mut ServerError) {
+    let extensions = error.extensions.get_or_insert_default();
+    match error.source.as_deref().and_then(|source| source.downcast_ref::<Error>()) {
+        Some(ours) if ours.code() != Code::Internal && ours.code() != Code::Unavailable => {
+            extensions.set("code", ours.code().as_str());
+        }
+        Some(ours) => {
+            let id = app.ids.ulid(now);
+            tracing::error!(id, error = ours.chain(), path = ?error.path, "a field failed");
+            extensions.set("code", ours.code().as_str());
+            extensions.set("id", id);
+        }
+        // The engine's own: an argument that no type could take.
+        None => extensions.set("code", Code::BadUserInput.as_str()),
+    }
+}
