@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::auth::{Authenticator, Caller};
+use crate::auth::{Authenticator, Caller, Vigil};
 use crate::clock::{Clock, Ids, Timestamp};
 use crate::config::Config;
-use crate::db::catalogue::Catalogue;
+use crate::db::catalogue::{Catalogue, Snapshot};
 use crate::db::{Db, Reader};
 use crate::error::{Error, Result};
 use crate::features::{self, users};
@@ -15,6 +15,7 @@ use crate::request::Request;
 use crate::rest::Desk;
 use crate::schema::{self, Schema};
 use crate::server::gate::Gate;
+use crate::server::streams::Streams;
 use crate::verify::{Step, Verifier, Whose};
 use crate::write::Writer;
 
@@ -41,6 +42,10 @@ pub struct App {
     /// The schema as clients may read it; `None` when the server keeps it to itself.
     pub(crate) sdl: Option<Arc<str>>,
     batcher: Arc<Batcher>,
+    /// Looks after the credentials of those who stay connected.
+    pub(crate) vigil: Arc<Vigil>,
+    /// Who is connected for longer than a request, and when that has to end.
+    pub(crate) streams: Streams,
     pub(crate) writer: Arc<Writer>,
     pub(crate) verifier: Arc<Verifier>,
 }
@@ -70,6 +75,8 @@ impl App {
             gate: Gate::new(&sdl, &config.limits, config.introspection)?,
             sdl: config.introspection.then_some(sdl),
             batcher: Batcher::new(Reader::new(db.clone())),
+            vigil: Vigil::start(db.clone(), config.clock()),
+            streams: Streams::new(config.limits.max_streams),
             writer,
             verifier: Arc::new(verifier),
             config,
@@ -96,6 +103,12 @@ impl App {
     pub(crate) fn request(&self, caller: Arc<Caller>, now: Timestamp) -> Request {
         let catalogue = self.catalogue.current();
         let verifier = Arc::clone(&self.verifier);
+        Request::new(caller, now, Arc::clone(&self.config), catalogue, &self.batcher, &self.writer, verifier)
+    }
+
+    /// Begins a request of `caller` that lasts: one without the catalogue, which would be old before its end.
+    pub(crate) fn lasting_request(&self, caller: Arc<Caller>, now: Timestamp) -> Request {
+        let (catalogue, verifier) = (Snapshot::none(), Arc::clone(&self.verifier));
         Request::new(caller, now, Arc::clone(&self.config), catalogue, &self.batcher, &self.writer, verifier)
     }
 

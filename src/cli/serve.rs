@@ -50,7 +50,8 @@ pub(super) async fn try_it(mut config: Config) -> Result<()> {
         say(&format!("\n  {}\n  {}", credential.title, credential.token));
     }
     say(&format!("\nOpen the playground: http://{address}/"));
-    server::run(listener, server::router(Arc::clone(&app), Mode::Try { credentials })).await?;
+    let router = server::router(Arc::clone(&app), Mode::Try { credentials });
+    server::run(listener, Arc::clone(&app), router).await?;
     revoke_demo_keys(&app).await
 }
 
@@ -115,7 +116,8 @@ pub(super) async fn serve(config: Config, migrate: bool) -> Result<()> {
     app.keep_maintained();
     app.verify_now_and_then();
     say(&format!("Serving on http://{address}/"));
-    server::run(listener, server::router(app, Mode::SERVE)).await
+    let router = server::router(Arc::clone(&app), Mode::SERVE);
+    server::run(listener, app, router).await
 }
 
 /// Refuses a database whose schema is not up to date.

@@ -11,10 +11,12 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::gate::Refusal;
-use super::operation::{self, Answer, Asked, Client, Kind};
+use super::operation::{self, Answer, Asked, Client, Kind, Prepared};
+use super::sse;
 use crate::app::App;
 use crate::auth::signed_fetch::Signed;
 use crate::auth::{Caller, extract};
+use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 
 const GRAPHQL: &str = "application/graphql-response+json; charset=utf-8";
@@ -105,47 +107,81 @@ struct Sent<'a> {
     body: &'a [u8],
 }
 
-async fn run(app: &App, sent: &Sent<'_>, media: Media, asked: Asked) -> Response {
-    let (caller, signed) = match caller(app, sent).await {
-        Ok(caller) => caller,
+async fn run(app: &Arc<App>, sent: &Sent<'_>, media: Media, asked: Asked) -> Response {
+    let Shown { caller, expires_at, signed } = match shown(app, sent).await {
+        Ok(shown) => shown,
         Err(error) => return media.refuse_caller(&error),
     };
     let prepared = match operation::prepare(app, asked) {
         Ok(prepared) => prepared,
         Err(refusal) => return media.refuse_document(refusal),
     };
-    if sent.method != Method::POST && prepared.kind != Kind::Query {
+    if sent.method != Method::POST && prepared.kind == Kind::Mutation {
         let message = "GET runs queries only; send mutations by POST";
         let mut response = media.refuse(StatusCode::METHOD_NOT_ALLOWED, &Error::bad_input(message));
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
-    if let Some(signed) = signed.filter(|_| prepared.kind != Kind::Query)
+    if let Some(signed) = signed.filter(|_| prepared.kind == Kind::Mutation)
         && let Err(error) = app.authenticator.spend(&signed, sent.body)
     {
         return media.refuse_caller(&error);
     }
     let client = Client { caller, peer: None };
+    if prepared.kind == Kind::Subscription {
+        return follow(app, client, expires_at, prepared, media);
+    }
     match operation::execute(app, &client, prepared).await {
         Ok(answer) => media.answer(StatusCode::OK, &answer),
         Err(error) => media.refuse_caller(&error),
     }
 }
 
-/// Who makes the request, and the signature if it is signed.
-async fn caller(app: &App, sent: &Sent<'_>) -> Result<(Arc<Caller>, Option<Signed>), Error> {
+/// Answers a subscription with a stream of events.
+fn follow(
+    app: &Arc<App>,
+    client: Client,
+    expires_at: Option<Timestamp>,
+    prepared: Prepared,
+    media: Media,
+) -> Response {
+    if media != Media::Events {
+        let message = "send subscriptions with \"Accept: text/event-stream\", or over a WebSocket";
+        return media.refuse(StatusCode::NOT_ACCEPTABLE, &Error::bad_input(message));
+    }
+    let Some(place) = app.streams.enter() else {
+        return media.refuse_caller(&Error::new(Code::Unavailable, "there are too many connections; try again later"));
+    };
+    let standing = app.vigil.watch(Arc::clone(&client.caller), expires_at, app.clock.now());
+    match operation::follow(app, &client, standing.clone(), prepared) {
+        Ok(answers) => sse::follow(app, standing, place, answers),
+        Err(error) => media.refuse_caller(&error),
+    }
+}
+
+/// Who makes the request.
+struct Shown {
+    caller: Arc<Caller>,
+    /// When the credential expires, if it does.
+    expires_at: Option<Timestamp>,
+    /// The signature, if the request is signed.
+    signed: Option<Signed>,
+}
+
+async fn shown(app: &App, sent: &Sent<'_>) -> Result<Shown, Error> {
     let now = app.clock.now();
     if let Some(credential) = extract::credential(sent.headers)? {
-        return Ok((app.authenticator.authenticate(credential, &app.db, now).await?, None));
+        let (caller, expires_at) = app.authenticator.admit(credential, &app.db, now).await?;
+        return Ok(Shown { caller, expires_at, signed: None });
     }
     match extract::signature(sent.headers) {
         Some(signature) => {
             let method = sent.method.as_str();
             let (caller, signed) =
                 app.authenticator.authenticate_signed(&signature, method, sent.path, &app.db, now).await?;
-            Ok((caller, Some(signed)))
+            Ok(Shown { caller, expires_at: Some(signed.expires_at), signed: Some(signed) })
         }
-        None => Ok((Arc::new(Caller::Anonymous), None)),
+        None => Ok(Shown { caller: Arc::new(Caller::Anonymous), expires_at: None, signed: None }),
     }
 }
 
@@ -154,15 +190,19 @@ async fn caller(app: &App, sent: &Sent<'_>) -> Result<(Arc<Caller>, Option<Signe
 enum Media {
     Graphql,
     Json,
+    /// Server-sent events. What never becomes an operation is refused as plain JSON.
+    Events,
 }
 
 impl Media {
     fn of(headers: &HeaderMap) -> Self {
-        let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        if accepted
-            .flat_map(|list| list.split(','))
-            .any(|one| one.trim().starts_with("application/graphql-response+json"))
-        {
+        let accepted = || {
+            let lists = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+            lists.flat_map(|list| list.split(',')).map(str::trim)
+        };
+        if accepted().any(|one| one.starts_with(sse::MEDIA)) {
+            Self::Events
+        } else if accepted().any(|one| one.starts_with("application/graphql-response+json")) {
             Self::Graphql
         } else {
             Self::Json
@@ -173,6 +213,8 @@ impl Media {
         let content_type = match self {
             Self::Graphql => GRAPHQL,
             Self::Json => JSON,
+            Self::Events if status == StatusCode::OK => return sse::whole(answer),
+            Self::Events => JSON,
         };
         match answer.to_json() {
             Ok(body) => (status, [(CONTENT_TYPE, content_type)], body).into_response(),
@@ -205,9 +247,6 @@ impl Media {
 
     /// Refuses a request that is no GraphQL request.
     fn refuse(self, status: StatusCode, error: &Error) -> Response {
-        if matches!(error.code(), Code::Internal | Code::Unavailable) {
-            tracing::error!(error = error.chain(), "a request failed");
-        }
-        self.answer(status, &Refusal::new(error.code(), error.message()).into())
+        self.answer(status, &Answer::of(error))
     }
 }

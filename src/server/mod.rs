@@ -3,8 +3,12 @@
 pub(crate) mod gate;
 mod graphql;
 mod health;
+mod listener;
 mod operation;
 mod playground;
+mod sse;
+pub(crate) mod streams;
+mod websocket;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -35,7 +39,7 @@ pub fn router(app: Arc<App>, mode: Mode) -> Router {
     let cors = cors(&app.config.cors_origins);
     let dialects = rest::Server::new(features::rest(), &app.desk());
     Router::new()
-        .route("/graphql", get(graphql::get).post(graphql::post))
+        .route("/graphql", get(websocket::get).post(graphql::post))
         .route("/schema.graphql", get(sdl))
         .route("/openapi.json", get(openapi_json))
         .route("/healthz", get(health::alive))
@@ -85,12 +89,39 @@ async fn openapi_json() -> Response {
     }
 }
 
-/// Serves `router` on `listener` until the process is told to stop, and then lets running requests end.
+/// How long the server waits for subscribers to go when it stops.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Serves `router` on `listener` until the process is told to stop, and then lets running requests end. Subscribers are
+/// told to come again.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn run(listener: TcpListener, router: Router) -> Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(stopped()).await.map_err(Error::internal)
+pub async fn run(listener: TcpListener, app: Arc<App>, router: Router) -> Result<()> {
+    serve(listener, app, router, stopped()).await
+}
+
+/// As [`run`], until `stopped` has come to its end.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+    router: Router,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    // A subscriber who does not read is told so first, see `websocket`; that takes as long again at the most.
+    let patience = Duration::from_secs(2 * app.config.limits.slow_reader_seconds);
+    let listener = listener::Patient { listener, patience };
+    let told = Arc::clone(&app);
+    let stopped = async move {
+        stopped.await;
+        told.streams.stop();
+    };
+    axum::serve(listener, router).with_graceful_shutdown(stopped).await.map_err(Error::internal)?;
+    app.streams.ended(FAREWELL).await;
+    Ok(())
 }
 
 /// Waits for Ctrl-C or SIGTERM.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gate::Refusal;
 use crate::app::App;
-use crate::auth::Caller;
+use crate::auth::{Caller, Standing};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::graphql::ready;
@@ -98,9 +98,21 @@ impl Answer {
     ///
     /// # Errors
     /// When a value cannot be written.
-    #[allow(dead_code, reason = "for transports that put errors elsewhere")]
     pub(super) fn errors_to_json(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(&self.errors)
+    }
+
+    /// What is answered to somebody who was refused, or whose operation could not be carried out.
+    pub(super) fn of(error: &Error) -> Self {
+        if matches!(error.code(), Code::Internal | Code::Unavailable) {
+            tracing::error!(error = error.chain(), "a request failed");
+        }
+        Refusal::new(error.code(), error.message()).into()
+    }
+
+    /// Whether something went wrong.
+    pub(super) const fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
     }
 
     /// Gives what the engine answers to `app`'s client the codes of our errors.
@@ -162,15 +174,20 @@ pub(super) async fn execute(app: &App, client: &Client, prepared: Prepared) -> R
     Ok(Answer::executed(app, now, response))
 }
 
-/// Runs a subscription: one answer for each event, until the stream ends or is dropped.
+/// Runs a subscription: one answer for each event, until the stream ends or is dropped. `standing` is who the client is
+/// as time goes by.
 ///
 /// # Errors
 /// When the client may not run it now.
-#[allow(dead_code, reason = "for transports that stream")]
-pub(super) fn follow(app: &Arc<App>, client: &Client, prepared: Prepared) -> Result<BoxStream<'static, Answer>, Error> {
-    let context = app.request(Arc::clone(&client.caller), app.clock.now()).writing(prepared.plain);
+pub(super) fn follow(
+    app: &Arc<App>,
+    client: &Client,
+    standing: Standing,
+    prepared: Prepared,
+) -> Result<BoxStream<'static, Answer>, Error> {
+    let context = app.lasting_request(Arc::clone(&client.caller), app.clock.now()).writing(prepared.plain);
     let load = Arc::clone(&context.load);
-    let events = app.schema.execute_stream(prepared.request.data(context));
+    let events = app.schema.execute_stream(prepared.request.data(context).data(standing));
     let app = Arc::clone(app);
     let answers = stream::unfold(events, move |mut events| {
         let (app, load) = (Arc::clone(&app), Arc::clone(&load));

@@ -32,6 +32,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("catalogue", &["entity", "rules", "repo"]),
     ("loader", &["repo", "rules"]),
     ("service", &["loader", "repo", "rules", "catalogue"]),
+    ("live", &["loader", "repo", "service"]),
     ("write", &["repo", "rules", "catalogue"]),
     // What operators write are the rows of the catalogue.
     ("operate", &["repo", "rules", "catalogue", "entity"]),

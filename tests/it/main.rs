@@ -40,6 +40,7 @@ mod rest;
 mod schema;
 mod seasons;
 mod statements;
+mod subscriptions;
 mod transfer;
 mod users;
 mod writes;
@@ -81,6 +82,10 @@ fn main() -> ExitCode {
         ("schema", schema::TESTS),
         ("seasons", seasons::TESTS),
         ("statements", statements::TESTS),
+        ("subscriptions::events", subscriptions::events::TESTS),
+        ("subscriptions::life", subscriptions::life::TESTS),
+        ("subscriptions::protocol", subscriptions::protocol::TESTS),
+        ("subscriptions::sse", subscriptions::sse::TESTS),
         ("transfer", transfer::TESTS),
         ("users", users::TESTS),
         ("writes::catalogue", writes::catalogue::TESTS),

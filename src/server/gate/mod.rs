@@ -6,6 +6,7 @@
 
 mod inputs;
 mod measure;
+mod subscriptions;
 
 use std::sync::Arc;
 
@@ -111,8 +112,9 @@ impl Gate {
             .to_executable_validate(&self.schema)
             .map_err(|faults| Refusal::of(Code::GraphqlValidationFailed, &faults.errors))?;
         inputs::check_document(&self.schema, &checked)?;
-        let engine = async_graphql::parser::parse_query(text)
+        let mut engine = async_graphql::parser::parse_query(text)
             .map_err(|error| Refusal::new(Code::GraphqlParseFailed, error.to_string()))?;
+        subscriptions::flatten_all(&mut engine);
         Ok(Document { checked, engine, plain })
     }
 
