@@ -207,9 +207,11 @@ impl Standing {
             }
         };
         let revoked = async {
-            match self.found.wait_for(Result::is_err).await {
-                Ok(found) => found.clone().err().unwrap_or_else(expired),
-                Err(_) => std::future::pending().await,
+            // Nobody looks after it any more when the whole server goes.
+            let found = self.found.wait_for(Result::is_err).await.ok().map(|found| found.clone());
+            match found.and_then(Result::err) {
+                Some(error) => error,
+                None => std::future::pending().await,
             }
         };
         tokio::select! {

@@ -211,10 +211,10 @@ fn read(text: &str) -> Option<Vec<(i64, i64)>> {
 }
 
 /// Listens to other processes and looks at the numbers, as long as anybody waits for events.
-async fn listen(feed: Weak<Feed>, first: Arc<Notify>) {
+async fn listen(weak: Weak<Feed>, first: Arc<Notify>) {
     let mut notices: Option<Notices> = None;
     loop {
-        let Some(feed) = feed.upgrade() else { return };
+        let Some(feed) = weak.upgrade() else { return };
         let followed = feed.followed();
         if followed == 0 {
             // What is told while nobody reads would pile up in the database.
@@ -232,17 +232,14 @@ async fn listen(feed: Weak<Feed>, first: Arc<Notify>) {
         if let Err(error) = feed.look().await {
             tracing::warn!(error = error.chain(), "new events could not be looked for; trying again");
         }
+        drop(feed);
         let often = if notices.is_some() { SELDOM } else { OFTEN };
         let pause = often + PER_USER * u32::try_from(followed).unwrap_or(u32::MAX);
-        let feed = Arc::downgrade(&feed);
         match &mut notices {
             Some(listening) => {
-                let hear = hear(&feed, listening);
-                // Given up in the midst of a notice, the connection would be of no more use; but hints may get lost.
-                if let Ok(lost) = tokio::time::timeout(pause, hear).await
-                    && lost
-                {
+                if tokio::time::timeout(pause, hear(&weak, listening)).await == Ok(Heard::Broken) {
                     notices = None;
+                    tokio::time::sleep(OFTEN).await;
                 }
             }
             None => tokio::time::sleep(pause).await,
@@ -250,18 +247,27 @@ async fn listen(feed: Weak<Feed>, first: Arc<Notify>) {
     }
 }
 
-/// Wakes by what others tell. Ends when it is time to look: true when the connection is of no more use.
-async fn hear(feed: &Weak<Feed>, notices: &mut Notices) -> bool {
+/// Why nobody listens any longer.
+#[derive(PartialEq, Eq)]
+enum Heard {
+    /// It is time to look oneself.
+    Look,
+    /// The connection is of no more use.
+    Broken,
+}
+
+/// Wakes by what others tell. May be given up at any time: a notice that is lost is a hint that is lost.
+async fn hear(feed: &Weak<Feed>, notices: &mut Notices) -> Heard {
     loop {
         let text = match notices.next().await {
             Ok(text) => text,
             Err(error) => {
                 tracing::warn!(error = error.chain(), "the connection to other servers was lost");
-                return true;
+                return Heard::Broken;
             }
         };
-        let Some(numbers) = text.as_deref().and_then(read) else { return false };
-        let Some(feed) = feed.upgrade() else { return false };
+        let Some(numbers) = text.as_deref().and_then(read) else { return Heard::Look };
+        let Some(feed) = feed.upgrade() else { return Heard::Look };
         feed.wake(numbers.into_iter());
     }
 }

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::error::Result;
 
-pub(crate) use feed::{Feed, Following};
+pub(crate) use feed::Following;
 pub(crate) use input::{Checks, Patch, Upserted, arranged};
 pub use kinds::HistoryKind;
 pub(crate) use repo::{append_entry, append_event, forget_writes, share_catalogue, take_catalogue};

@@ -85,6 +85,7 @@ fn main() -> ExitCode {
         ("subscriptions::events", subscriptions::events::TESTS),
         ("subscriptions::life", subscriptions::life::TESTS),
         ("subscriptions::protocol", subscriptions::protocol::TESTS),
+        ("subscriptions::run", subscriptions::run::TESTS),
         ("subscriptions::sse", subscriptions::sse::TESTS),
         ("transfer", transfer::TESTS),
         ("users", users::TESTS),

@@ -138,7 +138,7 @@ impl Socket {
     }
 
     /// Who is there: by the payload, or else by the headers of the upgrade.
-    async fn introduce(&self, payload: &Map<String, Value>, shown: Option<&str>) -> Result<Standing, Close> {
+    async fn introduce(&mut self, payload: &Map<String, Value>, shown: Option<&str>) -> Result<Standing, Close> {
         let now = self.app.clock.now();
         let refused = |error: Error| match error.code() {
             Code::InvalidCredential => Close::new(Close::FORBIDDEN, error.message()),

@@ -3,6 +3,7 @@
 pub(crate) mod events;
 pub(crate) mod life;
 pub(crate) mod protocol;
+pub(crate) mod run;
 pub(crate) mod sse;
 
 use std::sync::Arc;
