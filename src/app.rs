@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::auth::rate::Rates;
 use crate::auth::{Authenticator, Caller, Vigil};
 use crate::clock::{Clock, Ids, Timestamp};
 use crate::config::Config;
@@ -14,6 +15,7 @@ use crate::graphql::batcher::Batcher;
 use crate::request::Request;
 use crate::rest::Desk;
 use crate::schema::{self, Schema};
+use crate::server::documents::Documents;
 use crate::server::gate::Gate;
 use crate::server::streams::Streams;
 use crate::verify::{Step, Verifier, Whose};
@@ -39,6 +41,8 @@ pub struct App {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) schema: Schema,
     pub(crate) gate: Gate,
+    pub(crate) documents: Documents,
+    pub(crate) rates: Arc<Rates>,
     /// The schema as clients may read it; `None` when the server keeps it to itself.
     pub(crate) sdl: Option<Arc<str>>,
     batcher: Arc<Batcher>,
@@ -69,10 +73,15 @@ impl App {
             Arc::clone(&authenticator),
         ));
         let verifier = Verifier::new(db.clone(), Arc::clone(&catalogue), Arc::clone(&writer), features::CHECKS);
+        let gate = Gate::new(&sdl, &config.limits, config.introspection)?;
+        let documents = Documents::read(config.trusted_documents.as_deref())?;
+        gate.look_over(&documents);
         Ok(Arc::new(Self {
             clock: config.clock(),
             schema: schema::build(),
-            gate: Gate::new(&sdl, &config.limits, config.introspection)?,
+            gate,
+            documents,
+            rates: Arc::new(Rates::from_config(&config)),
             sdl: config.introspection.then_some(sdl),
             batcher: Batcher::new(Reader::new(db.clone())),
             vigil: Vigil::start(db.clone(), config.clock()),
@@ -185,6 +194,7 @@ impl App {
             db: self.db.clone(),
             ids: Arc::clone(&self.ids),
             authenticator: Arc::clone(&self.authenticator),
+            rates: Arc::clone(&self.rates),
             catalogue: Arc::clone(&self.catalogue),
             batcher: Arc::clone(&self.batcher),
             writer: Arc::clone(&self.writer),

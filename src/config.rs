@@ -69,6 +69,17 @@ pub struct Config {
     pub strict_resources: bool,
     /// Minutes from one pass of `verify` in the background to the next; 0: none.
     pub verify_interval_minutes: u32,
+    /// A file of the only documents that clients may run; any when not set.
+    #[serde(default)]
+    pub trusted_documents: Option<PathBuf>,
+    /// What a user, or an address without a credential, may ask for per second, in units of cost; 0: any amount.
+    pub rate_per_second: u32,
+    /// The same for an API key.
+    pub app_rate_per_second: u32,
+    /// The seconds of the rate that can be asked for at once, at least 1.
+    pub rate_burst_seconds: u32,
+    /// Reverse proxies between the clients and the server, each of which adds to `X-Forwarded-For`.
+    pub proxies: u32,
     /// What one request may ask.
     pub limits: Limits,
 }
@@ -81,6 +92,8 @@ pub struct Limits {
     pub max_depth: u32,
     /// Aliases in a GraphQL document.
     pub max_aliases: u32,
+    /// What an operation may cost.
+    pub max_cost: u32,
     /// Entries in one page of a list.
     pub max_page_size: u32,
     /// Ids in one look-up of many.
@@ -195,6 +208,8 @@ impl Config {
             ("signed_fetch_window", self.signed_fetch_window > 0),
             ("path_prefix", self.path_prefix.as_deref().is_none_or(is_path_prefix)),
             ("cors_origins", self.cors_origins.iter().all(|origin| is_origin(origin))),
+            ("rate_burst_seconds", self.rate_burst_seconds > 0),
+            ("limits.max_cost", limits.max_cost > 0),
             ("limits.max_depth", limits.max_depth > 0),
             ("limits.max_aliases", limits.max_aliases > 0),
             ("limits.max_page_size", limits.max_page_size > 0),
@@ -389,14 +404,16 @@ fn expected(key: &str) -> &'static str {
         "listen" => "an IP address and a port such as 127.0.0.1:8080",
         "database_url" => "a URL that begins with sqlite:// or postgres://",
         "jwt_secret" => "a text of at least 32 bytes (make one with `openssl rand -hex 32`)",
-        "jwt_jwks_file" => "the path of a file",
+        "jwt_jwks_file" | "trusted_documents" => "the path of a file",
         "jwt_jwks_url" => "a URL that begins with https:// or http://",
         "jwt_issuer" | "jwt_audience" => "a text",
         "clock" => "an instant such as 2026-03-15T14:30:00Z or an offset such as +36h or -10m",
         "cors_origins" => "a list of origins such as https://example.org (without a path), or *",
         "path_prefix" => "a path that begins and does not end with a slash, such as /waymark",
         "introspection" => "true or false",
-        "verify_interval_minutes" => "a whole number of at least 0",
+        "verify_interval_minutes" | "rate_per_second" | "app_rate_per_second" | "proxies" => {
+            "a whole number of at least 0"
+        }
         "limits" => "a section of limits",
         _ => "a whole number of at least 1",
     }

@@ -25,6 +25,10 @@ pub enum Code {
     Forbidden,
     /// More was asked for than one request may ask.
     LimitExceeded,
+    /// More was asked for in a time than the caller may ask; trying again later helps.
+    RateLimited,
+    /// There is no trusted document with this id.
+    PersistedDocumentNotFound,
     /// The idempotency key came before with another input.
     IdempotencyKeyReused,
     /// The user, or the one whose cursor this is, has been merged into another one; begin anew with the other.
@@ -46,6 +50,8 @@ impl Code {
             Self::InvalidCredential => "INVALID_CREDENTIAL",
             Self::Forbidden => "FORBIDDEN",
             Self::LimitExceeded => "LIMIT_EXCEEDED",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::PersistedDocumentNotFound => "PERSISTED_DOCUMENT_NOT_FOUND",
             Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
             Self::UserMerged => "USER_MERGED",
             Self::Unavailable => "UNAVAILABLE",
@@ -63,6 +69,7 @@ pub struct Error {
     message: Arc<str>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     passing: bool,
+    retry_after: Option<u32>,
 }
 
 /// The result of whatever may fail with an [`Error`].
@@ -72,7 +79,7 @@ impl Error {
     /// A failure with a message fit for the client.
     #[must_use]
     pub fn new(code: Code, message: impl Into<Arc<str>>) -> Self {
-        Self { code, message: message.into(), source: None, passing: false }
+        Self { code, message: message.into(), source: None, passing: false, retry_after: None }
     }
 
     /// [`Code::BadUserInput`]: says what is wrong with the input and what would be right.
@@ -85,6 +92,19 @@ impl Error {
     #[must_use]
     pub fn limit(message: impl Into<Arc<str>>) -> Self {
         Self::new(Code::LimitExceeded, message)
+    }
+
+    /// [`Code::RateLimited`]: says in how many seconds it can be done.
+    #[must_use]
+    pub fn rate_limited(seconds: u32) -> Self {
+        let message = format!("too much was asked for in a short time; try again in {seconds} seconds");
+        Self { retry_after: Some(seconds), ..Self::new(Code::RateLimited, message) }
+    }
+
+    /// In how many seconds trying again may help, where that is known.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<u32> {
+        self.retry_after
     }
 
     /// [`Code::Forbidden`]: says what would be needed.
@@ -106,7 +126,13 @@ impl Error {
         message: impl Into<Arc<str>>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { code, message: message.into(), source: Some(Arc::from(source.into())), passing: false }
+        Self {
+            code,
+            message: message.into(),
+            source: Some(Arc::from(source.into())),
+            passing: false,
+            retry_after: None,
+        }
     }
 
     /// The same failure, of work that lost against other work and may be done again at once.

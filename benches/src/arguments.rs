@@ -12,6 +12,7 @@ usage: cargo run --release -p waymark-bench -- [OPTIONS]
   --correctness    compare 1,000 concurrent answers of Waymark with the floor's; exit code 1 if any differs
   --sqlite         measure Waymark alone on SQLite with 10,000 users
   --writes         measure single unlocks, claims and 100 unlocks at a time, on PostgreSQL and on SQLite
+  --gate           measure what stands before execution: known documents, new ones, and attacks
   --import         measure `waymark import` on both: a million records of progress of 50,000 users
   --users N        how many users there are (default 100,000; with --sqlite and --writes 10,000, with --import 50,000)
   --query Q1       measure this query or write (unlock, claim, unlocks) only; may be repeated
@@ -32,6 +33,7 @@ pub(crate) enum Mode {
     Sqlite,
     Writes,
     Import,
+    Gate,
     /// Be the floor: the benchmark starts itself so.
     Floor,
     /// Be `waymark` with the arguments that follow: the benchmark starts itself so.
@@ -70,6 +72,7 @@ impl Arguments {
                 "--correctness" => arguments.mode = Mode::Correctness,
                 "--sqlite" => arguments.mode = Mode::Sqlite,
                 "--writes" => arguments.mode = Mode::Writes,
+                "--gate" => arguments.mode = Mode::Gate,
                 "--import" => arguments.mode = Mode::Import,
                 "--help" | "-h" => arguments.mode = Mode::Help,
                 "--users" => arguments.users = Some(value()?.replace([',', '_'], "").parse()?),

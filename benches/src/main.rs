@@ -3,9 +3,11 @@
 #![allow(clippy::print_stdout, reason = "a command whose product is what it prints")]
 
 mod arguments;
+mod attacks;
 mod check;
 mod cluster;
 mod floor;
+mod gate;
 mod import;
 mod load;
 mod queries;
@@ -47,6 +49,7 @@ fn run() -> Result<ExitCode> {
         }
         Mode::Waymark => Ok(server_runtime()?.block_on(waymark::cli::run(std::env::args_os().skip(1)))),
         Mode::Floor => server_runtime()?.block_on(floor::serve()).map(|()| ExitCode::SUCCESS),
+        Mode::Gate => gate::measure().map(|met| if met { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         Mode::Import => {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(import::run(&arguments)).map(|()| ExitCode::SUCCESS)

@@ -123,6 +123,8 @@ impl Stage {
                 .current_dir(&directory)
                 .env("WAYMARK_DATABASE_URL", &url)
                 .env("WAYMARK_LISTEN", "127.0.0.1:0")
+                .env("WAYMARK_RATE_PER_SECOND", "0")
+                .env("WAYMARK_APP_RATE_PER_SECOND", "0")
                 .env("WAYMARK_JWT_SECRET", "a secret that nobody has to guess");
         };
         let mut make_key = waymark();

@@ -10,6 +10,7 @@ pub mod entity;
 pub(crate) mod extract;
 pub(crate) mod jwt;
 pub(crate) mod policy;
+pub(crate) mod rate;
 mod repo;
 pub(crate) mod signed_fetch;
 mod standing;

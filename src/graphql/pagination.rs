@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::request::Request;
 
 /// How many elements a page has when nobody says.
-const DEFAULT_PAGE: u32 = 20;
+pub(crate) const DEFAULT_PAGE: u32 = 20;
 
 /// The four arguments of a connection as a client gave them.
 #[derive(Debug, Clone, Default)]

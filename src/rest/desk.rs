@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, Method, Uri};
 
+use crate::auth::rate::Rates;
 use crate::auth::signed_fetch::Signed;
 use crate::auth::{Authenticator, Caller, extract};
 use crate::clock::{Clock, Ids, Timestamp};
@@ -17,6 +18,9 @@ use crate::request::Request;
 use crate::verify::Verifier;
 use crate::write::Writer;
 
+/// What a request costs; what it does with many things costs more.
+const COST: u64 = 10;
+
 /// What handlers work with: the clock, credentials, and what requests are made of.
 #[derive(Clone)]
 pub(crate) struct Desk {
@@ -25,6 +29,7 @@ pub(crate) struct Desk {
     pub(crate) db: Db,
     pub(crate) ids: Arc<Ids>,
     pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) rates: Arc<Rates>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) batcher: Arc<Batcher>,
     pub(crate) writer: Arc<Writer>,
@@ -37,12 +42,20 @@ impl Desk {
         self.clock.now()
     }
 
-    /// Who shows this key or token.
+    /// Who shows this key or token; a request of theirs begins.
     pub(crate) async fn authenticate(&self, credential: &str, now: Timestamp) -> Result<Arc<Caller>> {
-        self.authenticator.authenticate(credential, &self.db, now).await
+        let caller = self.authenticator.authenticate(credential, &self.db, now).await?;
+        self.charge(&caller, COST)?;
+        Ok(caller)
     }
 
-    /// Who signed the request.
+    /// Takes what a request costs out of what the caller may ask for.
+    pub(crate) fn charge(&self, caller: &Caller, cost: u64) -> Result<()> {
+        // Nothing is answered to somebody without a credential, so no address is needed.
+        self.rates.charge(caller, None, cost).map(|_| ())
+    }
+
+    /// Who signed the request, which begins.
     pub(crate) async fn signed(
         &self,
         method: &Method,
@@ -56,7 +69,10 @@ impl Desk {
                 "the request is not signed: x-identity-auth-chain-0 and so on are missing",
             )
         })?;
-        self.authenticator.authenticate_signed(&sent, method.as_str(), uri.path(), &self.db, now).await
+        let (caller, signed) =
+            self.authenticator.authenticate_signed(&sent, method.as_str(), uri.path(), &self.db, now).await?;
+        self.charge(&caller, COST)?;
+        Ok((caller, signed))
     }
 
     /// Does the work of a request of `caller` at `now`.

@@ -257,7 +257,8 @@ async fn finish(State((dialect, desk)): State<(Dialect, Desk)>, request: Request
     parts.headers.remove(CONTENT_LENGTH);
     response.headers_mut().extend(parts.headers);
     if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-        response.headers_mut().entry(RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
+        let seconds = HeaderValue::from(fault.retry_after.unwrap_or(1));
+        response.headers_mut().entry(RETRY_AFTER).or_insert(seconds);
     }
     if is_head {
         *response.body_mut() = Body::empty();

@@ -21,11 +21,13 @@ pub(crate) struct Fault {
     pub(crate) number: Option<u16>,
     /// The parameter that is wrong, in the dialect that names it.
     pub(crate) parameter: Option<&'static str>,
+    /// In how many seconds trying again may help, where that is known.
+    pub(super) retry_after: Option<u32>,
 }
 
 impl Fault {
     pub(crate) fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, message: message.into(), number: None, parameter: None }
+        Self { status, message: message.into(), number: None, parameter: None, retry_after: None }
     }
 
     pub(crate) fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
@@ -80,18 +82,20 @@ impl From<Error> for Fault {
             Code::InvalidCredential => StatusCode::UNAUTHORIZED,
             Code::Forbidden => StatusCode::FORBIDDEN,
             Code::IdempotencyKeyReused => StatusCode::CONFLICT,
+            Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Code::BadUserInput
             | Code::LimitExceeded
             | Code::UserMerged
+            | Code::PersistedDocumentNotFound
             | Code::GraphqlParseFailed
             | Code::GraphqlValidationFailed => StatusCode::BAD_REQUEST,
         };
         if status.is_server_error() {
             tracing::error!(error = error.chain(), "a request failed");
         }
-        Self::new(status, error.message().to_owned())
+        Self { retry_after: error.retry_after(), ..Self::new(status, error.message().to_owned()) }
     }
 }
 

@@ -94,6 +94,8 @@ pub(crate) struct Limits {
     max_depth: i32,
     /// How many aliases a document may have.
     max_aliases: i32,
+    /// What an operation may cost: about 1 for each object of its answer. `extensions.cost` says what it did cost.
+    max_cost: i32,
     /// How many elements a page may have.
     max_page_size: i32,
     /// How many ids a field that takes ids may be given.
@@ -109,6 +111,7 @@ impl Limits {
         Self {
             max_depth: limit(config.limits.max_depth),
             max_aliases: limit(config.limits.max_aliases),
+            max_cost: limit(config.limits.max_cost),
             max_page_size: limit(config.limits.max_page_size),
             max_ids: limit(config.limits.max_ids),
             max_resource_ids: limit(config.limits.max_resource_ids),

@@ -1,17 +1,20 @@
 //! GraphQL over HTTP.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::gate::Refusal;
-use super::operation::{self, Answer, Asked, Client, Kind, Prepared};
+use super::media::{self, Media};
+use super::operation::{self, Answer, Asked, Client, Kind};
+use super::peer::{self, Connection};
 use super::sse;
 use crate::app::App;
 use crate::auth::signed_fetch::Signed;
@@ -19,30 +22,27 @@ use crate::auth::{Caller, extract};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 
-const GRAPHQL: &str = "application/graphql-response+json; charset=utf-8";
-const JSON: &str = "application/json; charset=utf-8";
-
 /// `POST /graphql`.
 pub(super) async fn post(
     State(app): State<Arc<App>>,
+    connection: Connection,
     uri: Uri,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let media = Media::of(&headers);
+    let Some(media) = Media::of(&headers) else { return not_acceptable() };
     let body = match body {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             let most = app.config.limits.max_body_bytes;
             let error = Error::limit(format!("the body is longer than the {most} bytes that are allowed"));
-            return media.refuse(StatusCode::PAYLOAD_TOO_LARGE, &error);
+            return refuse(media, StatusCode::PAYLOAD_TOO_LARGE, &error);
         }
-        Err(_) => return media.refuse(StatusCode::BAD_REQUEST, &Error::bad_input("the body could not be read")),
+        Err(_) => return refuse(media, StatusCode::BAD_REQUEST, &Error::bad_input("the body could not be read")),
     };
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        let message = "send the request as application/json";
-        return media.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Error::bad_input(message));
+    if !media::is_json(&headers) {
+        let message = "send the request as application/json in UTF-8";
+        return refuse(media, StatusCode::UNSUPPORTED_MEDIA_TYPE, &Error::bad_input(message));
     }
     // Serde would take an array for the object, member by member.
     let parsed = match body.trim_ascii_start().first() {
@@ -50,29 +50,43 @@ pub(super) async fn post(
         _ => Err("it is no object".to_owned()),
     };
     match parsed {
-        Ok(Asked { query: None, .. }) => media.refuse(StatusCode::BAD_REQUEST, &Error::bad_input("query is missing")),
         Ok(asked) => {
-            let sent = Sent { method: &Method::POST, path: uri.path(), headers: &headers, body: &body };
-            run(&app, &sent, media, asked).await
+            let peer = peer::of(&connection, &headers, app.config.proxies);
+            run(
+                &app,
+                &Sent { method: &Method::POST, path: uri.path(), headers: &headers, body: &body, peer },
+                media,
+                asked,
+            )
+            .await
         }
-        Err(error) => media.refuse(
+        Err(error) => refuse(
+            media,
             StatusCode::BAD_REQUEST,
             &Error::bad_input(format!(
-                "the body must be a JSON object with query, and optionally variables and operationName: {error}"
+                "the body must be a JSON object with query or documentId, and optionally variables, operationName and \
+                 extensions: {error}"
             )),
         ),
     }
 }
 
-/// `GET /graphql`: queries only.
-pub(super) async fn get(State(app): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    let media = Media::of(&headers);
+/// `GET /graphql`: queries, and subscriptions as events.
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    connection: Connection,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let Some(media) = Media::of(&headers) else { return not_acceptable() };
     match from_query(uri.query().unwrap_or_default()) {
         Ok(asked) => {
-            let sent = Sent { method: &method, path: uri.path(), headers: &headers, body: &[] };
-            run(&app, &sent, media, asked).await
+            let peer = peer::of(&connection, &headers, app.config.proxies);
+            run(&app, &Sent { method: &method, path: uri.path(), headers: &headers, body: &[], peer }, media, asked)
+                .await
         }
-        Err(error) => media.refuse(StatusCode::BAD_REQUEST, &error),
+        Err(error) => refuse(media, StatusCode::BAD_REQUEST, &error),
     }
 }
 
@@ -80,22 +94,29 @@ fn from_query(query: &str) -> Result<Asked, Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Parameters {
-        query: String,
+        query: Option<String>,
+        document_id: Option<String>,
         operation_name: Option<String>,
         variables: Option<String>,
+        extensions: Option<String>,
     }
     let parameters: Parameters = serde_urlencoded::from_str(query).map_err(|error| {
-        Error::bad_input(format!("the parameters query, variables and operationName are read: {error}"))
+        Error::bad_input(format!(
+            "the parameters query or documentId, variables, operationName and extensions are read: {error}"
+        ))
     })?;
-    let variables = parameters.variables.filter(|text| !text.is_empty()).map(|text| serde_json::from_str(&text));
-    Ok(Asked {
-        query: Some(parameters.query),
-        document_id: None,
-        operation_name: parameters.operation_name,
-        variables: variables
+    let map = |name: &str, text: Option<String>| {
+        text.filter(|text| !text.is_empty())
+            .map(|text| serde_json::from_str(&text))
             .transpose()
-            .map_err(|error| Error::bad_input(format!("variables must be a JSON object: {error}")))?,
-        _extensions: None,
+            .map_err(|error| Error::bad_input(format!("{name} must be a JSON object: {error}")))
+    };
+    Ok(Asked {
+        query: parameters.query,
+        document_id: parameters.document_id,
+        operation_name: parameters.operation_name,
+        variables: map("variables", parameters.variables)?,
+        _extensions: map("extensions", parameters.extensions)?,
     })
 }
 
@@ -105,58 +126,76 @@ struct Sent<'a> {
     path: &'a str,
     headers: &'a HeaderMap,
     body: &'a [u8],
+    peer: Option<IpAddr>,
 }
 
 async fn run(app: &Arc<App>, sent: &Sent<'_>, media: Media, asked: Asked) -> Response {
-    let Shown { caller, expires_at, signed } = match shown(app, sent).await {
-        Ok(shown) => shown,
-        Err(error) => return media.refuse_caller(&error),
-    };
-    let prepared = match operation::prepare(app, asked) {
-        Ok(prepared) => prepared,
-        Err(refusal) => return media.refuse_document(refusal),
-    };
-    if sent.method != Method::POST && prepared.kind == Kind::Mutation {
-        let message = "GET runs queries only; send mutations by POST";
-        let mut response = media.refuse(StatusCode::METHOD_NOT_ALLOWED, &Error::bad_input(message));
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-        return response;
+    if asked.query.is_none() && asked.document_id.is_none() {
+        let error = Error::bad_input("query is missing, or documentId in its place");
+        return refuse(media, StatusCode::BAD_REQUEST, &error);
     }
-    if let Some(signed) = signed.filter(|_| prepared.kind == Kind::Mutation)
-        && let Err(error) = app.authenticator.spend(&signed, sent.body)
-    {
-        return media.refuse_caller(&error);
-    }
-    let client = Client { caller, peer: None };
-    if prepared.kind == Kind::Subscription {
-        return follow(app, client, expires_at, prepared, media);
-    }
-    match operation::execute(app, &client, prepared).await {
-        Ok(answer) => media.answer(StatusCode::OK, &answer),
-        Err(error) => media.refuse_caller(&error),
+    match answer(app, sent, media, asked).await {
+        Ok(Answered::Whole(answer)) => respond(media, StatusCode::OK, &answer),
+        Ok(Answered::Following(response)) => response,
+        Err(Unanswered::Refused(refusal)) => refuse_operation(media, refusal),
+        Err(Unanswered::Elsewhere(status, error)) => {
+            let mut response = refuse(media, status, &error);
+            if status == StatusCode::METHOD_NOT_ALLOWED {
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            }
+            response
+        }
     }
 }
 
-/// Answers a subscription with a stream of events.
-fn follow(
-    app: &Arc<App>,
-    client: Client,
-    expires_at: Option<Timestamp>,
-    prepared: Prepared,
-    media: Media,
-) -> Response {
-    if media != Media::Events {
-        let message = "send subscriptions with \"Accept: text/event-stream\", or over a WebSocket";
-        return media.refuse(StatusCode::NOT_ACCEPTABLE, &Error::bad_input(message));
+/// What an operation is answered with.
+enum Answered {
+    Whole(Answer),
+    /// One answer after the other.
+    Following(Response),
+}
+
+/// Why there is no answer.
+enum Unanswered {
+    Refused(Refusal),
+    /// It would be answered to another kind of request.
+    Elsewhere(StatusCode, Error),
+}
+
+impl<T: Into<Refusal>> From<T> for Unanswered {
+    fn from(refusal: T) -> Self {
+        Self::Refused(refusal.into())
     }
-    let Some(place) = app.streams.enter() else {
-        return media.refuse_caller(&Error::new(Code::Unavailable, "there are too many connections; try again later"));
-    };
-    let standing = app.vigil.watch(Arc::clone(&client.caller), expires_at, app.clock.now());
-    match operation::follow(app, &client, standing.clone(), prepared) {
-        Ok(answers) => sse::follow(app, standing, place, answers),
-        Err(error) => media.refuse_caller(&error),
+}
+
+async fn answer(app: &Arc<App>, sent: &Sent<'_>, media: Media, asked: Asked) -> Result<Answered, Unanswered> {
+    let Shown { caller, expires_at, signed } = shown(app, sent).await?;
+    let client = Client { caller, peer: sent.peer };
+    let prepared = operation::prepare(app, &client, asked)?;
+    let elsewhere = |status, message| Err(Unanswered::Elsewhere(status, Error::bad_input(message)));
+    match prepared.kind {
+        Kind::Query => {}
+        Kind::Subscription if media == Media::Events => {
+            let full = || Error::new(Code::Unavailable, "there are too many connections; try again later");
+            let place = app.streams.enter().ok_or_else(full)?;
+            let standing = app.vigil.watch(Arc::clone(&client.caller), expires_at, app.clock.now());
+            let answers = operation::follow(app, &client, standing.clone(), prepared)?;
+            return Ok(Answered::Following(sse::follow(app, standing, place, answers)));
+        }
+        Kind::Subscription => {
+            let message = "a subscription is answered over a WebSocket, or as text/event-stream";
+            return elsewhere(StatusCode::NOT_ACCEPTABLE, message);
+        }
+        Kind::Mutation if sent.method != Method::POST => {
+            return elsewhere(StatusCode::METHOD_NOT_ALLOWED, "GET runs queries only; send mutations by POST");
+        }
+        Kind::Mutation => {
+            if let Some(signed) = signed {
+                app.authenticator.spend(&signed, sent.body)?;
+            }
+        }
     }
+    Ok(Answered::Whole(operation::execute(app, &client, prepared).await?))
 }
 
 /// Who makes the request.
@@ -185,68 +224,50 @@ async fn shown(app: &App, sent: &Sent<'_>) -> Result<Shown, Error> {
     }
 }
 
-/// The media type of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Media {
-    Graphql,
-    Json,
-    /// Server-sent events. What never becomes an operation is refused as plain JSON.
-    Events,
+fn respond(media: Media, status: StatusCode, answer: &Answer) -> Response {
+    if media == Media::Events && status == StatusCode::OK {
+        return sse::whole(answer);
+    }
+    match answer.to_json() {
+        Ok(body) => (status, [(CONTENT_TYPE, media.as_str())], body).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
-impl Media {
-    fn of(headers: &HeaderMap) -> Self {
-        let accepted = || {
-            let lists = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-            lists.flat_map(|list| list.split(',')).map(str::trim)
-        };
-        if accepted().any(|one| one.starts_with(sse::MEDIA)) {
-            Self::Events
-        } else if accepted().any(|one| one.starts_with("application/graphql-response+json")) {
-            Self::Graphql
-        } else {
-            Self::Json
+/// Refuses an operation, for what it says or for who sends it. Clients that take plain JSON expect status 200 for the former.
+fn refuse_operation(media: Media, refusal: Refusal) -> Response {
+    let (status, header) = match refusal.code {
+        Code::InvalidCredential => {
+            (StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))))
         }
-    }
-
-    fn answer(self, status: StatusCode, answer: &Answer) -> Response {
-        let content_type = match self {
-            Self::Graphql => GRAPHQL,
-            Self::Json => JSON,
-            Self::Events if status == StatusCode::OK => return sse::whole(answer),
-            Self::Events => JSON,
-        };
-        match answer.to_json() {
-            Ok(body) => (status, [(CONTENT_TYPE, content_type)], body).into_response(),
-            Err(error) => {
-                tracing::error!(%error, "an answer could not be written");
-                StatusCode::INTERNAL_SERVER_ERROR.into_response()
-            }
+        Code::Forbidden => (StatusCode::FORBIDDEN, None),
+        Code::RateLimited => {
+            let seconds = HeaderValue::from(refusal.retry_after.unwrap_or(1));
+            (StatusCode::TOO_MANY_REQUESTS, Some((RETRY_AFTER, seconds)))
         }
+        Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, Some((RETRY_AFTER, HeaderValue::from_static("1")))),
+        Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, None),
+        Code::PersistedDocumentNotFound => (StatusCode::BAD_REQUEST, None),
+        _ if media == Media::Graphql => (StatusCode::BAD_REQUEST, None),
+        _ => (StatusCode::OK, None),
+    };
+    let mut response = respond(media, status, &refusal.into());
+    if let Some((name, value)) = header {
+        response.headers_mut().insert(name, value);
     }
+    response
+}
 
-    /// Refuses a document. Clients that take plain JSON expect status 200 for it.
-    fn refuse_document(self, refusal: Refusal) -> Response {
-        let status = if self == Self::Graphql { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-        self.answer(status, &refusal.into())
-    }
+/// Refuses a request that is no GraphQL request.
+fn refuse(media: Media, status: StatusCode, error: &Error) -> Response {
+    respond(media, status, &Refusal::new(error.code(), error.message()).into())
+}
 
-    /// Refuses a request for who makes it.
-    fn refuse_caller(self, error: &Error) -> Response {
-        let (status, header) = match error.code() {
-            Code::InvalidCredential => (StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, "Bearer"))),
-            Code::Forbidden => (StatusCode::FORBIDDEN, None),
-            _ => (StatusCode::SERVICE_UNAVAILABLE, Some((RETRY_AFTER, "1"))),
-        };
-        let mut response = self.refuse(status, error);
-        if let Some((name, value)) = header {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
-        response
-    }
-
-    /// Refuses a request that is no GraphQL request.
-    fn refuse(self, status: StatusCode, error: &Error) -> Response {
-        self.answer(status, &Answer::of(error))
-    }
+/// Refuses a request whose answer the client would not take.
+fn not_acceptable() -> Response {
+    let message = "answers are application/graphql-response+json, application/json or text/event-stream";
+    refuse(Media::Json, StatusCode::NOT_ACCEPTABLE, &Error::bad_input(message))
 }

@@ -1,10 +1,13 @@
 //! HTTP: the router as a table of contents, and running it.
 
-pub(crate) mod gate;
+pub(crate) mod documents;
+pub mod gate;
 mod graphql;
 mod health;
 mod listener;
+mod media;
 mod operation;
+mod peer;
 mod playground;
 mod sse;
 pub(crate) mod streams;
@@ -119,7 +122,8 @@ pub async fn serve(
         stopped.await;
         told.streams.stop();
     };
-    axum::serve(listener, router).with_graceful_shutdown(stopped).await.map_err(Error::internal)?;
+    let service = router.into_make_service_with_connect_info::<peer::Peer>();
+    axum::serve(listener, service).with_graceful_shutdown(stopped).await.map_err(Error::internal)?;
     app.streams.ended(FAREWELL).await;
     Ok(())
 }

@@ -24,6 +24,7 @@ use crate::graphql::ready;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Asked {
+    #[serde(default)]
     pub(super) query: Option<String>,
     #[serde(default)]
     pub(super) document_id: Option<String>,
@@ -56,6 +57,7 @@ pub(super) enum Kind {
 pub(super) struct Prepared {
     pub(super) kind: Kind,
     request: async_graphql::Request,
+    cost: u64,
     /// Whether ready answers may be written at once.
     plain: bool,
 }
@@ -65,6 +67,18 @@ pub(super) struct Prepared {
 pub(super) struct Answer {
     errors: Vec<Fault>,
     data: Option<Value>,
+    cost: Option<Cost>,
+}
+
+/// What an operation costs.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Cost {
+    requested: u64,
+    /// How much one operation may cost.
+    limit: u32,
+    /// How much the client may ask for at once from now on; left out where that is not limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
@@ -90,6 +104,11 @@ impl Answer {
             json.extend_from_slice(if self.errors.is_empty() { b"\"data\":" } else { b",\"data\":" });
             ready::write_json(&mut json, data)?;
         }
+        if let Some(cost) = &self.cost {
+            json.extend_from_slice(b",\"extensions\":{\"cost\":");
+            serde_json::to_writer(&mut json, cost)?;
+            json.push(b'}');
+        }
         json.push(b'}');
         Ok(json)
     }
@@ -102,23 +121,16 @@ impl Answer {
         serde_json::to_vec(&self.errors)
     }
 
-    /// What is answered to somebody who was refused, or whose operation could not be carried out.
-    pub(super) fn of(error: &Error) -> Self {
-        if matches!(error.code(), Code::Internal | Code::Unavailable) {
-            tracing::error!(error = error.chain(), "a request failed");
-        }
-        Refusal::new(error.code(), error.message()).into()
-    }
-
     /// Whether something went wrong.
     pub(super) const fn has_errors(&self) -> bool {
         !self.errors.is_empty()
     }
 
     /// Gives what the engine answers to `app`'s client the codes of our errors.
-    fn executed(app: &App, now: Timestamp, mut response: async_graphql::Response) -> Self {
+    fn executed(app: &App, now: Timestamp, mut response: async_graphql::Response, cost: Option<Cost>) -> Self {
         response.errors.iter_mut().for_each(|error| explain(app, now, error));
-        Self { errors: response.errors.into_iter().map(Fault::Execution).collect(), data: Some(response.data) }
+        let errors = response.errors.into_iter().map(Fault::Execution).collect();
+        Self { errors, data: Some(response.data), cost }
     }
 }
 
@@ -129,41 +141,51 @@ impl From<Refusal> for Answer {
             fault.extensions.insert("code", code.into());
             Fault::Document(fault)
         });
-        Self { errors: errors.collect(), data: None }
+        Self { errors: errors.collect(), data: None, cost: None }
     }
 }
 
-/// Checks what is asked: the document, which of its operations is meant, and the variables.
+/// What it costs to have a request looked at.
+const LOOK: u64 = 1;
+/// What a request costs in addition that is refused for what it says.
+const REFUSED: u64 = 10;
+
+/// Checks what is asked: the document, which of its operations is meant, the variables, and what it costs.
 ///
 /// # Errors
-/// When the document or its variables are refused.
-pub(super) fn prepare(app: &App, asked: Asked) -> Result<Prepared, Refusal> {
-    let Some(text) = asked.query else {
-        return Err(Refusal::new(Code::BadUserInput, "query is missing"));
-    };
-    let document = app.gate.document(&text)?;
+/// When the document or its variables are refused, and when the client has asked for too much of late.
+pub(super) fn prepare(app: &App, client: &Client, asked: Asked) -> Result<Prepared, Refusal> {
+    charge(app, client, LOOK)?;
+    check(app, asked).inspect_err(|_| {
+        // There is nothing left to refuse, whatever is left in the bucket.
+        let _ = charge(app, client, REFUSED);
+    })
+}
+
+fn charge(app: &App, client: &Client, cost: u64) -> Result<Option<u32>, Error> {
+    app.rates.charge(&client.caller, client.peer, cost)
+}
+
+fn check(app: &App, asked: Asked) -> Result<Prepared, Refusal> {
+    let text = app.documents.text(asked.query, asked.document_id.as_deref())?;
     let name = asked.operation_name.as_deref().filter(|name| !name.is_empty());
-    let operation = document.operation(name)?;
-    let variables = app.gate.variables(&document, operation, &asked.variables.unwrap_or_default())?;
-    let engine = document.engine(operation, &variables);
-    let kind = match operation.operation_type {
+    let passed = app.gate.pass(&text, name, &asked.variables.unwrap_or_default())?;
+    let kind = match passed.kind {
         OperationType::Query => Kind::Query,
         OperationType::Mutation => Kind::Mutation,
         OperationType::Subscription => Kind::Subscription,
     };
-    let mut request = async_graphql::Request::new(text).variables(variables);
-    // Without a name the engine runs the only operation; the gate has seen to it that there is one.
-    request.operation_name = name.map(str::to_owned);
-    request.set_parsed_query(engine);
-    Ok(Prepared { kind, request, plain: document.plain })
+    let (cost, plain) = (passed.cost, passed.plain);
+    Ok(Prepared { kind, cost, plain, request: passed.into_request(text, name) })
 }
 
 /// Runs a query or a mutation to its end.
 ///
 /// # Errors
 /// When the client may not run it now.
-pub(super) async fn execute(app: &App, client: &Client, prepared: Prepared) -> Result<Answer, Error> {
+pub(super) async fn execute(app: &App, client: &Client, prepared: Prepared) -> Result<Answer, Refusal> {
     let now = app.clock.now();
+    let cost = take(app, client, prepared.cost)?;
     let mut caller = Arc::clone(&client.caller);
     if prepared.kind == Kind::Mutation {
         caller = app.known(caller, now).await?;
@@ -171,7 +193,13 @@ pub(super) async fn execute(app: &App, client: &Client, prepared: Prepared) -> R
     let context = app.request(caller, now).writing(prepared.plain);
     let work = app.schema.execute(prepared.request.data(context.clone()));
     let response = context.load.run(work).await;
-    Ok(Answer::executed(app, now, response))
+    Ok(Answer::executed(app, now, response, Some(cost)))
+}
+
+/// Takes what an operation costs out of what the client may ask for.
+fn take(app: &App, client: &Client, requested: u64) -> Result<Cost, Error> {
+    let remaining = charge(app, client, requested)?;
+    Ok(Cost { requested, limit: app.config.limits.max_cost, remaining })
 }
 
 /// Runs a subscription: one answer for each event, until the stream ends or is dropped. `standing` is who the client is
@@ -184,7 +212,8 @@ pub(super) fn follow(
     client: &Client,
     standing: Standing,
     prepared: Prepared,
-) -> Result<BoxStream<'static, Answer>, Error> {
+) -> Result<BoxStream<'static, Answer>, Refusal> {
+    take(app, client, prepared.cost)?;
     let context = app.lasting_request(Arc::clone(&client.caller), app.clock.now()).writing(prepared.plain);
     let load = Arc::clone(&context.load);
     let events = app.schema.execute_stream(prepared.request.data(context).data(standing));
@@ -195,7 +224,7 @@ pub(super) fn follow(
             // What an event is answered with is loaded like everything else.
             let next = async move { (events.next().await, events) };
             let (response, events) = load.run(next).await;
-            response.map(|response| (Answer::executed(&app, app.clock.now(), response), events))
+            response.map(|response| (Answer::executed(&app, app.clock.now(), response, None), events))
         }
     });
     Ok(answers.boxed())

@@ -12,13 +12,11 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
+use super::gate::Refusal;
 use super::operation::Answer;
 use super::streams::Place;
 use crate::app::App;
 use crate::auth::Standing;
-
-/// The media type of such an answer.
-pub(super) const MEDIA: &str = "text/event-stream";
 
 /// A comment, which no client shows.
 const SIGN_OF_LIFE: &str = ":\n\n";
@@ -61,7 +59,7 @@ impl Following {
             biased;
             // Without an event that says so, the client knows that there would have been more, and comes again.
             () = self.place.stopping() => (": the server is going away\n\n".to_owned(), true),
-            error = self.standing.ended() => (next(&Answer::of(&error)).unwrap_or_default() + COMPLETE, true),
+            error = self.standing.ended() => (next(&Refusal::from(error).into()).unwrap_or_default() + COMPLETE, true),
             answer = self.answers.next() => match answer {
                 Some(answer) => match next(&answer) {
                     Some(text) if answer.has_errors() => (text + COMPLETE, true),

@@ -15,15 +15,19 @@ mod everything;
 mod harness;
 
 mod architecture;
+mod attacks;
 mod auth;
 mod auth_matrix;
 mod batching;
 mod catalogue;
 mod cli;
 mod collections;
+mod conformance;
+mod cost;
 mod crash;
 mod credits;
 mod errors;
+mod fuzz;
 mod games;
 mod history;
 mod http;
@@ -42,6 +46,7 @@ mod seasons;
 mod statements;
 mod subscriptions;
 mod transfer;
+mod trusted;
 mod users;
 mod writes;
 
@@ -50,15 +55,19 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     harness::run(&[
         ("architecture", architecture::TESTS),
+        ("attacks", attacks::TESTS),
         ("auth", auth::TESTS),
         ("auth_matrix", auth_matrix::TESTS),
         ("batching", batching::TESTS),
         ("catalogue", catalogue::TESTS),
         ("cli", cli::TESTS),
         ("collections", collections::TESTS),
+        ("conformance", conformance::TESTS),
+        ("cost", cost::TESTS),
         ("crash", crash::TESTS),
         ("credits", credits::TESTS),
         ("errors", errors::TESTS),
+        ("fuzz", fuzz::TESTS),
         ("games", games::TESTS),
         ("history", history::TESTS),
         ("http", http::TESTS),
@@ -88,6 +97,7 @@ fn main() -> ExitCode {
         ("subscriptions::run", subscriptions::run::TESTS),
         ("subscriptions::sse", subscriptions::sse::TESTS),
         ("transfer", transfer::TESTS),
+        ("trusted", trusted::TESTS),
         ("users", users::TESTS),
         ("writes::catalogue", writes::catalogue::TESTS),
         ("writes::catalogue::collections", writes::catalogue::collections::TESTS),

@@ -187,6 +187,7 @@ async fn answer(desk: &Desk, headers: &HeaderMap, parameters: &[(String, String)
     if games.len() > MOST_GAMES {
         return Err(unprocessable("i", format!("The i field must not have more than {MOST_GAMES} items.")));
     }
+    desk.charge(&caller, u64::try_from(games.len()).unwrap_or(u64::MAX))?;
     desk.work(caller, now, async |request| read(&request, user, games).await).await.map(Json)
 }
 

@@ -338,6 +338,7 @@ async fn bulk(
     if ids.len() > most as usize {
         return Err(Fault::bad_request(format!("resourceIds must not have more than {most} items")));
     }
+    desk.charge(&caller, u64::try_from(ids.len()).unwrap_or(u64::MAX))?;
     let is_id = |id: &Value| id.as_str().is_some_and(rules::is_external_id);
     let resources: Vec<String> =
         ids.iter().filter(|id| is_id(id)).filter_map(|id| id.as_str().map(str::to_owned)).collect();

@@ -4,22 +4,25 @@
 //! spread, counted without spreading them), then parsed and validated against our own schema, and kept, with what the
 //! engine needs, under its text. A request for a document seen before costs a look-up and the coercion of its variables.
 
+mod cost;
 mod inputs;
 mod measure;
 mod subscriptions;
 
 use std::sync::Arc;
 
-use apollo_compiler::executable::Operation;
+use apollo_compiler::executable::{Operation, OperationType};
 use apollo_compiler::parser::Parser;
 use apollo_compiler::response::{GraphQLError, JsonMap, JsonValue};
 use apollo_compiler::validation::{DiagnosticList, Valid};
-use apollo_compiler::{ExecutableDocument, Node, Schema};
+use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
 use async_graphql::parser::types::ExecutableDocument as EngineDocument;
-use async_graphql::{Name as EngineName, Value, Variables};
+use async_graphql::{Name as EngineName, Request, Value, Variables};
+use cost::{Cost, Pricing};
 use measure::Measure;
 use moka::sync::Cache;
 
+use super::documents::Documents;
 use crate::config::Limits;
 use crate::error::{Code, Error, Result};
 
@@ -30,9 +33,12 @@ const MAX_FAULTS: usize = 10;
 /// How deep the parser goes before it gives up; selections are bounded more tightly by a setting.
 const MAX_RECURSION: usize = 200;
 
+/// The values of variables as a client sends them: a JSON object.
+pub type Values = JsonMap;
+
 /// Checks documents and remembers those that passed.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub struct Gate {
     schema: Valid<Schema>,
     limits: Limits,
     introspection: bool,
@@ -41,18 +47,47 @@ pub(crate) struct Gate {
 
 /// A document that may be executed.
 #[derive(Debug)]
-pub(crate) struct Document {
+struct Document {
     checked: Valid<ExecutableDocument>,
     engine: EngineDocument,
+    /// What each operation costs, by its name.
+    costs: Vec<(Option<Name>, Cost)>,
+    /// Whether no two answers in it have to be merged.
+    plain: bool,
+}
+
+/// An operation that may be executed, with the values of its variables.
+#[derive(Debug)]
+pub struct Passed {
+    /// What it costs.
+    pub cost: u64,
+    /// Whether it is a query, a mutation or a subscription.
+    pub(crate) kind: OperationType,
     /// Whether no two answers in it have to be merged.
     pub(crate) plain: bool,
+    document: Arc<Document>,
+    variables: Variables,
+    /// Whether variables are left without a value.
+    omits: bool,
 }
 
 /// Why a document or its variables were refused: one or more faults of one kind.
 #[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) code: Code,
+pub struct Refusal {
+    /// The kind.
+    pub code: Code,
     pub(crate) faults: Vec<GraphQLError>,
+    /// In how many seconds trying again may help, where that is known.
+    pub(crate) retry_after: Option<u32>,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        if matches!(error.code(), Code::Internal | Code::Unavailable) {
+            tracing::error!(error = error.chain(), "a request failed");
+        }
+        Self { retry_after: error.retry_after(), ..Self::new(error.code(), error.message()) }
+    }
 }
 
 impl Refusal {
@@ -63,17 +98,21 @@ impl Refusal {
             path: Vec::new(),
             extensions: JsonMap::default(),
         };
-        Self { code, faults: vec![fault] }
+        Self { code, faults: vec![fault], retry_after: None }
     }
 
     fn of(code: Code, faults: &DiagnosticList) -> Self {
-        Self { code, faults: faults.iter().take(MAX_FAULTS).map(|fault| fault.to_json()).collect() }
+        let faults = faults.iter().take(MAX_FAULTS).map(|fault| fault.to_json()).collect();
+        Self { code, faults, retry_after: None }
     }
 }
 
 impl Gate {
     /// A gate for the schema in `sdl`, with or without questions about the schema itself.
-    pub(crate) fn new(sdl: &str, limits: &Limits, introspection: bool) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When `sdl` is no valid schema.
+    pub fn new(sdl: &str, limits: &Limits, introspection: bool) -> Result<Self> {
         let schema = Schema::parse_and_validate(sdl, "schema.graphql")
             .map_err(|faults| Error::internal(format!("our own schema is not valid: {}", faults.errors)))?;
         // Weighed by length, so that a few huge documents cannot take more memory than many small ones.
@@ -84,8 +123,22 @@ impl Gate {
         Ok(Self { schema, limits: limits.clone(), introspection, passed })
     }
 
+    /// Lets an operation pass: the one of this name in the document, or its only one.
+    ///
+    /// # Errors
+    /// When the document, the name or the values are refused, and when it costs too much.
+    pub fn pass(&self, text: &str, name: Option<&str>, values: &Values) -> Result<Passed, Refusal> {
+        let document = self.document(text)?;
+        let operation = document.operation(name)?;
+        let variables = self.variables(&document, operation, values)?;
+        let cost = self.cost(&document, operation, &variables)?;
+        let (kind, plain) = (operation.operation_type, document.plain);
+        let omits = operation.variables.iter().any(|variable| !variables.contains_key(&*variable.name));
+        Ok(Passed { cost, kind, plain, document, variables, omits })
+    }
+
     /// The document of this text, checked now or before.
-    pub(crate) fn document(&self, text: &str) -> Result<Arc<Document>, Refusal> {
+    fn document(&self, text: &str) -> Result<Arc<Document>, Refusal> {
         if let Some(document) = self.passed.get(text) {
             return Ok(document);
         }
@@ -115,22 +168,53 @@ impl Gate {
         let mut engine = async_graphql::parser::parse_query(text)
             .map_err(|error| Refusal::new(Code::GraphqlParseFailed, error.to_string()))?;
         subscriptions::flatten_all(&mut engine);
-        Ok(Document { checked, engine, plain })
+        let mut pricing = Pricing::new(&self.schema, &checked, &self.limits);
+        let costs = checked.operations.iter().map(|one| (one.name.clone(), pricing.operation(one))).collect();
+        Ok(Document { checked, engine, costs, plain })
+    }
+
+    /// Logs which trusted documents would be refused.
+    pub(crate) fn look_over(&self, documents: &Documents) {
+        for (id, text) in documents.iter() {
+            if let Err(refusal) = self.document(text) {
+                let reason = refusal.faults.first().map_or("", |fault| &fault.message);
+                tracing::warn!(id, reason, "a trusted document does not fit this server and is refused");
+            }
+        }
+    }
+
+    /// What the operation costs with these variables.
+    fn cost(&self, document: &Document, operation: &Operation, variables: &Variables) -> Result<u64, Refusal> {
+        let known = document.costs.iter().find(|(name, _)| *name == operation.name);
+        let cost = known.map_or(0, |(_, cost)| cost.with(variables));
+        let most = u64::from(self.limits.max_cost);
+        if cost <= most {
+            return Ok(cost);
+        }
+        let mut refusal = Refusal::new(
+            Code::LimitExceeded,
+            format!(
+                "the operation costs {cost}, and {most} is allowed; ask for smaller pages or for less inside of lists"
+            ),
+        );
+        for fault in &mut refusal.faults {
+            let mut numbers = JsonMap::new();
+            numbers.insert("requested", cost.into());
+            numbers.insert("limit", most.into());
+            fault.extensions.insert("cost", JsonValue::Object(numbers));
+        }
+        Err(refusal)
     }
 
     /// The values of an operation's variables as the engine takes them, each of the type the operation declares.
-    pub(crate) fn variables(
-        &self,
-        document: &Document,
-        operation: &Operation,
-        values: &JsonMap,
-    ) -> Result<Variables, Refusal> {
+    fn variables(&self, document: &Document, operation: &Operation, values: &JsonMap) -> Result<Variables, Refusal> {
         if operation.variables.is_empty() {
             return Ok(Variables::default());
         }
         let coerced =
             apollo_compiler::request::coerce_variable_values(&self.schema, operation, values).map_err(|error| {
-                Refusal { code: Code::BadUserInput, faults: vec![error.to_graphql_error(&document.checked.sources)] }
+                let fault = error.to_graphql_error(&document.checked.sources);
+                Refusal { code: Code::BadUserInput, faults: vec![fault], retry_after: None }
             })?;
         let coerced = coerced.into_inner();
         inputs::check_variables(&self.schema, operation, &coerced)?;
@@ -144,7 +228,7 @@ impl Gate {
 
 impl Document {
     /// The operation to run: the one of this name, or the only one.
-    pub(crate) fn operation(&self, name: Option<&str>) -> Result<&Node<Operation>, Refusal> {
+    fn operation(&self, name: Option<&str>) -> Result<&Node<Operation>, Refusal> {
         self.checked.operations.get(name).map_err(|_| {
             Refusal::new(
                 Code::BadUserInput,
@@ -155,16 +239,23 @@ impl Document {
             )
         })
     }
+}
 
-    /// What the engine runs, given the variables that have a value. Where a variable has none, the argument it stands
-    /// for is as good as not given, and falls back to its own default.
-    pub(crate) fn engine(&self, operation: &Operation, variables: &Variables) -> EngineDocument {
-        let mut engine = self.engine.clone();
-        let given = |name: &str| variables.contains_key(name);
-        if operation.variables.iter().any(|variable| !given(&variable.name)) {
-            inputs::drop_omitted(&mut engine, &given);
+impl Passed {
+    /// What the engine runs. Where a variable has no value, the argument it stands for is as good as not given, and falls
+    /// back to its own default.
+    #[must_use]
+    pub fn into_request(self, text: String, name: Option<&str>) -> Request {
+        // The engine takes the document for itself, and removes what is skipped from it.
+        let mut engine = self.document.engine.clone();
+        if self.omits {
+            inputs::drop_omitted(&mut engine, &|name: &str| self.variables.contains_key(name));
         }
-        engine
+        let mut request = Request::new(text).variables(self.variables);
+        // Without a name the engine runs the only operation, and there is only one.
+        request.operation_name = name.map(str::to_owned);
+        request.set_parsed_query(engine);
+        request
     }
 }
 
@@ -259,6 +350,38 @@ mod tests {
                 .expect("the stack was exhausted");
             assert_eq!(refusal.code, Code::LimitExceeded);
         }
+    }
+
+    #[test]
+    fn a_subscription_has_one_root() {
+        let sdl = "type Query { x: Int } type Subscription { a: Int b: Int }";
+        let gate = Gate::new(sdl, &Config::from_sources(None, []).unwrap().limits, true).unwrap();
+        let kind = |text: &str| gate.pass(text, None, &Values::default()).map(|passed| passed.kind);
+        assert_eq!(kind("subscription { a }").unwrap(), OperationType::Subscription);
+        assert!(kind("subscription { a a }").is_ok());
+        for text in [
+            "subscription { a b }",
+            "subscription { one: a two: a }",
+            "subscription { a ...F } fragment F on Subscription { b }",
+            "subscription { ... { a } ... { b } }",
+            "subscription { __typename }",
+            "subscription { a @skip(if: false) }",
+            "subscription { ... @include(if: true) { a } }",
+        ] {
+            assert_eq!(kind(text).expect_err(text).code, Code::GraphqlValidationFailed, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_operation_passes_with_its_cost() {
+        let gate = gate();
+        let values = serde_json::from_str(r#"{"n": 3}"#).unwrap();
+        let text = "query A($n: Int) { games(first: $n) { nodes { id } } } query B { viewer { kind } }";
+        let cost = |name| gate.pass(text, name, &values).map(|passed| passed.cost).map_err(|refusal| refusal.code);
+        assert_eq!(cost(Some("A")), Ok(4));
+        assert_eq!(cost(Some("B")), Ok(1));
+        assert_eq!(cost(Some("C")), Err(Code::BadUserInput));
+        assert_eq!(cost(None), Err(Code::BadUserInput));
     }
 
     #[test]

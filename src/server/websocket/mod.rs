@@ -3,6 +3,7 @@
 mod protocol;
 mod socket;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use serde_json::{Map, Value};
 
+use super::peer::{self, Connection};
 use super::{graphql, refusal};
 use crate::app::App;
 use crate::auth::extract;
@@ -27,20 +29,24 @@ const FAREWELL: Duration = Duration::from_secs(3);
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    connection: Connection,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
     if !headers.contains_key(UPGRADE) {
-        return graphql::get(State(app), method, uri, headers).await;
+        return graphql::get(State(app), connection, method, uri, headers).await;
     }
     match upgrade {
-        Ok(upgrade) => open(app, upgrade, &headers),
+        Ok(upgrade) => {
+            let peer = peer::of(&connection, &headers, app.config.proxies);
+            open(app, upgrade, peer, &headers)
+        }
         Err(rejection) => refusal(rejection.status(), "this is no upgrade to a WebSocket"),
     }
 }
 
-fn open(app: Arc<App>, upgrade: WebSocketUpgrade, headers: &HeaderMap) -> Response {
+fn open(app: Arc<App>, upgrade: WebSocketUpgrade, peer: Option<IpAddr>, headers: &HeaderMap) -> Response {
     if !is_welcome(headers, &app.config.cors_origins) {
         return refusal(StatusCode::FORBIDDEN, "pages of this origin may not connect; see the setting cors_origins");
     }
@@ -71,7 +77,7 @@ fn open(app: Arc<App>, upgrade: WebSocketUpgrade, headers: &HeaderMap) -> Respon
     upgrade
         .on_failed_upgrade(|error| tracing::debug!(%error, "an upgrade to a WebSocket failed"))
         .on_upgrade(move |stream| async move {
-            let mut socket = Socket::new(app, stream, place);
+            let mut socket = Socket::new(app, stream, place, peer);
             let close = if speaks {
                 socket.serve(shown).await
             } else {

@@ -3,6 +3,7 @@
 //! Nothing is queued: an operation is asked for its next answer only when the last one has been written. So whoever does
 //! not read holds up nobody else, keeps little in memory, and is closed after a while.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use super::protocol::{self, Close, Session, Step};
 use super::{FAREWELL, credential_in};
 use crate::app::App;
 use crate::auth::{Caller, Standing};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error};
+use crate::server::gate::Refusal;
 use crate::server::operation::{self, Answer, Asked, Client, Kind, Prepared};
 use crate::server::streams::Place;
 
@@ -34,6 +36,8 @@ pub(super) struct Socket {
     app: Arc<App>,
     stream: WebSocket,
     place: Place,
+    /// Where the other end is, if that is known.
+    peer: Option<IpAddr>,
     session: Session,
     /// Who is at the other end, once that is known.
     standing: Option<Standing>,
@@ -54,10 +58,10 @@ enum Event {
 }
 
 impl Socket {
-    pub(super) fn new(app: Arc<App>, stream: WebSocket, place: Place) -> Self {
+    pub(super) fn new(app: Arc<App>, stream: WebSocket, place: Place, peer: Option<IpAddr>) -> Self {
         let session = Session::new(app.config.limits.max_socket_operations);
         let operations = SelectAll::new();
-        Self { app, stream, place, session, standing: None, operations, heard: Instant::now() }
+        Self { app, stream, place, peer, session, standing: None, operations, heard: Instant::now() }
     }
 
     /// Talks until one side has had enough: why the socket is to be closed; `None` when it is.
@@ -159,7 +163,7 @@ impl Socket {
 
     fn start(&mut self, id: String, asked: Asked) {
         let Some(standing) = self.standing.clone() else { return };
-        let pieces = pieces(Arc::clone(&self.app), standing, asked);
+        let pieces = pieces(Arc::clone(&self.app), standing, self.peer, asked);
         let (pieces, handle) = stream::abortable(pieces);
         self.session.begin(id.clone(), handle);
         self.operations.push(pieces.map(move |piece| (id.clone(), piece)).boxed());
@@ -223,39 +227,39 @@ fn misheard(error: axum::Error) -> Option<Close> {
 }
 
 /// Runs what is asked, piece by piece.
-fn pieces(app: Arc<App>, standing: Standing, asked: Asked) -> BoxStream<'static, Piece> {
+fn pieces(app: Arc<App>, standing: Standing, peer: Option<IpAddr>, asked: Asked) -> BoxStream<'static, Piece> {
     let begun = async move {
         let client = match standing.caller() {
-            Ok(caller) => Client { caller, peer: None },
-            Err(error) => return failed(&error),
+            Ok(caller) => Client { caller, peer },
+            Err(error) => return failed(error.into()),
         };
-        let prepared = match operation::prepare(&app, asked) {
+        let prepared = match operation::prepare(&app, &client, asked) {
             Ok(prepared) => prepared,
-            Err(refusal) => return stream::once(async { Piece::Failed(refusal.into()) }).boxed(),
+            Err(refusal) => return failed(refusal),
         };
         match prepared.kind {
             Kind::Query | Kind::Mutation => match run(&app, &client, prepared).await {
                 Ok(answer) => stream::iter([Piece::Next(answer), Piece::Done]).boxed(),
-                Err(error) => failed(&error),
+                Err(refusal) => failed(refusal),
             },
             Kind::Subscription => match operation::follow(&app, &client, standing, prepared) {
                 Ok(answers) => until_failed(answers),
-                Err(error) => failed(&error),
+                Err(refusal) => failed(refusal),
             },
         }
     };
     stream::once(begun).flatten().boxed()
 }
 
-async fn run(app: &App, client: &Client, prepared: Prepared) -> Result<Answer> {
+async fn run(app: &App, client: &Client, prepared: Prepared) -> Result<Answer, Refusal> {
     let limit = Duration::from_secs(app.config.limits.request_timeout_seconds);
     let answer = timeout(limit, operation::execute(app, client, prepared)).await;
-    answer.unwrap_or_else(|_| Err(Error::new(Code::Unavailable, "the answer took too long; try again")))
+    let too_long = || Error::new(Code::Unavailable, "the answer took too long; try again");
+    answer.unwrap_or_else(|_| Err(too_long().into()))
 }
 
-fn failed(error: &Error) -> BoxStream<'static, Piece> {
-    let answer = Answer::of(error);
-    stream::once(async { Piece::Failed(answer) }).boxed()
+fn failed(refusal: Refusal) -> BoxStream<'static, Piece> {
+    stream::once(async { Piece::Failed(refusal.into()) }).boxed()
 }
 
 /// The answers of a subscription; one with errors is the last.

@@ -59,7 +59,12 @@ impl Stage {
     }
 
     async fn with_settings(url: String, settings: &[(&str, &str)]) -> Self {
-        let always = [("WAYMARK_DATABASE_URL", &*url), ("WAYMARK_JWT_SECRET", SECRET), ("WAYMARK_CLOCK", NOW)];
+        let always = [
+            ("WAYMARK_DATABASE_URL", &*url),
+            ("WAYMARK_JWT_SECRET", SECRET),
+            ("WAYMARK_CLOCK", NOW),
+            ("WAYMARK_RATE_PER_SECOND", "0"),
+        ];
         let settings = always.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let config = Config::from_sources(None, settings).expect("the settings fit");
         let app = App::connect(config, Ids::seeded(1)).await.expect("the app starts");
