@@ -118,7 +118,8 @@ pub(crate) async fn stays_open(stage: &Stage, actor: &Actor, query: &str, variab
 async fn what_happens_comes_event_by_event(stage: Stage) {
     let app = stage.app(&[Scope::ProgressWrite]).await;
     let mut events = post(&stage, &stage.user("grace"), FOLLOW, json!({ "user": { "handle": "grace" } })).await;
-    assert_eq!((events.status, &events.headers[CONTENT_TYPE]), (StatusCode::OK, &"text/event-stream; charset=utf-8"));
+    assert_eq!(events.status, StatusCode::OK);
+    assert_eq!(events.headers[CONTENT_TYPE], "text/event-stream; charset=utf-8");
     events.settled().await;
     for _ in 0..3 {
         let number = happen(&app, "grace").await;
