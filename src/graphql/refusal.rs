@@ -43,6 +43,8 @@ pub(crate) enum UserErrorCode {
     KeyTaken,
     /// What was to be removed is still in use.
     InUse,
+    /// The user has as many of these as one user may have.
+    TooMany,
     /// The user does not take part in the season.
     NotEnrolled,
     /// The season has not begun.

@@ -72,7 +72,9 @@ pub fn router(app: Arc<App>, mode: Mode) -> Router {
 /// When the document cannot be written.
 pub fn openapi() -> Result<String> {
     let document = rest::document(features::rest());
-    let mut json = document.to_pretty_json().map_err(Error::internal)?;
+    // utoipa writes this member of links, and of nothing else, as its own field is called.
+    let json = document.to_pretty_json().map_err(Error::internal)?;
+    let mut json = json.replace("\"operation_id\":", "\"operationId\":");
     json.push('\n');
     Ok(json)
 }

@@ -156,7 +156,10 @@ impl<'a> Unit<'a> {
     /// Locks further users after [`Unit::lock_catalogue`]; those who are gone are left out.
     pub(crate) async fn lock_more(&mut self, users: Vec<i64>) -> Result<()> {
         let (_, locked) = repo::lock_users(self.transaction, users).await?;
-        self.users.extend(locked);
+        for (user, locked) in locked {
+            // Whoever is locked already may have been given numbers that are not stored yet.
+            self.users.entry(user).or_insert(locked);
+        }
         Ok(())
     }
 

@@ -399,13 +399,13 @@ impl GivenReward {
 }
 
 /// Completes a collection, which now has `size` cards, for whoever owns as many, if it runs or is still to start. Whoever
-/// had completed it stays so.
+/// had completed it stays so. What is completed at a start that lies ahead is not told of before.
 async fn complete(unit: &mut Unit<'_>, row: &collection::Model, size: usize) -> Result<()> {
     let size = i64::try_from(size).unwrap_or(i64::MAX);
     let completion = rules::completion(None, &window(row), size, size, unit.now);
     let mut after = 0;
-    while completion.is_some() {
-        let users = repo::completing(unit.transaction(), row.id, after, size).await?;
+    while rules::is_completed(completion, unit.now) {
+        let users = repo::completing(unit.transaction(), row.id, after, size, unit.now).await?;
         let Some(last) = users.last() else { break };
         after = *last;
         unit.lock_more(users.clone()).await?;

@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 
+use serde_json::json;
+
 use super::entity::{owned_card, progress};
 use super::repo;
 use super::{Collections, rules};
 use crate::db::owner::Merger;
 use crate::error::Result;
-use crate::write::Unit;
+use crate::graphql::ids::Kind;
+use crate::write::{HistoryKind, Unit};
 
 /// Hands cards over, whose quantities add up, and sums up anew how far each collection has come. Of two claims of one reward
 /// the earlier stays, and the other is as if it had never been.
-pub(crate) async fn merge(unit: &Unit<'_>, merger: Merger) -> Result<()> {
+pub(crate) async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<()> {
     let (transaction, into, now) = (unit.transaction(), merger.into, unit.now);
     let cards = merger
         .rows::<owned_card::Entity, _>(
@@ -50,13 +53,18 @@ pub(crate) async fn merge(unit: &Unit<'_>, merger: Merger) -> Result<()> {
         *counts.entry(card.collection_id).or_default() += 1;
     }
     let collections = unit.catalogue::<Collections>()?;
-    let progress = stored.into_iter().filter_map(|row| {
-        let collection = collections.by_id(row.collection_id)?;
+    let mut progress = Vec::with_capacity(stored.len());
+    for row in stored {
+        let Some(collection) = collections.by_id(row.collection_id) else { continue };
         let collected_count = counts.get(&row.collection_id).copied().unwrap_or_default();
         let (collected, size) = (i64::from(collected_count), i64::from(collection.size()));
         let completed_at = rules::completion(row.completed_at, &collection.window(), collected, size, now);
-        Some(progress::Model { collected_count, completed_at, ..row })
-    });
-    repo::store_progress(transaction, &progress.collect::<Vec<_>>()).await?;
+        if rules::is_completed(completed_at, now) && !rules::is_completed(row.completed_at, now) {
+            let subject = (Kind::Collection, collection.row.key.as_str());
+            unit.record(into, HistoryKind::CollectionCompleted, subject, &json!({ "size": size }))?;
+        }
+        progress.push(progress::Model { collected_count, completed_at, updated_at: now, ..row });
+    }
+    repo::store_progress(transaction, &progress).await?;
     repo::unclaim(transaction, claimed_twice).await
 }

@@ -240,18 +240,19 @@ pub(super) async fn store_reward(
 
 static COMPLETING: Sql = Sql::new(
     "SELECT user_id FROM collection_progress WHERE collection_id = $1 AND user_id > $2 AND collected_count >= $3 \
-     AND completed_at IS NULL ORDER BY user_id LIMIT 1000",
+     AND (completed_at IS NULL OR completed_at > $4) ORDER BY user_id LIMIT 1000",
 );
 
 /// A thousand users behind the user `after`, by their ids, who own `size` cards or more and have not completed the
-/// collection.
+/// collection by `now`.
 pub(super) async fn completing(
     connection: &impl ConnectionTrait,
     collection: i64,
     after: i64,
     size: i64,
+    now: Timestamp,
 ) -> Result<Vec<i64>> {
-    fetch(connection, &COMPLETING, [collection, after, size].map(Param::Int), |row| row.take()).await
+    fetch(connection, &COMPLETING, [collection, after, size, now.millis()].map(Param::Int), |row| row.take()).await
 }
 
 static COMPLETE: Sql = Sql::new(
@@ -288,14 +289,15 @@ pub(super) async fn store_progress(connection: &impl ConnectionTrait, rows: &[pr
 }
 
 static UNCLAIM: Sql =
-    Sql::new("UPDATE collection_rewards SET claimed = claimed - 1 WHERE collection_id = ANY($1) AND claimed > 0");
+    Sql::new("UPDATE collection_rewards SET claimed = claimed - 1 WHERE collection_id = $1 AND claimed > 0");
 
-/// Takes one claim of the reward of each of these collections back.
-pub(super) async fn unclaim(connection: &impl ConnectionTrait, collections: Vec<i64>) -> Result<()> {
-    if collections.is_empty() {
-        return Ok(());
+/// Takes one claim of the reward of each of these collections back, in the order in which rows are locked everywhere.
+pub(super) async fn unclaim(connection: &impl ConnectionTrait, mut collections: Vec<i64>) -> Result<()> {
+    collections.sort_unstable();
+    for collection in collections {
+        execute(connection, &UNCLAIM, [Param::Int(collection)]).await?;
     }
-    execute(connection, &UNCLAIM, [Param::Ints(collections)]).await.map(drop)
+    Ok(())
 }
 
 /// Everything that is stored about a user's collections.

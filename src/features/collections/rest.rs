@@ -165,7 +165,13 @@ struct End {
         ("platformUserId" = String, Path, description = "The id of the account there.", example = "123456789012345678"),
     ),
     responses(
-        (status = 200, description = "The programmes, in the order in which they were added.", body = [CollectionChallenge]),
+        (status = 200, description = "The programmes, in the order in which they were added.", body = [CollectionChallenge], links(
+            ("programme" = (operation_id = "getCollectionChallenge", parameters(
+                ("platform" = "$request.path.platform"),
+                ("platformUserId" = "$request.path.platformUserId"),
+                ("programId" = "$response.body#/0/id"),
+            ))),
+        )),
         (status = 400, description = "The key is not valid (1001), or the path is malformed.", body = rest::CollectionsError),
         (status = 401, description = "There is no key (1002).", body = rest::CollectionsError),
         (status = 403, description = "The key does not have the scope progress:read.", body = rest::CollectionsError),

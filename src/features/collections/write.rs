@@ -18,8 +18,6 @@ use crate::write::{HistoryKind, Reference, Unit, Write};
 
 /// The most of a card that one item grants or removes.
 const MOST: i64 = 1_000_000;
-/// The longest reference, in characters.
-const LONGEST_REFERENCE: usize = 255;
 
 /// So many of a card.
 #[derive(Debug, Clone, Serialize)]
@@ -137,26 +135,34 @@ impl Direction {
         }
     }
 
-    fn reference(self, user: i64, item: &CardAmount) -> Option<Reference> {
-        Some(Reference { user, kind: self.reference_kind(), name: item.reference.clone()? })
+    fn reference(self, user: i64, item: &CardAmount) -> Result<Option<Reference>, Refusal> {
+        let reference = |name: &String| Reference::new(user, self.reference_kind(), name);
+        item.reference.as_ref().map(reference).transpose()
     }
 }
 
 /// Grants or removes cards of locked users, in the order of `items`, each with its user.
 async fn change(unit: &mut Unit<'_>, direction: Direction, items: &[(i64, CardAmount)]) -> Result<Vec<ItemOutcome>> {
     let collections = unit.catalogue::<Collections>()?;
-    let references: Vec<Reference> = items.iter().filter_map(|(user, item)| direction.reference(*user, item)).collect();
+    let given = |(user, item): &(i64, CardAmount)| direction.reference(*user, item);
+    let references: Vec<Reference> = items.iter().filter_map(|item| given(item).ok().flatten()).collect();
     let mut done = unit.referenced(&references).await?;
     let concerned = items.iter().filter_map(|(user, item)| Some((*user, collections.card(&item.card)?.collection_id)));
     let mut owners = Owners::read(unit, concerned).await?;
     let mut results = Vec::with_capacity(items.len());
     for (user, item) in items {
-        let reference = direction.reference(*user, item);
+        let id = Kind::Card.id(&item.card);
+        let reference = match direction.reference(*user, item) {
+            Ok(reference) => reference,
+            Err(refusal) => {
+                results.push(ItemOutcome::refused(id, refusal));
+                continue;
+            }
+        };
         if let Some(before) = reference.as_ref().and_then(|reference| done.get(reference)) {
             results.push(serde_json::from_str(before).map_err(Error::internal)?);
             continue;
         }
-        let id = Kind::Card.id(&item.card);
         let changed = check(&collections, item).and_then(|card| owners.change(direction, *user, card, item, unit.now));
         let outcome = match changed {
             Ok(()) => ItemOutcome::applied(id),
@@ -174,7 +180,7 @@ async fn change(unit: &mut Unit<'_>, direction: Direction, items: &[(i64, CardAm
     Ok(results)
 }
 
-/// The card of an item whose amount and reference are in order.
+/// The card of an item whose amount is in order.
 fn check<'a>(collections: &'a Collections, item: &CardAmount) -> Result<&'a Card, Refusal> {
     let card = collections.card(&item.card).ok_or_else(|| {
         let message = format!("there is no card {:?}", item.card);
@@ -182,12 +188,6 @@ fn check<'a>(collections: &'a Collections, item: &CardAmount) -> Result<&'a Card
     })?;
     if !(1..=MOST).contains(&item.quantity) {
         let message = format!("a quantity lies between 1 and {MOST}, and {} does not", item.quantity);
-        return Err(Refusal::new(UserErrorCode::InvalidInput, message));
-    }
-    let fits =
-        |name: &str| (1..=LONGEST_REFERENCE).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    if item.reference.as_deref().is_some_and(|name| !fits(name)) {
-        let message = format!("a ref has 1 to {LONGEST_REFERENCE} printable characters");
         return Err(Refusal::new(UserErrorCode::InvalidInput, message));
     }
     Ok(card)

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde_json::json;
+
 use super::entity::{summary, unlock};
 use super::repo::{self, Achieved};
 use super::rules::{self, AchievementFacts, Awards, Unlock};
@@ -9,11 +11,12 @@ use super::{Game, Games};
 use crate::db::bulk::Stores;
 use crate::db::owner::Merger;
 use crate::error::Result;
-use crate::write::Unit;
+use crate::graphql::ids::Kind;
+use crate::write::{HistoryKind, Unit};
 
 /// Hands unlocks over, of two the earlier in each mode, and sums up anew what they come to. An award has the earliest of its
-/// dates.
-pub(crate) async fn merge(unit: &Unit<'_>, merger: Merger) -> Result<()> {
+/// dates; the history tells of those that neither had.
+pub(crate) async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<()> {
     let (transaction, into) = (unit.transaction(), merger.into);
     let unlocks = merger
         .rows::<unlock::Entity, _>(
@@ -51,12 +54,17 @@ pub(crate) async fn merge(unit: &Unit<'_>, merger: Merger) -> Result<()> {
             (row.achievement_id, unlock)
         })
         .collect();
-    let achieved = played.into_iter().filter_map(|id| {
-        let stored = awards.get(&id).copied().unwrap_or_default();
-        Some((into, achieved(games.by_id(id)?, &unlocks, stored)))
-    });
+    let mut summaries = Vec::with_capacity(played.len());
+    for game in played.into_iter().filter_map(|id| games.by_id(id)) {
+        let stored = awards.get(&game.id).copied().unwrap_or_default();
+        let achieved = achieved(game, &unlocks, stored);
+        for (award, _) in rules::new_awards(&stored, &achieved.awards) {
+            unit.record(into, HistoryKind::AwardEarned, (Kind::Game, &game.key), &json!({ "award": award }))?;
+        }
+        summaries.push((into, achieved));
+    }
     let mut stores = Stores::default();
-    repo::store_summaries(&mut stores, achieved);
+    repo::store_summaries(&mut stores, summaries);
     stores.flush(transaction, None).await
 }
 

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::entity::{AchievementKind, achievement, game};
 use super::repo;
-use super::rules::AchievementFacts;
-use super::write::{new_awards, summary_of};
+use super::rules::{AchievementFacts, new_awards};
+use super::write::summary_of;
 use crate::auth::policy::Operator;
 use crate::clock::Timestamp;
 use crate::db::Extent;

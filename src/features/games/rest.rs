@@ -105,9 +105,10 @@ impl ToSchema for Progress {
     path = "/API/API_GetUserProgress.php",
     operation_id = "getAchievementsProgress",
     params(
-        ("y" = String, Query, description = "An API key with the scope progress:read."),
+        ("y" = Option<String>, Query, description = "An API key with the scope progress:read, unless it stands in a header."),
         ("z" = Option<String>, Query, description = "Whoever asks. Not looked at."),
-        ("u" = String, Query, description = "The user's handle, 2 to 20 letters and digits in any case, or ULID."),
+        ("u" = String, Query, description = "The user's handle, 2 to 20 letters and digits in any case, or ULID.",
+            pattern = "^([A-Za-z0-9]{2,20}|[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25})$"),
         ("i" = Option<String>, Query, description = "The numbers of games, separated by commas. What is no number above 0 is left out."),
     ),
     responses(
@@ -158,11 +159,12 @@ async fn progress_by_form(
 #[schema(as = AchievementsForm)]
 #[expect(dead_code, reason = "describes the form, which is read parameter by parameter")]
 struct Form {
-    /// An API key with the scope progress:read.
-    y: String,
+    /// An API key with the scope progress:read, unless it stands in a header.
+    y: Option<String>,
     /// Whoever asks. Not looked at.
     z: Option<String>,
     /// The user's handle, 2 to 20 letters and digits in any case, or ULID.
+    #[schema(pattern = "^([A-Za-z0-9]{2,20}|[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25})$")]
     u: String,
     /// The numbers of games, separated by commas. What is no number above 0 is left out.
     i: Option<String>,

@@ -186,6 +186,18 @@ pub fn awards(achievements: &[AchievementFacts]) -> Awards {
     }
 }
 
+/// The awards in `after` that were not in `before`, from the least to the highest, by their names in the history.
+#[must_use]
+pub fn new_awards(before: &Awards, after: &Awards) -> Vec<(&'static str, Timestamp)> {
+    let awards = [
+        ("BEATEN", before.beaten, after.beaten),
+        ("BEATEN_HARDCORE", before.beaten_hardcore, after.beaten_hardcore),
+        ("COMPLETED", before.completed, after.completed),
+        ("MASTERED", before.mastered, after.mastered),
+    ];
+    awards.into_iter().filter_map(|(name, before, after)| Some((name, after.filter(|_| before.is_none())?))).collect()
+}
+
 fn beaten_at(
     achievements: &[AchievementFacts],
     unlocked_at: impl Fn(&AchievementFacts) -> Option<Timestamp>,

@@ -247,7 +247,7 @@ impl Players {
                 None => stored.awards,
             };
             let achieved = summary_of(game.id, &facts, kept);
-            for (award, _) in new_awards(&stored.awards, &achieved.awards) {
+            for (award, _) in rules::new_awards(&stored.awards, &achieved.awards) {
                 let subject = (Kind::Game, game.key.as_str());
                 unit.record(*user, HistoryKind::AwardEarned, subject, &json!({ "award": award }))?;
             }
@@ -287,15 +287,4 @@ pub(super) fn summary_of(game: i64, facts: &[AchievementFacts], awards: Awards) 
         last_unlocked_at: summary.last_unlocked_at,
         awards: awards.with(rules::awards(facts)),
     }
-}
-
-/// The awards in `after` that were not in `before`, from the least to the highest, by their names in the history.
-pub(super) fn new_awards(before: &Awards, after: &Awards) -> Vec<(&'static str, Timestamp)> {
-    let awards = [
-        ("BEATEN", before.beaten, after.beaten),
-        ("BEATEN_HARDCORE", before.beaten_hardcore, after.beaten_hardcore),
-        ("COMPLETED", before.completed, after.completed),
-        ("MASTERED", before.mastered, after.mastered),
-    ];
-    awards.into_iter().filter_map(|(name, before, after)| Some((name, after.filter(|_| before.is_none())?))).collect()
 }

@@ -440,12 +440,24 @@ fn in_instance(place: &Place) -> instance_resource::Model {
     }
 }
 
-static LAST_INSTANCE: Sql = Sql::new("SELECT COALESCE(MAX(seq), 0) FROM study_plan_instances WHERE user_id = $1");
+static LAST_INSTANCE: Sql =
+    Sql::new("SELECT COALESCE(MAX(seq), 0), count(*) FROM study_plan_instances WHERE user_id = $1");
 
-/// The greatest number of an instance of this user; 0 when there is none.
-pub(super) async fn last_instance(connection: &impl ConnectionTrait, user: i64) -> Result<i64> {
-    let numbers = fetch(connection, &LAST_INSTANCE, [Param::Int(user)], |row| row.take()).await?;
-    Ok(numbers.first().copied().unwrap_or(0))
+/// The greatest number of an instance of this user, 0 when there is none, and how many there are.
+pub(super) async fn last_instance(connection: &impl ConnectionTrait, user: i64) -> Result<(i64, i64)> {
+    let numbers = fetch(connection, &LAST_INSTANCE, [Param::Int(user)], |row| Ok((row.take()?, row.take()?))).await?;
+    Ok(numbers.first().copied().unwrap_or_default())
+}
+
+static ELSEWHERE: Sql = Sql::new(
+    "SELECT p.user_id, count(*) FROM resource_progress p JOIN resources r ON r.id = p.resource_id \
+     WHERE p.user_id = ANY($1) AND NOT r.catalogued GROUP BY p.user_id",
+);
+
+/// With how many resources that nobody described these users have progress.
+pub(super) async fn elsewhere(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<HashMap<i64, i64>> {
+    let found = fetch(connection, &ELSEWHERE, [Param::Ints(users)], |row| Ok((row.take()?, row.take()?))).await?;
+    Ok(found.into_iter().collect())
 }
 
 /// Adds an instance with its resources.

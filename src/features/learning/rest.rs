@@ -178,8 +178,9 @@ struct UpdateInput {
 #[schema(as = LearningBulkInput, rename_all = "camelCase")]
 #[expect(dead_code, reason = "describes the body, which is read member by member")]
 struct BulkInput {
+    /// Ids of 24 hexadecimal digits. What is none is refused by itself, and says so in its result.
     #[schema(max_items = 1000)]
-    resource_ids: Vec<String>,
+    resource_ids: Vec<Value>,
     /// Whether they are complete.
     completed: bool,
 }
@@ -193,7 +194,9 @@ struct BulkInput {
     operation_id = "getLearningProgress",
     params(("resourceId" = Option<String>, Query, description = "Only the progress with this resource.")),
     responses(
-        (status = 200, description = "The user's progress.", body = ProgressList),
+        (status = 200, description = "The user's progress.", body = ProgressList, links(
+            ("completion" = (operation_id = "checkLearningProgress", parameters(("resourceIds" = "$response.body#/progress/0/resourceId")))),
+        )),
         (status = 401, description = "The token is missing, malformed or expired.", body = rest::LearningError),
         (status = 403, description = "The key does not have the needed scope, or belongs to nobody.", body = rest::LearningError),
     ),
@@ -223,8 +226,14 @@ async fn progress(State(desk): State<Desk>, uri: Uri, headers: HeaderMap) -> Ans
     operation_id = "updateLearningProgress",
     request_body = UpdateInput,
     responses(
-        (status = 200, description = "The progress as it is now.", body = Updated),
-        (status = 201, description = "The progress, which is the first with this resource.", body = Updated),
+        (status = 200, description = "The progress as it is now.", body = Updated, links(
+            ("progress" = (operation_id = "getLearningProgress", parameters(("resourceId" = "$response.body#/progress/resourceId")))),
+            ("completion" = (operation_id = "checkLearningProgress", parameters(("resourceIds" = "$response.body#/progress/resourceId")))),
+        )),
+        (status = 201, description = "The progress, which is the first with this resource.", body = Updated, links(
+            ("progress" = (operation_id = "getLearningProgress", parameters(("resourceId" = "$response.body#/progress/resourceId")))),
+            ("completion" = (operation_id = "checkLearningProgress", parameters(("resourceIds" = "$response.body#/progress/resourceId")))),
+        )),
         (status = 400, description = "An id or another member is malformed or out of its range.", body = rest::LearningError),
         (status = 401, description = "The token is missing, malformed or expired.", body = rest::LearningError),
         (status = 403, description = "The instance is somebody else's, or the key does not have the needed scope.", body = rest::LearningError),
@@ -271,7 +280,8 @@ async fn update(
     get,
     path = "/api/user-progress/check",
     operation_id = "checkLearningProgress",
-    params(("resourceIds" = String, Query, description = "Ids of 24 hexadecimal digits, separated by commas. What is none is left out.")),
+    params(("resourceIds" = String, Query, description = "Ids of 24 hexadecimal digits, separated by commas. What is none is left out.",
+        pattern = r"(^|,)\s*[0-9a-fA-F]{24}\s*(,|$)")),
     responses(
         (status = 200, description = "Whether each resource is complete; those never touched are not.", body = std::collections::HashMap<String, Completion>),
         (status = 400, description = "The parameter is missing, or no id in it is well formed.", body = rest::LearningError),

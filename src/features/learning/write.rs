@@ -22,6 +22,11 @@ pub(crate) struct UpdateResourceProgress {
     pub(crate) progress: NewProgress,
 }
 
+/// The most instances of study plans that a user has. All of them are read for many an answer.
+const MOST_INSTANCES: i64 = 1_000;
+/// With how many resources that the catalogue does not know a user has progress. Whoever has a token can name any id.
+const MOST_ELSEWHERE: i64 = 5_000;
+
 /// What is written about a resource; what is `None` stays as it is.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct NewProgress {
@@ -131,8 +136,9 @@ impl Write for SetResourcesCompletion {
 /// Writes progress of locked users, in the order of `items`, each with its user. What is refused names the part of its
 /// item.
 pub(crate) async fn learn(unit: &mut Unit<'_>, items: &[(i64, NewProgress)]) -> Result<Vec<ItemOutcome>> {
-    let checked = check(unit, items).await?;
+    let mut checked = check(unit, items).await?;
     let mut learners = Learners::read(unit, items, &checked).await?;
+    refuse_too_many(unit, items, &mut checked, &learners).await?;
     let mut results = Vec::with_capacity(items.len());
     for ((user, item), about) in items.iter().zip(checked) {
         let outcome = match about {
@@ -196,6 +202,44 @@ async fn check(unit: &Unit<'_>, items: &[(i64, NewProgress)]) -> Result<Vec<Resu
         Ok(About { resource, key, instance })
     };
     Ok(checked.into_iter().map(about).collect())
+}
+
+/// Refuses progress with further resources that the catalogue does not know to those who have it with many already.
+async fn refuse_too_many(
+    unit: &Unit<'_>,
+    items: &[(i64, NewProgress)],
+    checked: &mut [Result<About, Refusal>],
+    learners: &Learners,
+) -> Result<()> {
+    let learning = unit.catalogue::<Learning>()?;
+    let is_new = |user: i64, about: &About| {
+        !learners.progress.contains_key(&(user, about.resource)) && learning.resource(&about.key).is_none()
+    };
+    let mut new: BTreeSet<(i64, i64)> = BTreeSet::new();
+    for ((user, _), about) in items.iter().zip(checked.iter()) {
+        new.extend(about.as_ref().ok().filter(|about| is_new(*user, about)).map(|about| (*user, about.resource)));
+    }
+    if new.is_empty() {
+        return Ok(());
+    }
+    let users: BTreeSet<i64> = new.iter().map(|(user, _)| *user).collect();
+    let mut counts = repo::elsewhere(unit.transaction(), users.into_iter().collect()).await?;
+    let mut admitted = BTreeSet::new();
+    for ((user, _), about) in items.iter().zip(checked) {
+        let Ok(resource) = about.as_ref().map(|about| about.resource) else { continue };
+        if !new.contains(&(*user, resource)) || admitted.contains(&(*user, resource)) {
+            continue;
+        }
+        let count = counts.entry(*user).or_default();
+        if *count >= MOST_ELSEWHERE {
+            let message = format!("a user has progress with at most {MOST_ELSEWHERE} resources outside the catalogue");
+            *about = Err(Refusal::new(UserErrorCode::TooMany, message).at(["resourceId"]));
+        } else {
+            *count += 1;
+            admitted.insert((*user, resource));
+        }
+    }
+    Ok(())
 }
 
 async fn named_instances(unit: &Unit<'_>, items: &[(i64, NewProgress)]) -> Result<HashMap<(i64, String), i64>> {
@@ -446,7 +490,12 @@ impl Write for CreateStudyPlanInstance {
             return Ok(InstanceOutcome::Refused(refusal));
         }
         // No number is used twice, so that what the history tells of an instance is never read as told of another one.
-        let last = repo::last_instance(unit.transaction(), user).await?;
+        let (last, count) = repo::last_instance(unit.transaction(), user).await?;
+        if count >= MOST_INSTANCES {
+            let message = format!("a user has at most {MOST_INSTANCES} instances of study plans; delete one first");
+            let refusal = Refusal::new(UserErrorCode::TooMany, message);
+            return Ok(InstanceOutcome::Refused(refusal.at(["studyPlanId"])));
+        }
         let seq = unit.next_history_number(user)?.max(last + 1);
         let external_id = unit.ids.hex24(unit.now);
         let instance = Instance {

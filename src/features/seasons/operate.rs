@@ -341,6 +341,11 @@ impl UpsertSeason {
         }
         checks.leave();
 
+        let weeks_before: HashMap<&str, Option<i32>> = before.iter().map(|row| (row.key.as_str(), row.week)).collect();
+        let moves = |one: &&GivenGoal| one.week.is_some_and(|week| weeks_before.get(one.key.as_str()) != Some(&week));
+        let moved = self.goals.iter().filter(moves).filter_map(|one| known.get(one.key.as_str()).copied()).collect();
+        // The reward of a claim was taken from the budget of the goal's week.
+        let bound = repo::claimed_goals(unit.transaction(), moved).await?;
         let last = before.iter().map(|row| row.position).max().unwrap_or(0);
         let rows: Vec<goal::Model> = before.into_iter().filter(|row| !removed.contains(&row.id)).collect();
         let places: HashMap<String, usize> =
@@ -368,6 +373,10 @@ impl UpsertSeason {
             one.check(checks, weeks);
             match places.get(&one.key).and_then(|place| goals.rows.get_mut(*place)) {
                 Some(row) => {
+                    if bound.contains(&row.id) {
+                        let message = format!("the reward of {:?} has been claimed; it stays in its week", one.key);
+                        checks.refuse("week", UserErrorCode::InUse, message);
+                    }
                     let steps = row.total_steps;
                     if one.put(row, position) {
                         goals.changed.insert(one.key.clone());

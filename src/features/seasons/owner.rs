@@ -37,7 +37,10 @@ pub(crate) async fn merge(unit: &Unit<'_>, merger: Merger, offset: i64) -> Resul
             transaction,
             |row| {
                 row.user_id = into;
-                row.lot_seq += offset;
+                // 0 stands for a claim of a goal without reward, which opened no lot.
+                if row.lot_seq > 0 {
+                    row.lot_seq += offset;
+                }
             },
             |row| row.goal_id,
             |own, other| {
@@ -47,8 +50,9 @@ pub(crate) async fn merge(unit: &Unit<'_>, merger: Merger, offset: i64) -> Resul
             },
         )
         .await?;
+    repo::lock_budgets_of(transaction, undone.iter().map(|claim| claim.goal_id).collect()).await?;
     for claim in &undone {
         repo::give_back_budget(transaction, claim.goal_id, claim.reward_micros).await?;
     }
-    Ok(undone.into_iter().map(|claim| claim.lot_seq).collect())
+    Ok(undone.into_iter().map(|claim| claim.lot_seq).filter(|lot| *lot > 0).collect())
 }

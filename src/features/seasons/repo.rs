@@ -300,6 +300,17 @@ pub(super) async fn touched_goals(connection: &impl ConnectionTrait, goals: Vec<
     Ok(found.into_iter().collect())
 }
 
+static CLAIMED: Sql = Sql::new("SELECT DISTINCT goal_id FROM goal_claims WHERE goal_id = ANY($1)");
+
+/// Those of these goals whose reward somebody has claimed.
+pub(super) async fn claimed_goals(connection: &impl ConnectionTrait, goals: Vec<i64>) -> Result<HashSet<i64>> {
+    if goals.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let found = fetch(connection, &CLAIMED, [Param::Ints(goals)], |row| row.take()).await?;
+    Ok(found.into_iter().collect())
+}
+
 /// The budgets of a season.
 pub(super) async fn budgets(connection: &impl ConnectionTrait, season: i64) -> Result<Vec<budget::Model>> {
     Ok(budget::Entity::find().filter(budget::Column::SeasonId.eq(season)).all(connection).await?)
@@ -464,6 +475,19 @@ pub(super) async fn concerned(connection: &impl ConnectionTrait, seasons: Vec<i6
         concerned.unclaimed = unclaimed;
     }
     Ok(all)
+}
+
+static LOCK_BUDGETS_OF: Sql = Sql::new(
+    "SELECT b.season_id FROM season_budgets b JOIN goals g ON g.season_id = b.season_id \
+     AND b.week IN (0, COALESCE(g.week, 0)) WHERE g.id = ANY($1) ORDER BY b.season_id, b.week FOR UPDATE OF b",
+);
+
+/// Locks the budgets of these goals in the order in which claims lock them. SQLite has one writer and nothing to lock.
+pub(super) async fn lock_budgets_of(connection: &impl ConnectionTrait, goals: Vec<i64>) -> Result<()> {
+    if goals.is_empty() || connection.get_database_backend() != DbBackend::Postgres {
+        return Ok(());
+    }
+    fetch(connection, &LOCK_BUDGETS_OF, [Param::Ints(goals)], |row| row.take::<i64>()).await.map(drop)
 }
 
 static GIVE_BACK: Sql = Sql::new(

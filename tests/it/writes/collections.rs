@@ -155,13 +155,14 @@ async fn each_item_has_its_own_result_in_the_order_of_the_input(stage: Stage) {
             { "cardId": "founders-03", "quantity": 1_000_001 },
             { "cardId": "founders-03", "ref": "" },
             { "cardId": "founders-03", "ref": "a\nb" },
+            { "cardId": "founders-03", "ref": "a\u{0}b" },
             { "cardId": "founders-03", "ref": "x".repeat(256) },
             { "cardId": "program_123-01" },
         ]),
     )
     .await;
-    let mut expected = ["REFUSED"; 10];
-    for place in [0, 2, 9] {
+    let mut expected = ["REFUSED"; 11];
+    for place in [0, 2, 10] {
         expected[place] = "APPLIED";
     }
     assert_eq!(statuses(&done), expected);

@@ -28,6 +28,8 @@ tests! {
         an_instance_is_renamed,
         a_deleted_instance_is_gone_and_its_progress_stays,
         the_number_of_a_deleted_instance_is_never_used_again,
+        a_user_has_a_thousand_instances_and_no_more,
+        a_user_has_progress_with_so_many_resources_that_live_elsewhere,
         only_the_user_and_apps_that_may_write_learn_for_a_user,
         a_write_with_an_idempotency_key_is_carried_out_once,
         more_items_than_allowed_are_refused_as_a_whole,
@@ -594,4 +596,51 @@ async fn many_users_begin_with_one_resource_that_nobody_described(stage: Stage) 
     let answers: Vec<Value> = join_all(clients).await.iter().map(Answer::data).collect();
     let applied = answers.iter().flat_map(|answer| statuses(&answer["setResourcesCompletion"]));
     assert_eq!(applied.filter(|status| *status == "APPLIED").count(), users.len() * ids.len());
+}
+
+async fn a_user_has_a_thousand_instances_and_no_more(stage: Stage) {
+    let values = (0..998).map(|n| {
+        format!(
+            "((SELECT id FROM users WHERE handle = 'ada'), {}, '{n:024x}', 'Many', \
+        (SELECT id FROM study_plans WHERE key = '{PLAN}'), 0, 0)",
+            1000 + n
+        )
+    });
+    let sql = format!(
+        "INSERT INTO study_plan_instances (user_id, seq, external_id, title, plan_id, created_at, updated_at) VALUES {}",
+        values.collect::<Vec<_>>().join(", ")
+    );
+    stage.db().writes().execute_unprepared(&sql).await.unwrap();
+    let ada = stage.user("ada");
+    let refused = instance(&ada, "createStudyPlanInstance", json!({ "studyPlanId": PLAN })).await;
+    assert_eq!(refused["userErrors"], json!([{ "code": "TOO_MANY", "path": ["studyPlanId"] }]));
+    ada.data("mutation($input: DeleteStudyPlanInstanceInput!) { deleteStudyPlanInstance(input: $input) { userErrors { code } } }",
+        json!({ "input": { "instanceId": INSTANCES[1] } })).await;
+    let made = instance(&ada, "createStudyPlanInstance", json!({ "studyPlanId": PLAN })).await;
+    assert_eq!(made["userErrors"], json!([]));
+}
+
+async fn a_user_has_progress_with_so_many_resources_that_live_elsewhere(stage: Stage) {
+    let db = stage.db().writes();
+    let (resources, rows): (Vec<String>, Vec<String>) = (0..4_999)
+        .map(|n| {
+            let id = format!("eeee{n:020x}");
+            let row = format!(
+                "((SELECT id FROM users WHERE handle = 'newton'), (SELECT id FROM resources WHERE key = '{id}'), 'ffff{n:020x}', false, 0, 0, '', 0, 0, 0)"
+            );
+            (format!("('{id}', '{id}', '', false, 0, 0)"), row)
+        })
+        .unzip();
+    for (resources, rows) in resources.chunks(500).zip(rows.chunks(500)) {
+        let add = "INSERT INTO resources (key, external_id, title, catalogued, created_at, updated_at) VALUES";
+        db.execute_unprepared(&format!("{add} {}", resources.join(", "))).await.unwrap();
+        let add = "INSERT INTO resource_progress (user_id, resource_id, external_id, completed, progress, time_spent_minutes, notes, last_accessed_at, created_at, updated_at) VALUES";
+        db.execute_unprepared(&format!("{add} {}", rows.join(", "))).await.unwrap();
+    }
+    let newton = stage.user("newton");
+    let (one, two) = ("dddd00000000000000000001", "dddd00000000000000000002");
+    let done = set(&newton, &[one, two, one, RESOURCES[0]], true).await;
+    let statuses: Vec<&Value> = done["results"].as_array().unwrap().iter().map(|result| &result["status"]).collect();
+    assert_eq!(statuses, ["APPLIED", "REFUSED", "UNCHANGED", "APPLIED"]);
+    assert_eq!(done["results"][1]["error"]["code"], "TOO_MANY");
 }

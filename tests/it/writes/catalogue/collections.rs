@@ -11,6 +11,7 @@ tests! {
         cards_that_somebody_owns_stay,
         whoever_owns_all_that_is_left_has_completed_it_for_good,
         dates_decide_whether_it_is_completed,
+        a_completion_is_told_of_once_and_not_before_the_start,
         a_reward_covers_what_has_been_claimed,
     ],
     empty: [
@@ -173,6 +174,22 @@ async fn dates_decide_whether_it_is_completed(stage: Stage) {
     assert_eq!(progress(&admin, "grace", "coins").await["status"], "COMPLETED");
     upsert(&admin, json!({ "key": "coins", "endDate": "2026-06-01T00:00:00Z" })).await;
     assert_eq!(progress(&admin, "grace", "coins").await["status"], "COMPLETED");
+}
+
+async fn a_completion_is_told_of_once_and_not_before_the_start(stage: Stage) {
+    let admin = stage.app(&[Scope::Admin]).await;
+    let july = "2026-07-01T00:00:00Z";
+    upsert(&admin, json!({ "key": "coins", "name": "Coins", "startDate": july, "cards": cards(&["penny", "crown"]) }))
+        .await;
+    own(&stage, "grace", "coins", &["penny"]).await;
+    let told = "SELECT count(*) FROM history_events WHERE kind = 'COLLECTION_COMPLETED' AND subject_key = 'coins'";
+    upsert(&admin, json!({ "key": "coins", "removeCards": ["crown"] })).await;
+    assert_eq!(number(&stage, told).await, 0);
+    upsert(&admin, json!({ "key": "coins", "startDate": "2026-06-01T00:00:00Z" })).await;
+    assert_eq!(progress(&admin, "grace", "coins").await["status"], "COMPLETED");
+    assert_eq!(number(&stage, told).await, 1);
+    upsert(&admin, json!({ "key": "coins", "startDate": null })).await;
+    assert_eq!(number(&stage, told).await, 1);
 }
 
 async fn a_reward_covers_what_has_been_claimed(stage: Stage) {

@@ -18,6 +18,8 @@ tests! {
         budgets_cover_what_has_been_granted,
         goals_with_which_somebody_has_progress_stay,
         fewer_steps_complete_a_goal_for_whoever_made_them,
+        fewer_steps_complete_several_goals_of_one_user_at_once,
+        a_goal_whose_reward_was_claimed_stays_in_its_week,
     ],
     empty: [
         a_season_is_added_with_its_goals_and_changed_in_part,
@@ -345,4 +347,33 @@ async fn fewer_steps_complete_a_goal_for_whoever_made_them(stage: Stage) {
     }
     upsert(&admin, goal(6)).await;
     assert_eq!(number(&stage, complete).await, 0);
+}
+
+async fn fewer_steps_complete_several_goals_of_one_user_at_once(stage: Stage) {
+    let admin = stage.app(&[Scope::Admin]).await;
+    let goals = |steps: i32| {
+        let goal = |key: &str| json!({ "key": key, "title": "Walk", "totalSteps": steps });
+        json!({ "key": "rising-tide", "goals": [goal("walk"), goal("run")] })
+    };
+    upsert(&admin, goals(5)).await;
+    let made = "INSERT INTO goal_progress (user_id, goal_id, completed_steps, completed_at, updated_at) \
+        SELECT u.id, g.id, 3, NULL, 0 FROM users u, goals g WHERE u.handle = 'ada' AND g.key IN ('walk', 'run')";
+    execute(&stage, made).await;
+    assert_eq!(refusals(&upsert(&admin, goals(3)).await), Vec::<String>::new());
+    let newest = newest_events(&admin, "ada", 2).await;
+    let subjects: Vec<(&str, &str)> =
+        newest.iter().map(|(kind, subject, _)| (kind.as_str(), subject.as_str())).collect();
+    assert_eq!(subjects, [("GOAL_COMPLETED", "goal:run"), ("GOAL_COMPLETED", "goal:walk")]);
+}
+
+async fn a_goal_whose_reward_was_claimed_stays_in_its_week(stage: Stage) {
+    let admin = stage.app(&[Scope::Admin]).await;
+    let goal = |week: i32| json!({ "key": "rising-tide", "goals": [{ "key": "walk", "title": "Walk", "totalSteps": 1, "week": week }] });
+    upsert(&admin, goal(1)).await;
+    assert_eq!(refusals(&upsert(&admin, goal(2)).await), Vec::<String>::new());
+    let claimed = "INSERT INTO goal_claims (user_id, goal_id, lot_seq, reward_micros, claimed_at) \
+        SELECT u.id, g.id, 0, 0, 0 FROM users u, goals g WHERE u.handle = 'ada' AND g.key = 'walk'";
+    execute(&stage, claimed).await;
+    assert_eq!(refusals(&upsert(&admin, goal(1)).await), ["IN_USE goals.0.week"]);
+    assert_eq!(refusals(&upsert(&admin, goal(2)).await), Vec::<String>::new());
 }

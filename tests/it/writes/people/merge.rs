@@ -13,6 +13,8 @@ tests! {
         everything_goes_over_and_the_better_state_of_each_pair_wins,
         what_two_had_of_one_game_earns_them_its_awards,
         of_two_claims_of_one_goal_the_earlier_stays,
+        of_two_claims_of_a_goal_without_reward_no_lot_is_revoked,
+        a_collection_completed_by_the_cards_of_both_is_told_of,
         the_absorbed_user_is_gone_and_the_others_are_untouched,
         a_token_of_the_absorbed_user_is_the_survivors,
         merging_again_is_refused_or_answered_the_same,
@@ -173,7 +175,10 @@ async fn what_two_had_of_one_game_earns_them_its_awards(stage: Stage) {
         let half: Vec<Value> = half.map(|(_, one)| json!({ "achievementId": one["key"], "hardcore": true })).collect();
         admin.data(unlock, json!({ "input": { "user": { "handle": handle }, "unlocks": half } })).await;
     }
-    merge(&admin, "newton", "xelnia").await;
+    let done = merge(&admin, "newton", "xelnia").await;
+    let earned = done["changes"]["events"].as_array().unwrap().iter().filter(|event| event["kind"] == "AWARD_EARNED");
+    let earned: Vec<&Value> = earned.map(|event| &event["changes"]["award"]).collect();
+    assert_eq!(earned.last(), Some(&&json!("MASTERED")));
     let summary = "{ user(by: {handle: \"xelnia\"}) { gameSummaries(gameIds: [\"1\"]) { numAchieved numAwardedHighest: awards { award } } } }";
     let summary = admin.data(summary, Value::Null).await["user"]["gameSummaries"][0].clone();
     assert_eq!(summary["numAchieved"], all.len());
@@ -224,6 +229,49 @@ async fn of_two_claims_of_one_goal_the_earlier_stays(stage: Stage) {
     assert_eq!(revoked.last().unwrap()["amountMicros"], reward - 1);
     assert_eq!(sum(&merged, "creditLots", "remainingMicros"), sum(&grace, "creditLots", "remainingMicros"));
     assert!(number(&stage, budgets).await <= spent);
+}
+
+async fn of_two_claims_of_a_goal_without_reward_no_lot_is_revoked(stage: Stage) {
+    let admin = stage.app(&[Scope::Admin]).await;
+    let goal = json!({ "key": "rising-tide", "goals": [{ "key": "walk", "title": "Walk", "totalSteps": 1 }] });
+    let upsert = "mutation($input: UpsertSeasonInput!) { upsertSeason(input: $input) { userErrors { code } } }";
+    admin.data(upsert, json!({ "input": goal })).await;
+    for (handle, at) in [("grace", 1), ("newton", 2)] {
+        let claim = format!(
+            "INSERT INTO goal_claims (user_id, goal_id, lot_seq, reward_micros, claimed_at) \
+             SELECT u.id, g.id, 0, 0, {at} FROM users u, goals g WHERE u.handle = '{handle}' AND g.key = 'walk'"
+        );
+        execute(&stage, &claim).await;
+    }
+    // The last number in the survivor's ledger is a lot.
+    let grant = "mutation($input: GrantCreditsInput!) { grantCredits(input: $input) { userErrors { code } } }";
+    let input = json!({ "user": { "handle": "grace" }, "amount": { "credits": "100" } });
+    admin.data(grant, json!({ "input": input })).await;
+    let grace = export(&admin, "grace").await;
+    let done = merge(&admin, "newton", "grace").await;
+    let kinds: Vec<&Value> = done["changes"]["events"].as_array().unwrap().iter().map(|event| &event["kind"]).collect();
+    assert_eq!(kinds, ["MERGED"]);
+    let merged = export(&admin, "grace").await;
+    assert_eq!(sum(&merged, "creditLots", "remainingMicros"), sum(&grace, "creditLots", "remainingMicros"));
+    let lots = "SELECT count(*) FROM goal_claims WHERE reward_micros = 0 AND lot_seq > 0";
+    assert_eq!(number(&stage, lots).await, 0);
+}
+
+async fn a_collection_completed_by_the_cards_of_both_is_told_of(stage: Stage) {
+    let app = stage.app(&[Scope::Admin, Scope::ProgressWrite]).await;
+    let cards = "{ collection(id: \"founders\") { cards { key } } }";
+    let cards = app.data(cards, Value::Null).await["collection"]["cards"].as_array().unwrap().clone();
+    let grant = "mutation($input: GrantCardsInput!) { grantCards(input: $input) { userErrors { code } } }";
+    for (handle, parity) in [("xelnia", 0), ("newton", 1)] {
+        let half = cards.iter().enumerate().filter(|(place, _)| place % 2 == parity);
+        let half: Vec<Value> = half.map(|(_, one)| json!({ "cardId": one["key"] })).collect();
+        app.data(grant, json!({ "input": { "user": { "handle": handle }, "cards": half } })).await;
+    }
+    let done = merge(&app, "newton", "xelnia").await;
+    let told = done["changes"]["events"].as_array().unwrap().iter();
+    let told: Vec<&Value> = told.filter(|event| event["kind"] == "COLLECTION_COMPLETED").collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["subject"], "collection:founders");
 }
 
 async fn the_absorbed_user_is_gone_and_the_others_are_untouched(stage: Stage) {
