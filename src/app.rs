@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::auth::rate::Rates;
 use crate::auth::{Authenticator, Caller, Vigil};
 use crate::clock::{Clock, Ids, Timestamp};
@@ -48,8 +50,11 @@ pub struct App {
     batcher: Arc<Batcher>,
     /// Looks after the credentials of those who stay connected.
     pub(crate) vigil: Arc<Vigil>,
-    /// Who is connected for longer than a request, and when that has to end.
+    /// Who is connected for longer than a request.
     pub(crate) streams: Streams,
+    /// Whether the server was told to stop. Whoever holds a connection open beyond its request has a receiver, and drops
+    /// it when the connection has ended: a server that stops waits for that.
+    pub(crate) stopping: watch::Sender<bool>,
     pub(crate) writer: Arc<Writer>,
     pub(crate) verifier: Arc<Verifier>,
 }
@@ -64,6 +69,7 @@ impl App {
         let catalogue = Arc::new(Catalogue::open(db.clone(), features::CATALOGUE).await?);
         catalogue.follow();
         let sdl = Arc::<str>::from(schema::sdl());
+        let stopping = watch::Sender::new(false);
         let (ids, config) = (Arc::new(ids), Arc::new(config));
         let writer = Arc::new(Writer::new(
             db.clone(),
@@ -85,7 +91,8 @@ impl App {
             sdl: config.introspection.then_some(sdl),
             batcher: Batcher::new(Reader::new(db.clone())),
             vigil: Vigil::start(db.clone(), config.clock()),
-            streams: Streams::new(config.limits.max_streams),
+            streams: Streams::new(config.limits.max_streams, stopping.clone()),
+            stopping,
             writer,
             verifier: Arc::new(verifier),
             config,
@@ -200,6 +207,11 @@ impl App {
             writer: Arc::clone(&self.writer),
             verifier: Arc::clone(&self.verifier),
         }
+    }
+
+    /// Tells everybody that the server stops: connections that stay open end.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
     }
 
     /// Makes what this process has just written to the catalogue visible to the requests that follow.

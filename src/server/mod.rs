@@ -122,11 +122,14 @@ pub async fn serve(
     let told = Arc::clone(&app);
     let stopped = async move {
         stopped.await;
-        told.streams.stop();
+        told.stop();
     };
     let service = router.into_make_service_with_connect_info::<peer::Peer>();
     axum::serve(listener, service).with_graceful_shutdown(stopped).await.map_err(Error::internal)?;
-    app.streams.ended(FAREWELL).await;
+    // Sockets live beyond their request; each holds a receiver until it is closed.
+    if tokio::time::timeout(FAREWELL, app.stopping.closed()).await.is_err() {
+        tracing::warn!("some subscribers did not go in time");
+    }
     Ok(())
 }
 

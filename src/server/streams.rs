@@ -1,7 +1,6 @@
 //! Connections that last: how many there may be, and that they end when the server does.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -21,11 +20,11 @@ pub(crate) struct Place {
 }
 
 impl Streams {
-    /// Room for this many.
-    pub(crate) fn new(most: u32) -> Self {
+    /// Room for this many, until `stopping` says that there is none.
+    pub(crate) fn new(most: u32, stopping: watch::Sender<bool>) -> Self {
         let most = most.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
         let places = Arc::new(Semaphore::new(most as usize));
-        Self { stopping: watch::Sender::new(false), places, most }
+        Self { stopping, places, most }
     }
 
     /// A place for one more; `None` when there is none, or when the server stops.
@@ -35,24 +34,6 @@ impl Streams {
         }
         let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
         Some(Place { stopping: self.stopping.subscribe(), _permit: permit })
-    }
-
-    /// Tells all that last to come to an end, and lets nobody else begin.
-    pub(crate) fn stop(&self) {
-        self.stopping.send_replace(true);
-    }
-
-    /// Whether they have been told to come to an end.
-    #[allow(dead_code, reason = "for whatever refuses work while the server stops")]
-    pub(crate) fn is_stopping(&self) -> bool {
-        *self.stopping.borrow()
-    }
-
-    /// Waits until all have ended, but no longer than this.
-    pub(crate) async fn ended(&self, patience: Duration) {
-        if tokio::time::timeout(patience, self.places.acquire_many(self.most)).await.is_err() {
-            tracing::warn!("some subscribers did not go in time");
-        }
     }
 
     /// How many there are.
@@ -76,16 +57,17 @@ mod tests {
 
     #[tokio::test]
     async fn there_is_room_for_so_many_and_for_nobody_once_the_server_stops() {
-        let streams = Streams::new(2);
+        let stopping = watch::Sender::new(false);
+        let streams = Streams::new(2, stopping.clone());
         let (mut one, two) = (streams.enter().unwrap(), streams.enter().unwrap());
         assert!(streams.enter().is_none() && streams.count() == 2);
         drop(two);
         assert!(streams.enter().is_some());
-        streams.stop();
+        stopping.send_replace(true);
         one.stopping().await;
         assert!(streams.enter().is_none());
         drop(one);
-        streams.ended(Duration::from_secs(5)).await;
+        stopping.closed().await;
         assert_eq!(streams.count(), 0);
     }
 }

@@ -90,6 +90,7 @@ const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("apollo_compiler", &["server/gate/", "server/operation.rs"]),
+    ("governor", &["auth/rate.rs"]),
     ("jsonwebtoken", &["auth/jwt.rs"]),
     ("chrono", &["clock.rs"]),
     ("rand", &["clock.rs"]),

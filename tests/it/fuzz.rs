@@ -1,7 +1,7 @@
 //! Documents, variables, cursors and ids that nobody would write: whatever comes, the server answers or refuses.
 //!
 //! Each run takes the files of `tests/corpus`, which hold what was once found to be worth a look, and then a few hundred
-//! random changes of them. `WAYMARK_FUZZ` says how many instead.
+//! random changes of them. `FUZZ_CASES` says how many instead.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -119,7 +119,7 @@ fn json() -> impl Strategy<Value = Value> {
         prop_oneof![
             vec(inner.clone(), 0..6).prop_map(Value::from),
             vec((select(&["handle", "id", "account", "platform", "x"][..]), inner), 0..4)
-                .prop_map(|members| members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+                .prop_map(|members| members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Value>()),
         ]
     })
 }
@@ -156,7 +156,7 @@ fn lines(name: &str) -> Vec<String> {
 
 /// Values that are the same in every run, and how many.
 fn runner() -> (TestRunner, usize) {
-    let cases = std::env::var("WAYMARK_FUZZ").ok().and_then(|count| count.parse().ok()).unwrap_or(200);
+    let cases = std::env::var("FUZZ_CASES").ok().and_then(|count| count.parse().ok()).unwrap_or(200);
     let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     (TestRunner::new_with_rng(Config::default(), seed), cases)
 }
@@ -199,6 +199,9 @@ async fn a_document_of_random_words_is_answered_or_refused(stage: Stage) {
     }
 }
 
+/// Numbers near the ends of what a cursor can hold, and of what it is taken apart by.
+const EXTREMES: &[i64] = &[i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX, 1 << 52, -(1 << 52)];
+
 /// Every list that is read page by page.
 const LISTS: &str = "query($c: String!) {
   games(after: $c, first: 2) { nodes { id } } g: games(before: $c, last: 2) { nodes { id } }
@@ -210,8 +213,8 @@ const LISTS: &str = "query($c: String!) {
     resources(after: $c, first: 2) { nodes { id } } r: resources(before: $c, last: 2) { nodes { id } }
     collections(after: $c, first: 2) { nodes { id } } overview(after: $c, first: 2) { nodes { title } }
     o: overview(before: $c, last: 2) { nodes { title } } history(after: $c, first: 2) { nodes { number } }
-    h: history(before: $c, last: 2) { nodes { number } } credits { ledger(after: $c, first: 2) { nodes { id } } }
-    gameSummaries(gameIds: [\"1\"]) { achievements(after: $c, first: 2) { nodes { id } } }
+    h: history(before: $c, last: 2) { nodes { number } } credits { ledger(after: $c, first: 2) { nodes { kind } } }
+    gameSummaries(gameIds: [\"1\"]) { achievements(after: $c, first: 2) { nodes { unlockedAt } } }
   } } }";
 
 /// The lists one by one, since a cursor of one is refused by the others.
@@ -250,12 +253,14 @@ async fn a_cursor_of_any_kind_is_answered_or_refused(stage: Stage) {
     let readable: Vec<String> =
         seeds.iter().filter_map(|seed| String::from_utf8(URL_SAFE_NO_PAD.decode(seed).ok()?).ok()).collect();
     assert!(readable.len() > 10, "{seeds:?}");
-    let extremes = select(&[i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX, 1 << 52, -(1 << 52)][..]);
+    let extremes = select(EXTREMES);
     let (mut runner, cases) = runner();
     let strategy = (select(readable), changes(), extremes.clone(), extremes, any::<bool>(), select(lists));
     for seed in &seeds {
         probe(&grace, LISTS, json!({ "c": seed })).await;
     }
+    let open = grace.query(&LISTS.replace("($c: String!)", "($c: String)"), json!({})).await;
+    assert_eq!(open.json.get("errors"), None, "the document is good: {}", open.text);
     for _ in 0..cases {
         let (seed, changes, sort, tie, extreme, list) = strategy.new_tree(&mut runner).unwrap().current();
         let inside = if extreme {
@@ -288,18 +293,18 @@ fn collect(value: &Value, cursors: &mut Vec<String>) {
 }
 
 async fn an_id_of_any_kind_is_answered_or_refused(stage: Stage) {
-    let query = "query($x: ID!, $xs: [ID!]!) { node(id: $x) { id } nodes(ids: $xs) { id } game(id: $x) { id }
-        collection(id: $x) { id } user(by: { id: $x }) { id } account: user(by: { account: { platform: \"discord\", id: $x } }) { id }
+    let query = "query($x: ID!, $text: String!, $xs: [ID!]!) { node(id: $x) { id } nodes(ids: $xs) { id } game(id: $x) { id }
+        collection(id: $x) { id } user(by: { id: $x }) { id } account: user(by: { account: { platform: \"discord\", id: $text } }) { id }
         season(id: $x) { id } viewer { user { gameSummaries(gameIds: $xs) { id } resourceProgress(resourceIds: $xs) { id }
         collection(id: $x) { title } season(id: $x) { state } } } }";
     let (grace, seeds) = (stage.user("grace"), lines("ids.txt"));
     for seed in &seeds {
-        probe(&grace, query, json!({ "x": seed, "xs": [seed] })).await;
+        probe(&grace, query, json!({ "x": seed, "text": seed, "xs": [seed] })).await;
     }
     let (mut runner, cases) = runner();
     let strategy = (select(seeds), changes(), ".{0,40}");
     for _ in 0..cases {
         let (seed, changes, random) = strategy.new_tree(&mut runner).unwrap().current();
-        probe(&grace, query, json!({ "x": changed(&seed, &changes), "xs": [random, seed] })).await;
+        probe(&grace, query, json!({ "x": changed(&seed, &changes), "text": random, "xs": [random, seed] })).await;
     }
 }
