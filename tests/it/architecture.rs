@@ -93,6 +93,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("governor", &["auth/rate.rs"]),
     ("jsonwebtoken", &["auth/jwt.rs"]),
     ("chrono", &["clock.rs"]),
+    ("tokio_tungstenite", &["server/websocket/"]),
+    ("tokio_io_timeout", &["server/listener.rs"]),
     ("rand", &["clock.rs"]),
     ("figment", &["config.rs"]),
     ("clap", &["cli.rs"]),
