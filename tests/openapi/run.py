@@ -8,6 +8,7 @@ WAYMARK_BINARY names the program; without it the debug build is taken. Arguments
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ BINARY = os.environ.get("WAYMARK_BINARY", HERE.parent.parent / "target/debug/way
 SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
 
 sys.path.insert(0, str(HERE))
-from hooks import ADDRESS  # noqa: E402
+from hooks import ADDRESS, CREDITS  # noqa: E402
 
 
 def link(url: str, admin: str) -> None:
@@ -57,13 +58,19 @@ def main() -> int:
             said = iter(server.stderr.readline, "")
             url = next(found[1] for line in said if (found := re.search(r"Serving on (http:\S+?)/?\s", line)))
             link(url, admin)
+            shutil.copy(HERE / "schemathesis.toml", directory)
             environment = os.environ | {"WAYMARK_TOKEN": token, "WAYMARK_KEY": key, "SCHEMATHESIS_HOOKS": "hooks"}
             environment |= {"PYTHONPATH": str(HERE)}
+            # Generated tests are the same in every run. A signature is added to what is sent, also where the credential
+            # that the document names is missing; so the second turn cannot show what becomes of what is not signed.
+            both, signed = ["--generation-deterministic", *sys.argv[1:]], {"WAYMARK_SIGN": "yes"}
+            credits = ["--include-path", CREDITS, "--phases", "coverage,fuzzing"]
+            credits += ["--exclude-checks", "ignored_auth,missing_required_header,negative_data_rejection"]
             codes = []
-            for document in [HERE / "credits.json", f"{url}/openapi.json"]:
-                # Generated tests are the same in every run.
-                command = [SCHEMATHESIS, "run", str(document), "--url", url, "--generation-deterministic", *sys.argv[1:]]
-                codes.append(subprocess.run(command, env=environment, cwd=HERE).returncode)
+            for document in [str(HERE / "credits.json"), f"{url}/openapi.json"]:
+                for more, options in [({}, []), (signed, credits)]:
+                    command = [SCHEMATHESIS, "run", document, "--url", url, *both, *options]
+                    codes.append(subprocess.run(command, env=environment | more, cwd=directory).returncode)
             return max(codes)
         finally:
             server.terminate()

@@ -194,9 +194,7 @@ struct BulkInput {
     operation_id = "getLearningProgress",
     params(("resourceId" = Option<String>, Query, description = "Only the progress with this resource.")),
     responses(
-        (status = 200, description = "The user's progress.", body = ProgressList, links(
-            ("completion" = (operation_id = "checkLearningProgress", parameters(("resourceIds" = "$response.body#/progress/0/resourceId")))),
-        )),
+        (status = 200, description = "The user's progress.", body = ProgressList),
         (status = 401, description = "The token is missing, malformed or expired.", body = rest::LearningError),
         (status = 403, description = "The key does not have the needed scope, or belongs to nobody.", body = rest::LearningError),
     ),
