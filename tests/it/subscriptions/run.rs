@@ -27,7 +27,8 @@ tests! {
     ],
 }
 
-const USERS: usize = 20;
+/// How many subscribers each user has, half of them with either server.
+const EACH: usize = 2;
 /// How many writes are under way at a time at the most.
 const WRITERS: usize = 24;
 
@@ -176,12 +177,12 @@ async fn newest(field: &Field, users: &[String]) -> Vec<(i64, String)> {
     newest
 }
 
-async fn prepare(db: &Db) -> Vec<String> {
+async fn prepare(db: &Db, count: usize) -> Vec<String> {
     db.migrate().await.unwrap();
-    let options = demo::Options { users: Some(2 * USERS as u32), ..demo::Options::default() };
+    let options = demo::Options { users: Some(2 * u32::try_from(count).unwrap()), ..demo::Options::default() };
     demo::fill(db, options, Clock::System.now(), &|_, _| {}).await.unwrap();
     let connection = db.reads();
-    let sql = format!("SELECT handle FROM users WHERE history_seq > 0 ORDER BY id LIMIT {USERS}");
+    let sql = format!("SELECT handle FROM users WHERE history_seq > 0 ORDER BY id LIMIT {count}");
     let statement = Statement::from_string(connection.get_database_backend(), sql);
     let rows = connection.query_all_raw(statement).await.unwrap();
     rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
@@ -189,10 +190,10 @@ async fn prepare(db: &Db) -> Vec<String> {
 
 async fn every_subscriber_gets_every_event_though_a_server_is_killed(blank: Blank) {
     let Blank { url, db } = blank;
-    let users = prepare(&db).await;
-    assert_eq!(users.len(), USERS);
     let (subscribers, per_second, seconds) =
         (setting("SUBSCRIBERS", 40) as usize, setting("WRITES_PER_SECOND", 40), setting("SECONDS", 6));
+    let users = prepare(&db, subscribers / EACH).await;
+    assert_eq!(users.len(), subscribers / EACH);
     let settings = [("WAYMARK_DATABASE_URL", &*url), ("WAYMARK_JWT_SECRET", SECRET)];
     let key = output(&["key", "create", "--name", "run", "--scope", "progress:write"], &settings).trim().to_owned();
     db.close().await.unwrap();
@@ -214,7 +215,6 @@ async fn every_subscriber_gets_every_event_though_a_server_is_killed(blank: Blan
         .map(|number| {
             let place = number % users.len();
             let (field, user, from, last) = (Arc::clone(&field), users[place].clone(), before[place].clone(), last.clone());
-            // The subscribers of a user are with both servers.
             let server = number / users.len() % 2;
             tokio::spawn(async move { field.follow(user, from, server, last, place).await })
         })
@@ -245,7 +245,7 @@ async fn every_subscriber_gets_every_event_though_a_server_is_killed(blank: Blan
     let mut delays = std::mem::take(&mut *field.delays.lock().unwrap());
     delays.sort_unstable();
     let share = |share: usize| delays[(delays.len() * share / 1000).min(delays.len() - 1)];
-    assert_eq!(delays.len() as u64, field.most * subscribers as u64 / USERS as u64);
+    assert_eq!(delays.len() as u64, field.most * EACH as u64);
     assert!(came_back > 0, "somebody was with the server that was killed");
     println!(
         "{subscribers} subscribers, {written} writes in {took:.1?} ({:.0}/s), {} events told, {came_back} times back; \
