@@ -132,6 +132,16 @@ pub struct Limits {
     pub max_queued_requests: usize,
     /// Parsed GraphQL documents that are kept.
     pub document_cache: u64,
+    /// WebSockets and streams of events at a time.
+    pub max_streams: u32,
+    /// Operations at a time on one WebSocket.
+    pub max_socket_operations: u32,
+    /// Seconds in which a new WebSocket must introduce itself.
+    pub socket_init_seconds: u64,
+    /// Seconds from one sign of life to the next on a silent connection.
+    pub keep_alive_seconds: u64,
+    /// Seconds after which a connection is given up that takes nothing of what is sent.
+    pub slow_reader_seconds: u64,
 }
 
 impl Config {
@@ -234,6 +244,11 @@ impl Config {
             ("limits.request_timeout_seconds", limits.request_timeout_seconds > 0),
             ("limits.max_concurrent_requests", limits.max_concurrent_requests > 0),
             ("limits.document_cache", limits.document_cache > 0),
+            ("limits.max_streams", limits.max_streams > 0),
+            ("limits.max_socket_operations", limits.max_socket_operations > 0),
+            ("limits.socket_init_seconds", limits.socket_init_seconds > 0),
+            ("limits.keep_alive_seconds", limits.keep_alive_seconds > 0),
+            ("limits.slow_reader_seconds", limits.slow_reader_seconds > 0),
         ];
         if let Some((path, _)) = checks.into_iter().find(|(_, fits)| !fits) {
             return Err(wrong_value(sources, path));

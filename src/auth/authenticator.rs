@@ -72,6 +72,19 @@ impl Authenticator {
     /// [`Code::Unavailable`] while the keys of tokens could not be fetched, and whatever keeps the database from
     /// answering.
     pub async fn authenticate(&self, credential: &str, db: &Db, now: Timestamp) -> Result<Arc<Caller>> {
+        self.admit(credential, db, now).await.map(|(caller, _)| caller)
+    }
+
+    /// Who shows `credential`, and when it expires, if it does.
+    ///
+    /// # Errors
+    /// As [`Authenticator::authenticate`].
+    pub(crate) async fn admit(
+        &self,
+        credential: &str,
+        db: &Db,
+        now: Timestamp,
+    ) -> Result<(Arc<Caller>, Option<Timestamp>)> {
         let key: [u8; 32] = Sha256::digest(credential).into();
         // Read before anything is looked up: a change during the look-up must not be hidden by its outcome.
         let generation = self.generation.load(Ordering::SeqCst);
@@ -79,7 +92,7 @@ impl Authenticator {
             && outcome.generation == generation
             && outcome.expires_at.is_none_or(|instant| now < instant)
         {
-            return outcome.caller;
+            return outcome.caller.map(|caller| (caller, outcome.expires_at));
         }
         let (caller, expires_at) = match self.look_up(credential, db, now).await {
             Ok((caller, expires_at)) => (Ok(Arc::new(caller)), expires_at),
@@ -87,7 +100,7 @@ impl Authenticator {
             Err(failure) => return Err(failure),
         };
         self.outcomes.insert(key, Outcome { caller: caller.clone(), expires_at, generation });
-        caller
+        caller.map(|caller| (caller, expires_at))
     }
 
     /// Who signed the request of `method` for `path`, which is as the client sent it, without the query. A good

@@ -8,6 +8,7 @@ pub(crate) mod bulk;
 pub(crate) mod catalogue;
 pub mod entity;
 mod kept;
+pub(crate) mod notices;
 pub(crate) mod owner;
 pub(crate) mod page;
 pub(crate) mod records;

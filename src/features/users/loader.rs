@@ -47,6 +47,35 @@ impl Loader<UserWith> for Reader {
     }
 }
 
+/// The user into whom the one with this key or ULID has been merged.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct SurvivorOf(pub(super) UserWith);
+
+impl Key for SurvivorOf {}
+
+impl Loader<SurvivorOf> for Reader {
+    type Value = i64;
+    type Error = Error;
+
+    async fn load(&self, keys: &[SurvivorOf]) -> Result<HashMap<SurvivorOf, i64>> {
+        let (mut ids, mut ulids) = (Vec::new(), Vec::new());
+        for SurvivorOf(name) in keys {
+            match name {
+                UserWith::Id(id) => ids.push(*id),
+                UserWith::Ulid(ulid) => ulids.push(ulid.clone()),
+                // Handles and accounts go to the survivor with the merger.
+                UserWith::Handle(_) | UserWith::Account { .. } => {}
+            }
+        }
+        let mut survivors = HashMap::new();
+        for (id, ulid, survivor) in repo::survivors(self.connection(), ids, ulids).await? {
+            survivors.insert(SurvivorOf(UserWith::Id(id)), survivor);
+            survivors.insert(SurvivorOf(UserWith::Ulid(ulid)), survivor);
+        }
+        Ok(survivors)
+    }
+}
+
 /// The accounts of this user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct AccountsOf(pub(super) i64);

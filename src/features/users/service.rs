@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::loader::{AccountsOf, FoundPage, KeysOf, RecordsOf};
+use super::loader::{AccountsOf, FoundPage, KeysOf, RecordsOf, SurvivorOf};
 pub(crate) use super::repo::{Account, RECORDS, User};
-use super::rules::{self, UserWith};
+use super::rules;
+pub(crate) use super::rules::UserWith;
 use crate::auth::UserId;
 pub(crate) use crate::auth::api_key::ApiKey;
 use crate::auth::policy::{DisposableUser, Operator, OwnUser};
 use crate::db::records::Records;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::graphql::ids::Kind;
 use crate::graphql::pagination::{Connection, Page};
 use crate::request::Request;
@@ -56,6 +57,23 @@ pub(crate) async fn user_by_id(request: &Request, id: UserId) -> Result<Option<A
 /// The user whom a well-formed name asks for.
 pub(crate) async fn user_with(request: &Request, name: UserWith) -> Result<Option<Arc<User>>> {
     request.load.one(name).await
+}
+
+/// The user into whom the one of this name, a key or a ULID, has been merged; `None` for anybody else.
+pub(crate) async fn survivor(request: &Request, name: UserWith) -> Result<Option<Arc<User>>> {
+    match request.load.one(SurvivorOf(name)).await? {
+        Some(survivor) => user_by_id(request, UserId(survivor)).await,
+        None => Ok(None),
+    }
+}
+
+/// What is said about a user who has been merged into the one with this ULID.
+pub(crate) fn merged(survivor: &str) -> Error {
+    let survivor = Kind::User.id(survivor).0;
+    Error::new(
+        Code::UserMerged,
+        format!("this user has been merged into {survivor}; begin anew with that one, and without a cursor"),
+    )
 }
 
 /// The accounts of a user, sorted by provider.
