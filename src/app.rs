@@ -7,10 +7,10 @@ use tokio::sync::watch;
 
 use crate::admission::Admission;
 use crate::auth::rate::Rates;
-use crate::auth::{Authenticator, Caller};
+use crate::auth::{Authenticator, Caller, Vigil};
 use crate::clock::{Clock, Ids, Timestamp};
 use crate::config::Config;
-use crate::db::catalogue::Catalogue;
+use crate::db::catalogue::{Catalogue, Snapshot};
 use crate::db::{Db, Kind, Reader};
 use crate::error::{Error, Result};
 use crate::features::{self, users};
@@ -21,6 +21,7 @@ use crate::rest::Desk;
 use crate::schema::{self, Schema};
 use crate::server::documents::Documents;
 use crate::server::gate::Gate;
+use crate::server::streams::Streams;
 use crate::verify::{Step, Verifier, Whose};
 use crate::write::Writer;
 
@@ -49,13 +50,17 @@ pub struct App {
     /// The schema as clients may read it; `None` when the server keeps it to itself.
     pub(crate) sdl: Option<Arc<str>>,
     batcher: Arc<Batcher>,
+    /// Looks after the credentials of those who stay connected.
+    pub(crate) vigil: Arc<Vigil>,
+    /// Who is connected for longer than a request.
+    pub(crate) streams: Streams,
+    /// Whether the server was told to stop. Whoever holds a connection open beyond its request has a receiver, and drops
+    /// it when the connection has ended: a server that stops waits for that.
+    pub(crate) stopping: watch::Sender<bool>,
     pub(crate) writer: Arc<Writer>,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) metrics: Arc<Metrics>,
-    /// Whether the server was told to stop. Whoever holds a connection open beyond its request subscribes, ends when
-    /// this gets true, and drops its receiver then: a server that stops waits for all receivers to be gone.
-    pub(crate) stopping: watch::Sender<bool>,
     started: Timestamp,
 }
 
@@ -69,6 +74,7 @@ impl App {
         let catalogue = Arc::new(Catalogue::open(db.clone(), features::CATALOGUE).await?);
         catalogue.follow();
         let sdl = Arc::<str>::from(schema::sdl());
+        let stopping = watch::Sender::new(false);
         let (ids, config) = (Arc::new(ids), Arc::new(config));
         let metrics = Arc::new(Metrics::new()?);
         metrics.keep();
@@ -93,11 +99,13 @@ impl App {
             rates: Arc::new(Rates::from_config(&config)),
             sdl: config.introspection.then_some(sdl),
             batcher: Batcher::new(Reader::new(db.clone()), Arc::clone(&metrics)),
+            vigil: Vigil::start(db.clone(), config.clock()),
+            streams: Streams::new(config.limits.max_streams, stopping.clone()),
+            stopping,
             writer,
             verifier: Arc::new(verifier),
             admission: Arc::new(Admission::new(&config.limits, Arc::clone(&metrics))),
             metrics,
-            stopping: watch::Sender::new(false),
             started: config.clock().now(),
             config,
             db,
@@ -123,6 +131,12 @@ impl App {
     pub(crate) fn request(&self, caller: Arc<Caller>, now: Timestamp) -> Request {
         let catalogue = self.catalogue.current();
         let verifier = Arc::clone(&self.verifier);
+        Request::new(caller, now, Arc::clone(&self.config), catalogue, &self.batcher, &self.writer, verifier)
+    }
+
+    /// Begins a request of `caller` that lasts: one without the catalogue, which would be old before its end.
+    pub(crate) fn lasting_request(&self, caller: Arc<Caller>, now: Timestamp) -> Request {
+        let (catalogue, verifier) = (Snapshot::none(), Arc::clone(&self.verifier));
         Request::new(caller, now, Arc::clone(&self.config), catalogue, &self.batcher, &self.writer, verifier)
     }
 
@@ -169,8 +183,9 @@ impl App {
         Ok(expired)
     }
 
-    /// Does [`App::maintain`] every minute for as long as the app lives.
+    /// Fetches the keys of tokens, and does [`App::maintain`] every minute for as long as the app lives.
     pub fn keep_maintained(self: &Arc<Self>) {
+        self.authenticator.prepare();
         let app = Arc::downgrade(self);
         tokio::spawn(async move {
             loop {

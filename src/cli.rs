@@ -13,7 +13,8 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, Config};
@@ -42,6 +43,19 @@ struct Cli {
     /// How log lines look; they go to stderr. RUST_LOG says which ones, for example RUST_LOG=waymark=debug.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+}
+
+impl Cli {
+    /// Refuses what fits the grammar and makes no sense.
+    fn checked(self) -> Result<Self, clap::Error> {
+        if let Some(Command::Export(ExportOptions { user: Some(_), only: Some(only), .. })) = &self.command
+            && *only != Only::User
+        {
+            let mut command = Self::command();
+            return Err(command.error(ErrorKind::ArgumentConflict, "--user HANDLE goes with --only user"));
+        }
+        Ok(self)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -167,10 +181,10 @@ struct ExportOptions {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Export a part: what operators defined, all users with what is theirs, or one user.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, requires_if("user", "user"))]
     only: Option<Only>,
     /// The user's handle, with --only user.
-    #[arg(long, value_name = "HANDLE")]
+    #[arg(long, value_name = "HANDLE", requires = "only")]
     user: Option<String>,
     /// Export API keys too, as hashes: whoever has a key can go on using it after an import.
     #[arg(long)]
@@ -244,7 +258,7 @@ fn seconds(text: &str) -> Result<i64, String> {
 
 /// Runs the command in `arguments`. Exit code 0: done. 1: it failed, and stderr says why. 2: the arguments make no sense.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match Cli::try_parse_from(arguments).and_then(Cli::checked) {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { 2 } else { 0 };
@@ -305,12 +319,48 @@ fn load(file: Option<&std::path::Path>) -> Result<Config> {
     Config::load(file).map_err(|error| Error::bad_input(error.to_string()))
 }
 
-/// Opens the configured database.
+/// Opens the configured database, which has to be there with all that this program expects of it.
 async fn open(config: &Config) -> Result<Db> {
-    let url = config.database_url.as_deref().ok_or_else(|| {
+    let db = open_whatever(config).await?;
+    check_schema(&db).await?;
+    Ok(db)
+}
+
+/// Opens the configured database, which has to be there, in whatever state.
+async fn open_whatever(config: &Config) -> Result<Db> {
+    Db::connect_existing(database_url(config)?, config.database_max_connections).await
+}
+
+/// Opens the configured database, and makes it when it is a file that is missing.
+async fn open_or_make(config: &Config) -> Result<Db> {
+    Db::connect(database_url(config)?, config.database_max_connections).await
+}
+
+fn database_url(config: &Config) -> Result<&str> {
+    config.database_url.as_deref().ok_or_else(|| {
         Error::bad_input("no database is configured; set WAYMARK_DATABASE_URL, for example to sqlite://waymark.db")
-    })?;
-    Db::connect(url, config.database_max_connections).await
+    })
+}
+
+/// Refuses a database whose schema is not up to date.
+async fn check_schema(db: &Db) -> Result<()> {
+    let pending = db.migrations().await?.into_iter().filter(|(_, applied)| !applied).count();
+    if pending == 0 {
+        return Ok(());
+    }
+    Err(Error::bad_input(format!(
+        "{pending} migrations are pending; run `waymark migrate`, or `waymark serve --migrate`"
+    )))
+}
+
+/// Refuses another clock than the system's: what is written, or good for a time, goes by the real time.
+fn check_clock(config: &Config) -> Result<()> {
+    if config.clock.is_none() {
+        return Ok(());
+    }
+    Err(Error::bad_input(
+        "WAYMARK_CLOCK is for demo data and trying things out; this goes by the real time, so unset it",
+    ))
 }
 
 /// Writes what was asked for to stdout.
@@ -333,7 +383,6 @@ fn say(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_well_formed() {

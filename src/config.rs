@@ -44,8 +44,8 @@ pub struct Config {
     /// A file with a JSON Web Key Set. Never together with [`Config::jwt_jwks_url`].
     #[serde(default)]
     pub jwt_jwks_file: Option<PathBuf>,
-    /// The `http://` or `https://` address of a JSON Web Key Set.
-    #[serde(default)]
+    /// The `http://` or `https://` address of a JSON Web Key Set; may hold a password.
+    #[serde(default, serialize_with = "without_user")]
     pub jwt_jwks_url: Option<String>,
     /// The only accepted `iss` of tokens; any when not set.
     #[serde(default)]
@@ -132,6 +132,16 @@ pub struct Limits {
     pub max_queued_requests: usize,
     /// Parsed GraphQL documents that are kept.
     pub document_cache: u64,
+    /// WebSockets and streams of events at a time.
+    pub max_streams: u32,
+    /// Operations at a time on one WebSocket.
+    pub max_socket_operations: u32,
+    /// Seconds in which a new WebSocket must introduce itself.
+    pub socket_init_seconds: u64,
+    /// Seconds from one sign of life to the next on a silent connection.
+    pub keep_alive_seconds: u64,
+    /// Seconds after which a connection is given up that takes nothing of what is sent.
+    pub slow_reader_seconds: u64,
 }
 
 impl Config {
@@ -234,6 +244,11 @@ impl Config {
             ("limits.request_timeout_seconds", limits.request_timeout_seconds > 0),
             ("limits.max_concurrent_requests", limits.max_concurrent_requests > 0),
             ("limits.document_cache", limits.document_cache > 0),
+            ("limits.max_streams", limits.max_streams > 0),
+            ("limits.max_socket_operations", limits.max_socket_operations > 0),
+            ("limits.socket_init_seconds", limits.socket_init_seconds > 0),
+            ("limits.keep_alive_seconds", limits.keep_alive_seconds > 0),
+            ("limits.slow_reader_seconds", limits.slow_reader_seconds > 0),
         ];
         if let Some((path, _)) = checks.into_iter().find(|(_, fits)| !fits) {
             return Err(wrong_value(sources, path));
@@ -396,9 +411,14 @@ fn wrong_value(sources: &Figment, path: &str) -> ConfigError {
     let mut text = format!("{} in {source}: must be {}", spelling(key, source), expected(key));
     if !matches!(key, "jwt_secret" | "database_url")
         && let Ok(value) = sources.find_value(path)
-        && let Ok(found) = serde_json::to_string(&value)
     {
-        text.push_str(&format!(", not {found}"));
+        let value = match value {
+            Value::String(tag, text) if key == "jwt_jwks_url" => Value::String(tag, without_secrets(&text)),
+            value => value,
+        };
+        if let Ok(found) = serde_json::to_string(&value) {
+            text.push_str(&format!(", not {found}"));
+        }
     }
     ConfigError(text)
 }
@@ -419,7 +439,7 @@ fn expected(key: &str) -> &'static str {
         "clock" => "an instant such as 2026-03-15T14:30:00Z or an offset such as +36h or -10m",
         "cors_origins" => "a list of origins such as https://example.org (without a path), or *",
         "path_prefix" => "a path that begins and does not end with a slash, such as /waymark",
-        "introspection" => "true or false",
+        "introspection" | "strict_resources" => "true or false",
         "metrics" => "open, admin or off",
         "verify_interval_minutes"
         | "rate_per_second"
@@ -484,6 +504,21 @@ fn parse_clock(text: &str) -> Option<Clock> {
 
 fn without_password<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
     url.as_deref().map(redact_password).serialize(serializer)
+}
+
+fn without_user<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    url.as_deref().map(without_secrets).serialize(serializer)
+}
+
+/// A web address as it may be shown: `[redacted]` for all that stands before the host, which may be a token, and for the
+/// parameters, since there is no telling which of them is a key.
+pub(crate) fn without_secrets(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return REDACTED.to_owned() };
+    // Up to the last `@`, so that a password with unescaped signs in it does not show in part.
+    let (user, rest) = rest.rsplit_once('@').map_or((String::new(), rest), |(_, rest)| (format!("{REDACTED}@"), rest));
+    let (place, has_parameters) = rest.split_once('?').map_or((rest, false), |(place, _)| (place, true));
+    let parameters = if has_parameters { format!("?{REDACTED}") } else { String::new() };
+    format!("{scheme}://{user}{place}{parameters}")
 }
 
 /// Puts `[redacted]` for a password before the host and for a `password=` parameter. Everything up to the last `@`
@@ -678,6 +713,23 @@ mod tests {
         }
         let line = "database_url = \"postgres://me:[redacted]@db.example/waymark?sslmode=require&password=[redacted]\"";
         assert!(config.to_toml().contains(line));
+
+        let config =
+            from_environment(&[("WAYMARK_JWT_JWKS_URL", "https://me:hunter2@keys.example/jwks.json?key=hunter2")]);
+        let printed = config.unwrap().to_toml();
+        assert!(!printed.contains("hunter2"), "{printed}");
+        assert!(
+            printed.contains("jwt_jwks_url = \"https://[redacted]@keys.example/jwks.json?[redacted]\""),
+            "{printed}"
+        );
+        assert_refused(
+            from_environment(&[("WAYMARK_JWT_JWKS_URL", "htp://hunter2@keys.example")]),
+            "WAYMARK_JWT_JWKS_URL in the environment: must be a URL that begins with https:// or http://, \
+             not \"htp://[redacted]@keys.example\"",
+        );
+        for url in ["https://a/b:hunter2@x@h/", "https://h/?hunter2", "hunter2"] {
+            assert!(!without_secrets(url).contains("hunter2"), "{url}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub enum Code {
     PersistedDocumentNotFound,
     /// The idempotency key came before with another input.
     IdempotencyKeyReused,
-    /// The cursor is of a user who has been merged into another one; begin anew with the other's.
+    /// The user, or the one whose cursor this is, has been merged into another one; begin anew with the other.
     UserMerged,
     /// The database or another part cannot be reached at the moment; trying again may help.
     Unavailable,

@@ -9,7 +9,7 @@ use crate::db::catalogue::{Part, Snapshot};
 use crate::error::{Error, Result};
 use crate::graphql::batcher::{Batcher, Gathering};
 use crate::verify::Verifier;
-use crate::write::{Order, Write, Writer, Written};
+use crate::write::{Following, Order, Write, Writer, Written};
 
 /// Who asks, when, and through what the answer is loaded: the same for GraphQL and for REST.
 ///
@@ -90,6 +90,11 @@ impl Request {
     /// The same request, whose ready answers may be written as JSON at once or not.
     pub(crate) fn writing(self, written: bool) -> Self {
         Self { written, ..self }
+    }
+
+    /// Waits from now on for news of a user's history.
+    pub(crate) fn follow(&self, user: i64) -> Following {
+        self.writer.feed().follow(user)
     }
 
     /// A feature's part of the catalogue.

@@ -4,6 +4,8 @@
 //! only its SHA-256. A plain hash is enough, because nobody can guess 256 random bits, and looking a key up by its
 //! hash takes the same time whatever was sent.
 
+use std::collections::HashMap;
+
 use sha2::{Digest as _, Sha256};
 
 use super::caller::{AppKey, Scope, UserId};
@@ -154,20 +156,40 @@ pub(crate) async fn find(
     if key.revoked_at.is_some() || key.expires_at.is_some_and(|instant| instant <= now) {
         return Ok(None);
     }
-    let scopes = scopes(&key);
+    let scopes = known_scopes(&key.scopes);
     let owner = match key.owner_id {
         Some(owner) => repo::ulid_of(conn, owner).await?.map(|ulid| (UserId(owner), ulid)),
         None => None,
     };
-    let actor = owner.as_ref().map_or_else(|| format!("app:{}", key.name), |(_, ulid)| format!("user:{ulid}"));
-    let app = AppKey { id: key.id, name: key.name, scopes, owner: owner.map(|(id, _)| id), actor };
-    Ok(Some((app, key.expires_at)))
+    Ok(Some((app(key.id, key.name, scopes, owner), key.expires_at)))
+}
+
+fn app(id: i64, name: String, scopes: Vec<Scope>, owner: Option<(UserId, String)>) -> AppKey {
+    let actor = owner.as_ref().map_or_else(|| format!("app:{name}"), |(_, ulid)| format!("user:{ulid}"));
+    AppKey { id, name, scopes, owner: owner.map(|(id, _)| id), actor }
+}
+
+/// Those of these keys that are neither revoked nor expired at `now`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(super) async fn standing(
+    conn: &impl ConnectionTrait,
+    ids: Vec<i64>,
+    now: Timestamp,
+) -> Result<HashMap<i64, AppKey>> {
+    let good = repo::good_keys(conn, ids, now).await?.into_iter();
+    Ok(good.map(|key| (key.id, app(key.id, key.name, known_scopes(&key.scopes), key.owner))).collect())
 }
 
 /// The scopes of a stored key. A word this version does not know grants nothing.
 #[must_use]
 pub(crate) fn scopes(key: &Model) -> Vec<Scope> {
-    key.scopes.split_whitespace().filter_map(|word| Scope::parse(word).ok()).collect()
+    known_scopes(&key.scopes)
+}
+
+fn known_scopes(words: &str) -> Vec<Scope> {
+    words.split_whitespace().filter_map(|word| Scope::parse(word).ok()).collect()
 }
 
 fn is_well_formed(secret: &str) -> bool {

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::api_key;
 use super::caller::{Caller, Player};
-use super::jwt::JwtVerifier;
+use super::jwt::{AuthError, JwtVerifier};
 use super::repo;
 use super::signed_fetch::{Sent, Signed, Verifier};
 use crate::clock::Timestamp;
@@ -59,13 +59,32 @@ impl Authenticator {
         })
     }
 
+    /// Fetches the keys of tokens in the background, where they are fetched. Must be called inside a Tokio runtime.
+    pub fn prepare(&self) {
+        self.jwt.prepare();
+    }
+
     /// Who shows `credential`. A valid token of somebody who has no user yet is a [`Player`] without a user: nobody
     /// is made here.
     ///
     /// # Errors
-    /// [`Code::InvalidCredential`] when the credential is none of ours, has expired or was revoked, and whatever
-    /// keeps the database from answering.
+    /// [`Code::InvalidCredential`] when the credential is none of ours, has expired or was revoked,
+    /// [`Code::Unavailable`] while the keys of tokens could not be fetched, and whatever keeps the database from
+    /// answering.
     pub async fn authenticate(&self, credential: &str, db: &Db, now: Timestamp) -> Result<Arc<Caller>> {
+        self.admit(credential, db, now).await.map(|(caller, _)| caller)
+    }
+
+    /// Who shows `credential`, and when it expires, if it does.
+    ///
+    /// # Errors
+    /// As [`Authenticator::authenticate`].
+    pub(crate) async fn admit(
+        &self,
+        credential: &str,
+        db: &Db,
+        now: Timestamp,
+    ) -> Result<(Arc<Caller>, Option<Timestamp>)> {
         let key: [u8; 32] = Sha256::digest(credential).into();
         // Read before anything is looked up: a change during the look-up must not be hidden by its outcome.
         let generation = self.generation.load(Ordering::SeqCst);
@@ -73,7 +92,7 @@ impl Authenticator {
             && outcome.generation == generation
             && outcome.expires_at.is_none_or(|instant| now < instant)
         {
-            return outcome.caller;
+            return outcome.caller.map(|caller| (caller, outcome.expires_at));
         }
         let (caller, expires_at) = match self.look_up(credential, db, now).await {
             Ok((caller, expires_at)) => (Ok(Arc::new(caller)), expires_at),
@@ -81,7 +100,7 @@ impl Authenticator {
             Err(failure) => return Err(failure),
         };
         self.outcomes.insert(key, Outcome { caller: caller.clone(), expires_at, generation });
-        caller
+        caller.map(|caller| (caller, expires_at))
     }
 
     /// Who signed the request of `method` for `path`, which is as the client sent it, without the query. A good
@@ -98,7 +117,11 @@ impl Authenticator {
         db: &Db,
         now: Timestamp,
     ) -> Result<(Arc<Caller>, Signed)> {
-        let signed = self.signed_fetch.verify(sent, method, path, now)?;
+        let mut signed = self.signed_fetch.verify(sent, method, path, now)?;
+        // Kept where all servers look, and where it outlives them. Only what is sent by POST may be a mutation.
+        if let Some(mark) = signed.mark().filter(|_| method == "POST") {
+            signed.came_before = !repo::keep_mark(db.writes(), mark, now).await?;
+        }
         let player = player(db, WALLET_PROVIDER, signed.address.clone(), Some(signed.expires_at), None).await?;
         Ok((Arc::new(Caller::User(player)), signed))
     }
@@ -123,15 +146,20 @@ impl Authenticator {
                 .ok_or_else(|| Error::new(Code::InvalidCredential, "the API key is unknown, revoked or expired"))?;
             return Ok((Caller::App(key), expires_at));
         }
-        let claims = self
-            .jwt
-            .verify(credential, now)
-            .await
-            .map_err(|refusal| Error::new(Code::InvalidCredential, refusal.to_string()))?;
+        let claims =
+            self.jwt.verify(credential, now).await.map_err(|refusal| Error::new(code(refusal), refusal.to_string()))?;
         let external_id = format!("{}|{}", claims.issuer, claims.subject);
         let expires_at = Some(claims.expires_at);
         let player = player(db, JWT_PROVIDER, external_id, expires_at, claims.preferred_username).await?;
         Ok((Caller::User(player), expires_at))
+    }
+}
+
+/// What kind of failure it is that a token is not taken.
+const fn code(refusal: AuthError) -> Code {
+    match refusal {
+        AuthError::KeysUnavailable => Code::Unavailable,
+        _ => Code::InvalidCredential,
     }
 }
 
@@ -231,6 +259,19 @@ mod tests {
         api_key::revoke(db.writes(), &two_prefix, now()).await.unwrap();
         tokio::time::sleep(KEPT + Duration::from_millis(100)).await;
         assert!(authenticator.authenticate(&two, &db, now()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_token_whose_keys_cannot_be_fetched_is_not_refused_for_good() {
+        let db = TestDatabase::new().await;
+        let settings = [("WAYMARK_JWT_JWKS_URL".to_owned(), "http://127.0.0.1:1/jwks.json".to_owned())];
+        let authenticator = Authenticator::from_config(&Config::from_sources(None, settings).unwrap()).unwrap();
+        authenticator.prepare();
+        // {"alg":"ES256"}, {} and no signature.
+        for _ in 0..2 {
+            let failure = authenticator.authenticate("eyJhbGciOiJFUzI1NiJ9.e30.", &db, now()).await.unwrap_err();
+            assert_eq!(failure.code(), Code::Unavailable);
+        }
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, crypto};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::config::{Config, Secret};
+use crate::config::{Config, Secret, without_secrets};
 use crate::error::{Error, Result};
 
 /// How far the clocks of whoever signs and of this machine may be apart, in seconds.
@@ -53,6 +53,8 @@ pub(crate) enum AuthError {
     UnsupportedAlgorithm,
     /// No key of ours fits the token's algorithm and key id.
     UnknownKey,
+    /// The key that the token needs may be in a set that could not be read so far. Says nothing about the token.
+    KeysUnavailable,
     /// The signature does not belong to this token.
     BadSignature,
     /// No `exp`.
@@ -77,6 +79,9 @@ impl fmt::Display for AuthError {
                 out.write_str("the token's algorithm is none of HS256, RS256, ES256 and EdDSA")
             }
             Self::UnknownKey => out.write_str("the token is signed with an unknown signing key"),
+            Self::KeysUnavailable => {
+                out.write_str("the keys that tokens are checked with cannot be read at the moment; try again")
+            }
             Self::BadSignature => out.write_str("the token's signature does not match"),
             Self::NoExpiry => out.write_str("the token has no expiry (exp)"),
             Self::Expired(instant) => write!(out, "the token expired at {instant}"),
@@ -106,7 +111,7 @@ pub(crate) struct JwtVerifier {
 
 impl JwtVerifier {
     /// A verifier as `config` wants it. Without a secret and a set of keys it accepts no token. Keys at a URL are
-    /// fetched when the first token needs them.
+    /// fetched by [`JwtVerifier::prepare`], or when the first token needs them.
     ///
     /// # Errors
     /// [`Code::BadUserInput`](crate::error::Code::BadUserInput) when the file of keys cannot be read or has no usable
@@ -131,6 +136,18 @@ impl JwtVerifier {
         })
     }
 
+    /// Fetches keys at a URL in the background, so that the first token need not wait for them. Must be called inside a
+    /// Tokio runtime.
+    pub(crate) fn prepare(&self) {
+        let Some(key_set) = self.key_set.clone() else { return };
+        tokio::spawn(async move {
+            let mut read_at = key_set.read_at.lock().await;
+            if read_at.is_none() && key_set.is_empty() {
+                key_set.read(&mut read_at).await;
+            }
+        });
+    }
+
     /// What `token` says, if it is signed with one of our keys and valid at `now`.
     ///
     /// # Errors
@@ -152,7 +169,8 @@ impl JwtVerifier {
         let algorithm = header.algorithm()?;
         let keys = self.keys_for(algorithm, header.kid.as_deref()).await;
         if keys.is_empty() {
-            return Err(AuthError::UnknownKey);
+            let never_read = algorithm != Algorithm::HS256 && self.key_set.as_ref().is_some_and(|set| set.is_empty());
+            return Err(if never_read { AuthError::KeysUnavailable } else { AuthError::UnknownKey });
         }
         let fits = |key| crypto::verify(signature, message.as_bytes(), key, algorithm).unwrap_or(false);
         if !keys.iter().any(fits) {
@@ -317,6 +335,11 @@ impl KeySet {
         self.known(algorithm, kid)
     }
 
+    /// Whether the source was never read: what was read is not empty, and stays when reading fails.
+    fn is_empty(&self) -> bool {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     fn known(&self, algorithm: Algorithm, kid: Option<&str>) -> Vec<DecodingKey> {
         let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
         let same_id = |key: &&PublicKey| key.kid.is_none() || kid.is_none() || key.kid.as_deref() == kid;
@@ -356,7 +379,11 @@ impl Source {
             Self::File(path) => {
                 std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?
             }
-            Self::Url(url) => fetch(url).map_err(|error| format!("cannot fetch {url}: {error}"))?,
+            Self::Url(url) => fetch(url).map_err(|error| {
+                let shown = without_secrets(url);
+                // Some errors name the address.
+                format!("cannot fetch {shown}: {}", error.to_string().replace(url, &shown))
+            })?,
         };
         let keys = PublicKey::parse_set(&text)?;
         if keys.is_empty() {
@@ -366,9 +393,14 @@ impl Source {
     }
 }
 
+/// Fetches nothing in the clear where the address is of https, wherever that redirects to.
+fn agent(url: &str) -> ureq::Agent {
+    let https_only = url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
+    ureq::Agent::config_builder().timeout_global(Some(FETCH_TIMEOUT)).https_only(https_only).build().into()
+}
+
 fn fetch(url: &str) -> Result<String, ureq::Error> {
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(FETCH_TIMEOUT)).build().into();
-    agent.get(url).call()?.body_mut().with_config().limit(LARGEST_KEY_SET).read_to_string()
+    agent(url).get(url).call()?.body_mut().with_config().limit(LARGEST_KEY_SET).read_to_string()
 }
 
 /// A key that verifies signatures of one algorithm.
@@ -770,6 +802,52 @@ mod tests {
         assert_eq!(verify(&verifier, &unknown), Err(AuthError::UnknownKey));
         assert_eq!(requests(), 3);
         assert!(verify(&verifier, &old).is_ok() && verify(&verifier, &new).is_ok(), "the old keys are kept");
+    }
+
+    #[test]
+    fn while_no_set_of_keys_was_read_it_is_not_the_tokens_fault() {
+        let (url, requests) = serve(Vec::new());
+        let verifier = JwtVerifier::from_config(&config(&[("JWT_JWKS_URL", &url), ("JWT_SECRET", SECRET)])).unwrap();
+        let token = sign(Algorithm::ES256, Some("ec"), &valid());
+        assert_eq!(verify(&verifier, &token), Err(AuthError::KeysUnavailable));
+        assert_eq!(verify(&verifier, &token), Err(AuthError::KeysUnavailable));
+        assert_eq!(requests.load(Ordering::SeqCst), 1, "not again within half a minute");
+        assert!(verify(&verifier, &sign(Algorithm::HS256, None, &valid())).is_ok(), "the secret is at hand");
+        let forged = format!("{}x", sign(Algorithm::HS256, None, &valid()));
+        assert_eq!(verify(&verifier, &forged), Err(AuthError::BadSignature));
+    }
+
+    #[tokio::test]
+    async fn keys_are_fetched_at_the_start_in_the_background() {
+        let (url, requests) = serve(vec![KEY_SET.to_owned()]);
+        let verifier = JwtVerifier::from_config(&config(&[("JWT_JWKS_URL", &url)])).unwrap();
+        verifier.prepare();
+        let key_set = verifier.key_set.clone().unwrap();
+        for _ in 0..500 {
+            if !key_set.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(verifier.verify(&sign(Algorithm::ES256, Some("ec"), &valid()), now()).await.is_ok());
+        assert_eq!(requests.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn keys_of_https_are_never_fetched_in_the_clear() {
+        let (url, requests) = serve(vec![KEY_SET.to_owned()]);
+        let refused = agent("HTTPS://keys.example/jwks.json").get(&url).call();
+        assert!(matches!(refused, Err(ureq::Error::RequireHttpsOnly(_))), "{refused:?}");
+        assert_eq!(requests.load(Ordering::SeqCst), 0);
+        assert!(agent("http://keys.example").get(&url).call().is_ok());
+    }
+
+    #[test]
+    fn a_failed_fetch_does_not_name_the_password_in_the_address() {
+        for url in ["http://me:hunter2@127.0.0.1:1/jwks.json", "http://me:hunter2@/"] {
+            let reason = Source::Url(url.to_owned()).read().unwrap_err();
+            assert!(reason.contains("cannot fetch http://") && !reason.contains("hunter2"), "{reason}");
+        }
     }
 
     proptest! {

@@ -13,6 +13,9 @@ pub(crate) mod policy;
 pub(crate) mod rate;
 mod repo;
 pub(crate) mod signed_fetch;
+mod standing;
 
 pub use authenticator::Authenticator;
+pub(crate) use authenticator::JWT_PROVIDER;
 pub use caller::{AppKey, Caller, ParseScopeError, Player, Scope, UserId};
+pub(crate) use standing::{Standing, Vigil};

@@ -32,10 +32,10 @@ pub(crate) struct Subject {
 }
 
 macro_rules! proof {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident $(, $(#[$more_doc:meta])* $more:ty)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
-        pub(crate) struct $name(Subject);
+        pub(crate) struct $name(Subject $(, $(#[$more_doc])* $more)?);
 
         impl $name {
             /// The user's key in the database.
@@ -61,7 +61,9 @@ macro_rules! proof {
 
 proof! {
     /// Proof that the caller may see a user's public side: handle, avatar, games and collections.
-    VisibleUser
+    VisibleUser,
+    /// Whether it is shown as anybody sees it, whoever asks.
+    bool
 }
 proof! {
     /// Proof that the caller may see everything about a user.
@@ -86,9 +88,12 @@ proof! {
 pub(crate) struct Operator(());
 
 impl VisibleUser {
-    /// The facts the proof was given for, to ask for more.
-    pub(crate) const fn subject(&self) -> &Subject {
-        &self.0
+    /// May `caller` see everything about the user? Not while the user is shown as anybody sees it.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] with what would be needed.
+    pub(crate) fn everything(&self, caller: &Caller) -> Result<OwnUser> {
+        see_everything(if self.1 { &Caller::Anonymous } else { caller }, &self.0)
     }
 }
 
@@ -97,7 +102,7 @@ impl VisibleUser {
 /// # Errors
 /// [`Code::Forbidden`] with what would be needed.
 pub(crate) fn see(caller: &Caller, user: &Subject) -> Result<VisibleUser> {
-    let granted = || Ok(VisibleUser(user.clone()));
+    let granted = || Ok(VisibleUser(user.clone(), matches!(caller, Caller::Anonymous)));
     match caller {
         _ if user.public => granted(),
         Caller::User(_) => granted(),

@@ -1,5 +1,7 @@
 //! The SQL of authentication: the table of API keys, and the look-up of identities.
 
+use std::collections::HashMap;
+
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{
@@ -93,6 +95,61 @@ pub(crate) async fn user_of(
         .to_owned();
     let Some(row) = conn.query_one(&query).await? else { return Ok(None) };
     Ok(Some((UserId(row.try_get_by_index(0)?), row.try_get_by_index(1)?)))
+}
+
+// Beside the idempotency keys, which are kept for seven days: far longer than the timestamp of a signature is good.
+static KEEP_MARK: Sql = Sql::new(
+    "INSERT INTO idempotency_keys (principal, mutation, key, body_hash, outcome, created_at) \
+     VALUES ('signature', '', $1, '', '', $2) ON CONFLICT (principal, mutation, key) DO NOTHING RETURNING 1",
+);
+
+/// Keeps the mark of a signature; whether it is a new one.
+pub(super) async fn keep_mark(conn: &impl ConnectionTrait, mark: String, now: Timestamp) -> Result<bool> {
+    let kept: Vec<i32> =
+        fetch(conn, &KEEP_MARK, [Param::Text(mark), Param::Int(now.millis())], |row| row.take()).await?;
+    Ok(!kept.is_empty())
+}
+
+static USERS_OF: Sql = Sql::new(
+    "SELECT a.provider, a.external_id, u.id, u.ulid FROM accounts a JOIN users u ON u.id = a.user_id \
+     WHERE a.provider = ANY($1) AND a.external_id = ANY($2)",
+);
+
+/// The users that these identities belong to, with their ULIDs. May find more than was asked for, since providers and
+/// ids are compared one by one.
+pub(super) async fn users_of(
+    conn: &impl ConnectionTrait,
+    providers: Vec<String>,
+    external_ids: Vec<String>,
+) -> Result<HashMap<(String, String), (UserId, String)>> {
+    let users = fetch(conn, &USERS_OF, [Param::Texts(providers), Param::Texts(external_ids)], |row| {
+        Ok(((row.take()?, row.take()?), (UserId(row.take()?), row.take()?)))
+    });
+    Ok(users.await?.into_iter().collect())
+}
+
+static KEYS_OF: Sql = Sql::new(
+    "SELECT k.id, k.name, k.scopes, k.owner_id, u.ulid FROM api_keys k \
+     LEFT JOIN users u ON u.id = k.owner_id AND u.merged_into IS NULL AND u.erased_at IS NULL \
+     WHERE k.id = ANY($1) AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2)",
+);
+
+/// A key that is good.
+pub(super) struct GoodKey {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) scopes: String,
+    pub(super) owner: Option<(UserId, String)>,
+}
+
+/// Those of these keys that are neither revoked nor expired at `now`.
+pub(super) async fn good_keys(conn: &impl ConnectionTrait, ids: Vec<i64>, now: Timestamp) -> Result<Vec<GoodKey>> {
+    fetch(conn, &KEYS_OF, [Param::Ints(ids), Param::Int(now.millis())], |row| {
+        let (id, name, scopes) = (row.take()?, row.take()?, row.take()?);
+        let (owner, ulid): (Option<i64>, Option<String>) = (row.take()?, row.take()?);
+        Ok(GoodKey { id, name, scopes, owner: owner.map(UserId).zip(ulid) })
+    })
+    .await
 }
 
 /// The ULID of a user; `None` when the user has been merged into another or erased.

@@ -48,6 +48,20 @@ pub(crate) struct Signed {
     metadata: Map<String, Value>,
     /// The same for every signature of this owner for this request, however it is spelled.
     fingerprint: [u8; 32],
+    /// Whether it came before, to whichever server of this database.
+    pub(super) came_before: bool,
+}
+
+impl Signed {
+    /// What it is remembered by, if it is one that may change something.
+    pub(super) fn mark(&self) -> Option<String> {
+        self.named_body().is_some().then(|| hex(&self.fingerprint))
+    }
+
+    /// The hash of the body that the metadata name.
+    fn named_body(&self) -> Option<&str> {
+        self.metadata.get("body").and_then(Value::as_str).and_then(|text| text.strip_prefix("sha256:"))
+    }
 }
 
 /// An Ethereum address.
@@ -125,7 +139,7 @@ impl Verifier {
         };
         let fingerprint = Sha256::new().chain_update(owner).chain_update(text.to_lowercase()).finalize().into();
         let expires_at = signed_at.plus_millis(self.window_millis);
-        Ok(Signed { address: written(&owner), expires_at, metadata, fingerprint })
+        Ok(Signed { address: written(&owner), expires_at, metadata, fingerprint, came_before: false })
     }
 
     /// Lets `signed` change something, with this body. Each signature is good for that once.
@@ -134,15 +148,14 @@ impl Verifier {
     /// [`Code::Forbidden`] when the metadata do not name the hash of the body, [`Code::InvalidCredential`] when the
     /// signature has been used before.
     pub(crate) fn spend(&self, signed: &Signed, body: &[u8]) -> Result<()> {
-        let named = signed.metadata.get("body").and_then(Value::as_str).and_then(|text| text.strip_prefix("sha256:"));
         let hash = hex(&Sha256::digest(body));
-        if named.is_none_or(|named| !named.eq_ignore_ascii_case(&hash)) {
+        if signed.named_body().is_none_or(|named| !named.eq_ignore_ascii_case(&hash)) {
             return Err(Error::forbidden(
                 "a signed mutation names its body in the signed metadata: \"body\": \"sha256:\" and the SHA-256 of the \
                  body in hexadecimal digits",
             ));
         }
-        if self.spent.entry(signed.fingerprint).or_insert(()).is_fresh() {
+        if !signed.came_before && self.spent.entry(signed.fingerprint).or_insert(()).is_fresh() {
             return Ok(());
         }
         Err(refused("this signature has been used; sign the request again with a new timestamp"))

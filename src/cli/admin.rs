@@ -1,6 +1,6 @@
 //! `waymark key` and `waymark token`.
 
-use super::{KeyCommand, NewKey, open, print, say};
+use super::{KeyCommand, NewKey, check_clock, open, print, say};
 use crate::auth::{api_key, jwt};
 use crate::config::Config;
 use crate::db::Db;
@@ -9,6 +9,7 @@ use crate::features::users::{accounts, keys};
 
 /// Makes, lists and revokes API keys.
 pub(super) async fn key(config: &Config, command: KeyCommand) -> Result<()> {
+    check_clock(config)?;
     let db = open(config).await?;
     let now = config.clock().now();
     match command {
@@ -44,6 +45,7 @@ pub(super) async fn key(config: &Config, command: KeyCommand) -> Result<()> {
 
 /// Prints a token for a user.
 pub(super) async fn token(config: &Config, handle: &str, ttl: i64) -> Result<()> {
+    check_clock(config)?;
     let db = open(config).await?;
     let token = token_for(config, &db, handle, ttl).await?.ok_or_else(|| unknown(handle))?;
     print(&token)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{MigrateTo, open, print, say};
+use super::{MigrateTo, open, open_or_make, open_whatever, print, say};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::db::Db;
@@ -13,7 +13,10 @@ use crate::error::Result;
 
 /// Changes the schema, or shows where it stands.
 pub(super) async fn migrate(config: &Config, to: MigrateTo) -> Result<()> {
-    let db = open(config).await?;
+    let db = match to {
+        MigrateTo::Up => open_or_make(config).await?,
+        MigrateTo::Down | MigrateTo::Status => open_whatever(config).await?,
+    };
     let before = applied(&db).await?;
     match to {
         MigrateTo::Up => db.migrate().await?,

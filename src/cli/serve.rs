@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use super::{admin, data, open, say};
+use super::{admin, check_clock, check_schema, data, open, open_or_make, say};
 use crate::app::App;
 use crate::auth::{Scope, api_key};
 use crate::clock::Ids;
 use crate::config::{Config, Secret};
-use crate::db::Db;
 use crate::demo::{self, Scale};
 use crate::error::{Error, Result};
 use crate::server::{self, Credential, Mode};
@@ -37,7 +36,7 @@ pub(super) async fn try_it(mut config: Config) -> Result<()> {
     // Tokens of the last run need not be good in this one.
     let secret = Secret::new(ids.bytes::<32>().iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     config.jwt_secret = Some(secret);
-    let db = open(&config).await?;
+    let db = open_or_make(&config).await?;
     db.migrate().await?;
     say("Looking after the demo data in waymark-demo.db …");
     data::fill(&db, None, Scale::Demo, config.clock().now()).await?;
@@ -98,20 +97,21 @@ async fn demo_credentials(app: &App) -> Result<Vec<Credential>> {
 
 /// The configured server.
 pub(super) async fn serve(config: Config, migrate: bool) -> Result<()> {
-    if config.clock.is_some() {
-        return Err(Error::bad_input("WAYMARK_CLOCK is for tests and demo data; a server goes by the real time"));
-    }
+    check_clock(&config)?;
     if config.jwt_secret.is_none() && config.jwt_jwks_file.is_none() && config.jwt_jwks_url.is_none() {
         return Err(Error::bad_input(
             "no way to authenticate users is configured; set WAYMARK_JWT_SECRET (openssl rand -hex 32), \
              WAYMARK_JWT_JWKS_FILE or WAYMARK_JWT_JWKS_URL",
         ));
     }
-    let db = open(&config).await?;
-    if migrate {
+    let db = if migrate {
+        let db = open_or_make(&config).await?;
         db.migrate().await?;
-    }
-    check_schema(&db).await?;
+        check_schema(&db).await?;
+        db
+    } else {
+        open(&config).await?
+    };
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().map_err(Error::internal)?;
     let app: Arc<App> = App::new(config, db, Ids::system()).await?;
@@ -120,17 +120,6 @@ pub(super) async fn serve(config: Config, migrate: bool) -> Result<()> {
     say(&format!("Serving on http://{address}/"));
     let router = server::router(Arc::clone(&app), Mode::SERVE);
     server::run(listener, app, router).await
-}
-
-/// Refuses a database whose schema is not up to date.
-pub(super) async fn check_schema(db: &Db) -> Result<()> {
-    let pending = db.migrations().await?.into_iter().filter(|(_, applied)| !applied).count();
-    if pending == 0 {
-        return Ok(());
-    }
-    Err(Error::bad_input(format!(
-        "{pending} migrations are pending; run `waymark migrate`, or `waymark serve --migrate`"
-    )))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener> {

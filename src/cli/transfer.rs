@@ -7,36 +7,25 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{ExportOptions, Only, open, say};
+use super::{ExportOptions, Only, check_clock, open, open_whatever, say};
 use crate::clock::Ids;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::transfer::{self, Exported, Imported, Scope, Source};
 
-/// How many bad records are reported one by one.
-const COMPLAINTS: u64 = 1000;
-
-/// Imports files, `-` being standard input.
+/// Imports files, `-` being standard input. Every bad record is reported as it is found.
 pub(super) async fn import(config: &Config, files: Vec<PathBuf>) -> Result<()> {
+    check_clock(config)?;
     let sources = files.into_iter().map(|file| if file == Path::new("-") { Source::Stdin } else { Source::File(file) });
     let db = open(config).await?;
     let bar = bar();
-    let mut complaints = 0_u64;
-    let mut complain = |complaint: transfer::Complaint| {
-        complaints += 1;
-        if complaints <= COMPLAINTS {
-            bar.suspend(|| say(&complaint.to_string()));
-        }
-    };
+    let mut complain = |complaint: transfer::Complaint| bar.suspend(|| say(&complaint.to_string()));
     let show = |done: Imported| bar.set_position(done.records);
     let now = config.clock().now();
     let done = transfer::import(&db, &Ids::system(), now, sources.collect(), &mut complain, &show).await?;
     bar.finish_and_clear();
     db.close().await?;
     let Imported { records, new, unchanged, bad } = done;
-    if complaints > COMPLAINTS {
-        say(&format!("… and {} more", complaints - COMPLAINTS));
-    }
     say(&format!("{records} records, {new} new, {unchanged} unchanged, {bad} bad"));
     if bad > 0 { Err(Error::bad_input(format!("{bad} records were not imported"))) } else { Ok(()) }
 }
@@ -48,8 +37,10 @@ pub(super) async fn export(config: &Config, options: ExportOptions) -> Result<()
         (Some(Only::Progress), None) => Scope::Progress,
         (Some(Only::User), Some(handle)) => Scope::User(handle),
         (None, None) => Scope::All,
-        (Some(Only::User), None) => return Err(Error::bad_input("--only user needs --user HANDLE")),
-        (_, Some(_)) => return Err(Error::bad_input("--user HANDLE goes with --only user")),
+        // Refused before it comes here.
+        (Some(Only::User), None) | (_, Some(_)) => {
+            return Err(Error::bad_input("--only user and --user HANDLE go together"));
+        }
     };
     let db = open(config).await?;
     let bar = bar();
@@ -86,7 +77,8 @@ pub(super) async fn export(config: &Config, options: ExportOptions) -> Result<()
 
 /// Copies the configured SQLite database.
 pub(super) async fn backup(config: &Config, file: &Path) -> Result<()> {
-    let db = open(config).await?;
+    // Before an upgrade, too, when migrations are pending.
+    let db = open_whatever(config).await?;
     transfer::backup(&db, file).await?;
     say(&format!("{} is a copy of the database as it was a moment ago.", file.display()));
     db.close().await

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::serve::check_schema;
-use super::{open, print, say};
+use super::{check_clock, open, print, say};
 use crate::app::App;
 use crate::auth::policy::Operator;
 use crate::clock::Ids;
@@ -54,8 +53,8 @@ pub(super) async fn repair(config: Config) -> Result<()> {
 
 /// The configured database as a server would have it.
 async fn app(config: Config) -> Result<Arc<App>> {
+    check_clock(&config)?;
     let db = open(&config).await?;
-    check_schema(&db).await?;
     App::new(config, db, Ids::system()).await
 }
 

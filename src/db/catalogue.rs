@@ -60,6 +60,11 @@ impl fmt::Debug for Snapshot {
 }
 
 impl Snapshot {
+    /// A state without any part.
+    pub(crate) fn none() -> Arc<Self> {
+        Arc::new(Self { version: 0, parts: HashMap::new() })
+    }
+
     /// The number of this state; another one whenever the catalogue has changed.
     pub(crate) const fn version(&self) -> i64 {
         self.version

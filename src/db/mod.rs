@@ -8,6 +8,7 @@ pub(crate) mod bulk;
 pub(crate) mod catalogue;
 pub mod entity;
 mod kept;
+pub(crate) mod notices;
 pub(crate) mod owner;
 pub(crate) mod page;
 pub(crate) mod records;
@@ -88,6 +89,18 @@ impl Db {
     /// # Errors
     /// [`Code::BadUserInput`] for a URL of another kind, [`Code::Unavailable`] when the database cannot be reached.
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self> {
+        Self::connect_to(url, max_connections, true).await
+    }
+
+    /// Opens the database at `url` like [`Db::connect`], and makes none: a mistyped path is no empty database.
+    ///
+    /// # Errors
+    /// Those of [`Db::connect`], and [`Code::BadUserInput`] when there is no such file.
+    pub async fn connect_existing(url: &str, max_connections: u32) -> Result<Self> {
+        Self::connect_to(url, max_connections, false).await
+    }
+
+    async fn connect_to(url: &str, max_connections: u32, create: bool) -> Result<Self> {
         let statements = Arc::<Statements>::default();
         let max_connections = max_connections.max(1);
         let kept = max_connections * 3 / 5;
@@ -97,12 +110,18 @@ impl Db {
             if file.get_filename().to_string_lossy().contains(":memory:") {
                 return Err(Error::bad_input("an in-memory SQLite database cannot be shared; name a file"));
             }
-            let writes = Self::open(url, 1, &statements).await?;
-            let reads = Self::open(url, max_connections - kept, &statements).await?;
+            if !create && !file.get_filename().is_file() {
+                return Err(Error::bad_input(format!(
+                    "there is no database {}; correct WAYMARK_DATABASE_URL, or make it with `waymark migrate`",
+                    file.get_filename().display()
+                )));
+            }
+            let writes = Self::open(url, 1, create, &statements).await?;
+            let reads = Self::open(url, max_connections - kept, create, &statements).await?;
             let kept = Kept::new(reads.clone(), kept, Arc::clone(&statements));
             Ok(Self { kind: Kind::Sqlite, reads, writes, kept, statements })
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let pool = Self::open(url, max_connections - kept, &statements).await?;
+            let pool = Self::open(url, max_connections - kept, create, &statements).await?;
             let kept = Kept::new(pool.clone(), kept, Arc::clone(&statements));
             Ok(Self { kind: Kind::Postgres, reads: pool.clone(), writes: pool, kept, statements })
         } else {
@@ -110,16 +129,21 @@ impl Db {
         }
     }
 
-    async fn open(url: &str, max_connections: u32, statements: &Arc<Statements>) -> Result<DatabaseConnection> {
+    async fn open(
+        url: &str,
+        max_connections: u32,
+        create: bool,
+        statements: &Arc<Statements>,
+    ) -> Result<DatabaseConnection> {
         let mut options = ConnectOptions::new(url);
         options
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(10))
             .test_before_acquire(false)
             .sqlx_logging(false)
-            .map_sqlx_sqlite_opts(|sqlite: SqliteConnectOptions| {
+            .map_sqlx_sqlite_opts(move |sqlite: SqliteConnectOptions| {
                 sqlite
-                    .create_if_missing(true)
+                    .create_if_missing(create)
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full)
                     .busy_timeout(Duration::from_secs(10))

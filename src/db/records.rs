@@ -28,17 +28,25 @@ pub(crate) struct Records {
     pub(crate) name: &'static str,
     sql: Sql,
     columns: &'static [(&'static str, As)],
+    /// Whether the rows depend on the instant.
+    dated: bool,
 }
 
 impl Records {
     /// The rows that `sql` selects for the user `$1`, with the names and kinds of its columns.
     pub(crate) const fn new(name: &'static str, sql: &'static str, columns: &'static [(&'static str, As)]) -> Self {
-        Self { name, sql: Sql::new(sql), columns }
+        Self { name, sql: Sql::new(sql), columns, dated: false }
     }
 
-    /// The rows of a user, each as an object.
-    pub(crate) async fn of(&self, connection: &impl ConnectionTrait, user: i64) -> Result<Vec<Value>> {
-        fetch(connection, &self.sql, [Param::Int(user)], |row| {
+    /// The same for rows that depend on the instant, which is `$2`.
+    pub(crate) const fn dated(name: &'static str, sql: &'static str, columns: &'static [(&'static str, As)]) -> Self {
+        Self { name, sql: Sql::new(sql), columns, dated: true }
+    }
+
+    /// The rows of a user at an instant, each as an object.
+    pub(crate) async fn of(&self, connection: &impl ConnectionTrait, user: i64, now: Timestamp) -> Result<Vec<Value>> {
+        let params = [Param::Int(user)].into_iter().chain(self.dated.then_some(Param::Int(now.millis())));
+        fetch(connection, &self.sql, params, |row| {
             let members = self.columns.iter().map(|(name, kind)| Ok(((*name).to_owned(), kind.read(row)?)));
             Ok(Value::Object(members.collect::<Result<Map<_, _>, DbErr>>()?))
         })

@@ -66,6 +66,11 @@ impl Page {
         Slice { after: self.after, before: self.before, limit: self.size + 1, from_end: self.from_end }
     }
 
+    /// The keys that the page was asked to lie between.
+    pub(crate) fn bounds(&self) -> impl Iterator<Item = (i64, i64)> + use<> {
+        self.after.into_iter().chain(self.before)
+    }
+
     /// What this page may need of one of several lists that make it up one after the other, by the sort keys that the
     /// list has in the whole: `None` when the cursors leave nothing of it.
     pub(crate) fn slice_of(&self, section: Section) -> Option<Slice> {
@@ -167,11 +172,13 @@ impl Section {
     }
 }
 
-fn cursor_text(list: &str, key: (i64, i64)) -> String {
+/// The cursor of the element with this key in the list of this name.
+pub(crate) fn cursor_text(list: &str, key: (i64, i64)) -> String {
     URL_SAFE_NO_PAD.encode(format!("1|{list}|{}|{}", key.0, key.1))
 }
 
-fn cursor_key(list: &str, text: &str) -> Result<(i64, i64)> {
+/// The key of the element that a cursor marks, if it is one of the list of this name.
+pub(crate) fn cursor_key(list: &str, text: &str) -> Result<(i64, i64)> {
     let malformed =
         || Error::bad_input("this cursor was not given out by this server; take one from pageInfo or an edge");
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| malformed())?;

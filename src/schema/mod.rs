@@ -5,21 +5,23 @@ mod mutation;
 mod node;
 mod progress;
 mod query;
+mod subscription;
 mod together;
 mod user;
 mod viewer;
 
-use async_graphql::{EmptySubscription, SDLExportOptions, SchemaBuilder, ValidationMode};
+use async_graphql::{SDLExportOptions, SchemaBuilder, ValidationMode};
 
 use mutation::Mutation;
 pub(crate) use query::Query;
+use subscription::Subscription;
 
 /// The schema as the server runs it.
-pub(crate) type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+pub(crate) type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
-fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     // A document is validated once, by the gate, before it comes here.
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription).validation_mode(ValidationMode::Fast)
+    Schema::build(Query::default(), Mutation::default(), Subscription).validation_mode(ValidationMode::Fast)
 }
 
 /// The schema to be run. How deep a document may be nested is the gate's business.

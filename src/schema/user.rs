@@ -375,11 +375,11 @@ impl User {
     ) -> Nullable<Connection<ProgressEvent>> {
         present(async {
             let (request, own) = (context.ask()?, self.own()?);
-            let page = PageArgs { first, after, last, before }.check("history", request)?;
+            let page = PageArgs { first, after, last, before }.check(history::service::LIST, request)?;
             let kinds = kinds.unwrap_or_default().into_iter().map(Into::into).collect();
             let count = context.look_ahead().field("totalCount").exists();
             let events = history::service::events(request, own, kinds, page, count).await?;
-            Ok(events.map(ProgressEvent::from))
+            Ok(events.map(|event| ProgressEvent::of(own.key(), event)))
         })
         .await
     }

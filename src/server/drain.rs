@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 
+use super::listener::Patient;
 use super::peer::Peer;
 use crate::app::App;
 use crate::error::{Error, Result};
@@ -44,6 +45,9 @@ pub async fn serve(
             app.stop();
         }
     };
+    // A subscriber who does not read is told so first, see `websocket`; that takes as long again at the most.
+    let patience = Duration::from_secs(2 * app.config.limits.slow_reader_seconds);
+    let listener = Patient { listener, patience };
     let serving = async {
         let serve = axum::serve(listener, router.into_make_service_with_connect_info::<Peer>())
             .with_graceful_shutdown(told)

@@ -15,9 +15,11 @@ use super::gate::Refusal;
 use super::media::{self, Media};
 use super::operation::{self, Answer, Asked, Client, Kind};
 use super::peer::{self, Connection};
+use super::sse;
 use crate::app::App;
 use crate::auth::signed_fetch::Signed;
 use crate::auth::{Caller, extract};
+use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 
 /// `POST /graphql`.
@@ -69,7 +71,7 @@ pub(super) async fn post(
     }
 }
 
-/// `GET /graphql`: queries only.
+/// `GET /graphql`: queries, and subscriptions as events.
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     connection: Connection,
@@ -127,13 +129,14 @@ struct Sent<'a> {
     peer: Option<IpAddr>,
 }
 
-async fn run(app: &App, sent: &Sent<'_>, media: Media, asked: Asked) -> Response {
+async fn run(app: &Arc<App>, sent: &Sent<'_>, media: Media, asked: Asked) -> Response {
     if asked.query.is_none() && asked.document_id.is_none() {
         let error = Error::bad_input("query is missing, or documentId in its place");
         return refuse(media, StatusCode::BAD_REQUEST, &error);
     }
-    match answer(app, sent, asked).await {
-        Ok(answer) => respond(media, StatusCode::OK, &answer),
+    match answer(app, sent, media, asked).await {
+        Ok(Answered::Whole(answer)) => respond(media, StatusCode::OK, &answer),
+        Ok(Answered::Following(response)) => response,
         Err(Unanswered::Refused(refusal)) => refuse_operation(media, refusal),
         Err(Unanswered::Elsewhere(status, error)) => {
             let mut response = refuse(media, status, &error);
@@ -143,6 +146,13 @@ async fn run(app: &App, sent: &Sent<'_>, media: Media, asked: Asked) -> Response
             response
         }
     }
+}
+
+/// What an operation is answered with.
+enum Answered {
+    Whole(Answer),
+    /// One answer after the other.
+    Following(Response),
 }
 
 /// Why there is no answer.
@@ -158,13 +168,20 @@ impl<T: Into<Refusal>> From<T> for Unanswered {
     }
 }
 
-async fn answer(app: &App, sent: &Sent<'_>, asked: Asked) -> Result<Answer, Unanswered> {
-    let (caller, signed) = caller(app, sent).await?;
+async fn answer(app: &Arc<App>, sent: &Sent<'_>, media: Media, asked: Asked) -> Result<Answered, Unanswered> {
+    let Shown { caller, expires_at, signed } = shown(app, sent).await?;
     let client = Client { caller, peer: sent.peer };
     let prepared = operation::prepare(app, &client, asked)?;
     let elsewhere = |status, message| Err(Unanswered::Elsewhere(status, Error::bad_input(message)));
     match prepared.kind {
         Kind::Query => {}
+        Kind::Subscription if media == Media::Events => {
+            let full = || Error::new(Code::Unavailable, "there are too many connections; try again later");
+            let place = app.streams.enter().ok_or_else(full)?;
+            let standing = app.vigil.watch(Arc::clone(&client.caller), expires_at, app.clock.now());
+            let answers = operation::follow(app, &client, standing.clone(), prepared)?;
+            return Ok(Answered::Following(sse::follow(app, standing, place, answers)));
+        }
         Kind::Subscription => {
             let message = "a subscription is answered over a WebSocket, or as text/event-stream";
             return elsewhere(StatusCode::NOT_ACCEPTABLE, message);
@@ -178,27 +195,39 @@ async fn answer(app: &App, sent: &Sent<'_>, asked: Asked) -> Result<Answer, Unan
             }
         }
     }
-    Ok(operation::execute(app, &client, prepared).await?)
+    Ok(Answered::Whole(operation::execute(app, &client, prepared).await?))
 }
 
-/// Who makes the request, and the signature if it is signed.
-async fn caller(app: &App, sent: &Sent<'_>) -> Result<(Arc<Caller>, Option<Signed>), Error> {
+/// Who makes the request.
+struct Shown {
+    caller: Arc<Caller>,
+    /// When the credential expires, if it does.
+    expires_at: Option<Timestamp>,
+    /// The signature, if the request is signed.
+    signed: Option<Signed>,
+}
+
+async fn shown(app: &App, sent: &Sent<'_>) -> Result<Shown, Error> {
     let now = app.clock.now();
     if let Some(credential) = extract::credential(sent.headers)? {
-        return Ok((app.authenticator.authenticate(credential, &app.db, now).await?, None));
+        let (caller, expires_at) = app.authenticator.admit(credential, &app.db, now).await?;
+        return Ok(Shown { caller, expires_at, signed: None });
     }
     match extract::signature(sent.headers) {
         Some(signature) => {
             let method = sent.method.as_str();
             let (caller, signed) =
                 app.authenticator.authenticate_signed(&signature, method, sent.path, &app.db, now).await?;
-            Ok((caller, Some(signed)))
+            Ok(Shown { caller, expires_at: Some(signed.expires_at), signed: Some(signed) })
         }
-        None => Ok((Arc::new(Caller::Anonymous), None)),
+        None => Ok(Shown { caller: Arc::new(Caller::Anonymous), expires_at: None, signed: None }),
     }
 }
 
 fn respond(media: Media, status: StatusCode, answer: &Answer) -> Response {
+    if media == Media::Events && status == StatusCode::OK {
+        return sse::whole(answer);
+    }
     match answer.to_json() {
         Ok(body) => (status, [(CONTENT_TYPE, media.as_str())], body).into_response(),
         Err(error) => {
@@ -239,6 +268,6 @@ fn refuse(media: Media, status: StatusCode, error: &Error) -> Response {
 
 /// Refuses a request whose answer the client would not take.
 fn not_acceptable() -> Response {
-    let message = "answers are application/graphql-response+json or application/json";
+    let message = "answers are application/graphql-response+json, application/json or text/event-stream";
     refuse(Media::Json, StatusCode::NOT_ACCEPTABLE, &Error::bad_input(message))
 }

@@ -10,6 +10,9 @@ pub(super) enum Media {
     Graphql,
     /// `application/json`.
     Json,
+    /// `text/event-stream`: the answers of an operation, event by event. What never becomes an operation is refused as
+    /// `application/json`.
+    Events,
 }
 
 impl Media {
@@ -19,7 +22,11 @@ impl Media {
         if accepted.peek().is_none() {
             return Some(Self::Json);
         }
-        let ranges: Vec<Range<'_>> = accepted.flat_map(|list| list.split(',')).filter_map(Range::parse).collect();
+        let accepted: Vec<&str> = accepted.collect();
+        if accepted.iter().flat_map(|list| list.split(',')).any(|one| is(one, "text/event-stream")) {
+            return Some(Self::Events);
+        }
+        let ranges: Vec<Range<'_>> = accepted.into_iter().flat_map(|list| list.split(',')).filter_map(Range::parse).collect();
         if ranges.is_empty() {
             return Some(Self::Json);
         }
@@ -42,9 +49,14 @@ impl Media {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Graphql => "application/graphql-response+json; charset=utf-8",
-            Self::Json => "application/json; charset=utf-8",
+            Self::Json | Self::Events => "application/json; charset=utf-8",
         }
     }
+}
+
+/// Whether an entry of the header names this media type.
+fn is(entry: &str, media: &str) -> bool {
+    entry.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(media))
 }
 
 /// How exact a range is that names a type and a subtype.
@@ -118,6 +130,8 @@ mod tests {
             ("application/json, */*", Some(Media::Json)),
             ("application/json;q=0, */*", Some(Media::Graphql)),
             ("text/html, application/xhtml+xml, */*;q=0.8", Some(Media::Json)),
+            ("text/event-stream", Some(Media::Events)),
+            ("text/event-stream; charset=utf-8, application/json", Some(Media::Events)),
             ("text/html", None),
             ("application/xml", None),
             ("application/json;q=0", None),

@@ -6,11 +6,15 @@ mod front;
 pub mod gate;
 mod graphql;
 mod health;
+mod listener;
 mod media;
 mod operation;
 mod peer;
 mod playground;
+mod sse;
+pub(crate) mod streams;
 mod watch;
+mod websocket;
 
 use std::sync::{Arc, OnceLock};
 
@@ -41,7 +45,7 @@ pub fn router(app: Arc<App>, mode: Mode) -> Router {
 
 fn routes(mode: Mode) -> Router<Arc<App>> {
     Router::new()
-        .route("/graphql", get(graphql::get).post(graphql::post))
+        .route("/graphql", get(websocket::get).post(graphql::post))
         .route("/schema.graphql", get(sdl))
         .route("/openapi.json", get(openapi_json))
         .route("/healthz", get(health::alive))

@@ -18,7 +18,7 @@ use super::front;
 use super::gate::{Document, Refusal};
 use super::watch::Watch;
 use crate::app::App;
-use crate::auth::Caller;
+use crate::auth::{Caller, Standing};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::graphql::ready;
@@ -123,7 +123,6 @@ impl Answer {
     ///
     /// # Errors
     /// When a value cannot be written.
-    #[allow(dead_code, reason = "for transports that put errors elsewhere")]
     pub(super) fn errors_to_json(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(&self.errors)
     }
@@ -144,6 +143,11 @@ impl Answer {
         } else {
             End::Refused
         }
+    }
+
+    /// Whether something went wrong.
+    pub(super) const fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
     }
 
     /// Gives what the engine answers to `app`'s client the codes of our errors.
@@ -227,20 +231,21 @@ fn take(app: &App, client: &Client, requested: u64) -> Result<Cost, Error> {
     Ok(Cost { requested, limit: app.config.limits.max_cost, remaining })
 }
 
-/// Runs a subscription: one answer for each event, until the stream ends or is dropped.
+/// Runs a subscription: one answer for each event, until the stream ends or is dropped. `standing` is who the client is
+/// as time goes by.
 ///
 /// # Errors
 /// When the client may not run it now.
-#[allow(dead_code, reason = "for transports that stream")]
 pub(super) fn follow(
     app: &Arc<App>,
     client: &Client,
+    standing: Standing,
     prepared: Prepared,
 ) -> Result<BoxStream<'static, Answer>, Refusal> {
     take(app, client, prepared.cost)?;
-    let context = app.request(Arc::clone(&client.caller), app.clock.now()).writing(prepared.plain);
+    let context = app.lasting_request(Arc::clone(&client.caller), app.clock.now()).writing(prepared.plain);
     let load = Arc::clone(&context.load);
-    let events = app.schema.execute_stream(prepared.request.data(context));
+    let events = app.schema.execute_stream(prepared.request.data(context).data(standing));
     let app = Arc::clone(app);
     let answers = stream::unfold(events, move |mut events| {
         let (app, load) = (Arc::clone(&app), Arc::clone(&load));

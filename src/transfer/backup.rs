@@ -11,12 +11,15 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Code::BadUserInput`](crate::error::Code::BadUserInput) when `to` is there already or cannot be written, or the
-/// database is no SQLite; otherwise when the database fails.
+/// database is no SQLite or has no schema; otherwise when the database fails.
 pub async fn backup(db: &Db, to: &Path) -> Result<()> {
     if db.kind() == Kind::Postgres {
         return Err(Error::bad_input(
             "PostgreSQL has its own tool for backups: pg_dump --format=custom --file=waymark.dump \"$WAYMARK_DATABASE_URL\"",
         ));
+    }
+    if !db.migrations().await?.iter().any(|(_, applied)| *applied) {
+        return Err(Error::bad_input("there is nothing to copy: the database has no schema; is it the right one?"));
     }
     let taken = || Error::bad_input(format!("{} is there already; name a new file", to.display()));
     if to.symlink_metadata().is_ok() {
@@ -47,7 +50,7 @@ pub async fn backup(db: &Db, to: &Path) -> Result<()> {
 
 /// Checks that a copy is a sound database with the schema of the original.
 async fn check(db: &Db, path: &str) -> Result<()> {
-    let copy = Db::connect(&format!("sqlite://{path}"), 1).await?;
+    let copy = Db::connect_existing(&format!("sqlite://{path}"), 1).await?;
     let same = copy.migrations().await? == db.migrations().await?;
     let sound = same && sql::is_sound(&copy).await?;
     copy.close().await?;

@@ -56,7 +56,8 @@ pub struct Exported {
     pub records: u64,
 }
 
-/// Writes what `scope` says of `db` to `out`, as it was at one instant; the keys of applications only `with_keys`.
+/// Writes what `scope` says of `db` to `out`, as it was at one instant; the keys of applications only `with_keys`, and
+/// of one user only that user's.
 /// `progress` is told how many records there are so far.
 ///
 /// # Errors
@@ -74,6 +75,7 @@ pub async fn export(
     export.write(&Record::Waymark(Header { version: VERSION, history: true }))?;
     export.done.records = 0;
     export.catalogue(matches!(scope, Scope::All | Scope::Catalogue)).await?;
+    let mut keys = "true".to_owned();
     match scope {
         Scope::Catalogue => {}
         Scope::All | Scope::Progress => export.users("true").await?,
@@ -82,6 +84,7 @@ pub async fn export(
             let (id, _) =
                 found.ok_or_else(|| Error::bad_input(format!("there is no user with the handle {handle:?}")))?;
             export.users(&format!("t.id = {}", id.0)).await?;
+            keys = format!("t.owner_id = {}", id.0);
         }
     }
     if matches!(scope, Scope::All | Scope::Progress) {
@@ -91,7 +94,7 @@ pub async fn export(
         export.audit().await?;
     }
     if with_keys {
-        export.api_keys().await?;
+        export.api_keys(&keys).await?;
     }
     export.out.flush().map_err(unwritten)?;
     let done = export.done;
@@ -388,6 +391,7 @@ impl Export<'_> {
                 let account = Account { provider: row.provider, id: row.external_id, linked_at: at(row.linked_at) };
                 accounts.entry(row.user_id).or_default().push(account);
             }
+            let updated = sql::profiles_updated(self.transaction, &ids).await?;
             for row in rows {
                 let mut accounts = accounts.remove(&row.id).unwrap_or_default();
                 accounts.sort_by(|one, two| (&one.provider, &one.id).cmp(&(&two.provider, &two.id)));
@@ -400,6 +404,7 @@ impl Export<'_> {
                     visibility: Some(row.visibility),
                     accounts,
                     created_at: at(row.created_at),
+                    updated_at: at(updated.get(&row.id).copied().unwrap_or(row.created_at)),
                     erased_at: row.erased_at.map(At),
                 }))?;
             }
@@ -628,10 +633,11 @@ impl Export<'_> {
         Ok(())
     }
 
-    async fn api_keys(&mut self) -> Result<()> {
+    /// Writes the keys of applications that meet a condition.
+    async fn api_keys(&mut self, condition: &str) -> Result<()> {
         let mut behind = 0;
         loop {
-            let rows = sql::page::<api_key::Model>(self.transaction, behind, "true", PAGE).await?;
+            let rows = sql::page::<api_key::Model>(self.transaction, behind, condition, PAGE).await?;
             let Some(last) = rows.last() else { return Ok(()) };
             behind = last.id;
             let owners: BTreeSet<i64> = rows.iter().filter_map(|row| row.owner_id).collect();

@@ -19,7 +19,8 @@ const LONGEST: u64 = 4 * 1024 * 1024;
 /// Where records come from.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// A file, which is read once per pass.
+    /// A file, which is read once per pass. What has a path and is no regular file, such as a pipe, is read as standard
+    /// input is.
     File(PathBuf),
     /// Standard input, which is read once and after all files.
     Stdin,
@@ -31,6 +32,26 @@ impl Source {
             Self::File(path) => path.display().to_string().into(),
             Self::Stdin => "-".into(),
         }
+    }
+
+    /// Fails when there is nothing to be read. Nothing is taken out of a pipe by this, and nobody waits for its writer.
+    pub(super) fn check(&self) -> Result<()> {
+        let Self::File(path) = self else { return Ok(()) };
+        let unreadable =
+            |error: &dyn std::fmt::Display| Error::bad_input(format!("cannot read {}: {error}", path.display()));
+        let found = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
+        if found.is_dir() {
+            return Err(unreadable(&"it is a directory"));
+        }
+        if found.is_file() {
+            File::open(path).map_err(|error| unreadable(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Whether it says the same whenever it is opened. What comes out of a pipe comes once.
+    fn can_be_read_again(&self) -> bool {
+        matches!(self, Self::File(path) if std::fs::metadata(path).is_ok_and(|found| found.is_file()))
     }
 
     fn open(&self) -> Result<Box<dyn BufRead + Send>> {
@@ -56,10 +77,11 @@ pub(super) struct Line {
     pub(super) has_history: bool,
 }
 
-/// Some records, all of the same pass unless they come from standard input.
+/// Some records, all of the same pass unless they come from what is read once.
 pub(super) type Chunk = Vec<Line>;
 
-/// Starts to read. Every record comes once: first those that others refer to, from all files, standard input last.
+/// Starts to read. Every record comes once: first those that others refer to, from all files; standard input and pipes
+/// last, in the order in which they were given.
 pub(super) fn read(sources: Vec<Source>) -> mpsc::Receiver<Result<Chunk>> {
     let (chunks, reader) = mpsc::channel(2);
     tokio::task::spawn_blocking(move || {
@@ -96,15 +118,16 @@ impl Out {
 }
 
 fn read_all(sources: &[Source], out: &mut Out) -> Result<()> {
-    let files: Vec<&Source> = sources.iter().filter(|source| matches!(source, Source::File(_))).collect();
+    let (files, read_once): (Vec<&Source>, Vec<&Source>) =
+        sources.iter().partition(|source| source.can_be_read_again());
     for pass in 0..PASSES {
         for source in &files {
             read_one(source, Some(pass), out)?;
         }
         out.flush()?;
     }
-    if files.len() < sources.len() {
-        read_one(&Source::Stdin, None, out)?;
+    for source in read_once {
+        read_one(source, None, out)?;
         out.flush()?;
     }
     Ok(())

@@ -400,6 +400,9 @@ pub(super) struct User {
     pub(super) accounts: Vec<Account>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) created_at: Option<At>,
+    /// When the profile or the accounts changed last, as the history says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) updated_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) erased_at: Option<At>,
 }

@@ -1,6 +1,6 @@
 //! SQL of imports and exports: rows by their keys, new ids, locks, snapshots and copies.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::sea_query::{ArrayType, Value};
 use sea_orm::{
@@ -9,9 +9,11 @@ use sea_orm::{
     sqlx,
 };
 
+use crate::auth::api_key;
+use crate::clock::Timestamp;
 use crate::db::{Db, Kind, Param, Sql, Transaction, bulk, execute, fetch};
 use crate::error::{Error, Result};
-use crate::write::{share_catalogue, take_catalogue};
+use crate::write::{HistoryKind, share_catalogue, take_catalogue};
 
 type Column<M> = <<M as ModelTrait>::Entity as EntityTrait>::Column;
 
@@ -334,6 +336,56 @@ pub(super) async fn find_accounts(
     fetch(transaction, &ACCOUNTS, params, |row| Ok((row.take()?, row.take()?, row.take()?))).await
 }
 
+static PROFILES: Sql = Sql::new(
+    "SELECT user_id, max(recorded_at) FROM history_events WHERE user_id = ANY($1) AND kind = ANY($2) GROUP BY user_id",
+);
+
+/// When the profile or the accounts of each of these users changed last, as the histories say.
+pub(super) async fn profiles_updated(transaction: &Transaction, users: &[i64]) -> Result<HashMap<i64, Timestamp>> {
+    let kinds = [
+        HistoryKind::UserCreated,
+        HistoryKind::ProfileChanged,
+        HistoryKind::AccountLinked,
+        HistoryKind::AccountUnlinked,
+        HistoryKind::Merged,
+        HistoryKind::Erased,
+    ];
+    let kinds = kinds.map(|kind| kind.as_str().to_owned()).to_vec();
+    let params = [Param::Ints(users.to_vec()), Param::Texts(kinds)];
+    let found = fetch(transaction, &PROFILES, params, |row| Ok((row.take()?, row.take()?))).await?;
+    Ok(found.into_iter().collect())
+}
+
+static ERASE: [Sql; 7] = [
+    Sql::new("DELETE FROM accounts WHERE user_id = $1"),
+    Sql::new("DELETE FROM write_refs WHERE user_id = $1"),
+    Sql::new("UPDATE credit_lots SET reason = NULL WHERE user_id = $1"),
+    Sql::new("UPDATE credit_entries SET reason = NULL WHERE user_id = $1"),
+    Sql::new("UPDATE user_blocks SET reason = '' WHERE user_id = $1"),
+    Sql::new("UPDATE resource_progress SET notes = '' WHERE user_id = $1"),
+    Sql::new("UPDATE study_plan_instances SET title = '' WHERE user_id = $1"),
+];
+
+/// Takes away what is personal beside the row of a user who was erased elsewhere.
+pub(super) async fn erase(transaction: &Transaction, user: i64, now: Timestamp) -> Result<()> {
+    for statement in &ERASE {
+        execute(transaction, statement, [Param::Int(user)]).await?;
+    }
+    api_key::forget(transaction, user, now).await.map(drop)
+}
+
+static LEADS_TO: Sql = Sql::new(
+    "WITH RECURSIVE way(id) AS (SELECT CAST($1 AS bigint) UNION SELECT u.merged_into FROM users u \
+     JOIN way ON u.id = way.id WHERE u.merged_into IS NOT NULL) SELECT id FROM way WHERE id = $2",
+);
+
+/// Whether `user` is, or was merged on into, `other`.
+pub(super) async fn leads_to(transaction: &Transaction, user: i64, other: i64) -> Result<bool> {
+    let found: Vec<i64> =
+        fetch(transaction, &LEADS_TO, [Param::Int(user), Param::Int(other)], |row| row.take()).await?;
+    Ok(!found.is_empty())
+}
+
 static MERGE: Sql = Sql::new("UPDATE users SET merged_into = $2 WHERE id = $1");
 
 /// Notes that a user was merged into another.
@@ -396,7 +448,7 @@ static REFS_SQLITE: Sql = Sql::new(
 );
 
 /// A reference of a user's write: user, kind, reference, when, what came of it.
-pub(super) type Reference = (i64, String, String, crate::clock::Timestamp, String);
+pub(super) type Reference = (i64, String, String, Timestamp, String);
 
 /// One page of references, of the users from `first` to `last`, in the order of bytes on both engines.
 pub(super) async fn page_of_refs(

@@ -11,6 +11,7 @@
 //! write of one.
 
 pub mod entity;
+mod feed;
 mod group;
 mod input;
 mod kinds;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::error::Result;
 
+pub(crate) use feed::Following;
 pub(crate) use input::{Checks, Patch, Upserted, arranged};
 pub use kinds::HistoryKind;
 pub(crate) use repo::{append_entry, append_event, forget_writes, share_catalogue, take_catalogue};

@@ -7,6 +7,7 @@ use sea_orm::TransactionTrait as _;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+use super::feed::Feed;
 use super::group::Group;
 use super::repo::{self, Idempotency};
 use super::unit::Unit;
@@ -45,6 +46,7 @@ pub(crate) struct Order {
 pub(crate) struct Writer {
     tools: Arc<Tools>,
     authenticator: Arc<Authenticator>,
+    feed: Arc<Feed>,
     /// On SQLite, the one place where writes are carried out.
     group: Option<Group>,
 }
@@ -69,9 +71,10 @@ impl Writer {
         metrics: Arc<Metrics>,
     ) -> Self {
         let sqlite = db.kind() == Kind::Sqlite;
+        let feed = Feed::start(db.clone());
         let tools = Arc::new(Tools { db, ids, config, catalogue, metrics });
         let group = sqlite.then(|| Group::start(Arc::clone(&tools)));
-        Self { tools, authenticator, group }
+        Self { tools, authenticator, feed, group }
     }
 
     /// Carries out `write`. When this returns it is on disk, and what it changed in the catalogue is visible.
@@ -92,6 +95,7 @@ impl Writer {
             Some(group) => group.run(write, order, idempotency).await?,
             None => self.tools.run_alone(&write, &order, idempotency.as_ref()).await?,
         };
+        self.feed.tell(&written.events);
         if W::CATALOGUE {
             self.tools.catalogue.refresh().await?;
         }
@@ -104,6 +108,11 @@ impl Writer {
     /// The newest state of the catalogue.
     pub(crate) fn catalogue(&self) -> Arc<Snapshot> {
         self.tools.catalogue.current()
+    }
+
+    /// Who waits for events of users.
+    pub(crate) const fn feed(&self) -> &Arc<Feed> {
+        &self.feed
     }
 
     /// Forgets idempotency keys that are older than seven days.

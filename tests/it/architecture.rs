@@ -32,6 +32,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("catalogue", &["entity", "rules", "repo"]),
     ("loader", &["repo", "rules"]),
     ("service", &["loader", "repo", "rules", "catalogue"]),
+    ("live", &["loader", "repo", "service"]),
     ("write", &["repo", "rules", "catalogue"]),
     // What operators write are the rows of the catalogue.
     ("operate", &["repo", "rules", "catalogue", "entity"]),
@@ -94,6 +95,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("metrics", &["metrics/"]),
     ("metrics_exporter_prometheus", &["metrics/"]),
     ("chrono", &["clock.rs"]),
+    ("tokio_tungstenite", &["server/websocket/"]),
+    ("tokio_io_timeout", &["server/listener.rs"]),
     ("rand", &["clock.rs"]),
     ("figment", &["config.rs"]),
     ("clap", &["cli.rs"]),

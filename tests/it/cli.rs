@@ -20,11 +20,15 @@ tests! {
         the_effective_configuration_hides_secrets,
         a_setting_that_is_wrong_stops_with_one_clear_line,
         serving_without_a_way_to_authenticate_is_refused,
+        a_mistyped_path_is_no_empty_database,
+        a_clock_of_ones_own_is_for_demo_data_only,
+        every_bad_record_is_reported_and_a_pipe_is_imported,
         without_a_command_a_demo_is_served,
     ],
     blank: [
         a_database_is_migrated_filled_and_given_credentials,
         serving_refuses_pending_migrations,
+        nothing_works_on_a_database_without_a_schema,
         a_server_answers_and_stops_when_told_to,
         what_differs_is_printed_and_mended,
     ],
@@ -138,6 +142,9 @@ fn what_makes_no_sense_exits_with_two() {
         &["demo", "--users", "0"],
         &["demo", "--scale", "huge"],
         &["--log-format", "xml", "schema"],
+        &["export", "--only", "user"],
+        &["export", "--user", "grace"],
+        &["export", "--only", "catalogue", "--user", "grace"],
     ] {
         fails(2, arguments, &[], "--help");
     }
@@ -176,6 +183,7 @@ fn a_setting_that_is_wrong_stops_with_one_clear_line() {
         ("WAYMARK_MAX_DEPTH", "deep"),
         ("WAYMARK_CLOCK", "noon"),
         ("WAYMARK_INTROSPECTION", "maybe"),
+        ("WAYMARK_STRICT_RESOURCES", "yes"),
     ] {
         let ended = run(&["config"], &[(name, value)]);
         assert_eq!((ended.code, ended.out.as_str(), ended.err.lines().count()), (1, "", 1), "{name}: {}", ended.err);
@@ -186,6 +194,7 @@ fn a_setting_that_is_wrong_stops_with_one_clear_line() {
         );
     }
     fails(1, &["config", "--config", "missing.toml"], &[], "missing.toml");
+    fails(1, &["config"], &[("WAYMARK_STRICT_RESOURCES", "yes")], "true or false");
 }
 
 fn serving_without_a_way_to_authenticate_is_refused() {
@@ -198,6 +207,65 @@ fn serving_without_a_way_to_authenticate_is_refused() {
     {
         fails(1, arguments, &[], "WAYMARK_DATABASE_URL");
     }
+}
+
+/// What needs a database that is there.
+const NEEDY: [&[&str]; 9] = [
+    &["serve"],
+    &["demo"],
+    &["backup", "copy.db"],
+    &["export", "--output", "out.ndjson"],
+    &["import", "-"],
+    &["verify"],
+    &["repair"],
+    &["key", "list"],
+    &["token", "--user", "grace"],
+];
+
+fn a_mistyped_path_is_no_empty_database() {
+    let scratch = Scratch::new();
+    let mistyped = [("WAYMARK_DATABASE_URL", "sqlite://typo.db"), ("WAYMARK_JWT_SECRET", SECRET)];
+    for arguments in NEEDY.iter().chain(&[&["migrate", "status"][..], &["migrate", "down"]]) {
+        let ended = scratch.waymark(arguments, &mistyped).output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("there is no database typo.db") && said.contains("waymark migrate"), "{said}");
+        assert_eq!(std::fs::read_dir(&scratch.0).unwrap().count(), 0, "{arguments:?} makes nothing");
+    }
+    assert!(scratch.waymark(&["migrate"], &mistyped).status().unwrap().success());
+    assert!(scratch.0.join("typo.db").is_file());
+}
+
+fn a_clock_of_ones_own_is_for_demo_data_only() {
+    for arguments in [&["import", "-"][..], &["verify"], &["repair"], &["key", "list"], &["token", "--user", "grace"]] {
+        let settings = [
+            ("WAYMARK_DATABASE_URL", "sqlite://x.db"),
+            ("WAYMARK_JWT_SECRET", SECRET),
+            ("WAYMARK_CLOCK", "2026-03-15T14:30:00Z"),
+        ];
+        fails(1, arguments, &settings, "WAYMARK_CLOCK");
+    }
+}
+
+fn every_bad_record_is_reported_and_a_pipe_is_imported() {
+    let scratch = Scratch::new();
+    let settings = [("WAYMARK_DATABASE_URL", "sqlite://x.db")];
+    assert!(scratch.waymark(&["migrate"], &settings).status().unwrap().success());
+    std::fs::write(scratch.0.join("bad.ndjson"), "{}\n".repeat(2500)).unwrap();
+    let ended = scratch.waymark(&["import", "bad.ndjson"], &settings).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), said.matches("bad.ndjson:").count()), (Some(1), 2500));
+
+    let lines = "{\"type\":\"user\",\"handle\":\"hopper\"}\n{\"type\":\"collection\",\"key\":\"c\",\"name\":\"C\"}\n\
+        {\"type\":\"card\",\"key\":\"c1\",\"collection\":\"c\",\"name\":\"One\"}\n\
+        {\"type\":\"ownedCard\",\"user\":\"hopper\",\"card\":\"c1\"}\n";
+    std::fs::write(scratch.0.join("good.ndjson"), lines).unwrap();
+    let mut command = Command::new("bash");
+    command.args(["-c", "\"$0\" import <(cat good.ndjson)", env!("CARGO_BIN_EXE_waymark")]);
+    command.current_dir(&scratch.0).envs(settings);
+    let ended = command.output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.success() && said.contains("4 records, 4 new"), "{said}");
 }
 
 /// A server in a process of its own; killed when dropped.
@@ -309,7 +377,8 @@ fn without_a_command_a_demo_is_served() {
 }
 
 async fn a_database_is_migrated_filled_and_given_credentials(blank: Blank) {
-    let settings = [("WAYMARK_DATABASE_URL", &*blank.url), ("WAYMARK_JWT_SECRET", SECRET), ("WAYMARK_CLOCK", NOW)];
+    let settings = [("WAYMARK_DATABASE_URL", &*blank.url), ("WAYMARK_JWT_SECRET", SECRET)];
+    let dated = [settings[0], settings[1], ("WAYMARK_CLOCK", NOW)];
     let states = || {
         let status = output(&["migrate", "status"], &settings);
         status.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
@@ -322,10 +391,10 @@ async fn a_database_is_migrated_filled_and_given_credentials(blank: Blank) {
     assert_eq!(states(), [vec!["applied"; count - 1], vec!["pending"]].concat());
     assert_eq!(output(&["migrate", "up"], &settings), "");
 
-    let filled = run(&["demo", "--users", "10"], &settings);
+    let filled = run(&["demo", "--users", "10"], &dated);
     assert_eq!((filled.code, &*filled.out), (0, ""), "{}", filled.err);
     assert!(filled.err.contains("10 users are there now, 10 of them new"), "{}", filled.err);
-    let again = run(&["demo", "--users", "10"], &settings);
+    let again = run(&["demo", "--users", "10"], &dated);
     assert!(again.code == 0 && again.err.contains("nothing was changed"), "{}", again.err);
 
     let token = output(&["token", "--user", "Grace"], &settings);
@@ -360,6 +429,15 @@ async fn serving_refuses_pending_migrations(blank: Blank) {
     fails(1, &["serve"], &settings, "migrations are pending");
 }
 
+async fn nothing_works_on_a_database_without_a_schema(blank: Blank) {
+    let settings = [("WAYMARK_DATABASE_URL", &*blank.url), ("WAYMARK_JWT_SECRET", SECRET)];
+    for arguments in NEEDY.iter().filter(|arguments| arguments[0] != "backup") {
+        fails(1, arguments, &settings, "run `waymark migrate`");
+    }
+    let words = if blank.url.starts_with("sqlite") { "has no schema" } else { "pg_dump" };
+    fails(1, &["backup", "copy.db"], &settings, words);
+}
+
 async fn a_server_answers_and_stops_when_told_to(blank: Blank) {
     let settings = [("WAYMARK_DATABASE_URL", &*blank.url), ("WAYMARK_JWT_SECRET", SECRET)];
     let mut server = Server::start(&["serve", "--migrate"], &settings, "Serving on ");
@@ -373,7 +451,7 @@ async fn a_server_answers_and_stops_when_told_to(blank: Blank) {
 }
 
 async fn what_differs_is_printed_and_mended(blank: Blank) {
-    let settings = [("WAYMARK_DATABASE_URL", &*blank.url), ("WAYMARK_JWT_SECRET", SECRET), ("WAYMARK_CLOCK", NOW)];
+    let settings = [("WAYMARK_DATABASE_URL", &*blank.url), ("WAYMARK_JWT_SECRET", SECRET)];
     fails(1, &["verify"], &settings, "migrations are pending");
     assert_eq!(output(&["migrate"], &settings), "");
     output(&["demo", "--users", "10"], &settings);

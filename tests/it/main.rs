@@ -45,6 +45,7 @@ mod rest;
 mod schema;
 mod seasons;
 mod statements;
+mod subscriptions;
 mod transfer;
 mod trusted;
 mod users;
@@ -95,6 +96,11 @@ fn main() -> ExitCode {
         ("schema", schema::TESTS),
         ("seasons", seasons::TESTS),
         ("statements", statements::TESTS),
+        ("subscriptions::events", subscriptions::events::TESTS),
+        ("subscriptions::life", subscriptions::life::TESTS),
+        ("subscriptions::protocol", subscriptions::protocol::TESTS),
+        ("subscriptions::run", subscriptions::run::TESTS),
+        ("subscriptions::sse", subscriptions::sse::TESTS),
         ("transfer", transfer::TESTS),
         ("trusted", trusted::TESTS),
         ("users", users::TESTS),

@@ -25,12 +25,19 @@ tests! {
         a_part_of_the_data_is_exported,
         a_live_database_is_copied_while_it_is_written,
         what_was_erased_or_merged_does_not_come_back,
+        an_older_export_reverts_nothing_and_a_newer_one_is_taken,
+        an_older_export_brings_nothing_of_the_erased_back,
+        the_export_of_one_user_has_that_users_keys_only,
     ],
     empty: [
         every_documented_record_is_imported,
         hand_made_records_append_events_as_live_writes_do,
         bad_records_are_reported_and_the_others_land,
         files_may_come_in_any_order,
+        a_pipe_is_read_once_and_whole,
+        a_duplicate_is_refused_at_once_and_alone,
+        names_are_stored_in_one_spelling,
+        users_are_merged_by_exports_only_and_never_in_a_circle,
         imports_at_the_same_time_do_not_get_in_each_others_way,
         a_changed_achievement_changes_every_summary,
         a_curriculum_becomes_resources_and_a_study_plan,
@@ -108,6 +115,12 @@ async fn empty_postgres(stage: &Stage) -> String {
 }
 
 async fn count(db: &Db, sql: &str) -> i64 {
+    let backend: DbBackend = db.reads().get_database_backend();
+    let row = db.reads().query_one_raw(Statement::from_string(backend, sql)).await.unwrap().unwrap();
+    row.try_get_by_index(0).unwrap()
+}
+
+async fn text_of(db: &Db, sql: &str) -> String {
     let backend: DbBackend = db.reads().get_database_backend();
     let row = db.reads().query_one_raw(Statement::from_string(backend, sql)).await.unwrap().unwrap();
     row.try_get_by_index(0).unwrap()
@@ -321,6 +334,124 @@ async fn what_was_erased_or_merged_does_not_come_back(stage: Stage) {
     assert!(complaints[0].reason.contains("erased"), "{complaints:?}");
 }
 
+/// A mutation by which an operator, or an app, does something to grace.
+async fn change(actor: &Actor, mutation: &str, input: Value) {
+    let kind = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
+    let query = format!("mutation($input: {kind}!) {{ {mutation}(input: $input) {{ userErrors {{ message }} }} }}");
+    let data = actor.data(&query, json!({ "input": input })).await;
+    assert_eq!(data[mutation]["userErrors"], json!([]), "{mutation}");
+}
+
+async fn an_older_export_reverts_nothing_and_a_newer_one_is_taken(stage: Stage) {
+    let grace = json!({ "handle": "grace" });
+    let operator = stage.app(&[KeyScope::Admin]).await;
+    change(&operator, "updateProfile", json!({ "user": grace, "displayName": "Before" })).await;
+    change(&operator, "setProfileVisibility", json!({ "user": grace, "visibility": "PUBLIC" })).await;
+    let before = export(stage.db(), Scope::All).await;
+    // The clock of these tests stands still.
+    let later = stage.with(&[("WAYMARK_CLOCK", "2026-06-17T12:00:01Z")]).await;
+    let operator = later.app(&[KeyScope::Admin]).await;
+    let card = before.lines().find(|line| line.contains(r#""type":"ownedCard""#)).unwrap();
+    let card: Value = serde_json::from_str(card).unwrap();
+    let owner = json!({ "id": card["user"] });
+    change(&operator, "grantCards", json!({ "user": owner, "cards": [{ "cardId": card["card"], "quantity": 3 }] }))
+        .await;
+    let unlinked = json!({ "user": grace, "account": { "platform": "discord", "id": "800000000000000001" } });
+    change(&operator, "unlinkAccount", unlinked).await;
+    change(&operator, "updateProfile", json!({ "user": grace, "displayName": null })).await;
+    change(&operator, "setProfileVisibility", json!({ "user": grace, "visibility": "PRIVATE" })).await;
+    let after = export(stage.db(), Scope::All).await;
+    assert_ne!(before, after);
+
+    let done = import(stage.db(), &before).await;
+    assert_eq!((done.new, done.bad), (0, 0), "an older export says nothing new");
+    differ(&after, &export(stage.db(), Scope::All).await);
+
+    // Somebody else has the handle now, and still the older export is no conflict.
+    change(&operator, "updateProfile", json!({ "user": grace, "handle": "gracehopper" })).await;
+    import(stage.db(), r#"{"type":"user","handle":"grace"}"#).await;
+    let renamed = export(stage.db(), Scope::All).await;
+    assert_eq!(import(stage.db(), &before).await.new, 0);
+    differ(&renamed, &export(stage.db(), Scope::All).await);
+
+    // Where the older one is, the newer one is taken: what changed, and its events.
+    let scratch = Scratch::new();
+    let db = Db::connect(&empty_sqlite(&scratch, "older.db").await, 4).await.unwrap();
+    import(&db, &before).await;
+    let done = import(&db, &after).await;
+    assert!(done.new > 0 && done.bad == 0, "{done:?}");
+    let shown = "SELECT count(*) FROM users WHERE handle = 'grace' AND visibility = 'PRIVATE' AND display_name IS NULL";
+    assert_eq!(count(&db, shown).await, 1);
+    assert_eq!(import(&db, &after).await.new, 0);
+    assert_eq!(import(&db, &before).await.new, 0);
+    assert_eq!(count(&db, shown).await, 1);
+    // Accounts are only added, so the one that was taken away is still there; the rest is the same.
+    let without_account = |text: &str| text.replace(r#"{"provider":"discord","id":"800000000000000001""#, "");
+    let (newer, older) = (export(&db, Scope::All).await, after.clone());
+    let differing = newer.lines().zip(older.lines()).filter(|(one, other)| one != other).count();
+    assert_eq!((newer.lines().count(), differing), (older.lines().count(), 1));
+    assert_ne!(without_account(&newer), newer);
+
+    // Given together, the newer one wins in any order.
+    for (name, order) in [("up.db", [&before, &after]), ("down.db", [&after, &before])] {
+        let db = Db::connect(&empty_sqlite(&scratch, name).await, 4).await.unwrap();
+        let sources = vec![scratch.file("one.ndjson", order[0]), scratch.file("two.ndjson", order[1])];
+        import_all(&db, sources).await;
+        assert_eq!(count(&db, shown).await, 1);
+    }
+}
+
+async fn an_older_export_brings_nothing_of_the_erased_back(stage: Stage) {
+    let grace = json!({ "handle": "grace" });
+    let operator = stage.app(&[KeyScope::Admin]).await;
+    let granted = json!({ "user": grace, "amount": { "credits": "1" }, "ref": "order-4711", "reason": "For Grace" });
+    change(&operator, "grantCredits", granted).await;
+    let before = export(stage.db(), Scope::All).await;
+    assert!(before.contains("order-4711") && before.contains("For Grace"));
+    let later = stage.with(&[("WAYMARK_CLOCK", "2026-06-17T12:00:01Z")]).await;
+    change(&later.app(&[KeyScope::Admin]).await, "eraseUser", json!({ "user": grace })).await;
+    let after = export(stage.db(), Scope::All).await;
+    assert!(!after.contains("order-4711") && !after.contains("For Grace"));
+
+    // Also when somebody else took the handle meanwhile.
+    import(stage.db(), r#"{"type":"user","handle":"grace"}"#).await;
+    let now = export(stage.db(), Scope::All).await;
+    let done = import(stage.db(), &before).await;
+    assert_eq!((done.new, done.bad), (0, 0));
+    differ(&now, &export(stage.db(), Scope::All).await);
+
+    // A database without the user gets what is left, one with the user forgets the rest.
+    let scratch = Scratch::new();
+    for (name, first) in [("erased.db", None), ("erased-later.db", Some(&before))] {
+        let db = Db::connect(&empty_sqlite(&scratch, name).await, 4).await.unwrap();
+        if let Some(first) = first {
+            import(&db, first).await;
+        }
+        import(&db, &after).await;
+        differ(&after, &export(&db, Scope::All).await);
+        assert_eq!(import(&db, &after).await.new, 0);
+    }
+}
+
+async fn the_export_of_one_user_has_that_users_keys_only(stage: Stage) {
+    let id = count(stage.db(), "SELECT id FROM users WHERE handle = 'grace'").await;
+    let other = count(stage.db(), "SELECT id FROM users WHERE handle = 'ada'").await;
+    for owner in [None, Some(id), Some(other)] {
+        stage.key("progress:read", owner, None).await;
+    }
+    let mut out = Vec::new();
+    let scope = Scope::User("grace".to_owned());
+    transfer::export(stage.db(), &mut out, &scope, true, &|_| {}).await.unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let keys: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|one: &Value| one["type"] == "apiKey")
+        .collect();
+    assert_eq!(keys.len(), 1);
+    assert_eq!(keys[0]["owner"], json!(ulids(&text)[0]));
+}
+
 /// The lines of all blocks of records in the documentation: those made by hand, and those of an export.
 fn documented() -> (String, String) {
     let text = include_str!("../../docs/import.md");
@@ -424,12 +555,15 @@ async fn bad_records_are_reported_and_the_others_land(stage: Stage) {
         (r#"{"type":"achievement","key":"a","game":"14402","title":"t","points":-1}"#, "0 points"),
         (r#"{"type":"studyPlan","key":"p","title":"t","resources":["nope"]}"#, "no resource"),
         (r#"{"type":"season","key":"s","title":"t","startsAt":"2027-01-01T00:00:00Z","durationSeconds":0}"#, "second"),
-        (r#"{"type":"game","key":"twin","number":14402,"title":"The same number"}"#, "database refuses"),
+        (r#"{"type":"game","key":"twin","number":14402,"title":"The same number"}"#, "the number 14402 belongs to"),
         (r#"{"type":"game","key":"","title":"No key"}"#, "1 to 128"),
-        (
-            "{\"type\":\"user\",\"handle\":\"nul\",\"displayName\":\"a\\u0000b\"}",
-            if_postgres(&stage, "database refuses"),
-        ),
+        (r#"{"type":"user","handle":"nul","displayName":"a\u0000b"}"#, "printable"),
+        (r#"{"type":"user","handle":"other","displayName":""}"#, "displayName"),
+        (r#"{"type":"user","handle":"other","avatarUrl":"javascript:alert(1)"}"#, "avatarUrl"),
+        (r#"{"type":"user","id":"01KC5T4VZ8Q6ZJ6GQ0D8W7X5R9","handle":"not a handle! <b>"}"#, "2 to 20"),
+        (r#"{"type":"user","id":"01KC5T4VZ8Q6ZJ6GQ0D8W7X5R9","handle":"~01kc5t4vz8q6zj6gq0d8w7x5r9"}"#, "2 to 20"),
+        (r#"{"type":"user","id":"no ulid","handle":"other"}"#, "ULID"),
+        (r#"{"type":"game","key":"nul","title":"a\u0000b"}"#, if_postgres(&stage, "database refuses")),
     ];
     let mut text = String::from("\n");
     for (line, _) in lines {
@@ -478,6 +612,116 @@ async fn files_may_come_in_any_order(stage: Stage) {
     ];
     let (done, complaints) = import_all(stage.db(), sources).await;
     assert_eq!((complaints, done.records), (vec![], backwards.len() as u64));
+}
+
+async fn a_pipe_is_read_once_and_whole(stage: Stage) {
+    let scratch = Scratch::new();
+    let (made, exported) = documented();
+    let path = scratch.0.join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let (pipe, text) = (path.clone(), made.clone());
+    let writer = std::thread::spawn(move || std::fs::write(pipe, text).unwrap());
+    let sources = vec![Source::File(path), scratch.file("file.ndjson", &exported)];
+    let (done, complaints) = import_all(stage.db(), sources).await;
+    writer.join().unwrap();
+    let records = (made.lines().count() + exported.lines().count() - 1) as u64;
+    assert_eq!((complaints, done.records), (vec![], records));
+    assert_eq!(count(stage.db(), "SELECT count(*) FROM achievement_unlocks").await, 2);
+
+    let now = Timestamp::parse(NOW).unwrap();
+    let folder = Source::File(scratch.0.clone());
+    let refused = transfer::import(stage.db(), &Ids::system(), now, vec![folder], &mut |_| {}, &|_| {}).await;
+    assert!(refused.unwrap_err().message().contains("directory"));
+}
+
+async fn a_duplicate_is_refused_at_once_and_alone(stage: Stage) {
+    import(stage.db(), &documented().0).await;
+    let scratch = Scratch::new();
+    let game = |key: u32, number: u32| {
+        format!("{{\"type\":\"game\",\"key\":\"g{key}\",\"number\":{number},\"title\":\"Game\"}}\n")
+    };
+    let mut text: String = (0..2000).map(|number| game(number, number)).collect();
+    text.push_str(&game(5000, 777));
+    // A number that was given up may be had by another one.
+    text.push_str(&game(3, 3000));
+    text.push_str(&game(5001, 3));
+    for key in ["one", "two"] {
+        text.push_str(&format!(
+            "{{\"type\":\"resource\",\"key\":\"{key}\",\"externalId\":\"507F1F77BCF86CD799439099\",\"title\":\"R\"}}\n"
+        ));
+    }
+    let before = stage.db().statements();
+    let (done, complaints) = import_all(stage.db(), vec![scratch.file("games.ndjson", text)]).await;
+    let statements = stage.db().statements() - before;
+    let reasons: Vec<_> = complaints.iter().map(|one| (one.line, one.reason.as_str())).collect();
+    let expected = [
+        (2001, "the number 777 belongs to \"g777\""),
+        (2005, "the externalId \"507f1f77bcf86cd799439099\" belongs to \"one\""),
+    ];
+    assert_eq!((reasons, done.new), (expected.to_vec(), 2003));
+    // A chunk that is done again in halves takes hundreds.
+    assert!(statements < 100, "{statements}");
+
+    // What only the database can tell is found in halves, and said of the record that is to blame.
+    let instance = |number: u32, id: &str| {
+        format!(
+            "{{\"type\":\"studyPlanInstance\",\"user\":\"lovelace\",\"plan\":\"first-year\",\"number\":{number},\"externalId\":\"{id}\"}}\n"
+        )
+    };
+    let text: String = (10..60).map(|number| instance(number, &format!("{:024x}", number.min(58)))).collect();
+    let (done, complaints) = import_all(stage.db(), vec![scratch.file("instances.ndjson", text)]).await;
+    assert_eq!((done.new, complaints.len(), complaints[0].line), (49, 1, 50));
+    assert!(complaints[0].reason.contains("database refuses"), "{complaints:?}");
+}
+
+async fn names_are_stored_in_one_spelling(stage: Stage) {
+    let text = r#"{"type":"user","id":"01kc5t4vz8q6zj6gq0d8w7x5r1","handle":"Hopper","accounts":[{"provider":"Discord","id":"1"}]}
+{"type":"resource","key":"507F1F77BCF86CD799439097","title":"A"}
+{"type":"resource","key":"b","externalId":"507F1F77BCF86CD799439098","title":"B"}
+{"type":"resourceProgress","user":"DISCORD:1","resource":"b","externalId":"507F1F77BCF86CD799439096","progress":5}
+{"type":"resourceProgress","user":"01kc5t4vz8q6zj6gq0d8w7x5r1","resource":"507F1F77BCF86CD799439097","progress":5}
+{"type":"collection","key":"c","name":"C"}
+{"type":"card","key":"c1","collection":"c","name":"One"}
+{"type":"ownedCard","user":"user:01kc5t4vz8q6zj6gq0d8w7x5r1","card":"c1"}"#;
+    assert_eq!(import(stage.db(), text).await.new, 8);
+    assert_eq!(import(stage.db(), text).await.new, 0);
+    for sql in [
+        "SELECT count(*) FROM users WHERE ulid = '01KC5T4VZ8Q6ZJ6GQ0D8W7X5R1'",
+        "SELECT count(*) FROM accounts WHERE provider = 'discord'",
+        "SELECT count(*) FROM resources WHERE external_id = '507f1f77bcf86cd799439097'",
+        "SELECT count(*) FROM resources WHERE external_id = '507f1f77bcf86cd799439098'",
+        "SELECT count(*) FROM resource_progress WHERE external_id = '507f1f77bcf86cd799439096'",
+    ] {
+        assert_eq!(count(stage.db(), sql).await, 1, "{sql}");
+    }
+}
+
+async fn users_are_merged_by_exports_only_and_never_in_a_circle(stage: Stage) {
+    let scratch = Scratch::new();
+    let people: String =
+        ["eve", "fay", "gus"].map(|name| format!("{{\"type\":\"user\",\"handle\":\"{name}\"}}\n")).concat();
+    import(stage.db(), &people).await;
+    let merge = |user: &str, into: &str| format!("{{\"type\":\"merge\",\"user\":\"{user}\",\"into\":\"{into}\"}}\n");
+    let merged = "SELECT count(*) FROM users WHERE merged_into IS NOT NULL";
+    let (_, complaints) = import_all(stage.db(), vec![scratch.file("made.ndjson", merge("eve", "fay"))]).await;
+    assert!(complaints[0].reason.contains("only an export"), "{complaints:?}");
+    assert_eq!(count(stage.db(), merged).await, 0);
+
+    // Two who became one, and that one another; and back again, which nobody survives.
+    let header = "{\"type\":\"waymark\",\"version\":1,\"history\":true}\n";
+    let exported = [header, &merge("eve", "fay"), &merge("fay", "gus"), &merge("gus", "eve")].concat();
+    let (done, complaints) = import_all(stage.db(), vec![scratch.file("exported.ndjson", exported)]).await;
+    assert_eq!((done.new, complaints.len(), complaints[0].line), (2, 1, 4), "{complaints:?}");
+    assert_eq!(count(stage.db(), merged).await, 2);
+    assert_eq!(count(stage.db(), "SELECT count(*) FROM users WHERE handle = 'gus' AND merged_into IS NULL").await, 1);
+
+    let erased = "UPDATE users SET erased_at = 0, handle = 'x1', handle_lower = 'x1' WHERE handle = 'gus'";
+    stage.db().writes().execute_unprepared(erased).await.unwrap();
+    import(stage.db(), "{\"type\":\"user\",\"handle\":\"hal\"}").await;
+    let gus = text_of(stage.db(), "SELECT ulid FROM users WHERE handle = 'x1'").await;
+    let into_nobody = [header, &merge("hal", &gus)].concat();
+    let (_, complaints) = import_all(stage.db(), vec![scratch.file("nobody.ndjson", into_nobody)]).await;
+    assert!(complaints[0].reason.contains("erased"), "{complaints:?}");
 }
 
 async fn imports_at_the_same_time_do_not_get_in_each_others_way(stage: Stage) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::routing::get;
@@ -181,10 +182,11 @@ struct End {
 async fn collections(
     State(desk): State<Desk>,
     headers: HeaderMap,
-    Path((platform, id)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
 ) -> Answer<Vec<CollectionChallenge>> {
     let now = desk.now();
     let caller = authenticate(&desk, &headers, now).await?;
+    let Path((platform, id)) = path.map_err(|_| malformed())?;
     let work = desk.work(caller, now, async |request| {
         let user = user(&request, platform, id).await?;
         let all = service::shown(&request)?.cloned().collect();
@@ -217,10 +219,11 @@ async fn collections(
 async fn collection(
     State(desk): State<Desk>,
     headers: HeaderMap,
-    Path((platform, id, program)): Path<(String, String, String)>,
+    path: Result<Path<(String, String, String)>, PathRejection>,
 ) -> Answer<CollectionChallenge> {
     let now = desk.now();
     let caller = authenticate(&desk, &headers, now).await?;
+    let Path((platform, id, program)) = path.map_err(|_| malformed())?;
     let unknown = || Fault::not_found("Campaign not found").numbered(5250);
     let work = desk.work(caller, now, async |request| {
         let found = service::shown_by_key(&request, &program)?.cloned().ok_or_else(unknown)?;
@@ -230,10 +233,15 @@ async fn collection(
     work.await?.map(Json).ok_or_else(unknown)
 }
 
+/// Said to whoever has a key only.
+fn malformed() -> Fault {
+    Fault::bad_request("bad request")
+}
+
 async fn authenticate(desk: &Desk, headers: &HeaderMap, now: Timestamp) -> Result<Arc<Caller>, Fault> {
     let missing = || Fault::unauthorized("API key missing.").numbered(1002);
     let invalid = || Fault::bad_request("This API Key is invalid.").numbered(1001);
-    let sent = rest::KEY_HEADERS.iter().find_map(|name| headers.get(*name)).filter(|value| !value.is_empty());
+    let sent = rest::KEY_HEADERS.iter().filter_map(|name| headers.get(*name)).find(|value| !value.is_empty());
     let credential = match sent {
         Some(value) => Some(value.to_str().map_err(|_| invalid())?.trim()),
         None => extract::credential(headers).map_err(|_| invalid())?,

@@ -8,7 +8,7 @@ pub(crate) use super::repo::RECORDS;
 pub(crate) use super::repo::{Collected, Owned};
 use super::rules::{self, CollectionStatus, RewardFacts, RewardRefusal};
 use super::{Card, Collection, Collections};
-use crate::auth::policy::{self, VisibleUser};
+use crate::auth::policy::VisibleUser;
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::features::credits;
@@ -115,7 +115,7 @@ pub(crate) async fn reward_refusal(
     collecting: &Collecting,
     stock: Option<i64>,
 ) -> Result<Option<RewardRefusal>> {
-    let user = policy::see_everything(&request.caller, collecting.user.subject())?;
+    let user = collecting.user.everything(&request.caller)?;
     let claims = async {
         match stock {
             Some(_) => request.load.one(ClaimsOf(collecting.collection.row.id)).await.map(Option::unwrap_or_default),

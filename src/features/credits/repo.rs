@@ -294,13 +294,14 @@ pub(super) async fn forget(connection: &impl ConnectionTrait, user: i64) -> Resu
     Ok(())
 }
 
-/// Everything that is stored about a user's credits.
+/// Everything that is known about a user's credits. What has expired counts as expired, whether a sweep has written that or
+/// not; numbers and operations of such entries depend on the sweep and are left out.
 pub(crate) static RECORDS: [Records; 3] = [
-    Records::new(
+    Records::dated(
         "creditLots",
-        "SELECT t.seq, t.amount_micros, t.remaining_micros, t.granted_at, t.expires_at, t.source, g.key, \
-         t.reason FROM credit_lots t LEFT JOIN goals g ON g.id = t.goal_id WHERE t.user_id = $1 ORDER BY \
-         t.seq",
+        "SELECT t.seq, t.amount_micros, CASE WHEN t.expires_at <= $2 THEN 0 ELSE t.remaining_micros END, \
+         t.granted_at, t.expires_at, t.source, g.key, t.reason \
+         FROM credit_lots t LEFT JOIN goals g ON g.id = t.goal_id WHERE t.user_id = $1 ORDER BY t.seq",
         &[
             ("number", As::Number),
             ("amountMicros", As::Number),
@@ -312,10 +313,15 @@ pub(crate) static RECORDS: [Records; 3] = [
             ("reason", As::Text),
         ],
     ),
-    Records::new(
+    Records::dated(
         "creditEntries",
-        "SELECT seq, lot_seq, kind, amount_micros, reason, operation, recorded_at FROM credit_entries WHERE \
-         user_id = $1 ORDER BY seq",
+        "SELECT e.seq, e.lot_seq, e.kind, e.amount_micros, e.reason, e.operation, e.recorded_at FROM (\
+         SELECT CASE WHEN kind <> 'EXPIRE' THEN seq END AS seq, lot_seq, kind, amount_micros, reason, \
+         CASE WHEN kind <> 'EXPIRE' THEN operation END AS operation, recorded_at, \
+         CASE WHEN kind <> 'EXPIRE' THEN seq ELSE -lot_seq END AS tie FROM credit_entries WHERE user_id = $1 \
+         UNION ALL \
+         SELECT NULL, seq, 'EXPIRE', remaining_micros, NULL, NULL, expires_at, -seq FROM credit_lots \
+         WHERE user_id = $1 AND remaining_micros > 0 AND expires_at <= $2) e ORDER BY e.recorded_at, e.tie",
         &[
             ("number", As::Number),
             ("lot", As::Number),

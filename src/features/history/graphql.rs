@@ -2,7 +2,7 @@
 
 use async_graphql::{Enum, ID, SimpleObject, Value};
 
-use super::service::Audited;
+use super::service::{self, Audited};
 use crate::clock::Timestamp;
 use crate::graphql::scalars::{BigInt, Json};
 use crate::write::{Event, HistoryKind as Kind};
@@ -75,6 +75,9 @@ pub(crate) enum ProgressEventKind {
 /// which they were recorded, and never change.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct ProgressEvent {
+    /// Marks this event in the user's history: give it to `userProgress` as `after` to get everything that came later, or
+    /// to `history` as `after` or `before`.
+    cursor: String,
     /// The event's number in the user's history; the first is 1.
     number: BigInt,
     /// What happened. Null for a kind that this server does not know, recorded by a newer one.
@@ -91,10 +94,12 @@ pub(crate) struct ProgressEvent {
     recorded_at: Timestamp,
 }
 
-impl From<Event> for ProgressEvent {
-    fn from(event: Event) -> Self {
+impl ProgressEvent {
+    /// An event of the user with this key in the database.
+    pub(crate) fn of(user: i64, event: Event) -> Self {
         let changes = serde_json::from_str(&event.changes).ok();
         Self {
+            cursor: service::cursor(user, event.seq),
             number: BigInt(event.seq),
             kind: Kind::parse(&event.kind).map(ProgressEventKind::from),
             actor: event.actor,

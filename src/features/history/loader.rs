@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
 
-use super::repo;
+use super::repo::{self, Standing};
 use crate::db::Reader;
 use crate::db::page::Slice;
 use crate::error::{Error, Result};
@@ -37,6 +37,43 @@ impl Loader<EventsOf> for Reader {
             }
         }
         Ok(pages)
+    }
+}
+
+/// The events of a user that come next behind the one of this number, so many of them that they are no burden.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct EventsBehind {
+    pub(super) user: i64,
+    pub(super) after: i64,
+}
+
+impl Key for EventsBehind {}
+
+impl Loader<EventsBehind> for Reader {
+    type Value = Arc<[Event]>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[EventsBehind]) -> Result<HashMap<EventsBehind, Self::Value>> {
+        let pairs = keys.iter().map(|key| (key.user, key.after)).collect();
+        let events = grouped(repo::behind(self.connection(), pairs).await?);
+        Ok(events.into_iter().map(|((user, after), events)| (EventsBehind { user, after }, events.into())).collect())
+    }
+}
+
+/// How the history of this user stands.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct StandingOf(pub(super) i64);
+
+impl Key for StandingOf {}
+
+impl Loader<StandingOf> for Reader {
+    type Value = Standing;
+    type Error = Error;
+
+    async fn load(&self, keys: &[StandingOf]) -> Result<HashMap<StandingOf, Standing>> {
+        let users = keys.iter().map(|key| key.0).collect();
+        let found = repo::standing(self.connection(), users).await?;
+        Ok(found.into_iter().map(|(user, standing)| (StandingOf(user), standing)).collect())
     }
 }
 

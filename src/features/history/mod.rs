@@ -2,6 +2,7 @@
 
 mod check;
 pub(crate) mod graphql;
+pub(crate) mod live;
 mod loader;
 mod repo;
 pub(crate) mod service;

@@ -1,10 +1,10 @@
 //! SQL of the history.
 
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait as _};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait as _};
 
 use crate::db::page::{List, Slice};
 use crate::db::records::{As, Records};
-use crate::db::{Param, Row};
+use crate::db::{Param, Row, Sql, fetch};
 use crate::error::Result;
 use crate::write::entity::audit_entry;
 use crate::write::{Event, HistoryKind};
@@ -15,7 +15,8 @@ const fn list(some_kinds: bool) -> List {
         table: "history_events t",
         condition: if some_kinds { "t.kind = ANY($2)" } else { "true" },
         sort: "seq",
-        tie: "seq",
+        // The same for all events of a user: numbers are not shared.
+        tie: "user_id",
         descending: true,
     }
 }
@@ -41,6 +42,61 @@ pub(super) async fn count(
     kinds: &[HistoryKind],
 ) -> Result<Vec<(i64, i64)>> {
     list(!kinds.is_empty()).count(connection, users, filter(kinds)).await
+}
+
+static BEHIND: Sql = Sql::new(
+    "SELECT k.a, t.user_id, t.seq, t.kind, t.actor, t.subject_type, t.subject_key, t.changes, t.occurred_at, t.recorded_at \
+     FROM unnest($1::bigint[], $2::bigint[]) AS k(u, a) CROSS JOIN LATERAL (\
+         SELECT h.* FROM history_events h WHERE h.user_id = k.u AND h.seq > k.a ORDER BY h.seq LIMIT 100) t",
+);
+static BEHIND_ON_SQLITE: Sql = Sql::new(
+    "SELECT k.a, t.user_id, t.seq, t.kind, t.actor, t.subject_type, t.subject_key, t.changes, t.occurred_at, t.recorded_at \
+     FROM (SELECT json_extract(value, '$[0]') AS u, json_extract(value, '$[1]') AS a FROM json_each($1)) k \
+     CROSS JOIN history_events t ON t.user_id = k.u AND t.seq IN (\
+         SELECT h.seq FROM history_events h WHERE h.user_id = k.u AND h.seq > k.a ORDER BY h.seq LIMIT 100) \
+     ORDER BY t.user_id, t.seq",
+);
+
+/// The next events, 100 at the most, of each user behind the event of this number, in their order.
+pub(super) async fn behind(
+    connection: &impl ConnectionTrait,
+    pairs: Vec<(i64, i64)>,
+) -> Result<Vec<((i64, i64), Event)>> {
+    let read = |row: &mut Row| {
+        let after = row.take()?;
+        read_event(row).map(|(user, event)| ((user, after), event))
+    };
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        return fetch(connection, &BEHIND_ON_SQLITE, [Param::Pairs(pairs)], read).await;
+    }
+    let (users, numbers) = pairs.into_iter().unzip();
+    let mut events = fetch(connection, &BEHIND, [Param::Ints(users), Param::Ints(numbers)], read).await?;
+    events.sort_unstable_by_key(|(key, event)| (*key, event.seq));
+    Ok(events)
+}
+
+/// How a user's history stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// The number of the newest event; 0 when there is none.
+    pub(crate) newest: i64,
+    /// Whether the user has been merged into another one, which closes the history.
+    pub(crate) merged: bool,
+    /// Whether the user has been erased.
+    pub(crate) erased: bool,
+}
+
+static STANDING: Sql = Sql::new(
+    "SELECT id, history_seq, merged_into IS NOT NULL, erased_at IS NOT NULL FROM users WHERE id = ANY($1)",
+);
+
+/// How the histories of these users stand.
+pub(super) async fn standing(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, Standing)>> {
+    fetch(connection, &STANDING, [Param::Ints(users)], |row| {
+        let user = row.take()?;
+        Ok((user, Standing { newest: row.take()?, merged: row.take()?, erased: row.take()? }))
+    })
+    .await
 }
 
 fn read_event(row: &mut Row) -> Result<(i64, Event), DbErr> {

@@ -5,11 +5,32 @@ use std::sync::Arc;
 use super::loader::{AuditPage, EventCountOf, EventsOf};
 pub(crate) use super::repo::RECORDS;
 use crate::auth::policy::{Operator, OwnUser};
-use crate::error::Result;
-use crate::graphql::pagination::{Connection, Page, only_if};
+use crate::error::{Error, Result};
+use crate::features::users;
+use crate::features::users::service::UserWith;
+use crate::graphql::pagination::{Connection, Page, cursor_text, only_if};
 use crate::request::Request;
 pub(crate) use crate::write::entity::audit_entry::Model as Audited;
 use crate::write::{Event, HistoryKind};
+
+/// What cursors call the history of a user.
+pub(crate) const LIST: &str = "history";
+
+/// Marks the event of this number in the history of the user with this key in the database.
+pub(super) fn cursor(user: i64, number: i64) -> String {
+    cursor_text(LIST, (number, user))
+}
+
+/// Refuses a cursor that marks an event of `owner` in the history of somebody else.
+pub(super) async fn check_owner(request: &Request, user: &OwnUser, owner: i64) -> Result<()> {
+    if owner == user.key() {
+        return Ok(());
+    }
+    match users::service::survivor(request, UserWith::Id(owner)).await? {
+        Some(survivor) if survivor.subject.id.0 == user.key() => Err(users::service::merged(user.ulid())),
+        _ => Err(Error::bad_input("this cursor comes from another user's history")),
+    }
+}
 
 /// One page of a user's history, the newest event first; only events of these kinds, or of all when there are none.
 pub(crate) async fn events(
@@ -19,11 +40,14 @@ pub(crate) async fn events(
     page: Page,
     count: bool,
 ) -> Result<Connection<Event>> {
+    for (_, owner) in page.bounds() {
+        check_owner(request, user, owner).await?;
+    }
     let events = request.load.one(EventsOf { user: user.key(), kinds: Arc::clone(&kinds), slice: page.slice() });
     let counted =
         only_if(count, async { Ok(request.load.one(EventCountOf { user: user.key(), kinds }).await?.unwrap_or(0)) });
     let (events, total) = futures_util::try_join!(events, counted)?;
-    Ok(page.of_rows(events.unwrap_or_default(), |event| (event.seq, event.seq)).with_total(total))
+    Ok(page.of_rows(events.unwrap_or_default(), |event| (event.seq, user.key())).with_total(total))
 }
 
 /// One page of the audit log, the newest entry first.

@@ -204,7 +204,8 @@ async fn progress(State(desk): State<Desk>, uri: Uri, headers: HeaderMap) -> Ans
     let now = desk.now();
     let caller = authenticate(&desk, &headers, now).await?;
     let parameters = rest::query(&uri);
-    let filter = rest::parameter(&parameters, "resourceId").filter(|id| !id.is_empty());
+    // An empty id is a malformed one, and not the same as none.
+    let filter = rest::parameter(&parameters, "resourceId");
     let work = desk.work(caller, now, async |request| {
         let own = policy::see_everything(&request.caller, &user(&request).await?)?;
         if filter.is_some_and(|id| !rules::is_external_id(id)) {

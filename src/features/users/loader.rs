@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::repo::{self, Account, User};
 use super::rules::UserWith;
 use crate::auth::api_key::{self, ApiKey};
+use crate::clock::Timestamp;
 use crate::db::Reader;
 use crate::db::page::Slice;
 use crate::db::records::Records;
@@ -43,6 +44,35 @@ impl Loader<UserWith> for Reader {
             }
         }
         Ok(users)
+    }
+}
+
+/// The user into whom the one with this key or ULID has been merged.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct SurvivorOf(pub(super) UserWith);
+
+impl Key for SurvivorOf {}
+
+impl Loader<SurvivorOf> for Reader {
+    type Value = i64;
+    type Error = Error;
+
+    async fn load(&self, keys: &[SurvivorOf]) -> Result<HashMap<SurvivorOf, i64>> {
+        let (mut ids, mut ulids) = (Vec::new(), Vec::new());
+        for SurvivorOf(name) in keys {
+            match name {
+                UserWith::Id(id) => ids.push(*id),
+                UserWith::Ulid(ulid) => ulids.push(ulid.clone()),
+                // Handles and accounts go to the survivor with the merger.
+                UserWith::Handle(_) | UserWith::Account { .. } => {}
+            }
+        }
+        let mut survivors = HashMap::new();
+        for (id, ulid, survivor) in repo::survivors(self.connection(), ids, ulids).await? {
+            survivors.insert(SurvivorOf(UserWith::Id(id)), survivor);
+            survivors.insert(SurvivorOf(UserWith::Ulid(ulid)), survivor);
+        }
+        Ok(survivors)
     }
 }
 
@@ -119,6 +149,7 @@ impl Loader<KeysOf> for Reader {
 pub(super) struct RecordsOf {
     pub(super) user: i64,
     pub(super) records: &'static Records,
+    pub(super) now: Timestamp,
 }
 
 impl Key for RecordsOf {}
@@ -131,7 +162,7 @@ impl Loader<RecordsOf> for Reader {
     async fn load(&self, keys: &[RecordsOf]) -> Result<HashMap<RecordsOf, Self::Value>> {
         let mut all = HashMap::new();
         for key in keys {
-            all.insert(key.clone(), key.records.of(self.connection(), key.user).await?);
+            all.insert(key.clone(), key.records.of(self.connection(), key.user, key.now).await?);
         }
         Ok(all)
     }

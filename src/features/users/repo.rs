@@ -277,6 +277,28 @@ pub(super) async fn absorb(connection: &impl ConnectionTrait, merger: Merger, to
     execute(connection, &ABSORB, users().into_iter().chain([Param::Text(tombstone.to_owned())])).await.map(drop)
 }
 
+static SURVIVORS: Sql = Sql::new(
+    "WITH RECURSIVE chain(id, ulid, next) AS (\
+         SELECT u.id, u.ulid, u.merged_into FROM users u \
+         WHERE (u.id = ANY($1) OR u.ulid = ANY($2)) AND u.merged_into IS NOT NULL \
+         UNION \
+         SELECT c.id, c.ulid, u.merged_into FROM chain c JOIN users u ON u.id = c.next WHERE u.merged_into IS NOT NULL) \
+     SELECT c.id, c.ulid, u.id FROM chain c JOIN users u ON u.id = c.next WHERE u.merged_into IS NULL",
+);
+
+/// Those of the users with these keys or ULIDs who have been merged into others, each with the key, the ULID, and the key
+/// of who is left in the end.
+pub(super) async fn survivors(
+    connection: &impl ConnectionTrait,
+    ids: Vec<i64>,
+    ulids: Vec<String>,
+) -> Result<Vec<(i64, String, i64)>> {
+    fetch(connection, &SURVIVORS, [Param::Ints(ids), Param::Texts(ulids)], |row| {
+        Ok((row.take()?, row.take()?, row.take()?))
+    })
+    .await
+}
+
 static REMOVE_ACCOUNTS: Sql = Sql::new("DELETE FROM accounts WHERE user_id = $1");
 static ERASE: Sql = Sql::new(
     "UPDATE users SET erased_at = $2, handle = $3, handle_lower = $3, display_name = NULL, avatar_url = NULL, \

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::loader::{AccountsOf, FoundPage, KeysOf, RecordsOf};
+use super::loader::{AccountsOf, FoundPage, KeysOf, RecordsOf, SurvivorOf};
 pub(crate) use super::repo::{Account, RECORDS, User};
-use super::rules::{self, UserWith};
+use super::rules;
+pub(crate) use super::rules::UserWith;
 use crate::auth::UserId;
 pub(crate) use crate::auth::api_key::ApiKey;
 use crate::auth::policy::{DisposableUser, Operator, OwnUser};
 use crate::db::records::Records;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::graphql::ids::Kind;
 use crate::graphql::pagination::{Connection, Page};
 use crate::request::Request;
@@ -58,6 +59,23 @@ pub(crate) async fn user_with(request: &Request, name: UserWith) -> Result<Optio
     request.load.one(name).await
 }
 
+/// The user into whom the one of this name, a key or a ULID, has been merged; `None` for anybody else.
+pub(crate) async fn survivor(request: &Request, name: UserWith) -> Result<Option<Arc<User>>> {
+    match request.load.one(SurvivorOf(name)).await? {
+        Some(survivor) => user_by_id(request, UserId(survivor)).await,
+        None => Ok(None),
+    }
+}
+
+/// What is said about a user who has been merged into the one with this ULID.
+pub(crate) fn merged(survivor: &str) -> Error {
+    let survivor = Kind::User.id(survivor).0;
+    Error::new(
+        Code::UserMerged,
+        format!("this user has been merged into {survivor}; begin anew with that one, and without a cursor"),
+    )
+}
+
 /// The accounts of a user, sorted by provider.
 pub(crate) async fn accounts(request: &Request, user: &OwnUser) -> Result<Vec<Account>> {
     Ok(request.load.one(AccountsOf(user.key())).await?.unwrap_or_default())
@@ -87,14 +105,15 @@ pub(crate) async fn api_key(request: &Request, _operator: Operator, number: i64)
     Ok(request.load.one(KeysOf::Number(number)).await?.unwrap_or_default().pop())
 }
 
-/// Everything that is stored about a user in these places, as one object with a member for each.
+/// Everything that is known about a user in these places, as one object with a member for each.
 pub(crate) async fn export(
     request: &Request,
     user: &DisposableUser,
     places: impl IntoIterator<Item = &'static Records>,
 ) -> Result<Value> {
     let places: Vec<_> = places.into_iter().collect();
-    let keys = places.iter().map(|records| RecordsOf { user: user.key(), records }).collect();
+    let now = request.now;
+    let keys = places.iter().map(|records| RecordsOf { user: user.key(), records, now }).collect();
     let all = request.load.many(keys).await?;
     let members =
         places.into_iter().zip(all).map(|(place, rows)| (place.name.to_owned(), rows.unwrap_or_default().into()));

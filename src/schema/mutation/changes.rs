@@ -97,7 +97,7 @@ impl Changes {
 
     /// What was appended to the user's history, in its order; empty when nothing was changed.
     async fn events(&self) -> Vec<ProgressEvent> {
-        self.events.iter().cloned().map(ProgressEvent::from).collect()
+        self.events.iter().map(|event| ProgressEvent::of(self.user.subject.id.0, event.clone())).collect()
     }
 
     /// The goals whose steps or claim changed. Null when they could not be loaded.

@@ -7,6 +7,7 @@
 mod cost;
 mod inputs;
 mod measure;
+mod subscriptions;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -189,8 +190,9 @@ impl Gate {
             .to_executable_validate(&self.schema)
             .map_err(|faults| Refusal::of(Code::GraphqlValidationFailed, &faults.errors))?;
         inputs::check_document(&self.schema, &checked)?;
-        let engine = async_graphql::parser::parse_query(text)
+        let mut engine = async_graphql::parser::parse_query(text)
             .map_err(|error| Refusal::new(Code::GraphqlParseFailed, error.to_string()))?;
+        subscriptions::flatten_all(&mut engine);
         let mut pricing = Pricing::new(&self.schema, &checked, &self.limits);
         let costs = checked.operations.iter().map(|one| (one.name.clone(), pricing.operation(one))).collect();
         Ok(Document { checked, engine, costs, plain })

@@ -2,6 +2,7 @@
 //! counters of budgets and rewards never fall.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 
 use serde_json::json;
 
@@ -53,6 +54,44 @@ trait Thing {
     fn id(row: &Self::Row) -> i64;
     fn set_id(row: &mut Self::Row, id: i64);
     fn touch(_row: &mut Self::Row, _at: Timestamp) {}
+    /// What the record asks for that only one thing can have, beside the key.
+    fn wanted(&self) -> Option<Unique> {
+        None
+    }
+    /// The same of a row.
+    fn unique(_row: &Self::Row) -> Option<Unique> {
+        None
+    }
+}
+
+/// What only one thing of a kind can have, with its column.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Unique {
+    Number(i64),
+    ExternalId(String),
+}
+
+impl fmt::Display for Unique {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(out, "the number {number}"),
+            Self::ExternalId(id) => write!(out, "the externalId {id:?}"),
+        }
+    }
+}
+
+/// Who has what the records ask for, by key.
+async fn holders<T: Thing>(work: &Work<'_>, wanted: BTreeSet<Unique>) -> Result<HashMap<Unique, String>> {
+    let (mut numbers, mut ids) = (Vec::new(), Vec::new());
+    for unique in wanted {
+        match unique {
+            Unique::Number(number) => numbers.push(number),
+            Unique::ExternalId(id) => ids.push(id),
+        }
+    }
+    let mut rows = sql::with_int::<T::Row>(work.transaction, "number", &numbers).await?;
+    rows.extend(sql::with_text::<T::Row>(work.transaction, "external_id", ids).await?);
+    Ok(rows.iter().filter_map(|row| Some((T::unique(row)?, T::key_of(row).to_owned()))).collect())
 }
 
 /// A thing after its records were taken.
@@ -79,6 +118,7 @@ async fn things<'a, T: Thing + 'a>(
     let keys: BTreeSet<String> = records.iter().map(|(_, record, _)| record.key().to_owned()).collect();
     let stored = sql::with_text::<T::Row>(work.transaction, "key", keys.into_iter().collect()).await?;
     let mut stored: HashMap<String, T::Row> = stored.into_iter().map(|row| (T::key_of(&row).to_owned(), row)).collect();
+    let mut holders = holders::<T>(work, records.iter().filter_map(|(_, record, _)| record.wanted()).collect()).await?;
     let mut places: HashMap<&str, usize> = HashMap::new();
     let mut taken: Vec<(&T, Taken<T::Row>)> = Vec::new();
     for (at, record, has_history) in records {
@@ -97,6 +137,17 @@ async fn things<'a, T: Thing + 'a>(
                 continue;
             }
         };
+        let unique = T::unique(&row);
+        if let Some(unique) = &unique
+            && let Some(holder) = holders.get(unique).filter(|holder| *holder != key)
+        {
+            work.bad(at, format!("{unique} belongs to {holder:?}"));
+            continue;
+        }
+        if let Some(before) = current.and_then(T::unique).filter(|before| unique.as_ref() != Some(before)) {
+            holders.remove(&before);
+        }
+        holders.extend(unique.map(|unique| (unique, key.to_owned())));
         let changed = match current {
             Some(current) => {
                 T::set_id(&mut row, T::id(current));
@@ -379,8 +430,7 @@ impl Thing for Resource {
         let external_id = given
             .stored
             .map(|row| row.external_id.clone())
-            .or_else(|| self.external_id.clone())
-            .or_else(|| is_hex24(&self.key).then(|| self.key.to_ascii_lowercase()))
+            .or_else(|| self.wanted_id())
             .unwrap_or_else(|| given.ids.hex24(created_at));
         if !is_hex24(&external_id) {
             return Err("an externalId has 24 hexadecimal digits".to_owned());
@@ -420,6 +470,21 @@ impl Thing for Resource {
 
     fn touch(row: &mut resource::Model, at: Timestamp) {
         row.updated_at = at;
+    }
+
+    fn wanted(&self) -> Option<Unique> {
+        self.wanted_id().map(Unique::ExternalId)
+    }
+
+    fn unique(row: &resource::Model) -> Option<Unique> {
+        Some(Unique::ExternalId(row.external_id.clone()))
+    }
+}
+
+impl Resource {
+    fn wanted_id(&self) -> Option<String> {
+        let id = self.external_id.as_ref().or_else(|| is_hex24(&self.key).then_some(&self.key));
+        id.map(|id| id.to_ascii_lowercase())
     }
 }
 
@@ -564,6 +629,14 @@ impl Thing for Game {
 
     fn touch(row: &mut game::Model, at: Timestamp) {
         row.updated_at = at;
+    }
+
+    fn wanted(&self) -> Option<Unique> {
+        self.number.map(Unique::Number)
+    }
+
+    fn unique(row: &game::Model) -> Option<Unique> {
+        row.number.map(Unique::Number)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Cards and what they come to. A record says how many of a card somebody has, not how many were added.
+//! Cards and what they come to. A record says how many of a card somebody has, not how many were added. That of an export
+//! says it of a card that is there only if it is the newer one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -68,6 +69,10 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
         });
         row.completed_at = row.completed_at.or(completed_at);
         row.reward_claimed_at = row.reward_claimed_at.or(claimed_at);
+        if item.has_history {
+            // Cards of an export leave this to the record here.
+            row.updated_at = row.updated_at.max(at);
+        }
         if before.as_ref() == Some(&row) {
             continue;
         }
@@ -118,6 +123,10 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
         if before.is_some() && quantity == record.quantity {
             continue;
         }
+        // An export that is older than what is there reverts nothing.
+        if item.has_history && before.is_some_and(|row| record.updated_at.is_none_or(|at| at.0 <= row.updated_at)) {
+            continue;
+        }
         let said = record.updated_at.or(record.first_acquired_at).map(|at| at.0);
         let at = said.unwrap_or(work.now);
         let first = record.first_acquired_at.map_or(at, |at| at.0);
@@ -127,7 +136,7 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
             collection_id,
             quantity: record.quantity,
             first_acquired_at: before.map_or(first, |row| row.first_acquired_at),
-            updated_at: at,
+            updated_at: before.map_or(at, |row| row.updated_at.max(at)),
         };
         owned.insert(place, row);
         changed_cards.insert(place);

@@ -89,6 +89,10 @@ async fn take_progress(work: &mut Work<'_>) -> Result<()> {
         }
         let place = (item.user, resource_id);
         let before = stored.get(&place);
+        // An older export does not know that a completion was taken back.
+        if item.has_history && before.is_some_and(|row| record.updated_at.is_none_or(|at| at.0 <= row.updated_at)) {
+            continue;
+        }
         let said = record.last_accessed_at.or(record.updated_at).or(record.completed_at).map(|at| at.0);
         let at = said.unwrap_or(work.now);
         let done = before.map(|row| StoredCompletion { completed: row.completed, completed_at: row.completed_at });
@@ -106,7 +110,7 @@ async fn take_progress(work: &mut Work<'_>) -> Result<()> {
             resource_id,
             external_id: match before {
                 Some(row) => row.external_id.clone(),
-                None => record.external_id.clone().unwrap_or_else(|| work.ids.hex24(at)),
+                None => record.external_id.as_ref().map_or_else(|| work.ids.hex24(at), |id| id.to_ascii_lowercase()),
             },
             completed: done.completed,
             progress: before.map_or(0, |row| row.progress).max(record.progress),
@@ -194,7 +198,9 @@ async fn take_instances(work: &mut Work<'_>) -> Result<()> {
         let place = (item.user, number);
         let created_at = record.created_at.map_or(work.now, |at| at.0);
         if let Some(row) = instances.get(&place) {
-            if row.plan_id != plan_id || record.external_id.as_ref().is_some_and(|id| *id != row.external_id) {
+            if row.plan_id != plan_id
+                || record.external_id.as_ref().is_some_and(|id| !id.eq_ignore_ascii_case(&row.external_id))
+            {
                 work.bad(item.at, format!("instance {number} of {:?} is there already and is another", record.user));
                 continue;
             }
@@ -223,7 +229,10 @@ async fn take_instances(work: &mut Work<'_>) -> Result<()> {
         let row = instance::Model {
             user_id: item.user,
             seq: number,
-            external_id: record.external_id.clone().unwrap_or_else(|| work.ids.hex24(created_at)),
+            external_id: record
+                .external_id
+                .as_ref()
+                .map_or_else(|| work.ids.hex24(created_at), |id| id.to_ascii_lowercase()),
             plan_id,
             title: record.title.clone().unwrap_or(title),
             created_at,

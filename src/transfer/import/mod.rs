@@ -81,13 +81,9 @@ pub async fn import(
     complain: &mut (dyn FnMut(Complaint) + Send),
     progress: &(dyn Fn(Imported) + Sync),
 ) -> Result<Imported> {
-    for source in &sources {
-        if let Source::File(path) = source {
-            std::fs::File::open(path)
-                .map_err(|error| Error::bad_input(format!("cannot read {}: {error}", path.display())))?;
-        }
-    }
-    let mut import = Import { db, ids, now, known: None };
+    sources.iter().try_for_each(Source::check)?;
+    let profiles = (sources.len() > 1).then(HashMap::new);
+    let mut import = Import { db, ids, now, known: None, erased: HashSet::new(), profiles };
     let mut done = Imported::default();
     let mut chunks = lines::read(sources);
     while let Some(chunk) = chunks.recv().await {
@@ -139,17 +135,35 @@ struct Import<'a> {
     now: Timestamp,
     /// The catalogue as the last transaction left it.
     known: Option<Known>,
+    /// The files that know of an erasure, with the ULID of whoever was erased.
+    erased: HashSet<(Arc<str>, String)>,
+    /// How new the profiles are that were taken from exports, while the events that say so are still to come. Several files
+    /// may tell of one user; a single one does not.
+    profiles: Option<HashMap<i64, Timestamp>>,
 }
 
 impl Import<'_> {
     /// Imports some records.
     async fn take(&mut self, lines: &[(&Line, &Record)]) -> Result<Vec<Outcome>> {
+        for (line, record) in lines {
+            if let Record::User(user) = record
+                && let (Some(id), Some(_), true) = (&user.id, user.erased_at, line.has_history)
+            {
+                self.erased.insert((Arc::clone(&line.file), id.to_ascii_uppercase()));
+            }
+        }
         let mut outcomes = vec![Outcome::Unchanged; lines.len()];
         let mut todo: Vec<_> = std::iter::once(0..lines.len()).collect();
+        let mut again = None;
         while let Some(range) = todo.pop() {
             match self.attempt(&lines[range.clone()]).await {
                 Ok(some) => outcomes[range].clone_from_slice(&some),
                 Err(error) => match sql::refused_row(&error) {
+                    // Somebody else may have come in between; then it is found the next time.
+                    Some(_) if range.len() == 1 && error.is_passing() && again != Some(range.start) => {
+                        again = Some(range.start);
+                        todo.push(range);
+                    }
                     Some(reason) if range.len() == 1 => {
                         outcomes[range.start] = Outcome::Bad(format!("the database refuses it: {reason}"));
                     }
@@ -168,7 +182,8 @@ impl Import<'_> {
         let mut tries = 1;
         loop {
             match self.once(lines).await {
-                Err(error) if error.is_passing() && tries < TRIES => {
+                // What the database refuses it refuses again.
+                Err(error) if error.is_passing() && sql::refused_row(&error).is_none() && tries < TRIES => {
                     let [random] = self.ids.bytes::<1>();
                     tokio::time::sleep(Duration::from_millis(u64::from(random) * u64::from(tries))).await;
                     tries += 1;
@@ -186,11 +201,15 @@ impl Import<'_> {
         let transaction = self.db.begin().await?;
         // What is known now may be undone with the transaction.
         let known = self.known.take();
-        match Work::perform(&transaction, self.ids, self.now, known, lines).await {
-            Ok((known, outcomes)) => {
+        let earlier = Earlier { erased: &self.erased, profiles: self.profiles.as_ref() };
+        match Work::perform(&transaction, (self.ids, self.now), known, earlier, lines).await {
+            Ok(done) => {
                 transaction.commit().await?;
-                self.known = Some(known);
-                Ok(outcomes)
+                self.known = Some(done.known);
+                if let Some(profiles) = &mut self.profiles {
+                    profiles.extend(done.profiles);
+                }
+                Ok(done.outcomes)
             }
             Err(error) => {
                 // A connection that cannot even roll back is closed by its pool, which does the same.
@@ -199,6 +218,21 @@ impl Import<'_> {
             }
         }
     }
+}
+
+/// What earlier chunks said.
+#[derive(Debug, Clone, Copy)]
+struct Earlier<'a> {
+    erased: &'a HashSet<(Arc<str>, String)>,
+    profiles: Option<&'a HashMap<i64, Timestamp>>,
+}
+
+/// What came of a transaction.
+struct Done {
+    known: Known,
+    outcomes: Vec<Outcome>,
+    /// How new the profiles are that were taken from exports.
+    profiles: Vec<(i64, Timestamp)>,
 }
 
 /// Somebody whom records of the chunk are about; their row is locked.
@@ -235,8 +269,10 @@ struct Work<'a> {
     ids: &'a Ids,
     now: Timestamp,
     known: Known,
+    earlier: Earlier<'a>,
     lines: &'a [(&'a Line, &'a Record)],
     outcomes: Vec<Outcome>,
+    profiles: Vec<(i64, Timestamp)>,
     /// Users by the names under which the records know them.
     names: HashMap<String, i64>,
     people: BTreeMap<i64, Person>,
@@ -260,11 +296,11 @@ use only;
 impl<'a> Work<'a> {
     async fn perform(
         transaction: &'a Transaction,
-        ids: &'a Ids,
-        now: Timestamp,
+        (ids, now): (&'a Ids, Timestamp),
         known: Option<Known>,
+        earlier: Earlier<'a>,
         lines: &'a [(&'a Line, &'a Record)],
-    ) -> Result<(Known, Vec<Outcome>)> {
+    ) -> Result<Done> {
         let of_catalogue = lines.iter().any(|(_, record)| record.is_of_catalogue());
         let version = sql::lock_catalogue(transaction, of_catalogue).await?;
         let known = match known.filter(|known| known.version == version) {
@@ -276,8 +312,10 @@ impl<'a> Work<'a> {
             ids,
             now,
             known,
+            earlier,
             lines,
             outcomes: vec![Outcome::Unchanged; lines.len()],
+            profiles: Vec::new(),
             names: HashMap::new(),
             people: BTreeMap::new(),
             resources: HashMap::new(),
@@ -301,7 +339,7 @@ impl<'a> Work<'a> {
         work.finish().await
     }
 
-    async fn finish(mut self) -> Result<(Known, Vec<Outcome>)> {
+    async fn finish(mut self) -> Result<Done> {
         bulk::insert(self.transaction, &self.events).await?;
         if !self.audit.is_empty() {
             let ids = sql::new_ids::<audit_entry::Model>(self.transaction, self.audit.len()).await?;
@@ -313,7 +351,7 @@ impl<'a> Work<'a> {
         let changed = self.people.iter().filter(|(_, person)| person.changed);
         let numbers: Vec<_> = changed.map(|(id, person)| (*id, person.history_seq, person.ledger_seq)).collect();
         sql::number_users(self.transaction, &numbers).await?;
-        Ok((self.known, self.outcomes))
+        Ok(Done { known: self.known, outcomes: self.outcomes, profiles: self.profiles })
     }
 
     /// Finds and locks everybody whom the records name.
@@ -372,7 +410,7 @@ impl<'a> Work<'a> {
     }
 
     /// The records of one kind with whom they are about. Those about nobody are bad; those about users who were merged
-    /// into others say nothing any more.
+    /// into others say nothing any more, nor do those about users who were erased, in files that do not know of it.
     fn items<R>(&mut self, pick: impl Fn(&'a Record) -> Option<&'a R>) -> Vec<Item<'a, R>> {
         let lines = self.lines;
         let mut items = Vec::new();
@@ -387,11 +425,18 @@ impl<'a> Work<'a> {
                         self.bad(at, format!("the user {name:?} was {what}"));
                     }
                     Some(person) if person.merged => {}
+                    Some(person) if person.erased && !self.knows_of_erasure(at, person) => {}
                     _ => items.push(Item { at, user, record: picked, has_history }),
                 },
             }
         }
         items
+    }
+
+    /// Whether the file of a record was made after somebody was erased. Only then it holds nothing personal.
+    fn knows_of_erasure(&self, at: usize, person: &Person) -> bool {
+        let file = Arc::clone(&self.lines[at].0.file);
+        self.earlier.erased.contains(&(file, person.ulid.clone()))
     }
 
     fn bad(&mut self, at: usize, reason: impl Into<String>) {
@@ -457,10 +502,13 @@ enum Name {
 
 fn canonical(name: &str) -> Name {
     match name.split_once(':') {
-        Some(("user", ulid)) => Name::Ulid(ulid.to_owned()),
-        Some(("ethereum", address)) => Name::Account("ethereum".to_owned(), address.to_ascii_lowercase()),
-        Some((provider, id)) => Name::Account(provider.to_owned(), id.to_owned()),
-        None if name.len() == 26 => Name::Ulid(name.to_owned()),
+        Some(("user", ulid)) => Name::Ulid(ulid.to_ascii_uppercase()),
+        Some((provider, id)) => match users::stored_account(provider, id) {
+            Ok((provider, id)) => Name::Account(provider, id),
+            // Nobody has it.
+            Err(_) => Name::Account(provider.to_owned(), id.to_owned()),
+        },
+        None if name.len() == 26 => Name::Ulid(name.to_ascii_uppercase()),
         None => Name::Handle(name.to_lowercase()),
     }
 }

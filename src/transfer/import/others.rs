@@ -147,6 +147,11 @@ async fn take_keys(work: &mut Work<'_>) -> Result<()> {
                 continue;
             }
         };
+        // The keys of somebody who was erased were taken away with the rest.
+        let owner = owner_id.and_then(|owner| work.people.get(&owner));
+        if owner.is_some_and(|owner| owner.erased && !work.knows_of_erasure(at, owner)) {
+            continue;
+        }
         let well_formed = record.hash.len() == 64 && record.hash.bytes().all(|byte| byte.is_ascii_hexdigit());
         let scopes = record.scopes.split(' ').all(|scope| scope.parse::<crate::auth::Scope>().is_ok());
         if !well_formed || !scopes {
@@ -189,13 +194,27 @@ async fn take_keys(work: &mut Work<'_>) -> Result<()> {
 
 async fn take_merges(work: &mut Work<'_>) -> Result<()> {
     for item in work.items(only!(Merge)) {
-        match work.user(&item.record.into) {
-            Ok(into) if into != item.user => {
-                sql::merge(work.transaction, item.user, into).await?;
-                work.landed(item.at);
+        let into = match work.user(&item.record.into) {
+            Ok(into) => into,
+            Err(reason) => {
+                work.bad(item.at, reason);
+                continue;
             }
-            Ok(_) => work.bad(item.at, "a user cannot be merged into itself"),
-            Err(reason) => work.bad(item.at, reason),
+        };
+        let survivor = work.people.get(&into);
+        if !item.has_history {
+            // What was theirs would be nobody's.
+            work.bad(item.at, "only an export says that users were merged; the mutation mergeUsers merges them");
+        } else if into == item.user {
+            work.bad(item.at, "a user cannot be merged into itself");
+        } else if survivor.is_some_and(|survivor| survivor.erased && !work.knows_of_erasure(item.at, survivor)) {
+            work.bad(item.at, format!("the user {:?} was erased", item.record.into));
+        } else if sql::leads_to(work.transaction, into, item.user).await? {
+            work.bad(item.at, format!("the user {:?} was merged into this one", item.record.into));
+        } else if !work.person(item.user)?.merged {
+            sql::merge(work.transaction, item.user, into).await?;
+            work.person(item.user)?.merged = true;
+            work.landed(item.at);
         }
     }
     Ok(())

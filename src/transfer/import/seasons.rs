@@ -66,6 +66,10 @@ async fn take_steps(work: &mut Work<'_>) -> Result<()> {
         if before.is_some_and(|row| row.completed_steps >= record.completed_steps) {
             continue;
         }
+        // An older export does not know that steps were taken back.
+        if item.has_history && before.is_some_and(|row| record.at.is_none_or(|at| at.0 <= row.updated_at)) {
+            continue;
+        }
         let steps = before.map_or(0, |row| row.completed_steps);
         let at = record.at.or(record.completed_at).map_or(work.now, |at| at.0);
         let complete = record.completed_steps == total_steps;

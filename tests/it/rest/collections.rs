@@ -62,6 +62,8 @@ async fn both_prefixes_and_all_three_headers_are_understood(stage: Stage) {
             assert_eq!(get(&anonymous, &path, &[(name, &key)]).await.text, expected, "{name} {path}");
         }
     }
+    let one_is_empty = [("x-gft_api_key", ""), ("x-gft-api-key", &*key)];
+    assert_eq!(get(&anonymous, DISCORD, &one_is_empty).await.text, expected, "an empty header hides no key");
 }
 
 async fn whoever_is_unknown_has_collected_nothing(stage: Stage) {
@@ -152,8 +154,18 @@ async fn keys_and_programs_are_refused_by_number(stage: Stage) {
         let answer = ask(&stage, &format!("{DISCORD}/{program}")).await;
         assert_eq!((answer.status.as_u16(), &answer.json), (404, &refusal(5250, "Campaign not found")), "{program}");
     }
-    let answer = ask(&stage, "/users/discord/%FF/progress/collection-challenges").await;
-    assert_eq!((answer.status.as_u16(), &answer.json["status"]["errorCode"]), (400, &json!(400)), "{}", answer.text);
+    for path in ["/users/discord/%FF/progress/collection-challenges", &format!("{DISCORD}/%FF")] {
+        let answer = ask(&stage, path).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json["status"]["errorCode"]),
+            (400, &json!(400)),
+            "{}",
+            answer.text
+        );
+        // Without a key that is what is wrong first.
+        let answer = get(&anonymous, path, &[]).await;
+        assert_eq!((answer.status.as_u16(), &answer.json), (401, &refusal(1002, "API key missing.")), "{path}");
+    }
 }
 
 async fn any_origin_may_ask(stage: Stage) {

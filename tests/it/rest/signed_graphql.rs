@@ -92,6 +92,10 @@ async fn a_signed_mutation_names_its_body_and_counts_once(stage: Stage) {
     let first = post(&metadata, now(), &mutation).await;
     assert!(first.json.get("data").is_some(), "{}", first.text);
     post(&metadata, now(), &mutation).await.refused(401, "INVALID_CREDENTIAL");
+    // Another server of this database, or this one after a restart, does not take it either.
+    let other = stage.with(&[]).await;
+    let unsigned = Unsigned { metadata: &metadata, timestamp: now(), ..Unsigned::new("POST", "/graphql") };
+    self::post(&other, &unsigned.headers(&[&wallet]), &mutation).await.refused(401, "INVALID_CREDENTIAL");
     let again = post(&metadata, now() + 1, &mutation).await;
     assert!(again.json.get("data").is_some(), "{}", again.text);
     // What is no mutation is not used up.

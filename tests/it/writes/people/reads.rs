@@ -15,7 +15,7 @@ tests! {
         only_operators_look_behind_the_scenes,
     ],
     // Others give the user a key in the shared data.
-    own: [the_whole_of_a_user_is_taken_out],
+    own: [the_whole_of_a_user_is_taken_out, the_sweeper_changes_nothing_of_what_is_taken_out],
 }
 
 const SEARCH: &str = "query($text: String!) { searchUsers(text: $text, first: 100) { nodes { handle } } }";
@@ -71,6 +71,16 @@ async fn a_user_is_shown_as_a_stranger_and_as_the_user_sees_it(stage: Stage) {
     );
     let private = stage.user("ada").query(query, json!({ "h": "ada", "as": "PUBLIC" })).await;
     assert_eq!((private.codes(), &private.json["data"]["user"]), (vec!["FORBIDDEN"], &Value::Null));
+    // What a stranger cannot see is not shown to an operator who looks as a stranger.
+    let rewards = "query($as: ProfileSide) { user(by: {handle: \"grace\"}, as: $as) {
+        collections(first: 100) { nodes { reward { refusal isClaimed } } } } }";
+    let stranger = stage.anonymous().query(rewards, Value::Null).await;
+    let looking = admin.query(rewards, json!({ "as": "PUBLIC" })).await;
+    assert!(stranger.codes().contains(&"FORBIDDEN"));
+    assert_eq!(looking.json, stranger.json);
+    let own = stage.user("grace").query(rewards, json!({ "as": "PUBLIC" })).await;
+    assert_eq!(own.json, stranger.json);
+    admin.data(rewards, Value::Null).await;
     for actor in [admin, stage.user("ada")] {
         assert!(actor.data(query, json!({ "h": "ada", "as": "SELF" })).await["user"]["accounts"].is_array());
     }
@@ -108,6 +118,25 @@ async fn the_whole_of_a_user_is_taken_out(stage: Stage) {
     assert_eq!(rows(&grace, "history")[0]["kind"], "USER_CREATED");
     assert!(rows(&grace, "history")[0]["changes"].is_object());
     assert_eq!(grace, export(&admin, "grace").await);
+}
+
+async fn the_sweeper_changes_nothing_of_what_is_taken_out(stage: Stage) {
+    // After the rewards of the season that is over have expired.
+    let later = stage.with(&[("WAYMARK_CLOCK", "2026-09-18T00:00:00Z")]).await;
+    let admin = later.app(&[Scope::Admin]).await;
+    let before = export(&admin, "grace").await;
+    assert!(later.app.maintain().await.unwrap() > 0);
+    let after = export(&admin, "grace").await;
+    for place in ["creditLots", "creditEntries"] {
+        assert_eq!(rows(&after, place), rows(&before, place), "{place}");
+    }
+    assert_eq!(after, before);
+    let expired: Vec<_> = rows(&after, "creditEntries").iter().filter(|entry| entry["kind"] == "EXPIRE").collect();
+    assert!(!expired.is_empty());
+    for entry in expired {
+        let lot = rows(&after, "creditLots").iter().find(|lot| lot["number"] == entry["lot"]).unwrap();
+        assert_eq!((&lot["remainingMicros"], &entry["recordedAt"]), (&json!(0), &lot["expiresAt"]));
+    }
 }
 
 async fn users_take_their_own_data_out_and_nobody_elses(stage: Stage) {

@@ -1,0 +1,302 @@
+//! Whether those who stay connected are still who they were.
+//!
+//! A request is answered and over; a connection lasts, and its credential may be revoked, change hands or expire
+//! meanwhile. All credentials in use are looked up every so often, all keys by one statement and all identities by
+//! another, so what a silent connection costs is a row of a look-up.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::caller::Caller;
+use super::{api_key, repo};
+use crate::clock::{Clock, Timestamp};
+use crate::db::Db;
+use crate::error::{Code, Error, Result};
+
+/// How often credentials are looked up.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What is looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Who {
+    Key(i64),
+    Identity(String, String),
+}
+
+type Found = Result<Arc<Caller>>;
+
+/// Looks after the credentials of those who stay connected.
+#[derive(Debug)]
+pub(crate) struct Vigil {
+    db: Db,
+    clock: Clock,
+    watched: Mutex<HashMap<Who, watch::Sender<Found>>>,
+}
+
+/// Who a connection belongs to, now.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    found: watch::Receiver<Found>,
+    /// How long the credential is good, from the moment it was shown.
+    until: Option<tokio::time::Instant>,
+    _watched: Option<Arc<Watched>>,
+}
+
+/// Takes a credential off the list when nobody uses it any more.
+#[derive(Debug)]
+struct Watched {
+    who: Who,
+    vigil: Arc<Vigil>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let mut watched = self.vigil.watched();
+        // The receiver of the connection at hand stands before this in `Standing`, so it is gone by now.
+        if watched.get(&self.who).is_some_and(|sender| sender.receiver_count() == 0) {
+            watched.remove(&self.who);
+        }
+    }
+}
+
+impl Vigil {
+    /// Starts to look, which ends with the vigil. Must be called inside a Tokio runtime.
+    pub(crate) fn start(db: Db, clock: Clock) -> Arc<Self> {
+        let vigil = Arc::new(Self { db, clock, watched: Mutex::default() });
+        let weak = Arc::downgrade(&vigil);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(EVERY).await;
+                let Some(vigil) = weak.upgrade() else { break };
+                if let Err(error) = vigil.look().await {
+                    tracing::warn!(error = error.chain(), "credentials in use could not be looked up; trying again");
+                }
+            }
+        });
+        vigil
+    }
+
+    fn watched(&self) -> MutexGuard<'_, HashMap<Who, watch::Sender<Found>>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks after the credential of `caller`, which is good until `expires_at`.
+    pub(crate) fn watch(
+        self: &Arc<Self>,
+        caller: Arc<Caller>,
+        expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Standing {
+        let who = match &*caller {
+            Caller::Anonymous => return Standing { found: watch::channel(Ok(caller)).1, until: None, _watched: None },
+            Caller::App(key) => Who::Key(key.id),
+            Caller::User(player) => Who::Identity(player.provider.clone(), player.external_id.clone()),
+        };
+        let until = expires_at.and_then(|end| {
+            let millis = u64::try_from(end.millis_since(now)).unwrap_or_default();
+            tokio::time::Instant::now().checked_add(Duration::from_millis(millis))
+        });
+        let found = {
+            let mut watched = self.watched();
+            let sender = watched.entry(who.clone()).or_insert_with(|| watch::Sender::new(Ok(Arc::clone(&caller))));
+            sender.send_if_modified(|known| {
+                let news = known.as_ref().is_ok_and(|before| before.user() != caller.user());
+                if news {
+                    *known = Ok(caller);
+                }
+                news
+            });
+            sender.subscribe()
+        };
+        Standing { found, until, _watched: Some(Arc::new(Watched { who, vigil: Arc::clone(self) })) }
+    }
+
+    async fn look(&self) -> Result<()> {
+        let (mut keys, mut providers, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+        {
+            let mut watched = self.watched();
+            watched.retain(|_, sender| sender.receiver_count() > 0);
+            for who in watched.keys() {
+                match who {
+                    Who::Key(key) => keys.push(*key),
+                    Who::Identity(provider, id) => {
+                        if !providers.contains(provider) {
+                            providers.push(provider.clone());
+                        }
+                        ids.push(id.clone());
+                    }
+                }
+            }
+        }
+        if !keys.is_empty() {
+            let now = self.clock.now();
+            let found = api_key::standing(self.db.reads(), keys.clone(), now).await?;
+            for key in keys {
+                let app = found.get(&key).cloned();
+                let revoked = || Error::new(Code::InvalidCredential, "the API key was revoked or has expired");
+                self.publish(&Who::Key(key), |_| app.map(Caller::App).ok_or_else(revoked));
+            }
+        }
+        if !ids.is_empty() {
+            let owners = repo::users_of(self.db.reads(), providers, ids).await?;
+            let identities: Vec<Who> =
+                self.watched().keys().filter(|who| matches!(who, Who::Identity(..))).cloned().collect();
+            for who in identities {
+                let Who::Identity(provider, id) = &who else { continue };
+                let owner = owners.get(&(provider.clone(), id.clone())).cloned();
+                self.publish(&who, |before| match before {
+                    Caller::User(player) => {
+                        let mut player = player.clone();
+                        let (user, ulid) = owner.unzip();
+                        player.user = user;
+                        player.actor = ulid.map(|ulid| format!("user:{ulid}"));
+                        Ok(Caller::User(player))
+                    }
+                    other => Ok(other.clone()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what was found, if it is another than before. What was refused once stays refused.
+    fn publish(&self, who: &Who, find: impl FnOnce(&Caller) -> Result<Caller>) {
+        let watched = self.watched();
+        let Some(sender) = watched.get(who) else { return };
+        sender.send_if_modified(|known| {
+            let Ok(before) = known else { return false };
+            match find(before) {
+                Ok(now) if now == **before => false,
+                found => {
+                    *known = found.map(Arc::new);
+                    true
+                }
+            }
+        });
+    }
+}
+
+impl Standing {
+    /// Who the connection belongs to.
+    ///
+    /// # Errors
+    /// [`Code::InvalidCredential`] when the credential is good no longer.
+    pub(crate) fn caller(&self) -> Result<Arc<Caller>> {
+        if self.until.is_some_and(|until| until <= tokio::time::Instant::now()) {
+            return Err(expired());
+        }
+        self.found.borrow().clone()
+    }
+
+    /// Waits until the caller is another one, or may do something else than before. May be given up at any time.
+    pub(crate) async fn changed(&mut self) {
+        if self.found.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits until the credential is good no longer, and says why. May be given up at any time.
+    pub(crate) async fn ended(&mut self) -> Error {
+        let expiry = async {
+            match self.until {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        let revoked = async {
+            // Nobody looks after it any more when the whole server goes.
+            let found = self.found.wait_for(Result::is_err).await.ok().map(|found| found.clone());
+            match found.and_then(Result::err) {
+                Some(error) => error,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = expiry => expired(),
+            error = revoked => error,
+        }
+    }
+}
+
+fn expired() -> Error {
+    Error::new(Code::InvalidCredential, "the credential has expired")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::repo::testing::{TestDatabase, link, now};
+    use crate::auth::{Player, Scope};
+    use crate::clock::Ids;
+
+    fn stranger(external_id: &str) -> Arc<Caller> {
+        Arc::new(Caller::User(Player {
+            user: None,
+            provider: "jwt".to_owned(),
+            external_id: external_id.to_owned(),
+            expires_at: None,
+            handle_hint: None,
+            actor: None,
+        }))
+    }
+
+    #[tokio::test]
+    async fn a_revoked_key_ends_a_standing_and_others_stand() {
+        let db = TestDatabase::new().await;
+        let vigil = Vigil::start(db.clone(), Clock::Fixed(now()));
+        let mut standings = Vec::new();
+        let mut prefixes = Vec::new();
+        for name in ["one", "two"] {
+            let scopes = [Scope::ProgressRead];
+            let ids = Ids::system();
+            let (secret, key) = api_key::create(db.writes(), &ids, now(), name, &scopes, None, None).await.unwrap();
+            let (app, _) = api_key::find(db.reads(), secret.expose(), now()).await.unwrap().unwrap();
+            standings.push(vigil.watch(Arc::new(Caller::App(app)), None, now()));
+            prefixes.push(key.prefix);
+        }
+        vigil.look().await.unwrap();
+        assert!(standings.iter().all(|standing| standing.caller().is_ok()));
+        api_key::revoke(db.writes(), &prefixes[0], now()).await.unwrap();
+        let error = tokio::time::timeout(Duration::from_secs(5), standings[0].ended()).await.unwrap();
+        assert_eq!(error.code(), Code::InvalidCredential);
+        assert!(standings[0].caller().is_err() && standings[1].caller().is_ok());
+    }
+
+    #[tokio::test]
+    async fn somebody_who_becomes_a_user_is_one_from_then_on() {
+        let db = TestDatabase::new().await;
+        let vigil = Vigil::start(db.clone(), Clock::Fixed(now()));
+        let mut standing = vigil.watch(stranger("|ada"), None, now());
+        let other = vigil.watch(stranger("|bob"), None, now());
+        let ada = link(&db, "jwt", "|ada").await;
+        tokio::time::timeout(Duration::from_secs(5), standing.changed()).await.unwrap();
+        assert_eq!((standing.caller().unwrap().user(), other.caller().unwrap().user()), (Some(ada), None));
+    }
+
+    #[tokio::test]
+    async fn a_standing_ends_when_the_credential_expires() {
+        let db = TestDatabase::new().await;
+        let vigil = Vigil::start(db.clone(), Clock::Fixed(now()));
+        let mut standing = vigil.watch(stranger("|ada"), Some(now().plus_millis(50)), now());
+        assert!(standing.caller().is_ok());
+        standing.ended().await;
+        assert_eq!(standing.caller().unwrap_err().code(), Code::InvalidCredential);
+    }
+
+    #[tokio::test]
+    async fn a_credential_that_nobody_uses_is_looked_up_no_more() {
+        let db = TestDatabase::new().await;
+        let vigil = Vigil::start(db.clone(), Clock::Fixed(now()));
+        let standing = vigil.watch(stranger("|ada"), None, now());
+        let copy = standing.clone();
+        drop(standing);
+        vigil.look().await.unwrap();
+        assert_eq!(vigil.watched().len(), 1);
+        drop(copy);
+        vigil.look().await.unwrap();
+        assert_eq!(vigil.watched().len(), 0);
+    }
+}

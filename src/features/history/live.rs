@@ -1,0 +1,178 @@
+//! A user's history as it grows.
+//!
+//! Whoever follows it has a position, the number of an event, and reads the log from there on, whenever there is news
+//! and before any news is waited for. So it makes no difference whether an event came before or after somebody began to
+//! follow, by which process, or while nobody was connected: each comes once, in order. What is read at a time is bounded,
+//! and nothing more is read before it has been taken.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, Stream};
+
+use super::loader::{EventsBehind, StandingOf};
+use super::service::{LIST, check_owner};
+use crate::auth::policy::{self, OwnUser};
+use crate::auth::Standing;
+use crate::error::{Code, Error, Result};
+use crate::features::users;
+use crate::features::users::service::{Name, User, UserWith};
+use crate::graphql::pagination::cursor_key;
+use crate::request::Request;
+use crate::write::{Event, Following};
+
+/// How often in a row it is tried to reach a database that is away, and after which pause.
+const PATIENCE: u32 = 30;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The events of a user from now on, or behind a cursor.
+struct Live {
+    request: Request,
+    standing: Standing,
+    user: Arc<User>,
+    following: Following,
+    /// The number of the last event that was taken or waits to be.
+    position: i64,
+    /// The number of the newest event when the log was read last.
+    newest: i64,
+    /// How often in a row the log could not be read.
+    failures: u32,
+    waiting: VecDeque<Event>,
+    /// What the stream ends with when all that waits has been taken.
+    end: Option<Error>,
+    ended: bool,
+}
+
+/// Follows the history of a user: the user's key in the database, and the events in their order. The stream ends with an
+/// error when the caller may not see them any longer, or when no more can come.
+///
+/// # Errors
+/// When there is no such user, the caller may not see everything about the user, or the cursor is none of this history.
+pub(crate) async fn follow(
+    request: &Request,
+    standing: Standing,
+    by: Name,
+    after: Option<String>,
+) -> Result<(i64, impl Stream<Item = Result<Event>> + use<>)> {
+    let (user, own) = find(request, by).await?;
+    // Before anything is read: what comes while it is read is news.
+    let following = request.follow(own.key());
+    let newest = request.load.one(StandingOf(own.key())).await?.map_or(0, |standing| standing.newest);
+    let position = match after {
+        None => newest,
+        Some(cursor) => {
+            let (number, owner) = cursor_key(LIST, &cursor)?;
+            check_owner(request, &own, owner).await?;
+            if number > newest {
+                return Err(Error::bad_input("this cursor lies ahead of the user's history; begin without one"));
+            }
+            number
+        }
+    };
+    let live = Live {
+        request: request.clone(),
+        standing,
+        user,
+        following,
+        position,
+        newest,
+        failures: 0,
+        waiting: VecDeque::new(),
+        end: None,
+        ended: false,
+    };
+    Ok((own.key(), stream::unfold(live, async |mut live| live.next().await.map(|event| (event, live)))))
+}
+
+/// The user whom this names, if the caller may see everything about the user.
+async fn find(request: &Request, by: Name) -> Result<(Arc<User>, OwnUser)> {
+    let name = users::service::key(by)?;
+    if let Some(user) = users::service::user_with(request, name.clone()).await? {
+        let own = policy::see_everything(&request.caller, &user.subject)?;
+        return Ok((user, own));
+    }
+    if matches!(name, UserWith::Ulid(_))
+        && let Some(survivor) = users::service::survivor(request, name).await?
+    {
+        // Who was merged into whom is told only to those who may see it.
+        let own = policy::see_everything(&request.caller, &survivor.subject)?;
+        return Err(users::service::merged(own.ulid()));
+    }
+    Err(unknown())
+}
+
+fn unknown() -> Error {
+    Error::bad_input("there is no such user")
+}
+
+impl Live {
+    /// The next event; an error is the last one.
+    async fn next(&mut self) -> Option<Result<Event>> {
+        loop {
+            if self.ended {
+                return None;
+            }
+            if let Some(event) = self.waiting.pop_front() {
+                return Some(Ok(event));
+            }
+            if let Some(error) = self.end.take() {
+                self.ended = true;
+                return Some(Err(error));
+            }
+            match self.read().await {
+                Ok(()) => {
+                    self.failures = 0;
+                    if self.waiting.is_empty() && self.end.is_none() {
+                        self.wait().await;
+                    }
+                }
+                Err(error) if error.code() == Code::Unavailable && self.failures < PATIENCE => {
+                    self.failures += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => self.end = Some(error),
+            }
+        }
+    }
+
+    /// Reads what comes next in the log, for somebody who may still see it.
+    async fn read(&mut self) -> Result<()> {
+        let user = self.user.subject.id.0;
+        // How the user stands is read first: events that come in between are read, and closed histories do not grow.
+        let stands = self.request.load.one(StandingOf(user)).await?.ok_or_else(unknown)?;
+        if stands.erased {
+            return Err(unknown());
+        }
+        self.newest = stands.newest;
+        let caller = self.standing.caller()?;
+        let end = if stands.merged {
+            let survivor = users::service::survivor(&self.request, UserWith::Id(user)).await?.ok_or_else(unknown)?;
+            // Whose credential it is may have been looked up before the merger, and not since.
+            policy::see_everything(&caller, &self.user.subject)
+                .or_else(|_| policy::see_everything(&caller, &survivor.subject))?;
+            Some(users::service::merged(&survivor.subject.ulid))
+        } else {
+            policy::see_everything(&caller, &self.user.subject)?;
+            None
+        };
+        let behind = EventsBehind { user, after: self.position };
+        match self.request.load.one(behind).await? {
+            Some(events) => {
+                self.position = events.last().map_or(self.position, |event| event.seq);
+                self.waiting.extend(events.iter().cloned());
+            }
+            None => self.end = end,
+        }
+        Ok(())
+    }
+
+    /// Waits until there may be something to read, or somebody else to read it.
+    async fn wait(&mut self) {
+        tokio::select! {
+            () = self.following.beyond(self.position.max(self.newest)) => {}
+            () = self.standing.changed() => {}
+        }
+    }
+}
+

@@ -1,0 +1,37 @@
+//! The subscription root.
+
+use async_graphql::{Context, Subscription};
+use futures_util::{Stream, StreamExt as _};
+
+use crate::auth::Standing;
+use crate::error::{Error, Result};
+use crate::features::history;
+use crate::features::history::graphql::ProgressEvent;
+use crate::features::users::graphql::UserBy;
+use crate::graphql::context::Ask as _;
+
+/// Everything that can be followed.
+#[derive(Debug, Default)]
+pub(crate) struct Subscription;
+
+/// What happens from now on. Over WebSockets (`graphql-transport-ws`) and server-sent events.
+#[Subscription]
+impl Subscription {
+    /// Everything that changes for a user, in the order of the user's history. A client that lost its connection gives the
+    /// cursor of the last event it saw as `after`, and gets every later one, each once. Ends with an error when the caller
+    /// may not see the user's progress any longer, and with USER_MERGED, which names the survivor, when the user is merged
+    /// into another one.
+    async fn user_progress(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Names the user by exactly one of id, handle, address and account.")] user: UserBy,
+        #[graphql(
+            desc = "Begin behind the event with this cursor. Without it, begin with what happens from now on."
+        )]
+        after: Option<String>,
+    ) -> Result<impl Stream<Item = Result<ProgressEvent>>> {
+        let standing = context.data::<Standing>().map_err(|error| Error::internal(error.message))?;
+        let (key, events) = history::live::follow(context.ask()?, standing.clone(), user.into(), after).await?;
+        Ok(events.map(move |event| event.map(|event| ProgressEvent::of(key, event))))
+    }
+}

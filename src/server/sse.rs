@@ -1,0 +1,96 @@
+//! GraphQL over server-sent events: one operation per request, as `graphql-sse` does in distinct connections mode.
+//!
+//! The connection asks for the next piece when it has room for it, so nothing is queued for a client that does not read.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+
+use super::gate::Refusal;
+use super::operation::Answer;
+use super::streams::Place;
+use crate::app::App;
+use crate::auth::Standing;
+
+/// A comment, which no client shows.
+const SIGN_OF_LIFE: &str = ":\n\n";
+const COMPLETE: &str = "event: complete\ndata:\n\n";
+
+/// An answer that is there, and nothing behind it.
+pub(super) fn whole(answer: &Answer) -> Response {
+    match next(answer) {
+        Some(text) => respond(Body::from(text + COMPLETE)),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// One answer after the other.
+struct Following {
+    answers: BoxStream<'static, Answer>,
+    standing: Standing,
+    place: Place,
+    keep_alive: Duration,
+}
+
+/// Answers one after the other, as long as the server runs and the credential is good.
+pub(super) fn follow(app: &Arc<App>, standing: Standing, place: Place, answers: BoxStream<'static, Answer>) -> Response {
+    let keep_alive = Duration::from_secs(app.config.limits.keep_alive_seconds);
+    let following = Following { answers, standing, place, keep_alive };
+    let pieces = stream::unfold(Some(following), async |following| {
+        let mut following = following?;
+        let (text, last) = following.next().await;
+        Some((text, (!last).then_some(following)))
+    });
+    // Some clients take the connection for open only when something has come.
+    let pieces = stream::once(async { SIGN_OF_LIFE.to_owned() }).chain(pieces);
+    respond(Body::from_stream(pieces.map(|text| Ok::<_, Infallible>(Bytes::from(text)))))
+}
+
+impl Following {
+    /// What to send next, and whether it is the last.
+    async fn next(&mut self) -> (String, bool) {
+        tokio::select! {
+            biased;
+            // Without an event that says so, the client knows that there would have been more, and comes again.
+            () = self.place.stopping() => (": the server is going away\n\n".to_owned(), true),
+            error = self.standing.ended() => (next(&Refusal::from(error).into()).unwrap_or_default() + COMPLETE, true),
+            answer = self.answers.next() => match answer {
+                Some(answer) => match next(&answer) {
+                    Some(text) if answer.has_errors() => (text + COMPLETE, true),
+                    Some(text) => (text, false),
+                    None => (String::new(), true),
+                },
+                None => (COMPLETE.to_owned(), true),
+            },
+            () = tokio::time::sleep(self.keep_alive) => (SIGN_OF_LIFE.to_owned(), false),
+        }
+    }
+}
+
+/// An event that carries an answer; `None` when it cannot be written.
+fn next(answer: &Answer) -> Option<String> {
+    match answer.to_json() {
+        // JSON has no line breaks, so it is one line of data.
+        Ok(json) => Some(format!("event: next\ndata: {}\n\n", String::from_utf8_lossy(&json))),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            None
+        }
+    }
+}
+
+fn respond(body: Body) -> Response {
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream; charset=utf-8"),
+        (CACHE_CONTROL, "no-cache"),
+        // Asks nginx not to hold events back.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (StatusCode::OK, headers, body).into_response()
+}
