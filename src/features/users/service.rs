@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::loader::{AccountsOf, FoundPage, KeysOf, RecordsOf};
 pub(crate) use super::repo::{Account, RECORDS, User};
-use super::rules::{self, UserWith};
+use super::rules;
+pub(crate) use super::rules::UserWith;
 use crate::auth::UserId;
 pub(crate) use crate::auth::api_key::ApiKey;
 use crate::auth::policy::{DisposableUser, Operator, OwnUser};
