@@ -83,6 +83,30 @@ proof! {
     DisposableUser
 }
 
+/// Proof that the caller may record what is to be recorded of each of these users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RecordedUsers(Vec<Subject>);
+
+impl RecordedUsers {
+    /// The users' keys in the database, in ascending order, each once.
+    pub(crate) fn keys(&self) -> Vec<i64> {
+        let mut keys: Vec<i64> = self.0.iter().map(|user| user.id.0).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// The key in the database of the user in this place.
+    pub(crate) fn key(&self, place: usize) -> Option<i64> {
+        self.0.get(place).map(|user| user.id.0)
+    }
+
+    /// The ULID of the user in this place.
+    pub(crate) fn ulid(&self, place: usize) -> Option<&str> {
+        self.0.get(place).map(|user| &*user.ulid)
+    }
+}
+
 /// Proof that the caller is an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Operator(());
@@ -167,6 +191,27 @@ pub(crate) fn record_for(caller: &Caller, user: &Subject) -> Result<RecordedUser
         return Ok(RecordedUser(user.clone()));
     }
     Err(forbidden("this needs an API key with the scope progress:write"))
+}
+
+/// May `caller` record progress of all of these `users`: only what users do for themselves, or also what only happens
+/// to them (`reported`)? Nobody whom nothing would be granted for any user gets to know whether these exist.
+///
+/// # Errors
+/// [`Code::Forbidden`] with what would be needed.
+pub(crate) fn record_all(caller: &Caller, users: Vec<Subject>, reported: bool) -> Result<RecordedUsers> {
+    match caller {
+        Caller::User(_) if !reported => {
+            for user in &users {
+                act_for(caller, user)?;
+            }
+            Ok(RecordedUsers(users))
+        }
+        _ if caller.has(Scope::ProgressWrite) => Ok(RecordedUsers(users)),
+        Caller::Anonymous if !reported => {
+            Err(forbidden("this needs the user's own token, or an API key with the scope progress:write"))
+        }
+        _ => Err(forbidden("this needs an API key with the scope progress:write")),
+    }
 }
 
 /// May `caller` take out or away all data of `user`?
@@ -296,5 +341,20 @@ mod tests {
         let (write, admin) = (app(&[Scope::ProgressWrite]), app(&[Scope::Admin]));
         assert!(record_for(&write, &ada).is_ok() && record_for(&admin, &ada).is_ok());
         assert!(operate(&write).is_err() && operate(&admin).is_ok() && dispose_of(&admin, &ada).is_ok());
+    }
+
+    #[test]
+    fn of_many_users_that_is_recorded_which_may_be_recorded_of_each() {
+        let (ada, bob) = (profile(ADA, true), profile(BOB, true));
+        let both = || vec![ada.clone(), bob.clone()];
+        let write = app(&[Scope::ProgressWrite]);
+        assert_eq!(record_all(&write, both(), true).unwrap().keys(), [1, 2]);
+        assert!(record_all(&write, both(), false).is_ok());
+        assert!(record_all(&user(ADA), vec![ada.clone(), ada.clone()], false).is_ok());
+        assert!(record_all(&user(ADA), both(), false).is_err());
+        assert!(record_all(&user(ADA), vec![ada.clone()], true).is_err());
+        for caller in [Caller::Anonymous, app(&[]), app(&[Scope::ProgressRead])] {
+            assert!(record_all(&caller, Vec::new(), false).is_err() && record_all(&caller, Vec::new(), true).is_err());
+        }
     }
 }

@@ -14,6 +14,7 @@ pub mod credits;
 pub mod games;
 pub mod history;
 pub mod learning;
+pub(crate) mod record;
 pub mod seasons;
 pub mod users;
 

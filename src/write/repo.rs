@@ -72,7 +72,11 @@ async fn version(transaction: &Transaction) -> Result<i64> {
 
 static NUMBER_ON_POSTGRES: &str = "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq \
      FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k(id, history_seq, ledger_seq) WHERE users.id = k.id";
-static NUMBER_ON_SQLITE: Sql = Sql::new("UPDATE users SET history_seq = $2, ledger_seq = $3 WHERE id = $1");
+static NUMBER_ON_SQLITE: Sql = Sql::new(
+    "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq \
+     FROM (SELECT value ->> 0 AS id, value ->> 1 AS history_seq, value ->> 2 AS ledger_seq FROM json_each($1)) AS k \
+     WHERE users.id = k.id",
+);
 
 /// Stores what a write has collected: rows, events, and the last numbers of the users who changed.
 pub(super) async fn store(
@@ -89,11 +93,10 @@ pub(super) async fn store(
         (NUMBER_ON_POSTGRES, vec![ids, column(|user| user.history_seq), column(|user| user.ledger_seq)])
     });
     stores.flush(transaction, numbers).await?;
-    if !on_postgres(transaction) {
-        for (id, user) in changed() {
-            let params = [Param::Int(*id), Param::Int(user.history_seq), Param::Int(user.ledger_seq)];
-            execute(transaction, &NUMBER_ON_SQLITE, params).await?;
-        }
+    if !on_postgres(transaction) && changed().next().is_some() {
+        let numbers: Vec<_> = changed().map(|(id, user)| (id, user.history_seq, user.ledger_seq)).collect();
+        let numbers = serde_json::to_string(&numbers).map_err(Error::internal)?;
+        execute(transaction, &NUMBER_ON_SQLITE, [Param::Text(numbers)]).await?;
     }
     Ok(())
 }

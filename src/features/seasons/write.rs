@@ -45,26 +45,24 @@ impl Write for EnrollInSeason {
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Enrolled> {
         let user = self.user.key();
         unit.lock([user]).await?;
+        let outcome = enrol(unit, &[(user, self.season.clone())]).await?.into_iter().next();
+        let ItemOutcome { id, status, error } = outcome.ok_or_else(|| Error::internal("no outcome"))?;
         let seasons = unit.catalogue::<Seasons>()?;
-        let current = || seasons.current(unit.now).map(|(season, _)| season.key.clone());
-        let Some(season) = self.season.clone().or_else(current) else {
-            let refusal = Refusal::new(UserErrorCode::UnknownSeason, "there is no season");
-            return Ok(Enrolled { status: WriteStatus::Refused, season: None, refusal: Some(refusal) });
-        };
-        let known = seasons.by_key(&season, unit.now).is_some();
-        let outcome = enrol(unit, &[(user, season.clone())]).await?.into_iter().next();
-        let ItemOutcome { status, error, .. } = outcome.ok_or_else(|| Error::internal("no outcome"))?;
-        Ok(Enrolled { status, season: known.then_some(season), refusal: error })
+        let season = Kind::Season.key(&id).ok().filter(|key| seasons.by_key(key, unit.now).is_some());
+        Ok(Enrolled { status, season: season.map(str::to_owned), refusal: error })
     }
 }
 
-/// Lets locked users take part in seasons, in the order of `items`: each a user and the key of a season.
-pub(crate) async fn enrol(unit: &mut Unit<'_>, items: &[(i64, String)]) -> Result<Vec<ItemOutcome>> {
+/// Lets locked users take part in seasons, in the order of `items`: each a user and the key of a season; `None`: the
+/// current season.
+pub(crate) async fn enrol(unit: &mut Unit<'_>, items: &[(i64, Option<String>)]) -> Result<Vec<ItemOutcome>> {
     let seasons = unit.catalogue::<Seasons>()?;
+    let current = seasons.current(unit.now).map_or("", |(season, _)| season.key.as_str());
+    let items = || items.iter().map(|(user, key)| (*user, key.as_deref().unwrap_or(current)));
     let mut wanted: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
-    for (user, key) in items {
+    for (user, key) in items() {
         if let Some((season, _)) = seasons.by_key(key, unit.now) {
-            wanted.entry(*user).or_default().insert(season.id);
+            wanted.entry(user).or_default().insert(season.id);
         }
     }
     let wanted: Vec<(i64, Vec<i64>)> =
@@ -75,23 +73,24 @@ pub(crate) async fn enrol(unit: &mut Unit<'_>, items: &[(i64, String)]) -> Resul
         enrolled.extend(repo::enrolments(unit.transaction(), wanted).await?);
     }
     let mut added = Vec::new();
-    let mut results = Vec::with_capacity(items.len());
-    for (user, key) in items {
+    let mut results = Vec::new();
+    for (user, key) in items() {
         let id = Kind::Season.id(key);
         let Some((season, schedule)) = seasons.by_key(key, unit.now) else {
-            let refusal = Refusal::new(UserErrorCode::UnknownSeason, format!("there is no season {key:?}"));
-            results.push(ItemOutcome::refused(id, refusal));
+            let message =
+                if key.is_empty() { "there is no season".to_owned() } else { format!("there is no season {key:?}") };
+            results.push(ItemOutcome::refused(id, Refusal::new(UserErrorCode::UnknownSeason, message)));
             continue;
         };
-        if enrolled.contains(&(*user, season.id)) {
+        if enrolled.contains(&(user, season.id)) {
             results.push(ItemOutcome::unchanged(id));
         } else if schedule.clock(unit.now).state == SeasonState::Ended {
             let refusal = Refusal::new(UserErrorCode::SeasonEnded, "the season is over");
             results.push(ItemOutcome::refused(id, refusal));
         } else {
-            enrolled.insert((*user, season.id));
-            added.push((*user, season.id));
-            unit.record(*user, HistoryKind::Enrolled, (Kind::Season, key), &json!({}))?;
+            enrolled.insert((user, season.id));
+            added.push((user, season.id));
+            unit.record(user, HistoryKind::Enrolled, (Kind::Season, key), &json!({}))?;
             results.push(ItemOutcome::applied(id));
         }
     }

@@ -1,5 +1,6 @@
 //! What a write changed for a user, read off the events it appended to the user's history.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::{Context, Object};
@@ -31,6 +32,15 @@ impl Changes {
     pub(super) fn of<O>(user: &Arc<Stored>, written: &Written<O>) -> Self {
         let own = |(owner, event): &(i64, Event)| (*owner == user.subject.id.0).then(|| event.clone());
         Self { user: Arc::clone(user), events: written.events.iter().filter_map(own).collect() }
+    }
+
+    /// What `written` changed for each of `users` for whom it changed anything.
+    pub(super) fn of_many<O>(users: impl Iterator<Item = Arc<Stored>>, written: &Written<O>) -> Vec<Self> {
+        let mut events: HashMap<i64, Vec<Event>> = HashMap::new();
+        for (owner, event) in &written.events {
+            events.entry(*owner).or_default().push(event.clone());
+        }
+        users.filter_map(|user| Some(Self { events: events.remove(&user.subject.id.0)?, user })).collect()
     }
 
     /// The keys of the subjects of the events of these kinds, each once, in the order of the events.

@@ -53,7 +53,7 @@ pub(crate) struct RemoveCardsInput {
 #[derive(Debug, InputObject)]
 pub(crate) struct CardAmountInput {
     /// The card's global id or its key. Its collection need not be shown, nor run.
-    card_id: ID,
+    pub(super) card_id: ID,
     /// How many, 1 to 1,000,000.
     #[graphql(default = 1)]
     quantity: i32,
@@ -205,7 +205,7 @@ impl CollectionMutation {
 }
 
 impl CardAmountInput {
-    fn read(self) -> Result<CardAmount> {
+    pub(super) fn read(self) -> Result<CardAmount> {
         let card = Kind::Card.key(&self.card_id)?.to_owned();
         Ok(CardAmount { card, quantity: self.quantity.into(), reference: self.reference })
     }

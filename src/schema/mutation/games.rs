@@ -39,7 +39,7 @@ pub(crate) struct UnlockAchievementsInput {
 #[derive(Debug, InputObject)]
 pub(crate) struct AchievementUnlockInput {
     /// The achievement's global id or its key.
-    achievement_id: ID,
+    pub(super) achievement_id: ID,
     /// Whether it was unlocked in hardcore mode, which counts as unlocked in either mode.
     #[graphql(default)]
     hardcore: bool,
@@ -159,7 +159,7 @@ impl GameMutation {
 }
 
 impl AchievementUnlockInput {
-    fn read(&self) -> Result<NewUnlock> {
+    pub(super) fn read(&self) -> Result<NewUnlock> {
         Ok(NewUnlock {
             achievement: Kind::Achievement.key(&self.achievement_id)?.to_owned(),
             hardcore: self.hardcore,

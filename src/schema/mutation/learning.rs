@@ -27,9 +27,18 @@ use crate::schema::user::User;
 pub(crate) struct UpdateResourceProgressInput {
     /// Whose progress it is; by default that of whoever asks.
     user: Option<UserBy>,
+    #[graphql(flatten)]
+    progress: ResourceProgressInput,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// What is written about a resource.
+#[derive(Debug, InputObject)]
+pub(super) struct ResourceProgressInput {
     /// The resource's global id or its key. An id of 24 hexadecimal digits that the catalogue does not know gets progress
     /// too, for resources that live elsewhere, unless the server keeps progress for known ones only.
-    resource_id: ID,
+    pub(super) resource_id: ID,
     /// Whether it is complete. Completing again keeps the date; it says nothing about `progress`.
     completed: Option<bool>,
     /// How much of it is done, in percent from 0 to 100. It says nothing about `completed`.
@@ -43,8 +52,6 @@ pub(crate) struct UpdateResourceProgressInput {
     /// The global or external id of the user's study plan instance through which this is done: completing the resource marks
     /// it there, when the instance has it.
     instance_id: Option<ID>,
-    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
-    idempotency_key: Option<String>,
 }
 
 /// Which resources of whom are marked as complete or not complete.
@@ -176,9 +183,9 @@ impl LearningMutation {
     ) -> Nullable<UpdateResourceProgressPayload> {
         present(async {
             let request = context.ask()?;
-            let stored = subject(request, input.user.clone()).await?;
+            let stored = subject(request, input.user).await?;
             let user = policy::act_for(&request.caller, &stored.subject)?;
-            let progress = input.read(user.ulid())?;
+            let progress = input.progress.read(user.ulid())?;
             let (resource, instance) = (progress.resource.clone(), progress.instance.clone());
             let write = UpdateResourceProgress { user, progress };
             let written = request.write(write, input.idempotency_key).await?;
@@ -301,9 +308,9 @@ impl LearningMutation {
     }
 }
 
-impl UpdateResourceProgressInput {
+impl ResourceProgressInput {
     /// What is written, about the user with this ULID.
-    fn read(&self, user: &str) -> Result<NewProgress> {
+    pub(super) fn read(self, user: &str) -> Result<NewProgress> {
         let time_spent = match (self.time_spent_minutes, self.add_time_spent_minutes) {
             (Some(_), Some(_)) => {
                 return Err(Error::bad_input("send either timeSpentMinutes or addTimeSpentMinutes, and not both"));
@@ -317,7 +324,7 @@ impl UpdateResourceProgressInput {
             completed: self.completed,
             progress: self.progress.map(i64::from),
             time_spent,
-            notes: self.notes.clone(),
+            notes: self.notes,
             instance: instance.transpose()?.map(str::to_owned),
         })
     }

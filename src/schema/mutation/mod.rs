@@ -10,6 +10,7 @@ mod credits;
 mod games;
 mod keys;
 mod learning;
+mod record;
 mod seasons;
 mod users;
 mod verify;
@@ -34,6 +35,7 @@ pub(crate) struct Mutation(
     games::GameMutation,
     keys::KeyMutation,
     learning::LearningMutation,
+    record::RecordMutation,
     seasons::SeasonMutation,
     users::UserMutation,
     verify::VerifyMutation,

@@ -69,7 +69,7 @@ pub(crate) struct RecordGoalStepsInput {
 #[derive(Debug, InputObject)]
 pub(crate) struct GoalStepsInput {
     /// The goal's global id or its key.
-    goal_id: ID,
+    pub(super) goal_id: ID,
     /// So many more steps; at least 1. What is more than the goal has left is dropped.
     add: Option<i32>,
     /// So many steps in all; at least 0, and not fewer than are done. What is more than the goal has is dropped.
@@ -328,7 +328,7 @@ impl SeasonMutation {
 }
 
 impl GoalStepsInput {
-    fn read(self) -> Result<NewSteps> {
+    pub(super) fn read(self) -> Result<NewSteps> {
         let amount = match (self.add, self.set_to) {
             (Some(steps), None) => StepAmount::Add(steps.into()),
             (None, Some(steps)) => StepAmount::SetTo(steps.into()),

@@ -1,0 +1,300 @@
+//! The mutation that records progress of every kind and of many users.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, InputObject, Object, OneofObject, SimpleObject};
+
+use super::changes::Changes;
+use super::check_items;
+use super::collections::CardAmountInput;
+use super::games::AchievementUnlockInput;
+use super::learning::ResourceProgressInput;
+use super::seasons::GoalStepsInput;
+use crate::auth::policy;
+use crate::error::{Error, Result};
+use crate::features::record::write::{Happening, NewEvent, RecordProgress, Recorded};
+use crate::features::seasons::Seasons;
+use crate::features::users::graphql::UserBy;
+use crate::features::users::service::{self as people, User as Stored};
+use crate::graphql::context::{Ask as _, Nullable, present};
+use crate::graphql::ids::Kind;
+use crate::graphql::refusal::{BulkMode, Refusal, UserErrorCode, WriteStatus};
+use crate::request::Request;
+use crate::write::Written;
+
+/// What happened to whom.
+#[derive(Debug, InputObject)]
+pub(crate) struct RecordProgressInput {
+    /// What happened, at most 1,000 events, of any users and kinds. Events of one kind are recorded in the order of the list,
+    /// and the kinds one after the other: enrolments, goal steps, progress with resources, unlocks, cards. So an enrolment
+    /// counts for the steps of the same list wherever it stands.
+    events: Vec<ProgressEventInput>,
+    /// Whether the good events are recorded when others are refused.
+    #[graphql(default)]
+    mode: BulkMode,
+    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
+    idempotency_key: Option<String>,
+}
+
+/// Something that happened to a user: exactly one of these.
+#[derive(Debug, OneofObject)]
+pub(crate) enum ProgressEventInput {
+    /// The user takes part in a season.
+    Enrollment(EnrollmentEventInput),
+    /// The user made steps of a goal.
+    GoalSteps(GoalStepsEventInput),
+    /// The user worked on a resource.
+    ResourceProgress(ResourceProgressEventInput),
+    /// The user unlocked an achievement.
+    AchievementUnlock(AchievementUnlockEventInput),
+    /// The user got a card, once or several times.
+    Card(CardEventInput),
+}
+
+/// A user takes part in a season.
+#[derive(Debug, InputObject)]
+pub(crate) struct EnrollmentEventInput {
+    /// Who takes part; by default whoever asks.
+    user: Option<UserBy>,
+    /// The season's global id or its key; by default the current season.
+    season_id: Option<ID>,
+}
+
+/// Steps of a goal that are recorded: exactly one of `add` and `setTo`.
+#[derive(Debug, InputObject)]
+pub(crate) struct GoalStepsEventInput {
+    /// Whose goal it is; by default that of whoever asks.
+    user: Option<UserBy>,
+    #[graphql(flatten)]
+    steps: GoalStepsInput,
+}
+
+/// What is written about a user's progress with a resource. What is left out stays as it is.
+#[derive(Debug, InputObject)]
+pub(crate) struct ResourceProgressEventInput {
+    /// Whose progress it is; by default that of whoever asks.
+    user: Option<UserBy>,
+    #[graphql(flatten)]
+    progress: ResourceProgressInput,
+}
+
+/// An achievement that a user unlocked.
+#[derive(Debug, InputObject)]
+pub(crate) struct AchievementUnlockEventInput {
+    /// Who unlocked it; by default whoever asks.
+    user: Option<UserBy>,
+    #[graphql(flatten)]
+    unlock: AchievementUnlockInput,
+}
+
+/// So many of a card that a user got.
+#[derive(Debug, InputObject)]
+pub(crate) struct CardEventInput {
+    /// Who got it; by default whoever asks.
+    user: Option<UserBy>,
+    #[graphql(flatten)]
+    card: CardAmountInput,
+}
+
+/// What became of an event.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct ProgressEventResult {
+    /// The global id of the user. Null when there is no such user.
+    user_id: Option<ID>,
+    /// The global id of what the event is about: a season, a goal, a resource, an achievement or a card.
+    id: ID,
+    /// What became of it; UNCHANGED when it had been recorded before.
+    status: WriteStatus,
+    /// How many steps of the goal were done by then. Null when it is not about a goal, and when it was refused.
+    completed_steps: Option<i32>,
+    /// How many of the steps were dropped, because the goal has no more. Null when it is not about a goal, and when it was
+    /// refused.
+    clamped_by: Option<i32>,
+    /// Why it was refused. Null when it was not.
+    error: Option<Refusal>,
+}
+
+/// What came of recording progress.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct RecordProgressPayload {
+    /// What became of each event, in the order of the input.
+    results: Vec<ProgressEventResult>,
+    /// What was refused; empty when all was recorded.
+    user_errors: Vec<Refusal>,
+    /// What was changed, for each user for whom anything was, in the order in which the input first names them.
+    changes: Vec<Changes>,
+}
+
+/// The mutation that records progress of every kind.
+#[derive(Debug, Default)]
+pub(crate) struct RecordMutation;
+
+#[Object]
+impl RecordMutation {
+    /// Records progress of every kind and of many users by one write. An event that is refused fails alone, unless all or
+    /// nothing is asked for. For API keys with the scope progress:write; enrolments and progress with resources also for the
+    /// user, when there is nothing else in the list. Null with an error when the whole was refused.
+    async fn record_progress(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "What happened to whom.")] input: RecordProgressInput,
+    ) -> Nullable<RecordProgressPayload> {
+        present(async {
+            let request = context.ask()?;
+            check_items(request, "events", input.events.len())?;
+            let reported = input.events.iter().any(ProgressEventInput::is_reported);
+            let People { known, named } = People::of(request, &input.events).await?;
+            let subjects = known.iter().map(|user| user.subject.clone()).collect();
+            let users = policy::record_all(&request.caller, subjects, reported)?;
+            let season = request.catalogue::<Seasons>()?.current(request.now).map_or("", |(season, _)| &season.key);
+            let named = input.events.into_iter().zip(named);
+            let events = named.map(|(event, named)| event.read(named, &known, season)).collect();
+            let written =
+                request.write(RecordProgress { users, events, mode: input.mode }, input.idempotency_key).await?;
+            let changes = changes(request, known, &written).await?;
+            Ok(RecordProgressPayload {
+                user_errors: written.outcome.iter().filter_map(|one| one.outcome.item.error.clone()).collect(),
+                results: written.outcome.into_iter().map(ProgressEventResult::from).collect(),
+                changes,
+            })
+        })
+        .await
+    }
+}
+
+/// Whom a list of events names.
+struct People {
+    /// Each user who was found, once.
+    known: Vec<Arc<Stored>>,
+    /// By the places of the events.
+    named: Vec<Named>,
+}
+
+/// Whom an event names.
+struct Named {
+    /// As the input says it.
+    name: String,
+    /// The place among those who were found, nobody, or why that cannot be looked up.
+    user: Result<Option<usize>, Refusal>,
+}
+
+impl People {
+    /// Looks all of them up at once.
+    async fn of(request: &Request, events: &[ProgressEventInput]) -> Result<Self> {
+        let keys = events.iter().map(|event| match event.user() {
+            Some(by) => people::key(by.clone().into()).map_err(|error| error.message().to_owned()),
+            None => match request.caller.user() {
+                Some(viewer) => Ok(people::UserWith::Id(viewer.0)),
+                None => Err("say whom this is about: this credential belongs to no user".to_owned()),
+            },
+        });
+        let keys: Vec<Result<people::UserWith, String>> = keys.collect();
+        let found = request.load.many(keys.iter().flatten().cloned().collect()).await?;
+        let mut found = found.into_iter();
+        let mut known: Vec<Arc<Stored>> = Vec::new();
+        let mut places: HashMap<i64, usize> = HashMap::new();
+        let mut named = Vec::with_capacity(keys.len());
+        for (key, event) in keys.into_iter().zip(events) {
+            let user = match &key {
+                Ok(_) => Ok(found.next().flatten().map(|user| {
+                    *places.entry(user.subject.id.0).or_insert_with(|| {
+                        known.push(user);
+                        known.len() - 1
+                    })
+                })),
+                Err(message) => Err(Refusal::new(UserErrorCode::InvalidInput, message.as_str()).at(["user"])),
+            };
+            let name = event.user().map(|_| serde_json::to_string(&key)).transpose().map_err(Error::internal)?;
+            named.push(Named { name: name.unwrap_or_default(), user });
+        }
+        Ok(Self { known, named })
+    }
+}
+
+/// What was written, for each user for whom anything was.
+async fn changes(request: &Request, known: Vec<Arc<Stored>>, written: &Written<Vec<Recorded>>) -> Result<Vec<Changes>> {
+    let mut known: HashMap<String, Arc<Stored>> =
+        known.into_iter().map(|user| (user.subject.ulid.to_string(), user)).collect();
+    // An answer that is given again is about those who were named so the first time.
+    let told = written.outcome.iter().filter_map(|one| one.user.as_ref());
+    let others: Vec<people::UserWith> = told
+        .clone()
+        .filter(|ulid| !known.contains_key(*ulid))
+        .map(|ulid| people::UserWith::Ulid(ulid.clone()))
+        .collect();
+    let others = request.load.many(others).await?;
+    known.extend(others.into_iter().flatten().map(|user| (user.subject.ulid.to_string(), user)));
+    let users = told.filter_map(|ulid| known.remove(ulid));
+    Ok(Changes::of_many(users, written))
+}
+
+impl ProgressEventInput {
+    const fn user(&self) -> Option<&UserBy> {
+        match self {
+            Self::Enrollment(event) => event.user.as_ref(),
+            Self::GoalSteps(event) => event.user.as_ref(),
+            Self::ResourceProgress(event) => event.user.as_ref(),
+            Self::AchievementUnlock(event) => event.user.as_ref(),
+            Self::Card(event) => event.user.as_ref(),
+        }
+    }
+
+    /// Whether users do not record such a thing for themselves.
+    const fn is_reported(&self) -> bool {
+        match self {
+            Self::Enrollment(_) | Self::ResourceProgress(_) => false,
+            Self::GoalSteps(_) | Self::AchievementUnlock(_) | Self::Card(_) => true,
+        }
+    }
+
+    /// Reads an event of the user whom it names, where `current` is the current season. A malformed one fails alone.
+    fn read(self, Named { name, user }: Named, known: &[Arc<Stored>], current: &str) -> NewEvent {
+        let (found, nobody) = match user {
+            Ok(found) => (found, None),
+            Err(refusal) => (None, Some(refusal)),
+        };
+        let ulid = found.and_then(|place| known.get(place)).map_or("", |user| &*user.subject.ulid);
+        let (field, kind, sent, read) = match self {
+            Self::Enrollment(event) => {
+                let sent = event.season_id.clone().unwrap_or_else(|| current.into());
+                let season = event.season_id.map(|id| Kind::Season.key(&id).map(str::to_owned)).transpose();
+                ("enrollment", Kind::Season, sent, season.map(Happening::Enrolment))
+            }
+            Self::GoalSteps(event) => {
+                let sent = event.steps.goal_id.clone();
+                ("goalSteps", Kind::Goal, sent, event.steps.read().map(Happening::Steps))
+            }
+            Self::ResourceProgress(event) => {
+                let sent = event.progress.resource_id.clone();
+                ("resourceProgress", Kind::Resource, sent, event.progress.read(ulid).map(Happening::Progress))
+            }
+            Self::AchievementUnlock(event) => {
+                let sent = event.unlock.achievement_id.clone();
+                ("achievementUnlock", Kind::Achievement, sent, event.unlock.read().map(Happening::Unlock))
+            }
+            Self::Card(event) => {
+                let sent = event.card.card_id.clone();
+                ("card", Kind::Card, sent, event.card.read().map(Happening::Card))
+            }
+        };
+        let id = kind.key(&sent).map_or(sent.clone(), |key| kind.id(key));
+        let malformed = |error: Error| Refusal::new(UserErrorCode::InvalidInput, error.message());
+        let what = nobody.map_or_else(|| read.map_err(malformed), Err);
+        NewEvent { named: name, user: found, field, id: id.0, what }
+    }
+}
+
+impl From<Recorded> for ProgressEventResult {
+    fn from(recorded: Recorded) -> Self {
+        let (item, steps) = (recorded.outcome.item, recorded.outcome.recorded);
+        Self {
+            user_id: recorded.user.map(|ulid| Kind::User.id(&ulid)),
+            id: item.id,
+            status: item.status,
+            completed_steps: steps.map(|steps| steps.completed_steps),
+            clamped_by: steps.map(|steps| i32::try_from(steps.clamped_by).unwrap_or(i32::MAX)),
+            error: item.error,
+        }
+    }
+}
