@@ -102,7 +102,7 @@ async fn nested_pages_are_refused_before_anything_runs_with_the_numbers(stage: S
 }
 
 async fn the_examples_and_lists_of_two_hundred_users_can_be_paid(stage: Stage) {
-    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/playground/src/examples");
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/playground/src/explore/examples");
     let mut count = 0;
     for entry in std::fs::read_dir(examples).unwrap() {
         let path = entry.unwrap().path();
