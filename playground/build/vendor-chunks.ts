@@ -1,8 +1,16 @@
 /** Packages with a chunk of their own. Those not listed share the chunk `graphiql`. */
 const CHUNK_OF_PACKAGE: Readonly<Record<string, string>> = {
+  '@0no-co/graphql.web': 'client',
+  '@tanstack/react-virtual': 'client',
+  '@tanstack/virtual-core': 'client',
+  '@urql/core': 'client',
+  '@urql/exchange-auth': 'client',
+  '@urql/exchange-graphcache': 'client',
+  'urql': 'client',
+  'wonka': 'client',
   'graphql': 'graphql',
   'graphql-language-service': 'graphql',
-  'graphql-sse': 'graphql',
+  'graphql-sse': 'client',
   'nullthrows': 'graphql',
   'vscode-languageserver-types': 'graphql',
   'monaco-editor': 'monaco',
@@ -19,8 +27,10 @@ const CHUNK_OF_PACKAGE: Readonly<Record<string, string>> = {
  * files stay what they are when only our own code changes.
  */
 export function vendorChunk(id: string): string | undefined {
-  // Helpers of Vite and Rollup are used by vendor chunks too: left alone, they would land in one of ours.
-  if (id.includes('vite/preload-helper') || id.startsWith('\0commonjsHelpers')) return 'runtime';
+  // Helpers of Vite and Rollup are used by vendor chunks too: left alone, they would land in one of ours. Each has a
+  // chunk of its own, because which one comes first depends on our code.
+  if (id.includes('vite/preload-helper')) return 'preload';
+  if (id.startsWith('\0commonjsHelpers')) return 'commonjs';
   const name = packageOf(id);
   return name === undefined ? undefined : (CHUNK_OF_PACKAGE[name] ?? 'graphiql');
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { parseConfig } from '../src/config';
+import { parseConfig } from '../src/shared/config';
 
 const PAGE = 'http://127.0.0.1:8080/';
 const GRACE = { name: 'grace', title: 'Grace', token: 'secret' };

@@ -4,7 +4,7 @@ import { buildSchema, type DocumentNode, type OperationDefinitionNode, parse, va
 import { getVariableValues } from 'graphql/execution/values';
 import { describe, expect, it } from 'vitest';
 
-import { EXAMPLES } from '../src/examples';
+import { EXAMPLES } from '../src/explore/examples';
 
 const schema = buildSchema(readFileSync(new URL('../../schema.graphql', import.meta.url), 'utf8'));
 

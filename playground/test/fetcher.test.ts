@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { parse } from 'graphql';
 import { afterEach, expect, it } from 'vitest';
 
-import { createFetcher, requestHeaders } from '../src/fetcher';
+import { createFetcher, requestHeaders } from '../src/explore/fetcher';
 
 let server: Server | undefined;
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { forgetTabs, initialEditors } from '../src/tabs';
+import { forgetTabs, initialEditors } from '../src/explore/tabs';
 
 const EXAMPLES = [
   { query: 'query First { a }', variables: '{"x": 1}' },

@@ -1,5 +1,6 @@
 //! HTTP: the router as a table of contents, and running it.
 
+mod card;
 pub(crate) mod documents;
 mod drain;
 mod front;

@@ -1,19 +1,35 @@
-//! The playground: GraphiQL and its files, from the binary.
+//! The pages: the editor at `/`, somebody's progress at `/u/{handle}`, the operator's at `/admin`. All from the binary.
 
 use std::sync::Arc;
 
-use axum::http::{HeaderValue, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
 use memory_serve::CacheControl;
 use serde::Serialize;
-use tower_http::set_header::SetResponseHeaderLayer;
 
+use super::card;
 use crate::app::App;
 
-/// What the page may load: its own files only. The editor needs inline styles and a worker of its own.
-const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-    font-src 'self' data:; worker-src 'self' blob:; connect-src 'self'; frame-ancestors 'none'; base-uri 'self'";
+/// What pages may load: files of this server only, and no script or style from inside a page.
+const POLICY: &str =
+    "default-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+/// The editor's page: the editor writes its styles into the page, and makes its cursors and fonts of data.
+const EDITOR_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+    font-src 'self' data:; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+/// What goes with every file, beside the policy.
+const HEADERS: [(HeaderName, HeaderValue); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    // Addresses of pages name people.
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+];
 
 /// What the page tells its visitor.
 #[derive(Debug, Clone, Serialize)]
@@ -52,25 +68,37 @@ struct Settings {
     graphql: &'static str,
     #[serde(flatten)]
     mode: Mode,
+    /// Whether documents are run by their ids only.
+    #[serde(rename = "trustedDocuments")]
+    trusted_documents: bool,
 }
 
 pub(super) fn routes(mode: Mode) -> Router<Arc<App>> {
     let files = memory_serve::load!()
         .index_file(Some("/index.html"))
+        .add_alias("/u/{handle}", "/u/index.html")
+        .add_alias("/admin", "/admin.html")
         .html_cache_control(CacheControl::NoCache)
         .cache_control(CacheControl::Long)
         .into_router()
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static(POLICY),
-        ))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ));
-    let settings = move || {
-        let settings = Settings { graphql: "/graphql", mode: mode.clone() };
+        .layer(middleware::from_fn(protect));
+    let settings = move |State(app): State<Arc<App>>| {
+        let trusted_documents = app.config.trusted_documents.is_some();
+        let settings = Settings { graphql: "/graphql", mode: mode.clone(), trusted_documents };
         async move { ([(header::CACHE_CONTROL, "no-store")], Json(settings)) }
     };
-    Router::new().route("/playground.json", get(settings)).merge(files)
+    Router::new().route("/playground.json", get(settings)).route("/u/{handle}/card.svg", get(card::get)).merge(files)
+}
+
+/// Says with each file what a browser may do with it.
+async fn protect(request: Request, next: Next) -> Response {
+    let policy = match request.uri().path() {
+        "/" | "/index.html" => EDITOR_POLICY,
+        _ => POLICY,
+    };
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.extend(HEADERS);
+    response
 }

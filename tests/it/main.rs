@@ -38,6 +38,7 @@ mod model;
 mod node;
 mod operating;
 mod overview;
+mod pages;
 mod pagination;
 mod plan;
 mod profile;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
         ("operating::requests", operating::requests::TESTS),
         ("operating::stopping", operating::stopping::TESTS),
         ("overview", overview::TESTS),
+        ("pages", pages::TESTS),
         ("pagination", pagination::TESTS),
         ("plan", plan::TESTS),
         ("profile", profile::TESTS),

@@ -14,8 +14,9 @@ tests! {
 }
 
 async fn the_whole_profile_of_grace(stage: Stage) {
-    let query = include_str!("../../playground/src/examples/1-profile.graphql");
-    let variables: Value = serde_json::from_str(include_str!("../../playground/src/examples/1-profile.json")).unwrap();
+    let query = include_str!("../../playground/src/explore/examples/01-profile.graphql");
+    let variables: Value =
+        serde_json::from_str(include_str!("../../playground/src/explore/examples/01-profile.json")).unwrap();
     insta::assert_json_snapshot!("profile_of_grace", stage.user("grace").data(query, variables).await);
 }
 

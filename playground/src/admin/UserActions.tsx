@@ -1,0 +1,83 @@
+import { BlockDocument, type CreditBlockScope, GrantDocument, UnblockDocument, UnlockDocument, VerifyNowDocument } from '../gql/graphql';
+import type { Tell } from '../shared/Announcer';
+import { Panel } from '../shared/Parts';
+import { count, idempotencyKey, words } from '../shared/words';
+import { Field, Form, textOf } from './Form';
+import { useAction } from './useAction';
+
+export interface UserActionsProps {
+  id: string;
+  blocks: readonly { number: number; scope: CreditBlockScope; reason: string }[];
+  tell: Tell;
+  /** Called when something has changed. */
+  onDone: () => void;
+}
+
+/** What an operator does for, or to, one user. */
+export function UserActions({ id, blocks, tell, onDone }: UserActionsProps) {
+  const { act, busy } = useAction(tell);
+  const user = { id };
+  const done = (data: object | undefined) => {
+    if (data !== undefined) onDone();
+    return data !== undefined;
+  };
+  const fresh = () => ({ user, idempotencyKey: idempotencyKey() });
+
+  const grant = async (values: FormData) => done(await act(
+    GrantDocument,
+    { input: { ...fresh(), amount: { credits: textOf(values, 'amount') }, reason: textOf(values, 'reason') || null } },
+    ({ grantCredits }) => `Granted ${grantCredits?.granted.credits} credits.`,
+  ));
+  const block = async (values: FormData) => done(await act(
+    BlockDocument,
+    { input: { ...fresh(), scope: textOf(values, 'scope') as CreditBlockScope, reason: textOf(values, 'reason') } },
+    () => 'Blocked.',
+  ));
+  const lift = async (number: number) => done(await act(UnblockDocument, { input: { ...fresh(), blocks: { number } } }, () => 'The block is lifted.'));
+  const unlock = async (values: FormData) => done(await act(
+    UnlockDocument,
+    { input: { ...fresh(), unlocks: [{ achievementId: textOf(values, 'achievement'), hardcore: values.has('hardcore') }] } },
+    ({ unlockAchievements }) => (unlockAchievements?.results[0]?.status === 'UNCHANGED' ? 'It was unlocked already.' : 'Unlocked.'),
+  ));
+  const verify = async () => done(await act(VerifyNowDocument, { input: { user } }, ({ verify: found }) => verdict(found)));
+
+  return (
+    <Panel title="Actions">
+      <div className="actions">
+        <Form title="Grant credits" action="Grant" busy={busy} onSubmit={grant}>
+          <Field label="Amount" name="amount" inputMode="decimal" required placeholder="12.5" />
+          <Field label="Reason" name="reason" placeholder="Community prize" />
+        </Form>
+        <Form title="Block" action="Block" busy={busy} onSubmit={block} isDangerous>
+          <label className="field">From
+            <select name="scope"><option value="CLAIM">claiming</option><option value="SPEND">spending</option><option value="ALL">claiming and spending</option></select>
+          </label>
+          <Field label="Reason" name="reason" required placeholder="Disputed purchase" />
+        </Form>
+        <Form title="Unlock an achievement" action="Unlock" busy={busy} onSubmit={unlock}>
+          <Field label="Achievement" name="achievement" required placeholder="14402-01" />
+          <label className="check"><input type="checkbox" name="hardcore" /> in hardcore mode</label>
+        </Form>
+        <Form title="Check the numbers" action="Verify" busy={busy} onSubmit={verify}>
+          <p className="soft">Recomputes every number of this user from its source.</p>
+        </Form>
+      </div>
+      {blocks.length > 0 && (
+        <ul className="rows">
+          {blocks.map(({ number, scope, reason }) => (
+            <li key={number}><span>{words(scope)} blocked: {reason}</span><button type="button" className="button" disabled={busy} onClick={() => void lift(number)}>Lift<span className="hidden"> the block {reason}</span></button></li>
+          ))}
+        </ul>
+      )}
+    </Panel>
+  );
+}
+
+interface Found { differenceCount: number; usersChecked: number; differences: readonly { check: string; what: string; stored: string; expected: string }[] }
+
+function verdict(found: Found | null | undefined): string {
+  if (found == null) return 'Nothing was checked.';
+  const [first] = found.differences;
+  if (first === undefined) return `${count(found.usersChecked, 'user')} checked, no difference.`;
+  return `${count(found.differenceCount, 'difference')}: ${first.check}, ${first.what} is ${first.stored} and should be ${first.expected}.`;
+}

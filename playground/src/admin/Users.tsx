@@ -1,0 +1,40 @@
+import { useState } from 'react';
+import { useQuery } from 'urql';
+
+import { FindUsersDocument } from '../gql/graphql';
+import { messageOf } from '../shared/errors';
+import type { Tell } from '../shared/Announcer';
+import { Empty, Panel } from '../shared/Parts';
+import { useDelayed } from './useDelayed';
+import { UserView } from './UserView';
+
+/** Finding users, and everything that is done to one of them. */
+export function Users({ tell }: { tell: Tell }) {
+  const [text, setText] = useState('');
+  const [chosen, choose] = useState<string>();
+  const wanted = useDelayed(text.trim());
+  const [{ data, error, fetching }] = useQuery({ query: FindUsersDocument, variables: { text: wanted }, pause: wanted === '' });
+  const found = wanted === '' ? [] : (data?.searchUsers?.nodes ?? []);
+  return (
+    <div className="panels">
+      <Panel title="Users" className="side">
+        <label className="field">Handle, id or account
+          <input type="search" value={text} onChange={({ target }) => setText(target.value)} placeholder="gra" />
+        </label>
+        {error !== undefined && <p className="warning" role="alert">{messageOf(error)}</p>}
+        {wanted !== '' && !fetching && found.length === 0 && error === undefined && <Empty>Nobody of this name.</Empty>}
+        <ul className="choices">
+          {found.map(({ id, handle, displayName, profileVisibility }) => (
+            <li key={id}>
+              <button type="button" aria-pressed={id === chosen} onClick={() => choose(id)}>
+                <strong>{handle}</strong> <span className="soft">{displayName === handle ? '' : displayName} · {profileVisibility.toLowerCase()}</span>
+              </button>
+            </li>
+          ))}
+        </ul>
+        {data?.searchUsers?.pageInfo.hasNextPage === true && found.length > 0 && <p className="soft">There are more; write on to narrow it down.</p>}
+      </Panel>
+      {chosen === undefined ? <Panel title="One user"><Empty>Choose somebody on the left.</Empty></Panel> : <UserView key={chosen} id={chosen} tell={tell} />}
+    </div>
+  );
+}

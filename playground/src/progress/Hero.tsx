@@ -1,0 +1,72 @@
+import { useMutation } from 'urql';
+
+import { type FragmentType, read } from '../gql/fragment-masking';
+import { HeroPartFragmentDoc, SetVisibilityDocument } from '../gql/graphql';
+import { messageOf } from '../shared/errors';
+import type { LiveStatus } from '../shared/live';
+import { ROOT } from '../shared/root';
+import { day } from '../shared/time';
+import { hueOf, idempotencyKey, initials } from '../shared/words';
+import type { Tell } from '../shared/Announcer';
+
+const STATUS: Record<LiveStatus, { label: string; title: string }> = {
+  connecting: { label: 'Connecting', title: 'The page is about to follow changes' },
+  live: { label: 'Live', title: 'Changes appear at once' },
+  polling: { label: 'Up to date', title: 'The page asks for changes now and then' },
+  offline: { label: 'Reconnecting', title: 'The server cannot be reached; the page tries again' },
+};
+
+export interface HeroProps {
+  user: FragmentType<typeof HeroPartFragmentDoc>;
+  status: LiveStatus;
+  /** Whether the visitor may change the profile. */
+  isOwn: boolean;
+  tell: Tell;
+}
+
+/** Whose progress it is. */
+export function Hero({ user, status, isOwn, tell }: HeroProps) {
+  const { id, handle, displayName, createdAt, profileVisibility } = read(HeroPartFragmentDoc, user);
+  const isPublic = profileVisibility === 'PUBLIC';
+  return (
+    <header className="hero">
+      <Portrait name={displayName} />
+      <div className="hero-names">
+        <h1>{displayName}</h1>
+        <p>@{handle} · since {day(createdAt)}</p>
+      </div>
+      <div className="hero-side">
+        <p className={`live live-${status}`} role="status" title={STATUS[status].title}><i aria-hidden="true" />{STATUS[status].label}</p>
+        {isOwn ? <Visibility id={id} isPublic={isPublic} tell={tell} /> : <p className="tag">{isPublic ? 'Public profile' : 'Private profile'}</p>}
+        {isPublic && <a className="button" href={`${ROOT}u/${handle}/card.svg`}>Share card</a>}
+      </div>
+    </header>
+  );
+}
+
+/** Letters on a colour of the name's own: pictures of other hosts are not loaded. */
+function Portrait({ name }: { name: string }) {
+  const hue = hueOf(name);
+  return (
+    <svg className="portrait" viewBox="0 0 72 72" width="72" height="72" aria-hidden="true">
+      <rect width="72" height="72" rx="22" fill={`hsl(${hue} 45% 38%)`} />
+      <path d="M0 50C18 34 50 70 72 44V72H0z" fill={`hsl(${(hue + 40) % 360} 50% 46%)`} opacity=".8" />
+      <text x="36" y="37" textAnchor="middle" dominantBaseline="central" fill="#fff">{initials(name)}</text>
+    </svg>
+  );
+}
+
+function Visibility({ id, isPublic, tell }: { id: string; isPublic: boolean; tell: Tell }) {
+  const [{ fetching }, set] = useMutation(SetVisibilityDocument);
+  const toggle = async () => {
+    const visibility = isPublic ? 'PRIVATE' : 'PUBLIC';
+    const { data, error } = await set({ input: { user: { id }, visibility, idempotencyKey: idempotencyKey() } });
+    const refused = error ? messageOf(error) : data?.setProfileVisibility?.userErrors[0]?.message;
+    tell(refused ?? (visibility === 'PUBLIC' ? 'Your games and collections are public now.' : 'Your profile is private now.'), refused !== undefined);
+  };
+  return (
+    <button type="button" role="switch" aria-checked={isPublic} className="switch" disabled={fetching} onClick={() => void toggle()}>
+      <i aria-hidden="true" />Public profile
+    </button>
+  );
+}

@@ -1,0 +1,83 @@
+import { useEffect, useMemo } from 'react';
+import { type CombinedError, useQuery } from 'urql';
+
+import { read } from '../gql/fragment-masking';
+import { HeroPartFragmentDoc, type ProgressPageQuery, ProgressPageDocument, type UserBy, ViewerPartFragmentDoc } from '../gql/graphql';
+import { whyMissing } from '../shared/errors';
+import { NotShown, Panel } from '../shared/Parts';
+import { useAnnouncer } from '../shared/Announcer';
+import { CollectionsPanel } from './CollectionsPanel';
+import { CreditsPanel } from './CreditsPanel';
+import { GamesPanel } from './GamesPanel';
+import { Hero } from './Hero';
+import { HistoryPanel } from './HistoryPanel';
+import { LearningPanel } from './LearningPanel';
+import { SeasonPanel } from './SeasonPanel';
+import { Loading, Trouble } from './Trouble';
+import { useLive } from './useLive';
+import { useNow } from './useNow';
+
+/** Everything about one user. */
+export function Page({ handle }: { handle: string }) {
+  const by: UserBy = useMemo(() => ({ handle }), [handle]);
+  const [{ data, error, fetching }, ask] = useQuery({ query: ProgressPageDocument, variables: { user: by } });
+  const retry = () => ask({ requestPolicy: 'network-only' });
+  if (data?.user != null) return <Progress key={data.user.id} by={by} data={data} error={error} onRetry={retry} />;
+  if (fetching) return <Loading />;
+  return <Trouble handle={handle} error={error} onRetry={retry} />;
+}
+
+interface ProgressProps {
+  by: UserBy;
+  data: ProgressPageQuery;
+  error: CombinedError | undefined;
+  onRetry: () => void;
+}
+
+function Progress({ by, data, error, onRetry }: ProgressProps) {
+  const { tell, announcer } = useAnnouncer();
+  const status = useLive(by, true);
+  const viewer = read(ViewerPartFragmentDoc, data.viewer);
+  const now = useNow(viewer.now);
+  const user = data.user as NonNullable<ProgressPageQuery['user']>;
+  const { displayName } = read(HeroPartFragmentDoc, user);
+  const isOwn = viewer.user?.id === user.id;
+  const mayAct = isOwn || viewer.scopes.some((scope) => scope === 'ADMIN' || scope === 'PROGRESS_WRITE');
+  useEffect(() => {
+    document.title = `${displayName} · Waymark`;
+  }, [displayName]);
+  const isStranger = ['season', 'credits', 'studyPlanInstances', 'history'].every((field) => whyMissing(error, 'user', field) === 'private');
+  const part = (field: string) => ({ user, missing: whyMissing(error, 'user', field), onRetry });
+  return (
+    <main className="page">
+      <Hatch />
+      <Hero user={user} status={status} isOwn={mayAct} tell={tell} />
+      <div className="panels">
+        {!isStranger && <SeasonPanel {...part('season')} mayAct={mayAct} now={now} tell={tell} />}
+        {!isStranger && (
+          <div className="stack">
+            <CreditsPanel {...part('credits')} now={now} />
+            <LearningPanel {...part('studyPlanInstances')} />
+          </div>
+        )}
+        <GamesPanel {...part('games')} by={by} now={now} />
+        <CollectionsPanel {...part('collections')} mayAct={mayAct} tell={tell} />
+        {isStranger
+          ? <Panel title="Season, credits, learning, history"><NotShown why="private" /></Panel>
+          : <HistoryPanel {...part('history')} by={by} now={now} />}
+      </div>
+      {announcer}
+    </main>
+  );
+}
+
+/** The pattern that tells areas apart for those who do not see their colours. */
+function Hatch() {
+  return (
+    <svg className="defs" width="0" height="0" aria-hidden="true">
+      <pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+        <rect className="hatch" width="2" height="6" />
+      </pattern>
+    </svg>
+  );
+}

@@ -1,0 +1,65 @@
+import type { ProgressEventKind } from '../gql/graphql';
+import { count, words } from '../shared/words';
+
+/** Which part of a user's progress an event belongs to; chooses its mark. */
+export type Area = 'season' | 'credits' | 'learning' | 'games' | 'cards' | 'profile';
+
+const AREAS: readonly [RegExp, Area][] = [
+  [/^(GOAL_|ENROLLED)/, 'season'],
+  [/^(CREDITS_|BLOCK)/, 'credits'],
+  [/^(RESOURCE_|INSTANCE_)/, 'learning'],
+  [/^(ACHIEVEMENT_|AWARD_)/, 'games'],
+  [/^(CARDS_|COLLECTION_|REWARD_)/, 'cards'],
+];
+
+export function areaOf(kind: ProgressEventKind | null | undefined): Area {
+  return AREAS.find(([pattern]) => pattern.test(kind ?? ''))?.[1] ?? 'profile';
+}
+
+type Changes = Readonly<Record<string, unknown>>;
+
+/** What happened, in a few words; the thing it happened to is named beside them. */
+export function sentence(kind: ProgressEventKind | null | undefined, raw: unknown): string {
+  const changes: Changes = typeof raw === 'object' && raw !== null ? (raw as Changes) : {};
+  const { added, completedSteps, totalSteps, credits, award, hardcore, points, progress, cards, visibility, provider } = changes;
+  switch (kind) {
+    case 'GOAL_STEPS':
+      return `${typeof added === 'number' ? `${count(added, 'step')} done` : 'Steps done'}, now ${completedSteps} of ${totalSteps}`;
+    case 'GOAL_STEPS_CORRECTED':
+      return `Steps corrected to ${completedSteps} of ${totalSteps}`;
+    case 'GOAL_COMPLETED':
+      return 'Goal completed';
+    case 'GOAL_CLAIMED':
+      return `Reward claimed: ${credits} credits`;
+    case 'CREDITS_GRANTED':
+      return `${credits} credits granted`;
+    case 'CREDITS_SPENT':
+      return `${credits} credits spent`;
+    case 'CREDITS_REVOKED':
+      return `${credits} credits taken away`;
+    case 'ACHIEVEMENT_UNLOCKED':
+      return `Unlocked${hardcore === true ? ' in hardcore mode' : ''}${typeof points === 'number' ? `, ${count(points, 'point')}` : ''}`;
+    case 'AWARD_EARNED':
+      return typeof award === 'string' ? `Award earned: ${words(award).toLowerCase()}` : 'Award earned';
+    case 'RESOURCE_PROGRESS':
+      return typeof progress === 'number' ? `Worked on, ${progress} %` : 'Worked on';
+    case 'RESOURCE_COMPLETED':
+      return 'Completed';
+    case 'RESOURCE_REOPENED':
+      return 'Opened again';
+    case 'CARDS_GRANTED':
+      return typeof cards === 'object' && cards !== null ? `${count(Object.keys(cards).length, 'card')} collected` : 'Cards collected';
+    case 'PROFILE_CHANGED':
+      return typeof visibility === 'string' ? `Profile made ${visibility.toLowerCase()}` : 'Profile changed';
+    case 'ACCOUNT_LINKED':
+    case 'ACCOUNT_UNLINKED':
+      return `${kind === 'ACCOUNT_LINKED' ? 'Linked' : 'Unlinked'} an account${typeof provider === 'string' ? ` of ${provider}` : ''}`;
+    default:
+      return kind == null ? 'Something happened' : words(kind);
+  }
+}
+
+/** Whether a thing of the catalogue is meant, which has a title. */
+export function hasTitle(subject: string): boolean {
+  return /^(goal|season|resource|study_plan|game|achievement|collection|card):/.test(subject);
+}

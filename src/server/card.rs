@@ -1,0 +1,101 @@
+//! The share card: the progress that a user shows to everybody, as a picture to put into other pages.
+
+mod picture;
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::try_join;
+use sha2::{Digest as _, Sha256};
+
+use self::picture::{Card, GameLine};
+use super::refusal;
+use crate::app::App;
+use crate::auth::{Caller, policy};
+use crate::db::page::Slice;
+use crate::error::{Code, Result};
+use crate::features::games::service::{Listed, Sorted};
+use crate::features::users::service::Name;
+use crate::features::{collections, games, users};
+use crate::request::Request;
+
+/// Whoever makes a profile private is private everywhere a minute later.
+const CACHED: &str = "public, max-age=60";
+/// A picture that runs nothing and loads nothing, also when it is opened by itself.
+const POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+/// Pages elsewhere may show it, as the picture it is.
+const SHARED: [(HeaderName, HeaderValue); 2] = [
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+];
+
+/// How many games the card names.
+const GAMES: u32 = 3;
+
+/// `GET /u/{handle}/card.svg`: what anybody may see, whoever asks.
+pub(super) async fn get(State(app): State<Arc<App>>, Path(handle): Path<String>, headers: HeaderMap) -> Response {
+    let request = app.request(Arc::new(Caller::Anonymous), app.clock.now());
+    let load = Arc::clone(&request.load);
+    match load.run(card(&request, handle)).await {
+        Ok(Some(card)) => answer(card.draw(), &headers),
+        Ok(None) => refusal(StatusCode::NOT_FOUND, "there is no public profile of this handle"),
+        Err(error) => {
+            tracing::error!(error = error.chain(), "a card could not be drawn");
+            refusal(StatusCode::SERVICE_UNAVAILABLE, "the card cannot be drawn now")
+        }
+    }
+}
+
+/// What the card of a user says. Private profiles have no card, and are not told from users who do not exist.
+async fn card(request: &Request, handle: String) -> Result<Option<Card>> {
+    let user = match users::service::user(request, Name::Handle(handle)).await {
+        Ok(Some(user)) => user,
+        Ok(None) => return Ok(None),
+        // No user has a handle of this form.
+        Err(error) if error.code() == Code::BadUserInput => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let Ok(visible) = policy::see(&request.caller, &user.subject) else { return Ok(None) };
+    let best = Slice { after: None, before: None, limit: GAMES, from_end: false };
+    let (played, mastered, best, collecting) = try_join!(
+        games::service::played_count(request, &visible, Listed::Played),
+        games::service::played_count(request, &visible, Listed::Mastered),
+        games::service::played(request, &visible, Listed::Played, Sorted::Score, best),
+        collections::service::collections(request, &visible),
+    )?;
+    let line = |summary: games::service::Summary| GameLine {
+        title: summary.game.title.clone(),
+        achieved: summary.achieved.score.num_achieved,
+        hardcore: summary.achieved.score.num_achieved_hardcore,
+        possible: summary.game.num_possible,
+    };
+    Ok(Some(Card {
+        name: user.display_name.clone().unwrap_or_else(|| user.handle.clone()),
+        handle: user.handle.clone(),
+        played,
+        mastered,
+        completed: collecting.iter().filter(|one| one.is_completed()).count(),
+        cards: collecting.iter().map(|one| i64::from(one.count())).sum(),
+        games: best.into_iter().map(line).collect(),
+    }))
+}
+
+fn answer(svg: String, headers: &HeaderMap) -> Response {
+    let digest = Sha256::digest(svg.as_bytes());
+    let tag: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    let tag = format!("\"{tag}\"");
+    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == tag || one == "*")
+    });
+    let described = [(CACHE_CONTROL, CACHED.to_owned()), (ETAG, tag)];
+    if known {
+        return (StatusCode::NOT_MODIFIED, described).into_response();
+    }
+    let media = [(CONTENT_TYPE, "image/svg+xml; charset=utf-8"), (CONTENT_SECURITY_POLICY, POLICY)];
+    (described, media, SHARED, svg).into_response()
+}

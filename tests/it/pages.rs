@@ -1,0 +1,113 @@
+//! The pages and the share card.
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::json;
+
+use crate::harness::{Answer, Stage, tests};
+
+tests! {
+    demo: [
+        pages_load_from_this_server_only,
+        only_the_editor_may_write_styles_into_its_page,
+        files_named_by_their_content_are_kept_for_ever,
+        a_public_profile_has_a_card,
+    ],
+    own: [
+        a_card_is_sent_once_while_it_stays_the_same,
+        a_private_profile_has_no_card,
+        what_a_user_writes_stays_text_on_the_card,
+    ],
+}
+
+async fn get(stage: &Stage, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = headers.iter().fold(Request::get(path), |request, (name, value)| request.header(*name, *value));
+    stage.anonymous().send(request.body(Body::empty()).unwrap()).await
+}
+
+fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
+    answer.headers.get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+async fn pages_load_from_this_server_only(stage: Stage) {
+    for path in ["/", "/u/grace", "/u/nobody", "/admin"] {
+        let page = get(&stage, path, &[]).await;
+        assert_eq!((page.status.as_u16(), header(&page, "content-type")), (200, "text/html"), "{path}");
+        let policy = header(&page, "content-security-policy");
+        for rule in ["default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
+            assert!(policy.contains(rule), "{path}: {policy}");
+        }
+        assert!(!policy.contains("script-src") && !policy.contains("unsafe-eval"), "{path}: {policy}");
+        assert_eq!(header(&page, "x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(header(&page, "referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(header(&page, "cache-control"), "no-cache", "{path}");
+    }
+}
+
+async fn only_the_editor_may_write_styles_into_its_page(stage: Stage) {
+    for (path, expected) in [("/", true), ("/u/grace", false), ("/admin", false)] {
+        let page = get(&stage, path, &[]).await;
+        assert_eq!(header(&page, "content-security-policy").contains("unsafe-inline"), expected, "{path}");
+        assert!(!page.text.contains("<style") && !page.text.contains("style=\""), "{path}");
+        assert!(!page.text.contains("<script>"), "{path}");
+    }
+}
+
+async fn files_named_by_their_content_are_kept_for_ever(stage: Stage) {
+    let page = get(&stage, "/u/grace", &[]).await;
+    let script = page.text.split("src=\"..").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let file = get(&stage, script, &[]).await;
+    assert_eq!(file.status.as_u16(), 200, "{script}");
+    assert_eq!(header(&file, "cache-control"), "max-age=31536000, immutable");
+    assert_eq!(header(&file, "x-content-type-options"), "nosniff");
+    assert_eq!(get(&stage, "/assets/nothing.js", &[]).await.status.as_u16(), 404);
+}
+
+async fn a_public_profile_has_a_card(stage: Stage) {
+    let card = get(&stage, "/u/grace/card.svg", &[]).await;
+    assert_eq!((card.status.as_u16(), header(&card, "content-type")), (200, "image/svg+xml; charset=utf-8"));
+    assert_eq!(header(&card, "cache-control"), "public, max-age=60");
+    assert!(header(&card, "content-security-policy").starts_with("default-src 'none'"));
+    assert!(card.text.starts_with("<svg") && card.text.contains("Emerald Sprint"), "{}", card.text);
+    let data =
+        stage.anonymous().data("{ user(by: { handle: \"grace\" }) { games { totalCount } } }", json!(null)).await;
+    let games = format!("Grace on Waymark: {} games,", data["user"]["games"]["totalCount"]);
+    assert!(card.text.contains(&games), "{games} {}", card.text);
+    assert_eq!(get(&stage, "/u/GRACE/card.svg", &[]).await.text, card.text, "handles have no case");
+}
+
+async fn a_card_is_sent_once_while_it_stays_the_same(stage: Stage) {
+    let card = get(&stage, "/u/grace/card.svg", &[]).await;
+    let tag = header(&card, "etag");
+    for sent in [tag.to_owned(), format!("\"other\", W/{tag}"), "*".to_owned()] {
+        let again = get(&stage, "/u/grace/card.svg", &[("if-none-match", &sent)]).await;
+        assert_eq!((again.status.as_u16(), again.text.as_str(), header(&again, "etag")), (304, "", tag), "{sent}");
+    }
+    assert_eq!(get(&stage, "/u/grace/card.svg", &[("if-none-match", "\"other\"")]).await.status.as_u16(), 200);
+    let rename = "mutation { updateProfile(input: { displayName: \"Amazing Grace\" }) { userErrors { message } } }";
+    stage.user("grace").data(rename, json!(null)).await;
+    let renamed = get(&stage, "/u/grace/card.svg", &[("if-none-match", tag)]).await;
+    assert_eq!(renamed.status.as_u16(), 200);
+    assert!(renamed.text.contains("Amazing Grace"), "{}", renamed.text);
+}
+
+async fn a_private_profile_has_no_card(stage: Stage) {
+    for path in ["/u/ada/card.svg", "/u/nobody/card.svg", "/u/no-handle-at-all!/card.svg", "/u/%00/card.svg"] {
+        let card = get(&stage, path, &[]).await;
+        assert_eq!((card.status.as_u16(), card.text.contains("svg")), (404, false), "{path}");
+    }
+    let key = stage.user("ada");
+    let own = Request::get("/u/ada/card.svg").header("authorization", format!("Bearer {}", key.credential()));
+    assert_eq!(key.send(own.body(Body::empty()).unwrap()).await.status.as_u16(), 404, "not even for its owner");
+    let hide = "mutation { setProfileVisibility(input: { visibility: PRIVATE }) { userErrors { message } } }";
+    stage.user("grace").data(hide, json!(null)).await;
+    assert_eq!(get(&stage, "/u/grace/card.svg", &[]).await.status.as_u16(), 404);
+}
+
+async fn what_a_user_writes_stays_text_on_the_card(stage: Stage) {
+    let rename = "mutation($name: String!) { updateProfile(input: { displayName: $name }) { userErrors { message } } }";
+    stage.user("grace").data(rename, json!({ "name": "<script>&\"'" })).await;
+    let card = get(&stage, "/u/grace/card.svg", &[]).await;
+    assert!(card.text.contains("&lt;script&gt;&amp;&quot;&#39;"), "{}", card.text);
+    assert!(!card.text.contains("<script"), "{}", card.text);
+}
