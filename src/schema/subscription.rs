@@ -25,9 +25,7 @@ impl Subscription {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Names the user by exactly one of id, handle, address and account.")] user: UserBy,
-        #[graphql(
-            desc = "Begin behind the event with this cursor. Without it, begin with what happens from now on."
-        )]
+        #[graphql(desc = "Begin behind the event with this cursor. Without it, begin with what happens from now on.")]
         after: Option<String>,
     ) -> Result<impl Stream<Item = Result<ProgressEvent>>> {
         let standing = context.data::<Standing>().map_err(|error| Error::internal(error.message))?;

@@ -26,7 +26,8 @@ impl Media {
         if accepted.iter().flat_map(|list| list.split(',')).any(|one| is(one, "text/event-stream")) {
             return Some(Self::Events);
         }
-        let ranges: Vec<Range<'_>> = accepted.into_iter().flat_map(|list| list.split(',')).filter_map(Range::parse).collect();
+        let ranges: Vec<Range<'_>> =
+            accepted.into_iter().flat_map(|list| list.split(',')).filter_map(Range::parse).collect();
         if ranges.is_empty() {
             return Some(Self::Json);
         }

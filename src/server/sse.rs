@@ -39,7 +39,12 @@ struct Following {
 }
 
 /// Answers one after the other, as long as the server runs and the credential is good.
-pub(super) fn follow(app: &Arc<App>, standing: Standing, place: Place, answers: BoxStream<'static, Answer>) -> Response {
+pub(super) fn follow(
+    app: &Arc<App>,
+    standing: Standing,
+    place: Place,
+    answers: BoxStream<'static, Answer>,
+) -> Response {
     let keep_alive = Duration::from_secs(app.config.limits.keep_alive_seconds);
     let following = Following { answers, standing, place, keep_alive };
     let pieces = stream::unfold(Some(following), async |following| {

@@ -13,8 +13,8 @@ use futures_util::stream::{self, Stream};
 
 use super::loader::{EventsBehind, StandingOf};
 use super::service::{LIST, check_owner};
-use crate::auth::policy::{self, OwnUser};
 use crate::auth::Standing;
+use crate::auth::policy::{self, OwnUser};
 use crate::error::{Code, Error, Result};
 use crate::features::users;
 use crate::features::users::service::{Name, User, UserWith};
@@ -175,4 +175,3 @@ impl Live {
         }
     }
 }
-

@@ -86,9 +86,8 @@ pub(crate) struct Standing {
     pub(crate) erased: bool,
 }
 
-static STANDING: Sql = Sql::new(
-    "SELECT id, history_seq, merged_into IS NOT NULL, erased_at IS NOT NULL FROM users WHERE id = ANY($1)",
-);
+static STANDING: Sql =
+    Sql::new("SELECT id, history_seq, merged_into IS NOT NULL, erased_at IS NOT NULL FROM users WHERE id = ANY($1)");
 
 /// How the histories of these users stand.
 pub(super) async fn standing(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, Standing)>> {

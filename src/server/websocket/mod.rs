@@ -74,9 +74,8 @@ fn open(app: Arc<App>, upgrade: WebSocketUpgrade, peer: Option<IpAddr>, headers:
     if let Some(answer) = answer {
         upgrade.set_selected_protocol(answer);
     }
-    upgrade
-        .on_failed_upgrade(|error| tracing::debug!(%error, "an upgrade to a WebSocket failed"))
-        .on_upgrade(move |stream| async move {
+    upgrade.on_failed_upgrade(|error| tracing::debug!(%error, "an upgrade to a WebSocket failed")).on_upgrade(
+        move |stream| async move {
             let mut socket = Socket::new(app, stream, place, peer);
             let close = if speaks {
                 socket.serve(shown).await
@@ -86,7 +85,8 @@ fn open(app: Arc<App>, upgrade: WebSocketUpgrade, peer: Option<IpAddr>, headers:
             if let Some(close) = close {
                 socket.close(close).await;
             }
-        })
+        },
+    )
 }
 
 /// Whether a page of this origin may connect. Browsers let any page open a socket, cookies or not, and leave it to the
@@ -95,7 +95,8 @@ fn is_welcome(headers: &HeaderMap, allowed: &[String]) -> bool {
     let Some(origin) = headers.get(ORIGIN) else { return true };
     let Ok(origin) = origin.to_str() else { return false };
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let same = origin.split_once("://").is_some_and(|(_, from)| host.is_some_and(|host| host.eq_ignore_ascii_case(from)));
+    let same =
+        origin.split_once("://").is_some_and(|(_, from)| host.is_some_and(|host| host.eq_ignore_ascii_case(from)));
     same || allowed.iter().any(|one| one == "*" || one.eq_ignore_ascii_case(origin))
 }
 

@@ -103,7 +103,8 @@ impl Session {
         if !text.trim_ascii_start().starts_with('{') {
             return Err(bad("a message is a JSON object"));
         }
-        let message: Message = serde_json::from_str(text).map_err(|_| bad("a message has a type, and maybe id and payload"))?;
+        let message: Message =
+            serde_json::from_str(text).map_err(|_| bad("a message has a type, and maybe id and payload"))?;
         match message.kind.as_str() {
             "connection_init" => {
                 let payload = object(message.payload)?;

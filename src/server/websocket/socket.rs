@@ -153,9 +153,7 @@ impl Socket {
         };
         let credential = credential_in(payload).map_err(refused)?;
         let (caller, expires_at) = match credential.as_deref().or(shown) {
-            Some(credential) => {
-                self.app.authenticator.admit(credential, &self.app.db, now).await.map_err(refused)?
-            }
+            Some(credential) => self.app.authenticator.admit(credential, &self.app.db, now).await.map_err(refused)?,
             None => (Arc::new(Caller::Anonymous), None),
         };
         Ok(self.app.vigil.watch(caller, expires_at, now))

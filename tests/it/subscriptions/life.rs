@@ -116,7 +116,11 @@ async fn who_follows_a_user_who_is_merged_learns_into_whom(stage: Stage) {
     let message = wire.hear().await;
     let names = |message: &Value| {
         let error = &message["payload"][0];
-        assert_eq!((&message["type"], &error["extensions"]["code"]), (&json!("error"), &json!("USER_MERGED")), "{message}");
+        assert_eq!(
+            (&message["type"], &error["extensions"]["code"]),
+            (&json!("error"), &json!("USER_MERGED")),
+            "{message}"
+        );
         assert!(error["message"].as_str().unwrap().contains(survivor), "{message}");
     };
     names(&message);
@@ -159,7 +163,8 @@ async fn a_slow_reader_is_disconnected_and_nobody_else_is_held_up(stage: Stage) 
     let mut slow = Wire::open(&server.at, &app).await;
     // Far more than any buffer on the way holds: each event many times over, and all events for each operation.
     let fields: String = (0..95).map(|number| format!(" f{number}: changes h{number}: actor")).collect();
-    let query = format!("subscription($c: String) {{ userProgress(user: {{handle: \"grace\"}}, after: $c) {{ {fields} }} }}");
+    let query =
+        format!("subscription($c: String) {{ userProgress(user: {{handle: \"grace\"}}, after: $c) {{ {fields} }} }}");
     let after = cursor(&app, "grace", 1).await;
     for number in 0..100 {
         slow.subscribe(&number.to_string(), &query, json!({ "c": after })).await;

@@ -100,15 +100,12 @@ impl Wire {
     }
 
     /// The next message of the protocol.
-    #[track_caller]
-    fn hear(&mut self) -> impl Future<Output = Value> {
-        async {
-            loop {
-                match self.next().await {
-                    Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    other => panic!("a message was expected, and {other:?} came"),
-                }
+    async fn hear(&mut self) -> Value {
+        loop {
+            match self.next().await {
+                Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                other => panic!("a message was expected, and {other:?} came"),
             }
         }
     }

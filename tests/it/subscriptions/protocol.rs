@@ -46,7 +46,10 @@ async fn queries_and_refusals_come_over_a_socket_as_over_http(stage: Stage) {
         ("{ nothing }", Value::Null),
         ("{ viewer {", Value::Null),
         (good, json!({ "n": "x" })),
-        ("subscription { a: userProgress(user: {handle: \"x\"}) { number } b: userProgress(user: {handle: \"y\"}) { number } }", Value::Null),
+        (
+            "subscription { a: userProgress(user: {handle: \"x\"}) { number } b: userProgress(user: {handle: \"y\"}) { number } }",
+            Value::Null,
+        ),
     ] {
         let expected = grace.query(query, variables.clone()).await.json;
         wire.subscribe("a", query, variables).await;
@@ -240,7 +243,10 @@ async fn operations_beyond_the_bound_are_refused_and_the_others_run(stage: Stage
     let mut refused = Vec::new();
     for _ in 0..900 {
         let message = wire.hear().await;
-        assert_eq!((&message["type"], &message["payload"][0]["extensions"]["code"]), (&json!("error"), &json!("LIMIT_EXCEEDED")));
+        assert_eq!(
+            (&message["type"], &message["payload"][0]["extensions"]["code"]),
+            (&json!("error"), &json!("LIMIT_EXCEEDED"))
+        );
         refused.push(message["id"].as_str().unwrap().parse::<u32>().unwrap());
     }
     assert_eq!(refused, (100..1000).collect::<Vec<_>>());

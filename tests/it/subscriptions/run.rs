@@ -93,7 +93,14 @@ impl Field {
     }
 
     /// Follows a user until the event of the last number has come, wherever there is a server.
-    async fn follow(&self, user: String, from: (i64, String), server: usize, mut last: watch::Receiver<Option<Vec<i64>>>, place: usize) -> u64 {
+    async fn follow(
+        &self,
+        user: String,
+        from: (i64, String),
+        server: usize,
+        mut last: watch::Receiver<Option<Vec<i64>>>,
+        place: usize,
+    ) -> u64 {
         let (mut number, mut after) = from;
         let mut came_back = 0;
         let mut delays = Vec::new();
@@ -103,7 +110,8 @@ impl Field {
                 continue;
             };
             let variables = json!({ "user": { "handle": user }, "after": after });
-            let subscribe = json!({ "id": "1", "type": "subscribe", "payload": { "query": LIVE, "variables": variables } });
+            let subscribe =
+                json!({ "id": "1", "type": "subscribe", "payload": { "query": LIVE, "variables": variables } });
             if wire.try_say(subscribe).await.is_none() {
                 continue;
             }
@@ -214,7 +222,8 @@ async fn every_subscriber_gets_every_event_though_a_server_is_killed(blank: Blan
     let following: Vec<_> = (0..subscribers)
         .map(|number| {
             let place = number % users.len();
-            let (field, user, from, last) = (Arc::clone(&field), users[place].clone(), before[place].clone(), last.clone());
+            let (field, user, from, last) =
+                (Arc::clone(&field), users[place].clone(), before[place].clone(), last.clone());
             let server = number / users.len() % 2;
             tokio::spawn(async move { field.follow(user, from, server, last, place).await })
         })

@@ -160,7 +160,8 @@ async fn a_mutation_is_answered_by_events_too(stage: Stage) {
 
 async fn a_query_is_answered_by_one_event(stage: Stage) {
     let grace = stage.user("grace");
-    let query = "{ viewer { user { handle credits { expiresIn } } } user(by: {handle: \"ada\"}) { credits { expiresIn } } }";
+    let query =
+        "{ viewer { user { handle credits { expiresIn } } } user(by: {handle: \"ada\"}) { credits { expiresIn } } }";
     let expected = grace.query(query, Value::Null).await.json;
     let mut events = post(&stage, &grace, query, Value::Null).await;
     let next = events.next().await;
@@ -244,7 +245,8 @@ async fn a_stream_that_nobody_reads_is_cut_off(stage: Stage) {
     let (server, app) = (serve(&stage).await, stage.app(&[Scope::ProgressWrite]).await);
     // Each event is blown up until the history is far more than any buffer on the way holds.
     let fields: String = (0..195).map(|number| format!(" f{number}: changes")).collect();
-    let query = format!("subscription($c: String) {{ userProgress(user: {{handle: \"grace\"}}, after: $c) {{ {fields} }} }}");
+    let query =
+        format!("subscription($c: String) {{ userProgress(user: {{handle: \"grace\"}}, after: $c) {{ {fields} }} }}");
     for _ in 0..500 {
         happen(&app, "grace").await;
     }
