@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::db::catalogue::{Part, Snapshot};
 use crate::error::{Error, Result};
 use crate::graphql::batcher::{Batcher, Gathering};
+use crate::metrics::Subscription;
 use crate::verify::Verifier;
 use crate::write::{Following, Order, Write, Writer, Written};
 
@@ -95,6 +96,11 @@ impl Request {
     /// Waits from now on for news of a user's history.
     pub(crate) fn follow(&self, user: i64) -> Following {
         self.writer.feed().follow(user)
+    }
+
+    /// Counts a subscription as open for as long as what this gives is kept.
+    pub(crate) fn subscription(&self) -> Subscription {
+        self.writer.metrics().subscription()
     }
 
     /// A feature's part of the catalogue.

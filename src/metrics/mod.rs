@@ -308,30 +308,45 @@ impl Metrics {
         Maker(&self.recorder).histogram(names::BATCH_KEYS, vec![Label::from_static_parts("loader", loader)])
     }
 
-    /// A subscription was opened.
-    #[allow(dead_code, reason = "for transports that stream")]
-    pub(crate) fn subscription_opened(&self) {
+    /// A subscription is opened; it is open as long as what this gives is kept.
+    pub(crate) fn subscription(self: &Arc<Self>) -> Subscription {
         self.subscriptions.open.increment(1.0);
+        Subscription { metrics: Arc::clone(self), reason: "left", behind: 0 }
+    }
+}
+
+/// An open subscription, as the figures count it.
+pub(crate) struct Subscription {
+    metrics: Arc<Metrics>,
+    reason: &'static str,
+    behind: u32,
+}
+
+impl Subscription {
+    /// So many events are written down that have not been handed over yet.
+    pub(crate) fn is_behind(&mut self, events: i64) {
+        let events = u32::try_from(events.max(0)).unwrap_or(u32::MAX);
+        self.metrics.subscriptions.behind.increment(f64::from(events) - f64::from(self.behind));
+        self.behind = events;
     }
 
-    /// A subscription was closed: by `client`, `drain`, `slow`, `expired`, or whatever else is a short fixed word.
-    #[allow(dead_code, reason = "for transports that stream")]
-    pub(crate) fn subscription_closed(&self, reason: &'static str) {
-        self.subscriptions.open.decrement(1.0);
-        let reason = vec![Label::from_static_parts("reason", reason)];
-        Maker(&self.recorder).counter(names::SUBSCRIPTIONS_CLOSED, reason).increment(1);
+    /// An event was handed over.
+    pub(crate) fn has_told(&self) {
+        self.metrics.subscriptions.events.increment(1);
     }
 
-    /// This many events were handed to subscribers.
-    #[allow(dead_code, reason = "for transports that stream")]
-    pub(crate) fn subscription_events(&self, count: u64) {
-        self.subscriptions.events.increment(count);
+    /// Why it ends, in a short fixed word, when it is not the client who leaves.
+    pub(crate) const fn ends(&mut self, reason: &'static str) {
+        self.reason = reason;
     }
+}
 
-    /// How many events that are written down have not yet been handed to the subscribers who wait for them.
-    #[allow(dead_code, reason = "for transports that stream")]
-    pub(crate) fn events_behind(&self, count: u64) {
-        self.subscriptions.behind.set(count as f64);
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.is_behind(0);
+        self.metrics.subscriptions.open.decrement(1.0);
+        let reason = vec![Label::from_static_parts("reason", self.reason)];
+        Maker(&self.metrics.recorder).counter(names::SUBSCRIPTIONS_CLOSED, reason).increment(1);
     }
 }
 

@@ -47,7 +47,7 @@ pub async fn serve(
     };
     // A subscriber who does not read is told so first, see `websocket`; that takes as long again at the most.
     let patience = Duration::from_secs(2 * app.config.limits.slow_reader_seconds);
-    let listener = Patient { listener, patience };
+    let listener = Patient { listener, patience, stopping: app.stopping.subscribe() };
     let serving = async {
         let serve = axum::serve(listener, router.into_make_service_with_connect_info::<Peer>())
             .with_graceful_shutdown(told)

@@ -77,6 +77,11 @@ impl Writer {
         Self { tools, authenticator, feed, group }
     }
 
+    /// What is counted and measured.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.tools.metrics
+    }
+
     /// Carries out `write`. When this returns it is on disk, and what it changed in the catalogue is visible.
     ///
     /// # Errors

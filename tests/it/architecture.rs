@@ -242,7 +242,9 @@ fn features_reach_each_other_through_services_only() {
             let mut steps = path.split("::");
             let (other, part) = (steps.next().unwrap(), steps.next());
             let fits = match part {
-                None | Some("service") => ["service", "accounts", "graphql", "rest", "merge", "erase"].contains(&file),
+                None | Some("service") => {
+                    ["service", "live", "accounts", "graphql", "rest", "merge", "erase"].contains(&file)
+                }
                 Some("write") => ["write", "rest"].contains(&file),
                 Some("blocks") => file == "write",
                 Some("owner") => ["merge", "erase"].contains(&file),

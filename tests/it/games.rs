@@ -175,6 +175,7 @@ async fn hardcore_unlocks_count_as_unlocks(stage: Stage) {
 }
 
 async fn a_summary_agrees_with_the_achievements_it_sums_up(stage: Stage) {
+    let stage = stage.with(&[("WAYMARK_MAX_COST", "100000")]).await;
     let query = r#"query($handle: String!) { user(by: {handle: $handle}) { games(first: 100) { nodes {
         game { key numPossible possibleScore } numPossible possibleScore
         numAchieved scoreAchieved numAchievedHardcore scoreAchievedHardcore firstUnlockedAt

@@ -19,6 +19,7 @@ use crate::error::{Code, Error, Result};
 use crate::features::users;
 use crate::features::users::service::{Name, User, UserWith};
 use crate::graphql::pagination::cursor_key;
+use crate::metrics::Subscription;
 use crate::request::Request;
 use crate::write::{Event, Following};
 
@@ -32,6 +33,7 @@ struct Live {
     standing: Standing,
     user: Arc<User>,
     following: Following,
+    figures: Subscription,
     /// The number of the last event that was taken or waits to be.
     position: i64,
     /// The number of the newest event when the log was read last.
@@ -75,6 +77,7 @@ pub(crate) async fn follow(
         standing,
         user,
         following,
+        figures: request.subscription(),
         position,
         newest,
         failures: 0,
@@ -113,11 +116,15 @@ impl Live {
             if self.ended {
                 return None;
             }
+            let behind = i64::try_from(self.waiting.len()).unwrap_or(i64::MAX);
+            self.figures.is_behind(behind.saturating_add(self.newest.saturating_sub(self.position).max(0)));
             if let Some(event) = self.waiting.pop_front() {
+                self.figures.has_told();
                 return Some(Ok(event));
             }
             if let Some(error) = self.end.take() {
                 self.ended = true;
+                self.figures.ends("failed");
                 return Some(Err(error));
             }
             match self.read().await {

@@ -174,7 +174,12 @@ async fn a_slow_reader_is_disconnected_and_nobody_else_is_held_up(stage: Stage) 
         let number = happen(&app, "grace").await;
         assert_eq!(quick.event().await["number"], number);
     }
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    for _ in 0..600 {
+        if stage.app.figures().contains("waymark_subscriptions_open 1\n") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     assert_eq!(slow.closed().await, (1013, "what is sent is not read".to_owned()));
 }
 

@@ -108,6 +108,18 @@ async fn somebodies(stage: &Stage, count: usize) -> Vec<String> {
     rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
 }
 
+/// The handles of `count` users who have not made a step towards the goal.
+async fn beginners(stage: &Stage, count: usize) -> Vec<String> {
+    let connection = stage.db().reads();
+    let sql = format!(
+        "SELECT handle FROM users WHERE id > 20 AND NOT EXISTS (SELECT 1 FROM goal_progress p JOIN goals g ON g.id = p.goal_id \
+         WHERE p.user_id = users.id AND g.key = '{GOAL}') ORDER BY id LIMIT {count}"
+    );
+    let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), sql)).await.unwrap();
+    assert_eq!(rows.len(), count);
+    rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+}
+
 /// How many events a user's history has.
 async fn history(app: &Actor, handle: &str) -> i64 {
     let query = "query($by: UserBy!) { user(by: $by) { history(first: 1) { totalCount } } }";
@@ -210,7 +222,7 @@ async fn each_event_has_its_own_result_in_the_order_of_the_input(stage: Stage) {
         { "resourceProgress": { "user": named("xelnia"), "resourceId": RESOURCE, "progress": 101 } },
         { "achievementUnlock": { "user": named("xelnia"), "achievementId": key, "unlockedAt": "2027-01-01T00:00:00Z" } },
         { "goalSteps": { "user": named("grace"), "goalId": GOAL, "add": -1 } },
-        { "enrollment": { "user": named("xelnia"), "seasonId": "first-light" } },
+        { "enrollment": { "user": named("newton"), "seasonId": "first-light" } },
     ]);
     let done = record(&app, events).await;
     assert_eq!(
@@ -396,7 +408,7 @@ async fn an_erased_user_is_nobody(stage: Stage) {
 
 async fn writes_of_the_same_users_at_once_lose_nothing(stage: Stage) {
     let app = writer(&stage).await;
-    let handles = somebodies(&stage, 4).await;
+    let handles = beginners(&stage, 4).await;
     record(&app, Value::Array(handles.iter().map(|handle| enrolment(handle)).collect())).await;
     // Each client names the users in another order.
     let client = |turn: usize| {
