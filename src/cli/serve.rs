@@ -117,9 +117,11 @@ pub(super) async fn serve(config: Config, migrate: bool) -> Result<()> {
     let app: Arc<App> = App::new(config, db, Ids::system()).await?;
     app.keep_maintained();
     app.verify_now_and_then();
-    say(&format!("Serving on http://{address}/"));
     let router = server::router(Arc::clone(&app), Mode::SERVE);
-    server::run(listener, app, router).await
+    // Heard before anybody can know of the server.
+    let told = server::signalled();
+    say(&format!("Serving on http://{address}/"));
+    server::serve(listener, app, router, told).await
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener> {

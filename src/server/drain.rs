@@ -74,28 +74,33 @@ pub async fn serve(
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-async fn signalled() {
-    let interrupted = async {
+/// Hears Ctrl-C and SIGTERM from when it is called on, and ends with the first of them. Must be called inside a Tokio
+/// runtime.
+pub fn signalled() -> impl Future<Output = ()> + Send + 'static {
+    #[cfg(unix)]
+    let (mut interrupt, mut terminate) = {
+        use tokio::signal::unix::{SignalKind, signal};
+        let hear = |kind, name| signal(kind).inspect_err(|error| tracing::warn!(%error, "{name} cannot be heard")).ok();
+        (hear(SignalKind::interrupt(), "Ctrl-C"), hear(SignalKind::terminate(), "SIGTERM"))
+    };
+    async move {
+        #[cfg(unix)]
+        {
+            async fn heard(signal: &mut Option<tokio::signal::unix::Signal>) {
+                match signal {
+                    Some(signal) => drop(signal.recv().await),
+                    None => std::future::pending().await,
+                }
+            }
+            tokio::select! {
+                () = heard(&mut interrupt) => {}
+                () = heard(&mut terminate) => {}
+            }
+        }
+        #[cfg(not(unix))]
         if let Err(error) = tokio::signal::ctrl_c().await {
             tracing::warn!(%error, "Ctrl-C cannot be heard");
             std::future::pending::<()>().await;
         }
-    };
-    #[cfg(unix)]
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(error) => {
-                tracing::warn!(%error, "SIGTERM cannot be heard");
-                std::future::pending::<()>().await;
-            }
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupted => {}
-        () = terminated => {}
     }
 }

@@ -31,7 +31,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use front::Front;
 use media::Media;
 
-pub use drain::{run, serve};
+pub use drain::{run, serve, signalled};
 pub use playground::{Credential, Mode};
 
 use crate::app::App;
