@@ -12,10 +12,10 @@ use sea_orm::{
 use super::sql::Param;
 use crate::error::Result;
 
-/// How many rows one statement takes: on PostgreSQL bounded by memory, on SQLite by 32,766 parameters, and where
-/// longer statements gain nothing any more.
+/// How many rows one statement takes: on PostgreSQL bounded by memory, on SQLite by 32,766 parameters. A write of as many
+/// items as one may have takes as many statements as one of a single item.
 const POSTGRES_ROWS: usize = 20_000;
-const SQLITE_ROWS: usize = 256;
+const SQLITE_ROWS: usize = 1_000;
 
 type Column<M> = <<M as ModelTrait>::Entity as EntityTrait>::Column;
 

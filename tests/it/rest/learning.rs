@@ -353,7 +353,7 @@ async fn a_bulk_of_many_takes_as_many_statements_as_one(stage: Stage) {
         let body = json!({ "resourceIds": ids, "completed": true });
         stage.statements(async || assert_eq!(post(&ada, &path, body.clone()).await.status, 200)).await
     };
-    assert_eq!(count(1).await, count(100).await);
+    assert_eq!(count(1).await, count(1000).await);
 }
 
 async fn keys_read_and_write_for_the_user_they_belong_to(stage: Stage) {
