@@ -22,6 +22,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::config::Limits;
 use crate::metrics::Metrics;
 
+/// How many bodies of the greatest length all requests together may bring.
+const BODIES: usize = 64;
+
 /// Lets requests in.
 pub(crate) struct Admission {
     places: Semaphore,
@@ -30,6 +33,8 @@ pub(crate) struct Admission {
     most_waiting: usize,
     longest: Duration,
     max_body: usize,
+    /// Bytes of the bodies of all requests that are not answered yet.
+    held: AtomicUsize,
     metrics: Arc<Metrics>,
 }
 
@@ -98,6 +103,7 @@ impl Admission {
             most_waiting: limits.max_queued_requests,
             longest: Duration::from_secs(limits.request_timeout_seconds),
             max_body: limits.max_body_bytes,
+            held: AtomicUsize::new(0),
             metrics,
         }
     }
@@ -111,8 +117,9 @@ impl Admission {
     /// Lets `next` answer when there is a place.
     pub(crate) async fn answer(&self, request: Request, next: Next) -> Result<Response, Unanswered> {
         let stage = Stage::new(Stage::BODY);
+        let mut held = Held::new(&self.held, self.max_body.saturating_mul(BODIES));
         self.in_time(&stage, async {
-            let request = self.with_body(request).await;
+            let request = self.with_body(request, &mut held).await?;
             stage.set(Stage::QUEUE);
             let _place = self.place().await?;
             stage.set(Stage::WORK);
@@ -166,15 +173,19 @@ impl Admission {
 
     /// The request with its body in memory. What is longer than allowed, or breaks off, is left to whoever reads the body
     /// later: they know how to say so.
-    async fn with_body(&self, request: Request) -> Request {
+    ///
+    /// # Errors
+    /// [`Unanswered::Overloaded`] when the bodies of all requests together would take too much memory: senders hold no
+    /// place while they send, so places do not bound it.
+    async fn with_body(&self, request: Request, held: &mut Held<'_>) -> Result<Request, Unanswered> {
         let headers = request.headers();
         if !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING) {
-            return request;
+            return Ok(request);
         }
         // What is in memory already is not read again; what is too long need not be.
         let hint = request.body().size_hint();
         if request.body().is_end_stream() || hint.lower() > self.max_body as u64 {
-            return request;
+            return Ok(request);
         }
         let (parts, body) = request.into_parts();
         let mut chunks = body.into_data_stream();
@@ -182,7 +193,13 @@ impl Admission {
         let mut first = Bytes::new();
         let mut whole = Vec::new();
         while first.len().max(whole.len()) <= self.max_body {
-            match chunks.next().await {
+            let chunk = chunks.next().await;
+            if let Some(Ok(chunk)) = &chunk
+                && !held.grow(chunk.len())
+            {
+                return Err(Unanswered::Overloaded);
+            }
+            match chunk {
                 Some(Ok(chunk)) if first.is_empty() => first = chunk,
                 Some(Ok(chunk)) => {
                     if whole.is_empty() {
@@ -190,12 +207,12 @@ impl Admission {
                     }
                     whole.extend_from_slice(&chunk);
                 }
-                Some(Err(error)) => return Request::from_parts(parts, broken(error)),
+                Some(Err(error)) => return Ok(Request::from_parts(parts, broken(error))),
                 None => break,
             }
         }
         let body = if whole.is_empty() { first } else { Bytes::from(whole) };
-        Request::from_parts(parts, Body::from(body))
+        Ok(Request::from_parts(parts, Body::from(body)))
     }
 }
 
@@ -217,5 +234,65 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The bytes of one request's body, counted with all others as long as this is kept.
+struct Held<'a> {
+    all: &'a AtomicUsize,
+    most: usize,
+    bytes: usize,
+}
+
+impl<'a> Held<'a> {
+    const fn new(all: &'a AtomicUsize, most: usize) -> Self {
+        Self { all, most, bytes: 0 }
+    }
+
+    /// Whether there is room for so many bytes more, which are counted then.
+    fn grow(&mut self, bytes: usize) -> bool {
+        let most = self.most;
+        let more = |all: usize| all.checked_add(bytes).filter(|all| *all <= most);
+        let fits = self.all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
+        if fits {
+            self.bytes += bytes;
+        }
+        fits
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header::CONTENT_LENGTH;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[tokio::test]
+    async fn the_bodies_of_all_requests_together_are_bounded() {
+        let settings = [("WAYMARK_MAX_BODY_BYTES".to_owned(), "10".to_owned())];
+        let limits = Config::from_sources(None, settings).unwrap().limits;
+        let admission = Admission::new(&limits, Arc::new(Metrics::new().unwrap()));
+        let begin = || Held::new(&admission.held, 10 * BODIES);
+        let body = || {
+            let pieces = futures_util::stream::iter(["12345", "67890"].map(Ok::<_, std::io::Error>));
+            Request::builder().header(CONTENT_LENGTH, 10).body(Body::from_stream(pieces)).unwrap()
+        };
+        let mut all: Vec<Held<'_>> = std::iter::repeat_with(begin).take(BODIES).collect();
+        for held in &mut all {
+            assert!(admission.with_body(body(), held).await.is_ok());
+        }
+        let mut one_more = begin();
+        assert_eq!(admission.with_body(body(), &mut one_more).await.unwrap_err(), Unanswered::Overloaded);
+        all.pop();
+        assert!(admission.with_body(body(), &mut one_more).await.is_ok());
+        drop((all, one_more));
+        assert_eq!(admission.held.load(Ordering::Relaxed), 0);
     }
 }

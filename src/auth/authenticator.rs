@@ -117,21 +117,24 @@ impl Authenticator {
         db: &Db,
         now: Timestamp,
     ) -> Result<(Arc<Caller>, Signed)> {
-        let mut signed = self.signed_fetch.verify(sent, method, path, now)?;
-        // Kept where all servers look, and where it outlives them. Only what is sent by POST may be a mutation.
-        if let Some(mark) = signed.mark().filter(|_| method == "POST") {
-            signed.came_before = !repo::keep_mark(db.writes(), mark, now).await?;
-        }
+        let signed = self.signed_fetch.verify(sent, method, path, now)?;
         let player = player(db, WALLET_PROVIDER, signed.address.clone(), Some(signed.expires_at), None).await?;
         Ok((Arc::new(Caller::User(player)), signed))
     }
 
-    /// Lets a signed request change something, with this body; each signature is good for that once.
+    /// Lets a signed request change something, with this body; each signature is good for that once, for all servers of
+    /// this database and after their restarts.
     ///
     /// # Errors
-    /// [`Code::Forbidden`] when the signature does not name the body, [`Code::InvalidCredential`] when it was used.
-    pub(crate) fn spend(&self, signed: &Signed, body: &[u8]) -> Result<()> {
-        self.signed_fetch.spend(signed, body)
+    /// [`Code::Forbidden`] when the signature does not name the body, [`Code::InvalidCredential`] when it was used, and
+    /// whatever keeps the database from answering.
+    pub(crate) async fn spend(&self, signed: &Signed, body: &[u8], db: &Db, now: Timestamp) -> Result<()> {
+        signed.check_body(body)?;
+        if repo::keep_mark(db.writes(), signed.mark(), now).await? {
+            return Ok(());
+        }
+        let message = "this signature has been used; sign the request again with a new timestamp";
+        Err(Error::new(Code::InvalidCredential, message))
     }
 
     /// Forgets all outcomes, because this process changed keys, users or accounts.

@@ -10,7 +10,6 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 use serde::Deserialize;
@@ -48,14 +47,27 @@ pub(crate) struct Signed {
     metadata: Map<String, Value>,
     /// The same for every signature of this owner for this request, however it is spelled.
     fingerprint: [u8; 32],
-    /// Whether it came before, to whichever server of this database.
-    pub(super) came_before: bool,
 }
 
 impl Signed {
-    /// What it is remembered by, if it is one that may change something.
-    pub(super) fn mark(&self) -> Option<String> {
-        self.named_body().is_some().then(|| hex(&self.fingerprint))
+    /// What it is remembered by, so that it counts once.
+    pub(super) fn mark(&self) -> String {
+        hex(&self.fingerprint)
+    }
+
+    /// Refuses a body that the signed metadata do not name.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] when they name another one or none.
+    pub(super) fn check_body(&self, body: &[u8]) -> Result<()> {
+        let hash = hex(&Sha256::digest(body));
+        if self.named_body().is_some_and(|named| named.eq_ignore_ascii_case(&hash)) {
+            return Ok(());
+        }
+        Err(Error::forbidden(
+            "a signed mutation names its body in the signed metadata: \"body\": \"sha256:\" and the SHA-256 of the body \
+             in hexadecimal digits",
+        ))
     }
 
     /// The hash of the body that the metadata name.
@@ -89,19 +101,15 @@ pub(crate) struct Verifier {
     window_millis: i64,
     prefix: String,
     delegates: moka::sync::Cache<[u8; 32], Delegate>,
-    spent: moka::sync::Cache<[u8; 32], ()>,
 }
 
 impl Verifier {
     pub(crate) fn from_config(config: &Config) -> Self {
         let window = i64::from(config.signed_fetch_window);
-        // A timestamp may lie ahead by as much as behind. Nothing is given up early to make room.
-        let remembered = Duration::from_secs(2 * u64::from(config.signed_fetch_window) + 1);
         Self {
             window_millis: window * 1000,
             prefix: config.path_prefix.clone().unwrap_or_default(),
             delegates: moka::sync::Cache::builder().max_capacity(MOST_KEPT).build(),
-            spent: moka::sync::Cache::builder().time_to_live(remembered).build(),
         }
     }
 
@@ -139,26 +147,7 @@ impl Verifier {
         };
         let fingerprint = Sha256::new().chain_update(owner).chain_update(text.to_lowercase()).finalize().into();
         let expires_at = signed_at.plus_millis(self.window_millis);
-        Ok(Signed { address: written(&owner), expires_at, metadata, fingerprint, came_before: false })
-    }
-
-    /// Lets `signed` change something, with this body. Each signature is good for that once.
-    ///
-    /// # Errors
-    /// [`Code::Forbidden`] when the metadata do not name the hash of the body, [`Code::InvalidCredential`] when the
-    /// signature has been used before.
-    pub(crate) fn spend(&self, signed: &Signed, body: &[u8]) -> Result<()> {
-        let hash = hex(&Sha256::digest(body));
-        if signed.named_body().is_none_or(|named| !named.eq_ignore_ascii_case(&hash)) {
-            return Err(Error::forbidden(
-                "a signed mutation names its body in the signed metadata: \"body\": \"sha256:\" and the SHA-256 of the \
-                 body in hexadecimal digits",
-            ));
-        }
-        if !signed.came_before && self.spent.entry(signed.fingerprint).or_insert(()).is_fresh() {
-            return Ok(());
-        }
-        Err(refused("this signature has been used; sign the request again with a new timestamp"))
+        Ok(Signed { address: written(&owner), expires_at, metadata, fingerprint })
     }
 
     fn check_timestamp(&self, text: &str, now: Timestamp) -> Result<Timestamp> {
@@ -542,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_changes_something_once_and_with_the_body_that_it_names() {
+    fn a_signature_changes_something_with_the_body_that_it_names() {
         let verifier = verifier();
         let sign = |body: &str| {
             let metadata = format!(r#"{{"body":"{body}"}}"#);
@@ -551,12 +540,13 @@ mod tests {
         };
         let hash = hex(&Sha256::digest("body"));
         for named in ["", "sha256:", "sha256:00", &hash, &format!("sha512:{hash}")] {
-            assert_eq!(verifier.spend(&sign(named), b"body").unwrap_err().code(), Code::Forbidden, "{named}");
+            assert_eq!(sign(named).check_body(b"body").unwrap_err().code(), Code::Forbidden, "{named}");
         }
         let named = format!("sha256:{hash}");
-        assert_eq!(verifier.spend(&sign(&named), b"another").unwrap_err().code(), Code::Forbidden);
-        assert!(verifier.spend(&sign(&named), b"body").is_ok());
-        assert_eq!(verifier.spend(&sign(&named), b"body").unwrap_err().code(), Code::InvalidCredential);
+        assert_eq!(sign(&named).check_body(b"another").unwrap_err().code(), Code::Forbidden);
+        assert!(sign(&named).check_body(b"body").is_ok());
+        assert_eq!(sign(&named).mark(), sign(&named).mark());
+        assert_ne!(sign(&named).mark(), sign("sha256:00").mark());
     }
 
     #[test]

@@ -191,7 +191,7 @@ async fn answer(app: &Arc<App>, sent: &Sent<'_>, media: Media, asked: Asked) -> 
         }
         Kind::Mutation => {
             if let Some(signed) = signed {
-                app.authenticator.spend(&signed, sent.body)?;
+                app.authenticator.spend(&signed, sent.body, &app.db, app.clock.now()).await?;
             }
         }
     }

@@ -11,15 +11,20 @@ mod stage;
 
 use std::pin::Pin;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 
 pub(crate) use actor::{Actor, Answer};
 use databases::Engine;
 pub(crate) use stage::{Blank, NOW, Stage, token};
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
+
+/// How long a test may take, by far: one that waits for what never comes fails by its name instead of keeping all waiting.
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// A test: its name and what it runs on.
 #[derive(Clone, Copy)]
@@ -64,18 +69,13 @@ pub(crate) fn run(files: &[(&str, &[Test])]) -> ExitCode {
     for (file, test) in files.iter().flat_map(|(file, tests)| tests.iter().map(move |test| (file, *test))) {
         let Test { name, body } = test;
         if let Body::Once(test) = body {
-            trials.push(Trial::test(format!("{file}::{name}"), move || {
-                test();
-                Ok(())
-            }));
+            trials.push(Trial::test(format!("{file}::{name}"), move || watched(test)));
             continue;
         }
         for engine in &engines {
             let on = Arc::clone(engine);
-            trials.push(Trial::test(format!("{}::{file}::{name}", engine.name()), move || {
-                perform(&on, body);
-                Ok(())
-            }));
+            let name = format!("{}::{file}::{name}", engine.name());
+            trials.push(Trial::test(name, move || watched(move || perform(&on, body))));
         }
     }
     if !arguments.list {
@@ -96,6 +96,22 @@ pub(crate) fn run(files: &[(&str, &[Test])]) -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments, trials);
     engines.iter().for_each(|engine| engine.stop());
     conclusion.exit_code()
+}
+
+/// Runs a test, and leaves it behind when it does not end.
+fn watched(test: impl FnOnce() + Send + 'static) -> Result<(), Failed> {
+    let (ended, end) = mpsc::channel::<()>();
+    let work = thread::spawn(move || {
+        let _ended = ended;
+        test();
+    });
+    if end.recv_timeout(LONGEST) == Err(mpsc::RecvTimeoutError::Timeout) {
+        return Err(format!("it is not done after {} s", LONGEST.as_secs()).into());
+    }
+    work.join().map_err(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").into()
+    })
 }
 
 /// Sets the stage and lets the test play on it, in a runtime of its own.

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -110,4 +111,9 @@ async fn a_signed_mutation_names_its_body_and_counts_once(stage: Stage) {
         let answer = post(&named(&wrong), now(), &wrong).await;
         assert_eq!((answer.status.as_u16(), &answer.json["data"]), (400, &Value::Null), "{}", answer.text);
     }
+    let marks = "SELECT count(*) FROM idempotency_keys WHERE principal = 'signature'";
+    let connection = stage.db().reads();
+    let marks = Statement::from_string(connection.get_database_backend(), marks);
+    let marks: i64 = connection.query_one_raw(marks).await.unwrap().unwrap().try_get_by_index(0).unwrap();
+    assert_eq!(marks, 2, "only what was carried out leaves a mark");
 }
