@@ -1,9 +1,17 @@
 //! Several writes in one commit.
 //!
-//! SQLite has one writer at a time, and what a commit costs is mostly the wait for the disk. So one task carries out all
-//! writes: as long as more are waiting, they go into the same transaction, each in a savepoint of its own, and
-//! each is answered only after the commit.
+//! What a small write costs is mostly what does not depend on its size: round trips, locks, and the wait for the disk. So
+//! writes of one kind that wait at the same time, each for another user, are carried out as one: locked, read, decided
+//! and stored by the same statements (`Write::perform_together`). Nobody waits for company: whoever comes while a
+//! worker is idle goes at once, and the busier the database is, the more come together. When one of them fails, all are undone,
+//! and each is carried out by itself.
+//!
+//! On PostgreSQL a few workers share what waits; each transaction has writes of one kind, so that locks are taken in
+//! one order. SQLite has one writer at a time, so one worker carries out all writes, of all kinds: as many as are waiting go
+//! into the same transaction, in savepoints, and are answered after its commit.
 
+use std::any::{Any, TypeId};
+use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,34 +19,42 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sea_orm::TransactionTrait as _;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::repo::Idempotency;
-use super::writer::{Order, Tools, given_up};
+use super::writer::{Order, Tools, Wanted, given_up};
 use super::{Write, Written};
-use crate::db::Transaction;
+use crate::db::{Kind, Transaction};
 use crate::error::{Error, Result};
 
 /// How many writes one commit carries at most, so that the first of them is not kept waiting.
 const MOST: usize = 128;
+/// How many things they do at most, unless one of them does more by itself.
+const MOST_THINGS: usize = 2000;
 /// How many writes may wait before those who ask have to wait for a place.
 const WAITING: usize = 1024;
+/// How many transactions of joined writes run at a time on PostgreSQL: while one waits for the disk, another one works.
+const WORKERS: usize = 2;
 /// How often a write is tried whose catalogue was behind.
 const TRIES: u32 = 3;
 /// How often, and after which pause, a commit is begun that finds the database locked by another process.
 const BEGINNINGS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The task that carries out all writes.
+/// The tasks that carry out writes together.
 pub(super) struct Group {
     jobs: mpsc::Sender<Box<dyn Job>>,
 }
 
 impl Group {
-    /// Starts the task, which ends when the group is dropped.
-    pub(super) fn start(tools: Arc<Tools>) -> Self {
+    /// Starts the tasks, which end when the group is dropped.
+    pub(super) fn start(tools: &Arc<Tools>) -> Self {
         let (jobs, waiting) = mpsc::channel(WAITING);
-        tokio::spawn(work(tools, waiting));
+        let queue = Arc::new(Mutex::new(Queue { waiting, ready: VecDeque::new() }));
+        let workers = if tools.db.kind() == Kind::Sqlite { 1 } else { WORKERS };
+        for _ in 0..workers {
+            tokio::spawn(work(Arc::clone(tools), Arc::clone(&queue)));
+        }
         Self { jobs }
     }
 
@@ -57,52 +73,149 @@ impl Group {
     }
 }
 
-async fn work(tools: Arc<Tools>, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
-    let mut next = None;
+/// Writes that are carried out as one; several only when they join.
+type Batch = Vec<Box<dyn Job>>;
+
+/// What waits to be carried out.
+struct Queue {
+    waiting: mpsc::Receiver<Box<dyn Job>>,
+    /// What was taken from there, and did not fit into a batch.
+    ready: VecDeque<Box<dyn Job>>,
+}
+
+impl Queue {
+    /// What goes into the next commit, as soon as there is anything; `None` when nothing will come any more.
+    async fn next(&mut self, several: bool) -> Option<Vec<Batch>> {
+        if self.ready.is_empty() {
+            let job = self.waiting.recv().await?;
+            self.ready.push_back(job);
+        }
+        while self.ready.len() < MOST {
+            let Ok(job) = self.waiting.try_recv() else { break };
+            self.ready.push_back(job);
+        }
+        let mut batches = Vec::new();
+        while let Some(first) = self.ready.pop_front() {
+            // A change of the catalogue goes alone: what comes after it is to find the new one in memory.
+            let alone = first.changes_catalogue();
+            if alone && !batches.is_empty() {
+                self.ready.push_front(first);
+                break;
+            }
+            batches.push(self.batch(first));
+            if alone || !several {
+                break;
+            }
+        }
+        Some(batches)
+    }
+
+    /// `first` with those that join it. A second write for the same user has to wait for the first one.
+    fn batch(&mut self, first: Box<dyn Job>) -> Batch {
+        let Some((kind, user)) = first.joins() else { return vec![first] };
+        let mut users = HashSet::from([user]);
+        let mut things = first.size();
+        let mut batch = vec![first];
+        for job in std::mem::take(&mut self.ready) {
+            match job.joins() {
+                Some((other, user)) if other == kind && things + job.size() <= MOST_THINGS && users.insert(user) => {
+                    things += job.size();
+                    batch.push(job);
+                }
+                _ => self.ready.push_back(job),
+            }
+        }
+        batch
+    }
+}
+
+async fn work(tools: Arc<Tools>, queue: Arc<Mutex<Queue>>) {
+    let several = tools.db.kind() == Kind::Sqlite;
     loop {
-        let first = match next.take() {
-            Some(job) => job,
-            None => match waiting.recv().await {
-                Some(job) => job,
-                None => return,
-            },
+        let next = queue.lock().await.next(several).await;
+        let Some(mut batches) = next else { return };
+        let outcome = match batches.as_mut_slice() {
+            [batch] => one(&tools, batch).await,
+            batches => all(&tools, batches).await,
         };
-        let mut done = Vec::new();
-        let outcome = together(&tools, first, &mut waiting, &mut done, &mut next).await;
-        tools.metrics.group_commit.record(u32::try_from(done.len()).unwrap_or(u32::MAX));
-        for job in done {
+        tools
+            .metrics
+            .group_commit
+            .record(u32::try_from(batches.iter().map(Vec::len).sum::<usize>()).unwrap_or(u32::MAX));
+        for job in batches.into_iter().flatten() {
             job.answer(outcome.clone());
         }
     }
 }
 
-/// Carries out `first` and what waits behind it in one transaction. A change of the catalogue goes alone: what comes
-/// after it is to find the new one in memory. `next` is then what has to wait for the next commit.
-async fn together(
-    tools: &Tools,
-    first: Box<dyn Job>,
-    waiting: &mut mpsc::Receiver<Box<dyn Job>>,
-    done: &mut Vec<Box<dyn Job>>,
-    next: &mut Option<Box<dyn Job>>,
-) -> Result<()> {
-    let alone = first.changes_catalogue();
-    done.push(first);
-    let transaction = begin(tools).await?;
-    if let Some(job) = done.last_mut() {
-        perform(tools, &transaction, job).await?;
-    }
-    while !alone && done.len() < MOST {
-        let Ok(mut job) = waiting.try_recv() else { break };
-        if job.changes_catalogue() {
-            *next = Some(job);
-            break;
+/// Carries out a batch in a transaction of its own.
+async fn one(tools: &Tools, batch: &mut [Box<dyn Job>]) -> Result<()> {
+    if batch.len() > 1 {
+        match together(tools, batch).await {
+            Ok(()) => return Ok(()),
+            Err(Undone::No(error)) => return Err(error),
+            Err(Undone::Yes(error)) => {
+                tracing::debug!(error = error.chain(), writes = batch.len(), "joined writes are done one by one");
+            }
         }
-        let performed = perform(tools, &transaction, &mut job).await;
-        done.push(job);
-        performed?;
+        // It may be behind, which would fail each of them once more.
+        tools.catalogue.refresh().await?;
     }
-    transaction.commit().await?;
+    for job in batch {
+        let done = AssertUnwindSafe(job.perform_alone(tools)).catch_unwind().await;
+        done.unwrap_or_else(|_| job.fail(panicked()));
+    }
     Ok(())
+}
+
+/// Whether what failed is known to have left nothing behind.
+enum Undone {
+    Yes(Error),
+    No(Error),
+}
+
+async fn together(tools: &Tools, batch: &mut [Box<dyn Job>]) -> Result<(), Undone> {
+    let transaction = begin(tools).await.map_err(Undone::Yes)?;
+    match joined(tools, &transaction, batch).await {
+        Ok(()) => transaction
+            .commit()
+            .await
+            .map_err(Error::from)
+            .map_err(|error| if error.is_passing() { Undone::Yes(error) } else { Undone::No(error) }),
+        Err(error) => {
+            // A connection that cannot even roll back is closed by its pool, which does the same.
+            let _ = transaction.rollback().await;
+            Err(Undone::Yes(error))
+        }
+    }
+}
+
+/// Carries out several batches in one transaction, each in a savepoint. Fails only when the whole is of no use any more.
+async fn all(tools: &Tools, batches: &mut [Batch]) -> Result<()> {
+    let transaction = begin(tools).await?;
+    for batch in batches {
+        if batch.len() > 1 {
+            let savepoint = transaction.begin().await?;
+            match joined(tools, &savepoint, batch).await {
+                Ok(()) => {
+                    savepoint.commit().await?;
+                    continue;
+                }
+                Err(_) => savepoint.rollback().await?,
+            }
+        }
+        for job in batch {
+            perform(tools, &transaction, job).await?;
+        }
+    }
+    Ok(transaction.commit().await?)
+}
+
+/// Carries out a batch of several writes as one in `transaction`.
+async fn joined(tools: &Tools, transaction: &Transaction, batch: &mut [Box<dyn Job>]) -> Result<()> {
+    let Some(together) = batch.first().map(|job| job.together()) else { return Ok(()) };
+    let performed = AssertUnwindSafe(together(batch, tools, transaction)).catch_unwind().await;
+    performed.unwrap_or_else(|_| Err(panicked()))
 }
 
 async fn begin(tools: &Tools) -> Result<Transaction> {
@@ -125,7 +238,7 @@ async fn perform(tools: &Tools, transaction: &Transaction, job: &mut Box<dyn Job
         let savepoint = transaction.begin().await?;
         // A panic of one write must not take the others along, nor those to come.
         let performed = AssertUnwindSafe(job.perform(tools, &savepoint)).catch_unwind().await;
-        let outcome = performed.unwrap_or_else(|_| Err(Error::internal("a write panicked")));
+        let outcome = performed.unwrap_or_else(|_| Err(panicked()));
         match outcome {
             Ok(()) => return Ok(savepoint.commit().await?),
             Err(error) => {
@@ -143,11 +256,26 @@ async fn perform(tools: &Tools, transaction: &Transaction, job: &mut Box<dyn Job
     }
 }
 
+fn panicked() -> Error {
+    Error::internal("a write panicked")
+}
+
+/// Carries out jobs of one kind as one, and keeps what came of each until it is on disk.
+type Together = for<'a> fn(&'a mut [Box<dyn Job>], &'a Tools, &'a Transaction) -> BoxFuture<'a, Result<()>>;
+
 /// A write whose type is not named.
-trait Job: Send {
+trait Job: Any + Send {
     fn changes_catalogue(&self) -> bool;
+    /// What kind of write it is and the user whom it is about, when it may be carried out together with others.
+    fn joins(&self) -> Option<(TypeId, i64)>;
+    /// How many things it does.
+    fn size(&self) -> usize;
+    /// How it is carried out together with others.
+    fn together(&self) -> Together;
     /// Carries it out, and keeps the outcome until it is on disk.
     fn perform<'a>(&'a mut self, tools: &'a Tools, transaction: &'a Transaction) -> BoxFuture<'a, Result<()>>;
+    /// Carries it out in a transaction of its own.
+    fn perform_alone<'a>(&'a mut self, tools: &'a Tools) -> BoxFuture<'a, ()>;
     /// Keeps the failure as the answer.
     fn fail(&mut self, error: Error);
     /// Answers whoever waits: with the outcome, unless the commit failed.
@@ -167,11 +295,29 @@ impl<W: Write> Job for Task<W> {
         W::CATALOGUE
     }
 
+    fn joins(&self) -> Option<(TypeId, i64)> {
+        Some((TypeId::of::<W>(), self.write.joins()?))
+    }
+
+    fn size(&self) -> usize {
+        self.write.size()
+    }
+
+    fn together(&self) -> Together {
+        together_of::<W>
+    }
+
     fn perform<'a>(&'a mut self, tools: &'a Tools, transaction: &'a Transaction) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let attempt = tools.attempt(transaction, &self.write, &self.order, self.idempotency.as_ref());
             self.written = Some(Ok(attempt.await?));
             Ok(())
+        })
+    }
+
+    fn perform_alone<'a>(&'a mut self, tools: &'a Tools) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            self.written = Some(tools.run_alone(&self.write, &self.order, self.idempotency.as_ref()).await);
         })
     }
 
@@ -189,4 +335,30 @@ impl<W: Write> Job for Task<W> {
         // Nobody waits any more when the client has gone; the write stands.
         let _ = self.answer.send(answer);
     }
+}
+
+fn together_of<'a, W: Write>(
+    batch: &'a mut [Box<dyn Job>],
+    tools: &'a Tools,
+    transaction: &'a Transaction,
+) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let tasks = batch.iter_mut().map(|job| {
+            let job: &mut dyn Any = job.as_mut();
+            job.downcast_mut::<Task<W>>()
+        });
+        let tasks: Option<Vec<&mut Task<W>>> = tasks.collect();
+        let mut tasks = tasks.ok_or_else(|| Error::internal("writes of different kinds in one batch"))?;
+        let answers = {
+            let wanted: Vec<Wanted<'_, W>> = tasks
+                .iter()
+                .map(|task| Wanted { write: &task.write, order: &task.order, idempotency: task.idempotency.as_ref() })
+                .collect();
+            tools.attempt_together(transaction, &wanted).await?
+        };
+        for (task, answer) in tasks.iter_mut().zip(answers) {
+            task.written = Some(answer);
+        }
+        Ok(())
+    })
 }

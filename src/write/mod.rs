@@ -2,13 +2,12 @@
 //!
 //! A use case that changes something is a value of its own that implements `Write`: it names who and what, and
 //! performs itself in a `Unit`, which is one transaction. Whatever it reports to the unit (events of users' histories,
-//! entries of the audit log) is written in the same transaction. The `Writer` runs it: alone on PostgreSQL, in one
-//! commit with others on SQLite; again when it lost against another write; and not at all when its idempotency key came
-//! before.
+//! entries of the audit log) is written in the same transaction. The `Writer` runs it: alone or in one commit with others;
+//! again when it lost against another write; and not at all when its idempotency key came before.
 //!
 //! A use case works on many things at once: it locks the users, reads what it needs by a few statements, decides in
 //! memory, and writes the rows that changed by a few statements. So a write of a thousand items is no other code than a
-//! write of one.
+//! write of one, and many small writes of one kind that wait at the same time are carried out as one (`group`).
 
 pub mod entity;
 mod feed;
@@ -25,7 +24,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 pub(crate) use feed::Following;
 pub(crate) use input::{Checks, Patch, Upserted, arranged};
@@ -52,9 +51,41 @@ pub(crate) trait Write: Serialize + Send + Sync + 'static {
         false
     }
 
+    /// The one user whom it is about, when it may be carried out by [`Write::perform_together`]. Such a write is never
+    /// abandoned.
+    fn joins(&self) -> Option<i64> {
+        None
+    }
+
+    /// How many things it does. Bounds how many writes are carried out together.
+    fn size(&self) -> usize {
+        1
+    }
+
     /// Carries it out. What is refused in the normal course of things is part of the outcome; an error undoes
     /// everything and is not kept.
     fn perform(&self, unit: &mut Unit<'_>) -> impl Future<Output = Result<Self::Outcome>> + Send;
+
+    /// Carries out several writes at once, each for another user, and gives what came of each. What one of them does must
+    /// not depend on the others, but for what they share with all writes. An error undoes all of them, and
+    /// then each is carried out by itself.
+    fn perform_together(
+        writes: &[&Self],
+        unit: &mut Unit<'_>,
+    ) -> impl Future<Output = Result<Vec<Self::Outcome>>> + Send {
+        let _ = (writes, unit);
+        async { Err(Error::internal(format!("{} is not carried out together with others", Self::NAME))) }
+    }
+}
+
+/// The items of several writes in one list, each with its user.
+pub(crate) fn in_one_list<T>(writes: impl Iterator<Item = (i64, Vec<T>)>) -> Vec<(i64, T)> {
+    writes.flat_map(|(user, items)| items.into_iter().map(move |item| (user, item))).collect()
+}
+
+/// What came of the only write.
+pub(crate) fn only<O>(outcomes: Vec<O>) -> Result<O> {
+    outcomes.into_iter().next().ok_or_else(|| Error::internal("a write has no outcome"))
 }
 
 /// What was written.

@@ -23,13 +23,15 @@ use crate::graphql::refusal::{Refusal, UserErrorCode};
 /// numbers of the events have no gaps.
 pub(crate) struct Unit<'a> {
     transaction: &'a Transaction,
-    /// The instant of the request.
+    /// The instant of the request; of the latest one, where the unit carries out several writes.
     pub(crate) now: Timestamp,
     /// Where new identifiers come from.
     pub(crate) ids: &'a Ids,
     /// The settings that bound a write.
     pub(crate) config: &'a Config,
     actor: &'a str,
+    /// Who wants what is written for a user, and when, where the unit carries out several writes.
+    orders: BTreeMap<i64, (Timestamp, &'a str)>,
     catalogue: Arc<Snapshot>,
     users: BTreeMap<i64, Locked>,
     events: Vec<(i64, Event)>,
@@ -87,6 +89,7 @@ impl<'a> Unit<'a> {
             ids,
             config,
             actor,
+            orders: BTreeMap::new(),
             catalogue,
             users: BTreeMap::new(),
             events: Vec::new(),
@@ -95,6 +98,16 @@ impl<'a> Unit<'a> {
             stores: Stores::default(),
             abandoned: false,
         }
+    }
+
+    /// Says who wants what is written for this user, and when.
+    pub(super) fn order(&mut self, user: i64, now: Timestamp, actor: &'a str) {
+        self.orders.insert(user, (now, actor));
+    }
+
+    /// The instant of the request that is about this user.
+    pub(crate) fn now_of(&self, user: i64) -> Timestamp {
+        self.orders.get(&user).map_or(self.now, |(now, _)| *now)
     }
 
     /// The transaction, for statements of repositories.
@@ -214,7 +227,7 @@ impl<'a> Unit<'a> {
         subject: (Kind, &str),
         changes: &Value,
     ) -> Result<()> {
-        self.record_at(user, kind, subject, changes, self.now)
+        self.record_at(user, kind, subject, changes, self.now_of(user))
     }
 
     /// Appends an event to the history of a locked user, of something that happened at another instant.
@@ -226,18 +239,19 @@ impl<'a> Unit<'a> {
         changes: &Value,
         occurred_at: Timestamp,
     ) -> Result<()> {
+        let (recorded_at, actor) = self.orders.get(&user).copied().unwrap_or((self.now, self.actor));
         let locked = self.locked(user)?;
         locked.changed = true;
         locked.history_seq += 1;
         let event = Event {
             seq: locked.history_seq,
             kind: kind.as_str().to_owned(),
-            actor: self.actor.to_owned(),
+            actor: actor.to_owned(),
             subject_type: subject_type.name().to_owned(),
             subject_key: subject_key.to_owned(),
             changes: changes.to_string(),
             occurred_at,
-            recorded_at: self.now,
+            recorded_at,
         };
         self.events.push((user, event));
         Ok(())

@@ -1,9 +1,12 @@
 //! Running writes: retries, idempotency keys, and the way to the engine.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::TransactionTrait as _;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
@@ -11,7 +14,7 @@ use super::feed::Feed;
 use super::group::Group;
 use super::repo::{self, Idempotency};
 use super::unit::Unit;
-use super::{Write, Written};
+use super::{Event, Write, Written};
 use crate::auth::Authenticator;
 use crate::clock::{Ids, Timestamp};
 use crate::config::Config;
@@ -47,8 +50,7 @@ pub(crate) struct Writer {
     tools: Arc<Tools>,
     authenticator: Arc<Authenticator>,
     feed: Arc<Feed>,
-    /// On SQLite, the one place where writes are carried out.
-    group: Option<Group>,
+    group: Group,
 }
 
 /// What it takes to carry out a write.
@@ -70,10 +72,9 @@ impl Writer {
         authenticator: Arc<Authenticator>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let sqlite = db.kind() == Kind::Sqlite;
         let feed = Feed::start(db.clone());
         let tools = Arc::new(Tools { db, ids, config, catalogue, metrics });
-        let group = sqlite.then(|| Group::start(Arc::clone(&tools)));
+        let group = Group::start(&tools);
         Self { tools, authenticator, feed, group }
     }
 
@@ -96,9 +97,11 @@ impl Writer {
 
     async fn carry_out<W: Write>(&self, write: W, order: Order) -> Result<Written<W::Outcome>> {
         let idempotency = order.key.as_deref().map(|key| idempotency(&write, &order, key)).transpose()?;
-        let written = match &self.group {
-            Some(group) => group.run(write, order, idempotency).await?,
-            None => self.tools.run_alone(&write, &order, idempotency.as_ref()).await?,
+        // SQLite has one writer, whatever is written. On PostgreSQL writes wait for each other only where that pays.
+        let written = if self.tools.db.kind() == Kind::Sqlite || write.joins().is_some() {
+            self.group.run(write, order, idempotency).await?
+        } else {
+            self.tools.run_alone(&write, &order, idempotency.as_ref()).await?
         };
         self.feed.tell(&written.events);
         if W::CATALOGUE {
@@ -145,8 +148,16 @@ fn idempotency<W: Write>(write: &W, order: &Order, key: &str) -> Result<Idempote
     })
 }
 
+/// A write that is to be carried out, with who wants it.
+pub(super) struct Wanted<'a, W> {
+    pub(super) write: &'a W,
+    pub(super) order: &'a Order,
+    pub(super) idempotency: Option<&'a Idempotency>,
+}
+
 impl Tools {
-    async fn run_alone<W: Write>(
+    /// Carries out `write` in a transaction of its own, again when it lost against others.
+    pub(super) async fn run_alone<W: Write>(
         &self,
         write: &W,
         order: &Order,
@@ -202,17 +213,10 @@ impl Tools {
         order: &Order,
         idempotency: Option<&Idempotency>,
     ) -> Result<Written<W::Outcome>> {
-        if let Some(idempotency) = idempotency {
-            let since = order.now.plus_seconds(-KEPT_SECONDS);
-            if let Some(earlier) = repo::take_key(transaction, idempotency, order.now, since).await? {
-                if earlier.body_hash != idempotency.body_hash {
-                    return Err(Error::new(
-                        Code::IdempotencyKeyReused,
-                        "this idempotency key came before with another input; use a new key for a new write",
-                    ));
-                }
-                return serde_json::from_str(&earlier.outcome).map_err(Error::internal);
-            }
+        if let Some(idempotency) = idempotency
+            && let Some(earlier) = earlier(transaction, idempotency, order.now).await?
+        {
+            return Ok(earlier);
         }
         let written = if write.may_be_abandoned() {
             // In a transaction of its own inside this one, so that it can be undone without the key.
@@ -235,11 +239,91 @@ impl Tools {
             let outcome = write.perform(&mut unit).await?;
             Written { outcome, events: unit.finish().await? }
         };
-        if let Some(idempotency) = idempotency {
-            let text = serde_json::to_string(&written).map_err(Error::internal)?;
-            repo::keep_outcome(transaction, idempotency, text).await?;
-        }
+        let kept = idempotency.map(|_| text(&written)).transpose()?;
+        keep(transaction, idempotency, kept).await?;
         Ok(written)
+    }
+
+    /// Carries out several writes that [join](Write::joins), each for another user, in `transaction`, without ending it.
+    /// Fails when one of them does otherwise than by its idempotency key.
+    pub(super) async fn attempt_together<W: Write>(
+        &self,
+        transaction: &Transaction,
+        wanted: &[Wanted<'_, W>],
+    ) -> Result<Vec<Result<Written<W::Outcome>>>> {
+        let mut answers = Vec::with_capacity(wanted.len());
+        for Wanted { order, idempotency, .. } in wanted {
+            answers.push(match idempotency {
+                Some(idempotency) => match earlier(transaction, idempotency, order.now).await {
+                    Err(error) if error.code() != Code::IdempotencyKeyReused => return Err(error),
+                    answer => answer.transpose(),
+                },
+                None => None,
+            });
+        }
+        // Those that are still to be done.
+        let mut new = Vec::with_capacity(wanted.len());
+        for (one, answer) in wanted.iter().zip(&answers) {
+            if answer.is_none() {
+                let user = one.write.joins().ok_or_else(|| Error::internal("a write that does not join"))?;
+                new.push((user, one));
+            }
+        }
+        let mut written = Vec::with_capacity(new.len());
+        if let Some(latest) = new.iter().map(|(_, one)| one.order.now).max() {
+            let mut unit = Unit::new(transaction, latest, &self.ids, &self.config, "", self.catalogue.current());
+            for (user, one) in &new {
+                unit.order(*user, one.order.now, &one.order.actor);
+            }
+            let writes: Vec<&W> = new.iter().map(|(_, one)| one.write).collect();
+            let outcomes = W::perform_together(&writes, &mut unit).await?;
+            let mut events: HashMap<i64, Vec<(i64, Event)>> = HashMap::new();
+            for (user, event) in unit.finish().await? {
+                events.entry(user).or_default().push((user, event));
+            }
+            for (outcome, (user, one)) in outcomes.into_iter().zip(new) {
+                let done = Written { outcome, events: events.remove(&user).unwrap_or_default() };
+                let kept = one.idempotency.map(|_| text(&done)).transpose()?;
+                written.push(done);
+                keep(transaction, one.idempotency, kept).await?;
+            }
+        }
+        let mut written = written.into_iter();
+        let mut answer = |answer: Option<Result<Written<W::Outcome>>>| {
+            let none = || Err(Error::internal("a write has no outcome"));
+            answer.unwrap_or_else(|| written.next().map_or_else(none, Ok))
+        };
+        Ok(answers.into_iter().map(&mut answer).collect())
+    }
+}
+
+/// What came of the write that had this key before. When there was none, the key is taken.
+async fn earlier<O: DeserializeOwned>(
+    transaction: &Transaction,
+    idempotency: &Idempotency,
+    now: Timestamp,
+) -> Result<Option<Written<O>>> {
+    let since = now.plus_seconds(-KEPT_SECONDS);
+    let Some(earlier) = repo::take_key(transaction, idempotency, now, since).await? else { return Ok(None) };
+    if earlier.body_hash != idempotency.body_hash {
+        return Err(Error::new(
+            Code::IdempotencyKeyReused,
+            "this idempotency key came before with another input; use a new key for a new write",
+        ));
+    }
+    serde_json::from_str(&earlier.outcome).map(Some).map_err(Error::internal)
+}
+
+/// What came of a write, as it is kept under a key.
+fn text<O: Serialize>(written: &Written<O>) -> Result<String> {
+    serde_json::to_string(written).map_err(Error::internal)
+}
+
+/// Keeps what came of a write under its key, if it has one.
+async fn keep(transaction: &Transaction, idempotency: Option<&Idempotency>, text: Option<String>) -> Result<()> {
+    match idempotency.zip(text) {
+        Some((idempotency, text)) => repo::keep_outcome(transaction, idempotency, text).await,
+        None => Ok(()),
     }
 }
 

@@ -49,6 +49,9 @@ struct World {
     /// Goals of the running season for which steps can be made all the time.
     goals: Vec<String>,
     season: String,
+    /// A collection that runs, with a reward for each user, and its cards.
+    collection: String,
+    cards: Vec<String>,
     /// The schema, to know which mutations there are.
     sdl: String,
 }
@@ -65,7 +68,8 @@ struct Planned {
 type Kind = fn(&World, user: &str, nth: usize) -> Option<Planned>;
 
 /// The kinds of writes, which take turns.
-const KINDS: &[Kind] = &[enrol, unlock_one, steps, unlock_some, claim, grant, complete, spend];
+const KINDS: &[Kind] =
+    &[enrol, unlock_one, steps, unlock_some, claim, grant, complete, spend, cards, reward, cards_removed, several];
 
 fn unlock(world: &World, places: std::ops::Range<usize>) -> Option<Planned> {
     let keys = world.achievements.get(places)?;
@@ -123,6 +127,42 @@ fn complete(_: &World, _: &str, nth: usize) -> Option<Planned> {
         input: json!({ "resourceIds": keys, "completed": true }),
         events,
     })
+}
+
+/// All cards of a collection at once, which completes it, and then some more of one.
+fn cards(world: &World, _: &str, nth: usize) -> Option<Planned> {
+    let all: Vec<Value> =
+        world.cards.iter().take(if nth == 0 { usize::MAX } else { 1 }).map(|key| json!({ "cardId": key })).collect();
+    let subject = format!("collection:{}", world.collection);
+    let mut events = vec![("CARDS_GRANTED", subject.clone())];
+    events.extend((nth == 0).then_some(("COLLECTION_COMPLETED", subject)));
+    Some(Planned { mutation: "grantCards", input: json!({ "cards": all }), events })
+}
+
+fn cards_removed(world: &World, _: &str, nth: usize) -> Option<Planned> {
+    let input = json!({ "cards": [{ "cardId": world.cards[nth % world.cards.len()] }] });
+    let events = vec![("CARDS_REVOKED", format!("collection:{}", world.collection))];
+    (nth < world.cards.len()).then_some(Planned { mutation: "removeCards", input, events })
+}
+
+/// Of the rewards there are as many as users.
+fn reward(world: &World, _: &str, nth: usize) -> Option<Planned> {
+    let input = json!({ "collectionId": world.collection });
+    let events = vec![("REWARD_CLAIMED", format!("collection:{}", world.collection))];
+    (nth == 0).then_some(Planned { mutation: "claimCollectionReward", input, events })
+}
+
+/// Several kinds in one write.
+fn several(world: &World, _: &str, nth: usize) -> Option<Planned> {
+    let (card, resource) = (world.cards.last()?, format!("{:024x}", 0xc4a6_0000 + nth));
+    let input = json!({ "events": [
+        { "card": { "cardId": card } }, { "resourceProgress": { "resourceId": resource, "completed": true } },
+    ] });
+    let events = vec![
+        ("RESOURCE_COMPLETED", format!("resource:{resource}")),
+        ("CARDS_GRANTED", format!("collection:{}", world.collection)),
+    ];
+    Some(Planned { mutation: "recordProgress", input, events })
 }
 
 /// All writes for a user in their order.
@@ -195,7 +235,14 @@ impl Written {
     fn body(&self) -> Value {
         let Planned { mutation, input, .. } = &self.planned;
         let mut input = input.clone();
-        input["user"] = json!({ "id": format!("user:{}", self.ulid) });
+        let user = json!({ "id": format!("user:{}", self.ulid) });
+        match input["events"].as_array_mut() {
+            Some(events) => {
+                let events = events.iter_mut().filter_map(|event| event.as_object_mut()?.values_mut().next());
+                events.for_each(|event| event["user"] = user.clone());
+            }
+            None => input["user"] = user,
+        }
         input["idempotencyKey"] = json!(self.key);
         let type_name = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
         let query = format!(
@@ -218,7 +265,9 @@ fn ask(agent: &ureq::Agent, address: &str, credential: &str, body: &Value) -> Op
     assert!(answer.get("errors").is_none(), "{body}: {text}");
     let payload = answer["data"].as_object().and_then(|data| data.values().next()).unwrap();
     assert_eq!(payload["userErrors"], json!([]), "{body}");
-    let events = payload["changes"]["events"].as_array().unwrap();
+    // A write for many users says it for each, and these are of one.
+    let changes = payload["changes"].as_array().map_or(&payload["changes"], |changes| &changes[0]);
+    let events = changes["events"].as_array().unwrap();
     let word = |event: &Value, name: &str| event[name].as_str().unwrap().to_owned();
     Some(events.iter().map(|event| (word(event, "kind"), word(event, "subject"))).collect())
 }
@@ -306,6 +355,22 @@ async fn prepare(db: &Db) -> (World, Vec<(i64, String)>) {
         erased_at: Set(None),
     });
     user::Entity::insert_many(rows).exec_without_returning(db.writes()).await.unwrap();
+    let made = [
+        "INSERT INTO collections (key, name, description, environment, created_at, show_before, show_after, updated_at)
+         VALUES ('crash', 'Crash', '', 'production', 0, true, true, 0)"
+            .to_owned(),
+        "INSERT INTO cards (key, collection_id, position, name, rarity) SELECT 'crash-' || n.n, c.id, n.n, 'A card', ''
+         FROM collections c, (SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3) n WHERE c.key = 'crash'"
+            .to_owned(),
+        format!(
+            "INSERT INTO collection_rewards (collection_id, key, name, description, value, view_type, stock, claimed)
+             SELECT id, 'crash-reward', 'A reward', '', '', 'image', {}, 0 FROM collections WHERE key = 'crash'",
+            CLIENTS * USERS_EACH
+        ),
+    ];
+    for sql in made {
+        db.writes().execute_unprepared(&sql).await.unwrap();
+    }
     let texts = async |sql: &str| -> Vec<String> {
         let connection = db.reads();
         let statement = Statement::from_string(connection.get_database_backend(), sql);
@@ -316,6 +381,8 @@ async fn prepare(db: &Db) -> (World, Vec<(i64, String)>) {
         achievements: texts("SELECT key FROM achievements WHERE published ORDER BY id").await,
         goals: texts("SELECT key FROM goals WHERE season_id = 2 AND week IS NULL ORDER BY id").await,
         season: texts("SELECT key FROM seasons WHERE id = 2").await.remove(0),
+        collection: "crash".to_owned(),
+        cards: texts("SELECT key FROM cards WHERE key LIKE 'crash-%' ORDER BY id").await,
         sdl: waymark::schema::sdl(),
     };
     let ulids = texts("SELECT ulid FROM users WHERE handle LIKE 'crash%' ORDER BY id").await;

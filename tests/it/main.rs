@@ -124,6 +124,7 @@ fn main() -> ExitCode {
         ("writes::people::reads", writes::people::reads::TESTS),
         ("writes::record", writes::record::TESTS),
         ("writes::seasons", writes::seasons::TESTS),
+        ("writes::together", writes::together::TESTS),
         ("writes::verify", writes::verify::TESTS),
     ])
 }

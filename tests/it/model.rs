@@ -4,7 +4,9 @@
 //! An operation is an arm of [`Op`], a line in [`operations`], and an arm of [`Model::apply`]. It takes part once the schema has its
 //! mutation. `PROPTEST_CASES` says how many sequences are tried.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::collection::vec;
@@ -69,8 +71,29 @@ enum Op {
         resources: Vec<usize>,
         completed: bool,
     },
+    Cards {
+        direction: Direction,
+        items: Vec<(usize, i64)>,
+    },
+    ClaimReward {
+        collection: usize,
+    },
+    /// Steps, unlocks, completions and cards in one write.
+    Record {
+        goal: usize,
+        add: i64,
+        unlock: UnlockItem,
+        resource: usize,
+        card: (usize, i64),
+    },
     /// The last write again, with its key.
     Again,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Grant,
+    Remove,
 }
 
 #[derive(Debug, Clone)]
@@ -94,6 +117,8 @@ fn operations() -> Union<BoxedStrategy<Op>> {
     let item = (achievement(), any::<bool>(), minutes_ago);
     let item = item.prop_map(|(achievement, hardcore, minutes_ago)| UnlockItem { achievement, hardcore, minutes_ago });
     let micros = || prop_oneof![Just(1_i64), 1..20_000_000_i64];
+    let card = || (0..=CARDS.len(), 0..4_i64);
+    let any_item = item.clone();
     let steps = prop_oneof![(1..4_i64).prop_map(Steps::Add), (0..6_i64).prop_map(Steps::SetTo)];
     let all: Vec<(&str, u32, BoxedStrategy<Op>)> = vec![
         (
@@ -134,6 +159,24 @@ fn operations() -> Union<BoxedStrategy<Op>> {
                 .prop_map(|(resources, completed)| Op::Complete { resources, completed })
                 .boxed(),
         ),
+        ("grantCards", 5, vec(card(), 0..5).prop_map(|items| Op::Cards { direction: Direction::Grant, items }).boxed()),
+        (
+            "removeCards",
+            2,
+            vec(card(), 0..4).prop_map(|items| Op::Cards { direction: Direction::Remove, items }).boxed(),
+        ),
+        (
+            "claimCollectionReward",
+            3,
+            (0..=COLLECTIONS.len()).prop_map(|collection| Op::ClaimReward { collection }).boxed(),
+        ),
+        (
+            "recordProgress",
+            3,
+            (any::<usize>(), 1..3_i64, any_item, 0..RESOURCES.len(), card())
+                .prop_map(|(goal, add, unlock, resource, card)| Op::Record { goal, add, unlock, resource, card })
+                .boxed(),
+        ),
         ("unlockAchievements", 2, Just(Op::Again).boxed()),
     ];
     let sdl = waymark::schema::sdl();
@@ -156,8 +199,28 @@ const GAMES: [&str; 2] = ["model-a", "model-b"];
 /// Resources that the catalogue knows, and one that it does not.
 const RESOURCES: [&str; 3] = ["507f1f77bcf86cd799439011", "507f191e810c19729de860ea", "00000000000000000000abcd"];
 
+/// The cards of the two collections of these tests: key and collection.
+const CARDS: &[(&str, &str)] =
+    &[("model-c1", "model-c"), ("model-c2", "model-c"), ("model-d1", "model-d"), ("model-d2", "model-d")];
+/// Key, and how many rewards there are for all users of the test together.
+const COLLECTIONS: [(&str, Option<i64>); 2] = [("model-c", Some(3)), ("model-d", None)];
+
 fn now() -> Timestamp {
     Timestamp::parse(NOW).unwrap()
+}
+
+/// Adds the two collections.
+async fn add_collections(admin: &Actor) {
+    let upsert =
+        "mutation($input: UpsertCollectionInput!) { upsertCollection(input: $input) { userErrors { message } } }";
+    for (key, stock) in COLLECTIONS {
+        let cards = CARDS.iter().filter(|card| card.1 == key).map(|card| json!({ "key": card.0, "name": card.0 }));
+        let reward =
+            json!({ "key": format!("{key}-reward"), "name": key, "stock": stock.map(|stock| stock.to_string()) });
+        let input = json!({ "key": key, "name": key, "cards": cards.collect::<Vec<_>>(), "reward": reward });
+        let done = admin.data(upsert, json!({ "input": input })).await;
+        assert_eq!(done["upsertCollection"]["userErrors"], json!([]));
+    }
 }
 
 /// Adds the two games.
@@ -256,6 +319,12 @@ struct Model {
     lots: Vec<Lot>,
     /// Whether it is complete, by place in [`RESOURCES`].
     resources: BTreeMap<usize, bool>,
+    /// How many are owned, by place in [`CARDS`].
+    cards: [i64; CARDS.len()],
+    /// Whether it was ever completed, and whether its reward was claimed, by place in [`COLLECTIONS`].
+    collections: [(bool, bool); COLLECTIONS.len()],
+    /// How many rewards of the first collection are left for everybody.
+    stock: Rc<Cell<i64>>,
     /// How many events the history has.
     events: i64,
 }
@@ -372,6 +441,42 @@ impl Model {
                 let input = json!({ "resourceIds": keys, "completed": completed });
                 Sent { mutation: "setResourcesCompletion", selection: results, input, expected: None }
             }
+            Op::Cards { direction, items } => {
+                let statuses = self.change_cards(*direction, items);
+                let cards: Vec<Value> = items
+                    .iter()
+                    .map(|(place, quantity)| json!({ "cardId": card_key(*place), "quantity": quantity }))
+                    .collect();
+                let mutation = if *direction == Direction::Grant { "grantCards" } else { "removeCards" };
+                Sent { mutation, selection: results, input: json!({ "cards": cards }), expected: Some(statuses) }
+            }
+            Op::ClaimReward { collection } => {
+                let expected = Some(vec![self.claim_reward(*collection)]);
+                let key = COLLECTIONS.get(*collection).map_or("model-unknown", |one| one.0);
+                let input = json!({ "collectionId": key });
+                Sent { mutation: "claimCollectionReward", selection: "status", input, expected }
+            }
+            Op::Record { goal, add, unlock, resource, card } => {
+                let place = goal % self.goals.len();
+                let steps = self.make_steps(place, Steps::Add(*add));
+                let before = self.resources.insert(*resource, true).unwrap_or(false);
+                self.events += i64::from(!before);
+                let unlocked = self.unlock(unlock);
+                self.earn();
+                let granted = self.change_cards(Direction::Grant, &[*card])[0];
+                let completed = if before { "UNCHANGED" } else { "APPLIED" };
+                let at = now().plus_seconds(-60 * unlock.minutes_ago).to_string();
+                let events = json!([
+                    { "card": { "cardId": card_key(card.0), "quantity": card.1 } },
+                    { "achievementUnlock": {
+                        "achievementId": achievement_key(unlock.achievement), "hardcore": unlock.hardcore, "unlockedAt": at,
+                    } },
+                    { "resourceProgress": { "resourceId": RESOURCES[*resource], "completed": true } },
+                    { "goalSteps": { "goalId": self.goals[place].key, "add": add } },
+                ]);
+                let expected = Some(vec![granted, unlocked, completed, steps]);
+                Sent { mutation: "recordProgress", selection: results, input: json!({ "events": events }), expected }
+            }
             Op::Again => unreachable!("the last write is sent again as it is"),
         }
     }
@@ -480,6 +585,59 @@ impl Model {
         "CLAIMED"
     }
 
+    /// Whether every card of a collection is owned.
+    fn has_all(&self, collection: usize) -> bool {
+        self.distinct(collection) == CARDS.iter().filter(|card| card.1 == COLLECTIONS[collection].0).count()
+    }
+
+    fn distinct(&self, collection: usize) -> usize {
+        let owned =
+            CARDS.iter().zip(self.cards).filter(|(card, count)| card.1 == COLLECTIONS[collection].0 && *count > 0);
+        owned.count()
+    }
+
+    fn change_cards(&mut self, direction: Direction, items: &[(usize, i64)]) -> Vec<&'static str> {
+        let mut touched = [false; COLLECTIONS.len()];
+        let mut change = |&(place, quantity): &(usize, i64)| {
+            let Some((_, collection)) = CARDS.get(place).filter(|_| quantity > 0) else { return "REFUSED" };
+            let after = match direction {
+                Direction::Grant => self.cards[place] + quantity,
+                Direction::Remove => self.cards[place] - quantity,
+            };
+            if after < 0 {
+                return "REFUSED";
+            }
+            self.cards[place] = after;
+            touched[COLLECTIONS.iter().position(|one| one.0 == *collection).unwrap()] = true;
+            "APPLIED"
+        };
+        let statuses = items.iter().map(&mut change).collect();
+        // One event for each collection, and one more the first time that it is complete.
+        for (collection, _) in touched.iter().enumerate().filter(|(_, touched)| **touched) {
+            let completes = !self.collections[collection].0 && self.has_all(collection);
+            self.events += 1 + i64::from(completes);
+            self.collections[collection].0 |= completes;
+        }
+        statuses
+    }
+
+    fn claim_reward(&mut self, collection: usize) -> &'static str {
+        let Some((completed, claimed)) = self.collections.get_mut(collection) else { return "REFUSED" };
+        if *claimed {
+            return "ALREADY_CLAIMED";
+        }
+        let limited = COLLECTIONS[collection].1.is_some();
+        if !*completed || (limited && self.stock.get() == 0) {
+            return "REFUSED";
+        }
+        if limited {
+            self.stock.set(self.stock.get() - 1);
+        }
+        *claimed = true;
+        self.events += 1;
+        "CLAIMED"
+    }
+
     fn available(&self) -> i64 {
         self.lots.iter().map(|lot| lot.remaining).sum()
     }
@@ -554,9 +712,34 @@ impl Model {
             "available": self.available(),
             "remaining": remaining,
             "resources": resources.map(|(key, completed)| json!([key, completed])).collect::<Vec<_>>(),
+            "collections": (0..COLLECTIONS.len()).map(|place| self.shown_collection(place)).collect::<Vec<_>>(),
             "events": self.events,
         })
     }
+}
+
+impl Model {
+    fn shown_collection(&self, place: usize) -> Value {
+        let (completed, claimed) = self.collections[place];
+        let (count, size) = (self.distinct(place), CARDS.iter().filter(|card| card.1 == COLLECTIONS[place].0).count());
+        let of_collection = CARDS.iter().zip(self.cards).filter(|(card, _)| card.1 == COLLECTIONS[place].0);
+        json!({
+            "collectedCount": count,
+            "progressInPercentage": if count == size { 100 } else { 100 * count / size },
+            "status": match (completed, count) {
+                (true, _) => "COMPLETED",
+                (false, 0) => "NOT_STARTED",
+                (false, _) => "IN_PROGRESS",
+            },
+            "completed": completed,
+            "cards": of_collection.map(|(_, count)| count).collect::<Vec<_>>(),
+            "claimed": claimed,
+        })
+    }
+}
+
+fn card_key(place: usize) -> &'static str {
+    CARDS.get(place).map_or("model-unknown", |one| one.0)
 }
 
 fn achievement_key(place: usize) -> &'static str {
@@ -578,7 +761,10 @@ const SHOWN: &str = "query($handle: String!, $games: [ID!]!, $resources: [ID!]!)
     season { goals { goal { key } completedSteps totalSteps goalState isClaimed reward { micros } } }
     credits { available { micros } lots { remaining { micros } } }
     resourceProgress(resourceIds: $resources) { completed completedAt }
-    history(first: 1) { nodes { number } } } }";
+    c: collection(id: \"model-c\") { ...shown } d: collection(id: \"model-d\") { ...shown }
+    history(first: 1) { nodes { number } } } }
+    fragment shown on CollectionProgress {
+        collectedCount progressInPercentage status completedAt cards { quantity } reward { isClaimed claimedAt } }";
 
 const VERIFY: &str =
     "mutation($input: VerifyInput!) { verify(input: $input) { differences { check what stored expected } } }";
@@ -608,18 +794,31 @@ fn shown(user: &Value) -> Value {
         assert_eq!(completed, !one["completedAt"].is_null(), "a resource is complete from some instant on: {one}");
         json!([key, completed])
     });
+    let collections = ["c", "d"].into_iter().map(|name| {
+        let one = &user[name];
+        assert_eq!(one["reward"]["isClaimed"] == true, !one["reward"]["claimedAt"].is_null(), "{one}");
+        json!({
+            "collectedCount": one["collectedCount"],
+            "progressInPercentage": one["progressInPercentage"],
+            "status": one["status"],
+            "completed": !one["completedAt"].is_null(),
+            "cards": list(&one["cards"]).iter().map(|card| card["quantity"].clone()).collect::<Vec<_>>(),
+            "claimed": one["reward"]["isClaimed"],
+        })
+    });
     json!({
         "gameSummaries": user["gameSummaries"],
         "goals": goals.collect::<Vec<_>>(),
         "available": micros(&user["credits"]["available"]),
         "remaining": remaining,
         "resources": resources.collect::<Vec<_>>(),
+        "collections": collections.collect::<Vec<_>>(),
         "events": user["history"]["nodes"][0]["number"].as_i64().unwrap_or(0),
     })
 }
 
 /// Carries out a sequence of writes for a new user and compares after each.
-async fn check(stage: &Stage, admin: &Actor, ops: &[Op]) -> Result<(), TestCaseError> {
+async fn check(stage: &Stage, admin: &Actor, stock: &Rc<Cell<i64>>, ops: &[Op]) -> Result<(), TestCaseError> {
     let handle = add_user(stage.db()).await;
     let user = ask(admin, &handle).await;
     let goals = user["season"]["goals"].as_array().unwrap().iter().map(|goal| Goal {
@@ -632,7 +831,8 @@ async fn check(stage: &Stage, admin: &Actor, ops: &[Op]) -> Result<(), TestCaseE
     });
     // Rewards expire when the season has long ended, and so behind whatever else expires here.
     let far = now().plus_seconds(60 * 24 * 60 * 60).millis();
-    let mut model = Model { goals: goals.collect(), rewards_expire_at: Some(far), ..Model::default() };
+    let mut model =
+        Model { goals: goals.collect(), rewards_expire_at: Some(far), stock: Rc::clone(stock), ..Model::default() };
     let mut last: Option<(String, Value, Value)> = None;
     for (place, op) in ops.iter().enumerate() {
         if let Op::Again = op {
@@ -642,7 +842,14 @@ async fn check(stage: &Stage, admin: &Actor, ops: &[Op]) -> Result<(), TestCaseE
             }
         } else {
             let Sent { mutation, selection, mut input, expected } = model.apply(op);
-            input["user"] = json!({ "handle": handle });
+            // Each event of several names its user by itself.
+            match input["events"].as_array_mut() {
+                Some(events) => events
+                    .iter_mut()
+                    .filter_map(|event| event.as_object_mut()?.values_mut().next())
+                    .for_each(|event| event["user"] = json!({ "handle": handle })),
+                None => input["user"] = json!({ "handle": handle }),
+            }
             input["idempotencyKey"] = json!(format!("{handle} {place}"));
             let type_name = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
             let query = format!(
@@ -675,12 +882,14 @@ async fn every_number_is_the_one_of_the_model(stage: Stage) {
     add_games(stage.db()).await;
     stage.app.refresh_catalogue().await.unwrap();
     let admin = stage.app(&[Scope::Admin]).await;
+    add_collections(&admin).await;
+    let stock = Rc::new(Cell::new(COLLECTIONS[0].1.unwrap()));
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(CASES);
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let runtime = tokio::runtime::Handle::current();
     let outcome = runner.run(&vec(operations(), 1..LONGEST), |ops| {
-        tokio::task::block_in_place(|| runtime.block_on(check(&stage, &admin, &ops)))
+        tokio::task::block_in_place(|| runtime.block_on(check(&stage, &admin, &stock, &ops)))
     });
     if let Err(error) = outcome {
         panic!("{error}");

@@ -2,8 +2,9 @@
 
 use super::entity::{card, collection, owned_card, progress, reward};
 use crate::clock::Timestamp;
+use crate::db::bulk::{self, Stores};
 use crate::db::records::{As, Records};
-use crate::db::{PairSql, Param, Sql, bulk, execute, fetch};
+use crate::db::{PairSql, Param, Sql, execute, fetch};
 use crate::error::{Error, Result};
 use sea_orm::{ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 use std::collections::{HashMap, HashSet};
@@ -92,46 +93,32 @@ pub(super) async fn claimed(connection: &impl ConnectionTrait, collections: Vec<
     fetch(connection, &CLAIMED, [Param::Ints(collections)], |row| Ok((row.take()?, row.take()?))).await
 }
 
-/// Stores cards that users own, each with its user and its collection, as they are at `now`.
-pub(super) async fn store_owned(
-    connection: &impl ConnectionTrait,
-    owned: impl IntoIterator<Item = ((i64, i64), Owned)>,
-    now: Timestamp,
-) -> Result<()> {
-    let rows: Vec<owned_card::Model> = owned
-        .into_iter()
-        .map(|((user_id, collection_id), owned)| owned_card::Model {
-            user_id,
-            card_id: owned.card_id,
-            collection_id,
-            quantity: owned.quantity,
-            first_acquired_at: owned.first_acquired_at,
-            updated_at: now,
-        })
-        .collect();
-    bulk::upsert(connection, &rows, &[owned_card::Column::Quantity, owned_card::Column::UpdatedAt]).await
+/// Stores cards that users own, each with its user and its collection, as of an instant.
+pub(super) fn store_owned(stores: &mut Stores, owned: impl IntoIterator<Item = ((i64, i64), Owned, Timestamp)>) {
+    let rows = owned.into_iter().map(|((user_id, collection_id), owned, updated_at)| owned_card::Model {
+        user_id,
+        card_id: owned.card_id,
+        collection_id,
+        quantity: owned.quantity,
+        first_acquired_at: owned.first_acquired_at,
+        updated_at,
+    });
+    stores.upsert(rows.collect(), &[owned_card::Column::Quantity, owned_card::Column::UpdatedAt]);
 }
 
-/// Stores how far users are with collections, each with its user, as it is at `now`.
-pub(super) async fn store_collected(
-    connection: &impl ConnectionTrait,
-    collected: impl IntoIterator<Item = (i64, Collected)>,
-    now: Timestamp,
-) -> Result<()> {
+/// Stores how far users are with collections, each with its user, as of an instant.
+pub(super) fn store_collected(stores: &mut Stores, collected: impl IntoIterator<Item = (i64, Collected, Timestamp)>) {
     use progress::Column;
-    let rows: Vec<progress::Model> = collected
-        .into_iter()
-        .map(|(user_id, collected)| progress::Model {
-            user_id,
-            collection_id: collected.collection_id,
-            collected_count: collected.count,
-            completed_at: collected.completed_at,
-            reward_claimed_at: collected.reward_claimed_at,
-            updated_at: now,
-        })
-        .collect();
+    let rows = collected.into_iter().map(|(user_id, collected, updated_at)| progress::Model {
+        user_id,
+        collection_id: collected.collection_id,
+        collected_count: collected.count,
+        completed_at: collected.completed_at,
+        reward_claimed_at: collected.reward_claimed_at,
+        updated_at,
+    });
     let columns = [Column::CollectedCount, Column::CompletedAt, Column::RewardClaimedAt, Column::UpdatedAt];
-    bulk::upsert(connection, &rows, &columns).await
+    stores.upsert(rows.collect(), &columns);
 }
 
 static TAKE_REWARD: Sql = Sql::new(

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::features::credits::blocks;
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
-use crate::write::{HistoryKind, Reference, Unit, Write};
+use crate::write::{HistoryKind, Reference, Unit, Write, in_one_list, only};
 
 /// The most of a card that one item grants or removes.
 const MOST: i64 = 1_000_000;
@@ -53,11 +53,26 @@ impl Write for GrantCards {
         self.mode == BulkMode::AllOrNothing
     }
 
+    fn joins(&self) -> Option<i64> {
+        (!self.may_be_abandoned()).then(|| self.user.key())
+    }
+
+    fn size(&self) -> usize {
+        self.cards.len()
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<CardsChanged> {
-        let user = self.user.key();
-        unit.lock([user]).await?;
-        let results = grant(unit, &items_of(user, &self.cards)).await?;
-        settle(unit, &self.cards, self.mode, results)
+        let mut changed = only(Self::perform_together(&[self], unit).await?)?;
+        if self.may_be_abandoned() && changed.results.iter().any(|result| result.status == WriteStatus::Refused) {
+            not_applied(&mut changed.results);
+            unit.abandon();
+        }
+        Ok(changed)
+    }
+
+    async fn perform_together(writes: &[&Self], unit: &mut Unit<'_>) -> Result<Vec<CardsChanged>> {
+        let lists: Vec<_> = writes.iter().map(|write| (write.user.key(), write.cards.as_slice())).collect();
+        change_together(unit, Direction::Grant, &lists).await
     }
 }
 
@@ -78,34 +93,46 @@ impl Write for RemoveCards {
         self.mode == BulkMode::AllOrNothing
     }
 
+    fn joins(&self) -> Option<i64> {
+        (!self.may_be_abandoned()).then(|| self.user.key())
+    }
+
+    fn size(&self) -> usize {
+        self.cards.len()
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<CardsChanged> {
-        let user = self.user.key();
-        unit.lock([user]).await?;
-        let results = change(unit, Direction::Remove, &items_of(user, &self.cards)).await?;
-        settle(unit, &self.cards, self.mode, results)
+        let mut changed = only(Self::perform_together(&[self], unit).await?)?;
+        if self.may_be_abandoned() && changed.results.iter().any(|result| result.status == WriteStatus::Refused) {
+            not_applied(&mut changed.results);
+            unit.abandon();
+        }
+        Ok(changed)
+    }
+
+    async fn perform_together(writes: &[&Self], unit: &mut Unit<'_>) -> Result<Vec<CardsChanged>> {
+        let lists: Vec<_> = writes.iter().map(|write| (write.user.key(), write.cards.as_slice())).collect();
+        change_together(unit, Direction::Remove, &lists).await
     }
 }
 
-fn items_of(user: i64, cards: &[CardAmount]) -> Vec<(i64, CardAmount)> {
-    cards.iter().map(|card| (user, card.clone())).collect()
-}
-
-/// What came of a list of cards, and nothing of it when that is what was asked for.
-fn settle(
+/// Changes the cards of users by a list each.
+async fn change_together(
     unit: &mut Unit<'_>,
-    cards: &[CardAmount],
-    mode: BulkMode,
-    mut results: Vec<ItemOutcome>,
-) -> Result<CardsChanged> {
-    if mode == BulkMode::AllOrNothing && results.iter().any(|result| result.status == WriteStatus::Refused) {
-        not_applied(&mut results);
-        unit.abandon();
-    }
+    direction: Direction,
+    lists: &[(i64, &[CardAmount])],
+) -> Result<Vec<CardsChanged>> {
+    unit.lock(lists.iter().map(|(user, _)| *user)).await?;
+    let items = in_one_list(lists.iter().map(|(user, cards)| (*user, cards.to_vec())));
+    let mut results = change(unit, direction, &items).await?.into_iter();
     let collections = unit.catalogue::<Collections>()?;
-    let named = cards.iter().filter_map(|item| collections.card(&item.card)).map(|card| card.collection_id);
-    let named: BTreeSet<i64> = named.collect();
-    let named = named.into_iter().filter_map(|id| collections.by_id(id)).map(|one| one.row.key.clone());
-    Ok(CardsChanged { results, collections: named.collect() })
+    let changed = lists.iter().map(|(_, cards)| {
+        let named = cards.iter().filter_map(|item| collections.card(&item.card)).map(|card| card.collection_id);
+        let named: BTreeSet<i64> = named.collect();
+        let named = named.into_iter().filter_map(|id| collections.by_id(id)).map(|one| one.row.key.clone());
+        CardsChanged { results: results.by_ref().take(cards.len()).collect(), collections: named.collect() }
+    });
+    Ok(changed.collect())
 }
 
 /// Grants cards to locked users, in the order of `items`, each with its user.
@@ -163,7 +190,9 @@ async fn change(unit: &mut Unit<'_>, direction: Direction, items: &[(i64, CardAm
             results.push(serde_json::from_str(before).map_err(Error::internal)?);
             continue;
         }
-        let changed = check(&collections, item).and_then(|card| owners.change(direction, *user, card, item, unit.now));
+        let id = Kind::Card.id(&item.card);
+        let changed =
+            check(&collections, item).and_then(|card| owners.change(direction, *user, card, item, unit.now_of(*user)));
         let outcome = match changed {
             Ok(()) => ItemOutcome::applied(id),
             Err(refusal) => ItemOutcome::refused(id, refusal),
@@ -176,7 +205,7 @@ async fn change(unit: &mut Unit<'_>, direction: Direction, items: &[(i64, CardAm
         }
         results.push(outcome);
     }
-    owners.store(unit, direction, &collections).await?;
+    owners.store(unit, direction, &collections)?;
     Ok(results)
 }
 
@@ -261,7 +290,7 @@ impl Owners {
     }
 
     /// Stores what changed, with what follows from it for the collections, and tells the history.
-    async fn store(self, unit: &mut Unit<'_>, direction: Direction, collections: &Collections) -> Result<()> {
+    fn store(self, unit: &mut Unit<'_>, direction: Direction, collections: &Collections) -> Result<()> {
         let mut progress = Vec::with_capacity(self.moved.len());
         for ((user, id), cards) in &self.moved {
             let Some(collection) = collections.by_id(*id) else { continue };
@@ -272,18 +301,21 @@ impl Owners {
             let count = i32::try_from(collection.cards.iter().filter(has).count()).unwrap_or(i32::MAX);
             let size = i64::from(collection.size());
             let completed_at =
-                rules::completion(stored.completed_at, &collection.window(), count.into(), size, unit.now);
+                rules::completion(stored.completed_at, &collection.window(), count.into(), size, unit.now_of(*user));
             let changes = json!({ "cards": cards, "collectedCount": count });
             unit.record(*user, direction.told_as(), (Kind::Collection, &collection.row.key), &changes)?;
             tell_completion(unit, *user, collection, &stored, completed_at)?;
-            progress.push((*user, Collected { collection_id: *id, count, completed_at, ..stored }));
+            let collected = Collected { collection_id: *id, count, completed_at, ..stored };
+            progress.push((*user, collected, unit.now_of(*user)));
         }
         let owned = self.changed.iter().filter_map(|(user, collection, card)| {
             let owned = self.owned.get(&(*user, *card))?;
-            Some(((*user, *collection), *owned))
+            Some(((*user, *collection), *owned, unit.now_of(*user)))
         });
-        repo::store_owned(unit.transaction(), owned, unit.now).await?;
-        repo::store_collected(unit.transaction(), progress, unit.now).await
+        let owned: Vec<_> = owned.collect();
+        repo::store_owned(unit.stores(), owned);
+        repo::store_collected(unit.stores(), progress);
+        Ok(())
     }
 }
 
@@ -297,7 +329,9 @@ fn tell_completion(
     completed_at: Option<Timestamp>,
 ) -> Result<()> {
     let told = before.updated_at.is_some_and(|then| rules::is_completed(before.completed_at, then));
-    let Some(at) = completed_at.filter(|_| !told && rules::is_completed(completed_at, unit.now)) else { return Ok(()) };
+    let Some(at) = completed_at.filter(|_| !told && rules::is_completed(completed_at, unit.now_of(user))) else {
+        return Ok(());
+    };
     let subject = (Kind::Collection, collection.row.key.as_str());
     unit.record_at(user, HistoryKind::CollectionCompleted, subject, &json!({ "size": collection.size() }), at)
 }
@@ -376,7 +410,8 @@ impl Write for ClaimCollectionReward {
         let changes = json!({ "reward": reward.key });
         unit.record(user, HistoryKind::RewardClaimed, (Kind::Collection, &collection.row.key), &changes)?;
         let stored = Collected { reward_claimed_at: Some(unit.now), ..stored };
-        repo::store_collected(unit.transaction(), [(user, stored)], unit.now).await?;
+        let now = unit.now;
+        repo::store_collected(unit.stores(), [(user, stored, now)]);
         Ok(RewardClaim::Claimed)
     }
 }

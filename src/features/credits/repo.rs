@@ -3,10 +3,11 @@
 use super::entity::{EntryKind, LotSource, block, entry, lot};
 use super::rules::{Block, BlockScope, Lot};
 use crate::clock::Timestamp;
+use crate::db::bulk::{self, Stores};
 use crate::db::owner::Merger;
 use crate::db::page::{List, Slice};
 use crate::db::records::{As, Records};
-use crate::db::{Param, Row, Sql, bulk, execute, fetch};
+use crate::db::{Param, Row, Sql, execute, fetch};
 use crate::error::Result;
 use sea_orm::{ConnectionTrait, DbErr};
 
@@ -91,13 +92,13 @@ impl From<BlockScope> for super::entity::BlockScope {
 }
 
 /// Inserts lots; of those that are there already, stores what remains.
-pub(super) async fn store_lots(connection: &impl ConnectionTrait, lots: &[lot::Model]) -> Result<()> {
-    bulk::upsert(connection, lots, &[lot::Column::RemainingMicros]).await
+pub(super) fn store_lots(stores: &mut Stores, lots: Vec<lot::Model>) {
+    stores.upsert(lots, &[lot::Column::RemainingMicros]);
 }
 
 /// Appends entries to ledgers.
-pub(super) async fn append(connection: &impl ConnectionTrait, entries: &[entry::Model]) -> Result<()> {
-    bulk::insert(connection, entries).await
+pub(super) fn append(stores: &mut Stores, entries: Vec<entry::Model>) {
+    stores.insert(entries);
 }
 
 // A user who was merged has no lots, and whose data were erased needs no ledger that is up to date.

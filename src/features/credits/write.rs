@@ -19,8 +19,8 @@ pub(crate) use super::rules::micros_to_decimal;
 
 /// What locked users have, and what a write does to it. A lot has the number of the entry that opened it.
 pub(crate) struct Ledger {
-    /// Shared by all entries of the write.
-    operation: String,
+    /// Shared by all entries of the write, by user.
+    operations: BTreeMap<i64, String>,
     lots: BTreeMap<i64, Vec<Held>>,
     blocks: BTreeMap<i64, Vec<StoredBlock>>,
     entries: Vec<entry::Model>,
@@ -47,7 +47,7 @@ impl Ledger {
     /// What these users have; they must be locked.
     pub(crate) async fn read(unit: &Unit<'_>, users: Vec<i64>) -> Result<Self> {
         let mut ledger = Self {
-            operation: unit.ids.ulid(unit.now),
+            operations: users.iter().map(|user| (*user, unit.ids.ulid(unit.now_of(*user)))).collect(),
             lots: BTreeMap::new(),
             blocks: BTreeMap::new(),
             entries: Vec::new(),
@@ -107,9 +107,10 @@ impl Ledger {
 
     fn open(&mut self, unit: &mut Unit<'_>, user: i64, opening: Opening<'_>) -> Result<i64> {
         let Opening { micros, expires_at, source, goal, reason } = opening;
+        let now = unit.now_of(user);
         let seq = unit.next_ledger_number(user)?;
-        self.enter(user, (seq, seq), EntryKind::Grant, micros, reason, unit.now);
-        let lot = Lot { amount_micros: micros, remaining_micros: micros, granted_at: unit.now, expires_at };
+        self.enter(user, (seq, seq), EntryKind::Grant, micros, reason, now);
+        let lot = Lot { amount_micros: micros, remaining_micros: micros, granted_at: now, expires_at };
         let stored = StoredLot { seq, lot, source, reason: reason.map(str::to_owned) };
         self.lots.entry(user).or_default().push(Held { stored, goal, changed: true });
         Ok(seq)
@@ -150,7 +151,7 @@ impl Ledger {
             kind,
             amount_micros,
             reason: reason.map(str::to_owned),
-            operation: self.operation.clone(),
+            operation: self.operations.get(&user_id).cloned().unwrap_or_default(),
             recorded_at,
         });
     }
@@ -166,7 +167,7 @@ impl Ledger {
     }
 
     /// Stores what changed.
-    pub(crate) async fn store(self, unit: &Unit<'_>) -> Result<()> {
+    pub(crate) fn store(self, unit: &mut Unit<'_>) {
         let changed = self.lots.into_iter().flat_map(|(user, lots)| lots.into_iter().map(move |held| (user, held)));
         let lots: Vec<lot::Model> = changed
             .filter(|(_, held)| held.changed)
@@ -182,8 +183,8 @@ impl Ledger {
                 reason: stored.reason,
             })
             .collect();
-        repo::store_lots(unit.transaction(), &lots).await?;
-        repo::append(unit.transaction(), &self.entries).await
+        repo::store_lots(unit.stores(), lots);
+        repo::append(unit.stores(), self.entries);
     }
 }
 
@@ -270,7 +271,7 @@ impl Amount {
             Ok(changed) => changed,
             Err(refusal) => return Ok(Changed::refused(refusal)),
         };
-        ledger.store(unit).await?;
+        ledger.store(unit);
         if let Some(reference) = reference {
             unit.keep(reference, serde_json::to_string(&changed).map_err(Error::internal)?);
         }
@@ -520,7 +521,7 @@ impl Write for BookExpiries {
         for user in users {
             lots += ledger.expire(unit, user)?;
         }
-        ledger.store(unit).await?;
+        ledger.store(unit);
         Ok(Booked { lots, last: Some(last) })
     }
 }

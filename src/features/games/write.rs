@@ -14,7 +14,7 @@ use crate::db::Extent;
 use crate::error::Result;
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
-use crate::write::{HistoryKind, Unit, Write};
+use crate::write::{HistoryKind, Unit, Write, in_one_list, only};
 
 /// Unlocks achievements for a user.
 #[derive(Debug, Serialize)]
@@ -50,18 +50,33 @@ impl Write for UnlockAchievements {
         self.mode == BulkMode::AllOrNothing
     }
 
+    fn joins(&self) -> Option<i64> {
+        (!self.may_be_abandoned()).then(|| self.user.key())
+    }
+
+    fn size(&self) -> usize {
+        self.unlocks.len()
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Unlocked> {
-        let user = self.user.key();
-        unit.lock([user]).await?;
-        let items: Vec<(i64, NewUnlock)> = self.unlocks.iter().map(|unlock| (user, unlock.clone())).collect();
-        let mut results = unlock(unit, &items).await?;
-        if self.may_be_abandoned() && results.iter().any(|result| result.status == WriteStatus::Refused) {
-            not_applied(&mut results);
+        let mut unlocked = only(Self::perform_together(&[self], unit).await?)?;
+        if self.may_be_abandoned() && unlocked.results.iter().any(|result| result.status == WriteStatus::Refused) {
+            not_applied(&mut unlocked.results);
             unit.abandon();
         }
+        Ok(unlocked)
+    }
+
+    async fn perform_together(writes: &[&Self], unit: &mut Unit<'_>) -> Result<Vec<Unlocked>> {
+        unit.lock(writes.iter().map(|write| write.user.key())).await?;
+        let of = |write: &&Self| (write.user.key(), write.unlocks.clone());
+        let mut results = unlock(unit, &in_one_list(writes.iter().map(of))).await?.into_iter();
         let games = unit.catalogue::<Games>()?;
-        let games = games_of(&games, items.iter().map(|(_, item)| item.achievement.as_str()));
-        Ok(Unlocked { results, games })
+        let unlocked = writes.iter().map(|write| Unlocked {
+            results: results.by_ref().take(write.unlocks.len()).collect(),
+            games: games_of(&games, write.unlocks.iter().map(|item| item.achievement.as_str())),
+        });
+        Ok(unlocked.collect())
     }
 }
 
@@ -79,17 +94,18 @@ pub(crate) async fn unlock(unit: &mut Unit<'_>, items: &[(i64, NewUnlock)]) -> R
         items.iter().filter_map(|(user, item)| Some((*user, games.achievement(&item.achievement)?.game_id))),
     )
     .await?;
-    let earliest = unit.now.plus_seconds(-i64::from(unit.config.limits.max_backdate_days) * 24 * 60 * 60);
+    let oldest = i64::from(unit.config.limits.max_backdate_days) * 24 * 60 * 60;
     let mut results = Vec::with_capacity(items.len());
     for (user, item) in items {
         let id = Kind::Achievement.id(&item.achievement);
-        let at = item.unlocked_at.unwrap_or(unit.now);
+        let now = unit.now_of(*user);
+        let at = item.unlocked_at.unwrap_or(now);
         let Some(achievement) = games.achievement(&item.achievement) else {
             let message = format!("there is no published achievement {:?}", item.achievement);
             results.push(ItemOutcome::refused(id, Refusal::new(UserErrorCode::UnknownAchievement, message)));
             continue;
         };
-        if at > unit.now || at < earliest {
+        if at > now || at < now.plus_seconds(-oldest) {
             let days = unit.config.limits.max_backdate_days;
             let message = format!("an unlock lies between {days} days ago and now, and {at} does not");
             results.push(ItemOutcome::refused(id, Refusal::new(UserErrorCode::DateOutOfRange, message)));

@@ -13,7 +13,7 @@ use crate::db::Extent;
 use crate::error::Result;
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
-use crate::write::{HistoryKind, Unit, Write};
+use crate::write::{HistoryKind, Unit, Write, in_one_list, only};
 
 /// Writes a user's progress with a resource.
 #[derive(Debug, Serialize)]
@@ -55,11 +55,18 @@ impl Write for UpdateResourceProgress {
 
     type Outcome = ItemOutcome;
 
+    fn joins(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<ItemOutcome> {
-        let user = self.user.key();
-        unit.lock([user]).await?;
-        let mut results = learn(unit, &[(user, self.progress.clone())]).await?;
-        results.pop().ok_or_else(|| crate::error::Error::internal("one item has one result"))
+        only(Self::perform_together(&[self], unit).await?)
+    }
+
+    async fn perform_together(writes: &[&Self], unit: &mut Unit<'_>) -> Result<Vec<ItemOutcome>> {
+        unit.lock(writes.iter().map(|write| write.user.key())).await?;
+        let items: Vec<_> = writes.iter().map(|write| (write.user.key(), write.progress.clone())).collect();
+        learn(unit, &items).await
     }
 }
 
@@ -87,8 +94,7 @@ impl Write for PutResourceProgress {
         unit.lock([user]).await?;
         let id = self.progress.resource.to_ascii_lowercase();
         let created = repo::progress_by_external_id(unit.transaction(), vec![user], vec![id]).await?.is_empty();
-        let mut results = learn(unit, &[(user, self.progress.clone())]).await?;
-        let result = results.pop().ok_or_else(|| crate::error::Error::internal("one item has one result"))?;
+        let result = only(learn(unit, &[(user, self.progress.clone())]).await?)?;
         Ok(Put { result, created })
     }
 }
@@ -112,24 +118,39 @@ impl Write for SetResourcesCompletion {
         self.mode == BulkMode::AllOrNothing
     }
 
+    fn joins(&self) -> Option<i64> {
+        (!self.may_be_abandoned()).then(|| self.user.key())
+    }
+
+    fn size(&self) -> usize {
+        self.resources.len()
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Vec<ItemOutcome>> {
-        let user = self.user.key();
-        unit.lock([user]).await?;
-        let item = |resource: &String| {
-            let completed = Some(self.completed);
-            (user, NewProgress { resource: resource.clone(), completed, ..NewProgress::default() })
-        };
-        let items: Vec<(i64, NewProgress)> = self.resources.iter().map(item).collect();
-        let mut results = learn(unit, &items).await?;
-        // An item is nothing but its resource.
-        for refusal in results.iter_mut().filter_map(|result| result.error.as_mut()) {
-            refusal.path.clear();
-        }
+        let mut results = only(Self::perform_together(&[self], unit).await?)?;
         if self.may_be_abandoned() && results.iter().any(|result| result.status == WriteStatus::Refused) {
             not_applied(&mut results);
             unit.abandon();
         }
         Ok(results)
+    }
+
+    async fn perform_together(writes: &[&Self], unit: &mut Unit<'_>) -> Result<Vec<Vec<ItemOutcome>>> {
+        unit.lock(writes.iter().map(|write| write.user.key())).await?;
+        let of = |write: &&Self| {
+            let item = |resource: &String| {
+                let completed = Some(write.completed);
+                NewProgress { resource: resource.clone(), completed, ..NewProgress::default() }
+            };
+            (write.user.key(), write.resources.iter().map(item).collect())
+        };
+        let mut results = learn(unit, &in_one_list(writes.iter().map(of))).await?;
+        // An item is nothing but its resource.
+        for refusal in results.iter_mut().filter_map(|result| result.error.as_mut()) {
+            refusal.path.clear();
+        }
+        let mut results = results.into_iter();
+        Ok(writes.iter().map(|write| results.by_ref().take(write.resources.len()).collect()).collect())
     }
 }
 
@@ -339,7 +360,7 @@ impl Learners {
         item: &NewProgress,
         about: &About,
     ) -> Result<Result<bool, Refusal>> {
-        let now = unit.now;
+        let now = unit.now_of(user);
         let stored = self.progress.get(&(user, about.resource)).cloned();
         let completion =
             stored.as_ref().map(|row| StoredCompletion { completed: row.completed, completed_at: row.completed_at });

@@ -6,8 +6,9 @@ use super::entity::{
 };
 use super::rules::{Pause, PauseMode};
 use crate::clock::Timestamp;
+use crate::db::bulk::{self, Stores};
 use crate::db::records::{As, Records};
-use crate::db::{PairSql, Param, Sql, bulk, execute, fetch};
+use crate::db::{PairSql, Param, Sql, execute, fetch};
 use crate::error::{Error, Result};
 use crate::graphql::batcher::grouped;
 use sea_orm::{ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _};
@@ -149,34 +150,26 @@ pub(super) async fn enrolments<'a>(
 /// Lets users take part in seasons, each with its user.
 pub(super) async fn enrol(
     connection: &impl ConnectionTrait,
-    enrolments: impl IntoIterator<Item = (i64, i64)>,
-    now: Timestamp,
+    enrolments: impl IntoIterator<Item = (i64, i64, Timestamp)>,
 ) -> Result<()> {
     let rows: Vec<enrolment::Model> = enrolments
         .into_iter()
-        .map(|(user_id, season_id)| enrolment::Model { user_id, season_id, enrolled_at: now })
+        .map(|(user_id, season_id, enrolled_at)| enrolment::Model { user_id, season_id, enrolled_at })
         .collect();
     bulk::insert(connection, &rows).await
 }
 
-/// Stores how far users are with goals, each with its user.
-pub(super) async fn store_steps(
-    connection: &impl ConnectionTrait,
-    steps: impl IntoIterator<Item = (i64, Steps)>,
-    now: Timestamp,
-) -> Result<()> {
+/// Stores how far users are with goals, each with its user, as of an instant.
+pub(super) fn store_steps(stores: &mut Stores, steps: impl IntoIterator<Item = (i64, Steps, Timestamp)>) {
     use goal_progress::Column;
-    let rows: Vec<goal_progress::Model> = steps
-        .into_iter()
-        .map(|(user_id, steps)| goal_progress::Model {
-            user_id,
-            goal_id: steps.goal_id,
-            completed_steps: steps.completed_steps,
-            completed_at: steps.completed_at,
-            updated_at: now,
-        })
-        .collect();
-    bulk::upsert(connection, &rows, &[Column::CompletedSteps, Column::CompletedAt, Column::UpdatedAt]).await
+    let rows = steps.into_iter().map(|(user_id, steps, updated_at)| goal_progress::Model {
+        user_id,
+        goal_id: steps.goal_id,
+        completed_steps: steps.completed_steps,
+        completed_at: steps.completed_at,
+        updated_at,
+    });
+    stores.upsert(rows.collect(), &[Column::CompletedSteps, Column::CompletedAt, Column::UpdatedAt]);
 }
 
 /// A goal that was claimed.
@@ -186,26 +179,19 @@ pub(super) struct NewClaim {
     /// The lot that was opened; 0 when the reward is nothing.
     pub(super) lot_seq: i64,
     pub(super) reward_micros: i64,
+    pub(super) claimed_at: Timestamp,
 }
 
-/// Stores claims of a user.
-pub(super) async fn store_claims(
-    connection: &impl ConnectionTrait,
-    user: i64,
-    claims: &[NewClaim],
-    now: Timestamp,
-) -> Result<()> {
-    let rows: Vec<goal_claim::Model> = claims
-        .iter()
-        .map(|claim| goal_claim::Model {
-            user_id: user,
-            goal_id: claim.goal_id,
-            lot_seq: claim.lot_seq,
-            reward_micros: claim.reward_micros,
-            claimed_at: now,
-        })
-        .collect();
-    bulk::insert(connection, &rows).await
+/// Stores claims, each with its user.
+pub(super) fn store_claims(stores: &mut Stores, claims: impl IntoIterator<Item = (i64, NewClaim)>) {
+    let rows = claims.into_iter().map(|(user_id, claim)| goal_claim::Model {
+        user_id,
+        goal_id: claim.goal_id,
+        lot_seq: claim.lot_seq,
+        reward_micros: claim.reward_micros,
+        claimed_at: claim.claimed_at,
+    });
+    stores.insert(rows.collect());
 }
 
 /// What the goals of a season, or of one of its weeks, may still grant.
@@ -243,20 +229,14 @@ pub(super) async fn lock_budgets(
 }
 
 /// Stores what was granted of budgets that are locked.
-pub(super) async fn store_spent(
-    connection: &impl ConnectionTrait,
-    budgets: impl IntoIterator<Item = Budget>,
-) -> Result<()> {
-    let rows: Vec<budget::Model> = budgets
-        .into_iter()
-        .map(|Budget { season_id, week, cap_micros, spent_micros }| budget::Model {
-            season_id,
-            week,
-            cap_micros,
-            spent_micros,
-        })
-        .collect();
-    bulk::upsert(connection, &rows, &[budget::Column::SpentMicros]).await
+pub(super) fn store_spent(stores: &mut Stores, budgets: impl IntoIterator<Item = Budget>) {
+    let rows = budgets.into_iter().map(|Budget { season_id, week, cap_micros, spent_micros }| budget::Model {
+        season_id,
+        week,
+        cap_micros,
+        spent_micros,
+    });
+    stores.upsert(rows.collect(), &[budget::Column::SpentMicros]);
 }
 
 /// The season of this key, as it is stored.

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::features::credits::write::{Ledger, micros_to_decimal};
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
-use crate::write::{HistoryKind, Reference, Unit, Write};
+use crate::write::{HistoryKind, Reference, Unit, Write, in_one_list, only};
 
 /// Lets a user take part in a season.
 #[derive(Debug, Serialize)]
@@ -42,14 +42,25 @@ impl Write for EnrollInSeason {
 
     type Outcome = Enrolled;
 
+    fn joins(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Enrolled> {
-        let user = self.user.key();
-        unit.lock([user]).await?;
-        let outcome = enrol(unit, &[(user, self.season.clone())]).await?.into_iter().next();
-        let ItemOutcome { id, status, error } = outcome.ok_or_else(|| Error::internal("no outcome"))?;
+        only(Self::perform_together(&[self], unit).await?)
+    }
+
+    async fn perform_together(writes: &[&Self], unit: &mut Unit<'_>) -> Result<Vec<Enrolled>> {
+        let items: Vec<(i64, Option<String>)> =
+            writes.iter().map(|write| (write.user.key(), write.season.clone())).collect();
+        unit.lock(writes.iter().map(|write| write.user.key())).await?;
+        let outcomes = enrol(unit, &items).await?;
         let seasons = unit.catalogue::<Seasons>()?;
-        let season = Kind::Season.key(&id).ok().filter(|key| seasons.by_key(key, unit.now).is_some());
-        Ok(Enrolled { status, season: season.map(str::to_owned), refusal: error })
+        let enrolled = outcomes.into_iter().map(|ItemOutcome { id, status, error }| {
+            let season = Kind::Season.key(&id).ok().filter(|key| seasons.by_key(key, unit.now).is_some());
+            Enrolled { status, season: season.map(str::to_owned), refusal: error }
+        });
+        Ok(enrolled.collect())
     }
 }
 
@@ -89,12 +100,12 @@ pub(crate) async fn enrol(unit: &mut Unit<'_>, items: &[(i64, Option<String>)]) 
             results.push(ItemOutcome::refused(id, refusal));
         } else {
             enrolled.insert((user, season.id));
-            added.push((user, season.id));
+            added.push((user, season.id, unit.now_of(user)));
             unit.record(user, HistoryKind::Enrolled, (Kind::Season, key), &json!({}))?;
             results.push(ItemOutcome::applied(id));
         }
     }
-    repo::enrol(unit.transaction(), added, unit.now).await?;
+    repo::enrol(unit.transaction(), added).await?;
     Ok(results)
 }
 
@@ -134,11 +145,16 @@ impl Write for RecordGoalSteps {
         self.mode == BulkMode::AllOrNothing
     }
 
+    fn joins(&self) -> Option<i64> {
+        (!self.may_be_abandoned()).then(|| self.user.key())
+    }
+
+    fn size(&self) -> usize {
+        self.steps.len()
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Vec<StepsOutcome>> {
-        let user = self.user.key();
-        unit.lock([user]).await?;
-        let items: Vec<(i64, NewSteps)> = self.steps.iter().map(|steps| (user, steps.clone())).collect();
-        let mut results = record_steps(unit, &items).await?;
+        let mut results = only(Self::perform_together(&[self], unit).await?)?;
         if self.may_be_abandoned() && results.iter().any(|result| result.item.status == WriteStatus::Refused) {
             not_applied(results.iter_mut().map(|result| &mut result.item));
             for result in results.iter_mut().filter(|result| result.item.status == WriteStatus::Refused) {
@@ -147,6 +163,13 @@ impl Write for RecordGoalSteps {
             unit.abandon();
         }
         Ok(results)
+    }
+
+    async fn perform_together(writes: &[&Self], unit: &mut Unit<'_>) -> Result<Vec<Vec<StepsOutcome>>> {
+        unit.lock(writes.iter().map(|write| write.user.key())).await?;
+        let of = |write: &&Self| (write.user.key(), write.steps.clone());
+        let mut results = record_steps(unit, &in_one_list(writes.iter().map(of))).await?.into_iter();
+        Ok(writes.iter().map(|write| results.by_ref().take(write.steps.len()).collect()).collect())
     }
 }
 
@@ -193,7 +216,7 @@ pub(crate) async fn record_steps(unit: &mut Unit<'_>, items: &[(i64, NewSteps)])
         }
         results.push(outcome);
     }
-    players.store(unit).await?;
+    players.store(unit);
     Ok(results)
 }
 
@@ -239,7 +262,7 @@ impl Write for CorrectGoalSteps {
         let changes = json!({ "completedSteps": self.completed_steps, "totalSteps": goal.total_steps });
         unit.record(user, HistoryKind::GoalStepsCorrected, (Kind::Goal, &goal.key), &changes)?;
         players.set(unit, user, goal, self.completed_steps, unit.now)?;
-        players.store(unit).await?;
+        players.store(unit);
         Ok(Corrected { status: WriteStatus::Applied, refusal: None })
     }
 }
@@ -302,15 +325,16 @@ impl Players {
         item: &NewSteps,
     ) -> Result<Result<(RecordedSteps, bool), Refusal>> {
         let Some(goal) = seasons.goal(&item.goal) else { return Ok(Err(unknown_goal(&item.goal))) };
+        let now = unit.now_of(user);
         let days = unit.config.limits.max_backdate_days;
-        let earliest = unit.now.plus_seconds(-i64::from(days) * 24 * 60 * 60);
-        if let Some(at) = item.occurred_at.filter(|at| *at > unit.now || *at < earliest) {
+        let earliest = now.plus_seconds(-i64::from(days) * 24 * 60 * 60);
+        if let Some(at) = item.occurred_at.filter(|at| *at > now || *at < earliest) {
             let message = format!("steps were done between {days} days ago and now, and {at} does not lie there");
             return Ok(Err(Refusal::new(UserErrorCode::DateOutOfRange, message)));
         }
         let (schedule, clock) = clocks.of(goal)?;
         let enrolled = self.enrolled.contains(&(user, goal.season_id));
-        let allowed = rules::may_record_steps(goal.week, enrolled, clock, item.occurred_at, schedule, unit.now);
+        let allowed = rules::may_record_steps(goal.week, enrolled, clock, item.occurred_at, schedule, now);
         if let Err(reason) = allowed {
             return Ok(Err(steps_refused(reason)));
         }
@@ -324,7 +348,7 @@ impl Players {
         if added == 0 {
             return Ok(Ok((recorded, false)));
         }
-        let at = item.occurred_at.unwrap_or(unit.now);
+        let at = item.occurred_at.unwrap_or(now);
         let changes = json!({
             "added": added, "completedSteps": recorded.completed_steps, "totalSteps": goal.total_steps,
         });
@@ -354,9 +378,10 @@ impl Players {
     }
 
     /// Stores what changed.
-    async fn store(self, unit: &Unit<'_>) -> Result<()> {
+    fn store(self, unit: &mut Unit<'_>) {
         let changed = self.changed.iter().filter_map(|place| Some((place.0, *self.steps.get(place)?)));
-        repo::store_steps(unit.transaction(), changed, unit.now).await
+        let changed: Vec<_> = changed.map(|(user, steps)| (user, steps, unit.now_of(user))).collect();
+        repo::store_steps(unit.stores(), changed);
     }
 }
 
@@ -395,66 +420,83 @@ impl Write for ClaimGoals {
 
     type Outcome = Vec<Claim>;
 
+    fn joins(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
+
+    fn size(&self) -> usize {
+        self.goals.len()
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Vec<Claim>> {
-        let user = self.user.key();
-        unit.lock([user]).await?;
+        only(Self::perform_together(&[self], unit).await?)
+    }
+
+    async fn perform_together(writes: &[&Self], unit: &mut Unit<'_>) -> Result<Vec<Vec<Claim>>> {
+        let users: Vec<i64> = writes.iter().map(|write| write.user.key()).collect();
+        unit.lock(users.clone()).await?;
         let seasons = unit.catalogue::<Seasons>()?;
-        let goals = || self.goals.iter().filter_map(|key| seasons.goal(key));
-        let players = Players::read(unit, goals().map(|goal| (user, goal.season_id))).await?;
-        let ledger = Ledger::read(unit, vec![user]).await?;
-        let clocks = Clocks::read(&seasons, self.goals.iter().map(String::as_str), unit.now);
-        let blocked = ledger.is_blocked_for_claiming(user, unit.now);
-        let mut claimant =
-            Claimant { user, blocked, players, ledger, clocks, budgets: Budgets::default(), claims: Vec::new() };
-        claimant.lock_budgets(unit, goals()).await?;
-        let mut results = Vec::with_capacity(self.goals.len());
-        for key in &self.goals {
-            let outcome = match seasons.goal(key) {
-                Some(goal) => claimant.claim(unit, goal)?,
-                None => Err(unknown_goal(key)),
-            };
-            let (status, micros, refusal) = match outcome {
-                Ok((status, micros)) => (status, Some(micros), None),
-                Err(refusal) => (ClaimStatus::Refused, None, Some(refusal)),
-            };
-            results.push(Claim { goal: key.clone(), status, micros, refusal });
+        let mut goals: Vec<(i64, Arc<Goal>)> = Vec::new();
+        for write in writes {
+            let known = write.goals.iter().filter_map(|key| seasons.goal(key));
+            goals.extend(known.map(|goal| (write.user.key(), Arc::clone(goal))));
         }
-        claimant.store(unit).await?;
+        let concerned: Vec<(i64, i64)> = goals.iter().map(|(user, goal)| (*user, goal.season_id)).collect();
+        let players = Players::read(unit, concerned.into_iter()).await?;
+        let ledger = Ledger::read(unit, users).await?;
+        let clocks = Clocks::read(&seasons, goals.iter().map(|(_, goal)| goal.key.as_str()), unit.now);
+        let mut claims = Claims { players, ledger, clocks, budgets: Budgets::default(), claimed: Vec::new() };
+        claims.lock_budgets(unit, &goals).await?;
+        let mut results = Vec::with_capacity(writes.len());
+        for write in writes {
+            let claimed = write.goals.iter().map(|key| {
+                let outcome = match seasons.goal(key) {
+                    Some(goal) => claims.claim(unit, write.user.key(), goal)?,
+                    None => Err(unknown_goal(key)),
+                };
+                let (status, micros, refusal) = match outcome {
+                    Ok((status, micros)) => (status, Some(micros), None),
+                    Err(refusal) => (ClaimStatus::Refused, None, Some(refusal)),
+                };
+                Ok(Claim { goal: key.clone(), status, micros, refusal })
+            });
+            results.push(claimed.collect::<Result<_>>()?);
+        }
+        claims.store(unit);
         Ok(results)
     }
 }
 
-/// A locked user who claims.
-struct Claimant<'a> {
-    user: i64,
-    blocked: bool,
+/// What locked users claim.
+struct Claims<'a> {
     players: Players,
     ledger: Ledger,
     clocks: Clocks<'a>,
     budgets: Budgets,
-    claims: Vec<NewClaim>,
+    /// Each with its user.
+    claimed: Vec<(i64, NewClaim)>,
 }
 
-impl Claimant<'_> {
+impl Claims<'_> {
     /// Whether a claim would be granted, as long as the budget lasts.
-    fn check(&self, goal: &Goal) -> Result<Result<(), ClaimRefusal>> {
-        let steps = self.players.steps(self.user, goal.id);
+    fn check(&self, unit: &Unit<'_>, user: i64, goal: &Goal) -> Result<Result<(), ClaimRefusal>> {
+        let steps = self.players.steps(user, goal.id);
         let facts = ClaimFacts {
             week: goal.week,
             total_steps: goal.total_steps,
             completed_steps: steps.completed_steps,
             claimed: steps.claimed_at.is_some(),
-            blocked: self.blocked,
-            enrolled: self.players.enrolled.contains(&(self.user, goal.season_id)),
+            blocked: self.ledger.is_blocked_for_claiming(user, unit.now_of(user)),
+            enrolled: self.players.enrolled.contains(&(user, goal.season_id)),
         };
         Ok(rules::claimable(&facts, self.clocks.of(goal)?.1))
     }
 
     /// Locks the budgets out of which those of `goals` are paid that may be claimed: the last thing that a claim waits for.
-    async fn lock_budgets(&mut self, unit: &Unit<'_>, goals: impl Iterator<Item = &Arc<Goal>>) -> Result<()> {
+    async fn lock_budgets(&mut self, unit: &Unit<'_>, goals: &[(i64, Arc<Goal>)]) -> Result<()> {
         let (mut seasons, mut weeks) = (BTreeSet::new(), BTreeSet::new());
-        for goal in goals.filter(|goal| goal.reward_micros > 0) {
-            if self.check(goal)?.is_ok() {
+        for (user, goal) in goals.iter().filter(|(_, goal)| goal.reward_micros > 0) {
+            if self.check(unit, *user, goal)?.is_ok() {
                 seasons.insert(goal.season_id);
                 weeks.extend(Budgets::weeks(goal).map(i64::from));
             }
@@ -467,9 +509,9 @@ impl Claimant<'_> {
     }
 
     /// Claims a goal; what the user got for it, now or before.
-    fn claim(&mut self, unit: &mut Unit<'_>, goal: &Goal) -> Result<Result<(ClaimStatus, i64), Refusal>> {
-        let mut steps = self.players.steps(self.user, goal.id);
-        match self.check(goal)? {
+    fn claim(&mut self, unit: &mut Unit<'_>, user: i64, goal: &Goal) -> Result<Result<(ClaimStatus, i64), Refusal>> {
+        let mut steps = self.players.steps(user, goal.id);
+        match self.check(unit, user, goal)? {
             Ok(()) => {}
             Err(ClaimRefusal::AlreadyClaimed) => {
                 let micros = steps.claimed_micros.unwrap_or(goal.reward_micros);
@@ -478,7 +520,8 @@ impl Claimant<'_> {
             Err(reason) => return Ok(Err(claim_refused(reason, goal, steps.completed_steps))),
         }
         let micros = goal.reward_micros;
-        let room = self.ledger.check_room(self.user, micros, unit.now);
+        let now = unit.now_of(user);
+        let room = self.ledger.check_room(user, micros, now);
         if let Err(refusal) = self.budgets.check(goal).and(room) {
             return Ok(Err(refusal));
         }
@@ -487,20 +530,21 @@ impl Claimant<'_> {
         let mut lot_seq = 0;
         if micros > 0 {
             let season_end = self.clocks.of(goal)?.1.end_at;
-            lot_seq = self.ledger.reward(unit, self.user, goal.id, micros, season_end)?;
+            lot_seq = self.ledger.reward(unit, user, goal.id, micros, season_end)?;
             changes["lot"] = lot_seq.into();
         }
-        unit.record(self.user, HistoryKind::GoalClaimed, (Kind::Goal, &goal.key), &changes)?;
-        self.claims.push(NewClaim { goal_id: goal.id, lot_seq, reward_micros: micros });
-        (steps.claimed_at, steps.claimed_micros) = (Some(unit.now), Some(micros));
-        self.players.steps.insert((self.user, goal.id), steps);
+        unit.record(user, HistoryKind::GoalClaimed, (Kind::Goal, &goal.key), &changes)?;
+        let claim = NewClaim { goal_id: goal.id, lot_seq, reward_micros: micros, claimed_at: now };
+        self.claimed.push((user, claim));
+        (steps.claimed_at, steps.claimed_micros) = (Some(now), Some(micros));
+        self.players.steps.insert((user, goal.id), steps);
         Ok(Ok((ClaimStatus::Claimed, micros)))
     }
 
-    async fn store(self, unit: &Unit<'_>) -> Result<()> {
-        self.ledger.store(unit).await?;
-        repo::store_claims(unit.transaction(), self.user, &self.claims, unit.now).await?;
-        self.budgets.store(unit).await
+    fn store(self, unit: &mut Unit<'_>) {
+        self.ledger.store(unit);
+        repo::store_claims(unit.stores(), self.claimed);
+        self.budgets.store(unit);
     }
 }
 
@@ -546,9 +590,8 @@ impl Budgets {
         }
     }
 
-    async fn store(self, unit: &Unit<'_>) -> Result<()> {
-        let changed = self.changed.iter().filter_map(|place| self.budgets.get(place).copied());
-        repo::store_spent(unit.transaction(), changed).await
+    fn store(self, unit: &mut Unit<'_>) {
+        repo::store_spent(unit.stores(), self.changed.iter().filter_map(|place| self.budgets.get(place).copied()));
     }
 }
 

@@ -17,13 +17,14 @@ mod verify;
 
 use std::sync::Arc;
 
-use async_graphql::MergedObject;
+use async_graphql::{Context, MergedObject};
 
 use super::user::User;
 use crate::error::{Error, Result};
 use crate::features::users as people;
 use crate::features::users::graphql::UserBy;
 use crate::features::users::service::User as Stored;
+use crate::graphql::context::Ask as _;
 use crate::request::Request;
 
 /// Everything that can be changed.
@@ -57,6 +58,13 @@ async fn subject(request: &Request, by: Option<UserBy>) -> Result<Arc<Stored>> {
 async fn shown(request: &Request, user: &Stored) -> Result<Option<User>> {
     let found = people::service::user_by_id(request, user.subject.id).await?;
     found.map(|stored| User::show(request, stored)).transpose()
+}
+
+/// Like [`shown`], but nobody where none of these fields of the payload, which need the user, is asked for.
+async fn shown_for(context: &Context<'_>, user: &Stored, fields: &[&str]) -> Result<Option<User>> {
+    let is_asked = |path: &&str| path.split('.').fold(context.look_ahead(), |at, field| at.field(field)).exists();
+    let asked = fields.iter().any(is_asked);
+    if asked { shown(context.ask()?, user).await } else { Ok(None) }
 }
 
 /// Refuses a list of more items than one write may have.

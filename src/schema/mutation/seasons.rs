@@ -6,7 +6,7 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 
 use super::changes::Changes;
 use super::credits::account;
-use super::{check_items, shown, subject};
+use super::{check_items, shown, shown_for, subject};
 use crate::auth::policy;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -244,7 +244,7 @@ impl SeasonMutation {
             let write = RecordGoalSteps { user, steps, mode: input.mode };
             let written = request.write(write, input.idempotency_key).await?;
             let changes = Changes::of(&stored, &written);
-            let user = shown(request, &stored).await?;
+            let user = shown_for(context, &stored, &["user", "goals"]).await?;
             let asked = user.as_ref().filter(|_| context.look_ahead().field("goals").exists());
             let goals = goals(request, asked, keys.iter().map(String::as_str)).await?;
             Ok(RecordGoalStepsPayload {
@@ -302,7 +302,7 @@ impl SeasonMutation {
             let keys = input.goal_ids.iter().map(|id| Kind::Goal.key(id).map(str::to_owned)).collect::<Result<_>>()?;
             let written = request.write(ClaimGoals { user, goals: keys }, input.idempotency_key).await?;
             let changes = Changes::of(&stored, &written);
-            let user = shown(request, &stored).await?;
+            let user = shown_for(context, &stored, &["user", "credits", "results.goal"]).await?;
             let claims = written.outcome;
             let asked = user.as_ref().filter(|_| context.look_ahead().field("results").field("goal").exists());
             let goals = goals(request, asked, claims.iter().map(|claim| claim.goal.as_str())).await?;

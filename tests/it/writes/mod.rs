@@ -9,4 +9,5 @@ pub(crate) mod learning;
 pub(crate) mod people;
 pub(crate) mod record;
 pub(crate) mod seasons;
+pub(crate) mod together;
 pub(crate) mod verify;
