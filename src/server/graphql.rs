@@ -134,7 +134,8 @@ async fn run(app: &Arc<App>, sent: &Sent<'_>, media: Media, asked: Asked) -> Res
         let error = Error::bad_input("query is missing, or documentId in its place");
         return refuse(media, StatusCode::BAD_REQUEST, &error);
     }
-    match answer(app, sent, media, asked).await {
+    // Boxed, because it is large, and would be moved with every layer's future that holds it.
+    match Box::pin(answer(app, sent, media, asked)).await {
         Ok(Answered::Whole(answer)) => respond(media, StatusCode::OK, &answer),
         Ok(Answered::Following(response)) => response,
         Err(Unanswered::Refused(refusal)) => refuse_operation(media, refusal),
