@@ -297,14 +297,17 @@ where
         Arc::clone(&batch.answer)
     }
 
-    /// Starts as many waiting batches as may run. The open one goes only when no request is in the midst of adding.
-    fn start(self: &Arc<Self>, state: &mut State<K>) {
-        while state.in_flight < IN_FLIGHT {
-            let complete = state.gathering == 0;
-            let least = if state.in_flight == 0 { 0 } else { WORTHWHILE };
-            let ready = state.full.pop_front().or_else(|| state.open.take_if(|open| complete && open.weight >= least));
-            let Some(batch) = ready else { break };
-            state.in_flight += 1;
+    /// Changes the state, and then starts as many waiting batches as may run. The open one goes only when no request is in
+    /// the midst of adding.
+    fn start(self: &Arc<Self>, change: impl FnOnce(&mut State<K>)) {
+        let mut ready = Vec::new();
+        {
+            let mut state = self.state();
+            change(&mut state);
+            ready.extend(std::iter::from_fn(|| state.next()));
+        }
+        // Not before the state is free again: a runtime that shuts down drops at once what is spawned.
+        for batch in ready {
             self.sizes.record(u32::try_from(batch.keys.len()).unwrap_or(u32::MAX));
             let run = Run { queue: Arc::clone(self), answer: batch.answer };
             let keys: Vec<K> = batch.keys.into_iter().collect();
@@ -317,6 +320,23 @@ where
     }
 }
 
+impl<K: Key> State<K>
+where
+    Reader: Loader<K, Error = Error>,
+{
+    /// A batch that may run now, counted as one in flight.
+    fn next(&mut self) -> Option<Batch<K>> {
+        if self.in_flight >= IN_FLIGHT {
+            return None;
+        }
+        let complete = self.gathering == 0;
+        let least = if self.in_flight == 0 { 0 } else { WORTHWHILE };
+        let ready = self.full.pop_front().or_else(|| self.open.take_if(|open| complete && open.weight >= least));
+        self.in_flight += usize::from(ready.is_some());
+        ready
+    }
+}
+
 impl<K: Key> Dispatch for Queue<K>
 where
     Reader: Loader<K, Error = Error>,
@@ -326,9 +346,7 @@ where
     }
 
     fn dispatch(self: Arc<Self>) {
-        let mut state = self.state();
-        state.gathering = state.gathering.saturating_sub(1);
-        self.start(&mut state);
+        self.start(|state| state.gathering = state.gathering.saturating_sub(1));
     }
 }
 
@@ -349,8 +367,55 @@ where
         if !self.answer.initialized() {
             let _ = self.answer.set(Err(Error::internal("a loader stopped before it had an answer")));
         }
-        let mut state = self.queue.state();
-        state.in_flight -= 1;
-        self.queue.start(&mut state);
+        self.queue.start(|state| state.in_flight -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::db::Db;
+
+    /// A question that is never answered.
+    #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+    struct Never(u32);
+
+    impl Key for Never {
+        fn weight(&self) -> usize {
+            HEAVY
+        }
+    }
+
+    impl Loader<Never> for Reader {
+        type Value = ();
+        type Error = Error;
+
+        async fn load(&self, _: &[Never]) -> Result<HashMap<Never, ()>> {
+            std::future::pending().await
+        }
+    }
+
+    #[test]
+    fn a_runtime_ends_in_the_midst_of_batches() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let db = Db::connect("sqlite::memory:", 2).await.unwrap();
+            let batcher = Batcher::new(Reader::new(db), Arc::new(Metrics::new().unwrap()));
+            // Some run, and the others wait for their turn.
+            for number in 0..20 {
+                let gathering = batcher.gather();
+                let asks = Arc::clone(&gathering);
+                let ask = gathering.run(async move { asks.one(Never(number)).await });
+                assert!(tokio::time::timeout(Duration::from_millis(5), ask).await.is_err());
+            }
+        });
+        let (ended, end) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            drop(runtime);
+            ended.send(()).unwrap();
+        });
+        end.recv_timeout(Duration::from_secs(20)).expect("the runtime ends");
     }
 }
