@@ -22,14 +22,20 @@ const UNLOCK: &str = "mutation($input: UnlockAchievementsInput!) { unlockAchieve
     results { status error { code } } gameSummaries { numAchieved }
     changes { userId events { number kind actor subject } } } }";
 
-/// The ids of `count` users about whom nothing is known, with their numbers in the database.
+/// The ids of `count` new users, with their numbers in the database.
 async fn somebodies(stage: &Stage, count: usize) -> Vec<(i64, String)> {
+    let admin = stage.app(&[Scope::Admin]).await;
+    let make =
+        "mutation($input: UpsertUserInput!) { upsertUser(input: $input) { user { id } userErrors { message } } }";
+    let mut users = Vec::with_capacity(count);
+    for number in 0..count {
+        let data = admin.data(make, json!({ "input": { "handle": format!("together{number}") } })).await;
+        users.push(data["upsertUser"]["user"]["id"].as_str().unwrap_or_else(|| panic!("{data}")).to_owned());
+    }
     let connection = stage.db().reads();
-    let sql = format!("SELECT id, ulid FROM users WHERE id > 20 ORDER BY id LIMIT {count}");
+    let sql = "SELECT id FROM users WHERE handle LIKE 'together%' ORDER BY id";
     let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), sql)).await.unwrap();
-    assert_eq!(rows.len(), count);
-    let id = |row: &sea_orm::QueryResult| format!("user:{}", row.try_get_by_index::<String>(1).unwrap());
-    rows.iter().map(|row| (row.try_get_by_index(0).unwrap(), id(row))).collect()
+    rows.iter().map(|row| row.try_get_by_index(0).unwrap()).zip(users).collect()
 }
 
 /// The keys of two published achievements of game 1.
