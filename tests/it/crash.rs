@@ -236,7 +236,7 @@ impl Written {
         let Planned { mutation, input, .. } = &self.planned;
         let mut input = input.clone();
         let user = json!({ "id": format!("user:{}", self.ulid) });
-        match input["events"].as_array_mut() {
+        match input.get_mut("events").and_then(Value::as_array_mut) {
             Some(events) => {
                 let events = events.iter_mut().filter_map(|event| event.as_object_mut()?.values_mut().next());
                 events.for_each(|event| event["user"] = user.clone());
