@@ -11,6 +11,7 @@ mod verify;
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -257,7 +258,14 @@ fn seconds(text: &str) -> Result<i64, String> {
 }
 
 /// Runs the command in `arguments`. Exit code 0: done. 1: it failed, and stderr says why. 2: the arguments make no sense.
-pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+///
+/// An async function is compiled once more by every crate that awaits it, with all that it awaits itself: this one
+/// would be the whole server. So the future is boxed here.
+pub fn run(arguments: Vec<OsString>) -> Pin<Box<dyn Future<Output = ExitCode>>> {
+    Box::pin(carry_out(arguments))
+}
+
+async fn carry_out(arguments: Vec<OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments).and_then(Cli::checked) {
         Ok(cli) => cli,
         Err(error) => {

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(waymark::cli::run(std::env::args_os()));
+    let code = runtime.block_on(waymark::cli::run(std::env::args_os().collect()));
     // What may still be under way, such as fetching a key set, is not waited for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     code

@@ -47,7 +47,7 @@ fn run() -> Result<ExitCode> {
             println!("{}", arguments::USAGE);
             Ok(ExitCode::SUCCESS)
         }
-        Mode::Waymark => Ok(server_runtime()?.block_on(waymark::cli::run(std::env::args_os().skip(1)))),
+        Mode::Waymark => Ok(server_runtime()?.block_on(waymark::cli::run(std::env::args_os().skip(1).collect()))),
         Mode::Floor => server_runtime()?.block_on(floor::serve()).map(|()| ExitCode::SUCCESS),
         Mode::Gate => gate::measure().map(|met| if met { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         Mode::Import => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -14,7 +14,8 @@ use futures_util::try_join;
 use sha2::{Digest as _, Sha256};
 
 use self::picture::{Card, GameLine};
-use super::refusal;
+use super::peer::{self, Connection};
+use super::{refusal, refusal_of};
 use crate::app::App;
 use crate::auth::{Caller, policy};
 use crate::db::page::Slice;
@@ -37,8 +38,22 @@ const SHARED: [(HeaderName, HeaderValue); 2] = [
 /// How many games the card names.
 const GAMES: u32 = 3;
 
+/// What a card costs of what an address may ask for: about as much as an operation that asks for the same.
+const COST: u64 = 20;
+
 /// `GET /u/{handle}/card.svg`: what anybody may see, whoever asks.
-pub(super) async fn get(State(app): State<Arc<App>>, Path(handle): Path<String>, headers: HeaderMap) -> Response {
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    Path(handle): Path<String>,
+    connection: Connection,
+    headers: HeaderMap,
+) -> Response {
+    let peer = peer::of(&connection, &headers, app.config.proxies);
+    if let Err(error) = app.rates.charge(&Caller::Anonymous, peer, COST) {
+        let mut response = refusal_of(None, StatusCode::TOO_MANY_REQUESTS, error.code(), error.message());
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(error.retry_after().unwrap_or(1)));
+        return response;
+    }
     let request = app.request(Arc::new(Caller::Anonymous), app.clock.now());
     let load = Arc::clone(&request.load);
     match load.run(card(&request, handle)).await {

@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 /// How many writes one commit carries at most, so that the first of them is not kept waiting.
 const MOST: usize = 128;
 /// How many things they do at most, unless one of them does more by itself.
-const MOST_THINGS: usize = 2000;
+const MOST_THINGS: usize = 256;
 /// How many writes may wait before those who ask have to wait for a place.
 const WAITING: usize = 1024;
 /// How many transactions of joined writes run at a time on PostgreSQL: while one waits for the disk, another one works.

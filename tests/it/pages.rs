@@ -16,6 +16,7 @@ tests! {
     own: [
         a_card_is_sent_once_while_it_stays_the_same,
         a_private_profile_has_no_card,
+        cards_are_drawn_as_often_as_an_address_may_ask,
         what_a_user_writes_stays_text_on_the_card,
     ],
 }
@@ -89,6 +90,16 @@ async fn a_card_is_sent_once_while_it_stays_the_same(stage: Stage) {
     let renamed = get(&stage, "/u/grace/card.svg", &[("if-none-match", tag)]).await;
     assert_eq!(renamed.status.as_u16(), 200);
     assert!(renamed.text.contains("Amazing Grace"), "{}", renamed.text);
+}
+
+async fn cards_are_drawn_as_often_as_an_address_may_ask(stage: Stage) {
+    let stage = stage.with(&[("WAYMARK_RATE_PER_SECOND", "1"), ("WAYMARK_RATE_BURST_SECONDS", "40")]).await;
+    for _ in 0..2 {
+        assert_eq!(get(&stage, "/u/grace/card.svg", &[]).await.status.as_u16(), 200);
+    }
+    let refused = get(&stage, "/u/grace/card.svg", &[]).await;
+    assert_eq!((refused.status.as_u16(), refused.codes()), (429, vec!["RATE_LIMITED"]));
+    assert!((1..=20).contains(&header(&refused, "retry-after").parse::<u32>().unwrap()));
 }
 
 async fn a_private_profile_has_no_card(stage: Stage) {

@@ -252,10 +252,16 @@ async fn a_stream_that_nobody_reads_is_cut_off(stage: Stage) {
     }
     let after = cursor(&app, "grace", 1).await;
     let mut stream = raw(&server.at, &app, &query, json!({ "c": after })).await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    // Not before it is cut off is anything read, however long the server takes to fill the buffers.
+    let cut_off = async {
+        while !stage.app.figures().contains("waymark_subscriptions_closed_total{") {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), cut_off).await.expect("it is cut off");
     let mut all = Vec::new();
     // Whether it ends or is reset, what has come is not the whole.
-    let _ = timeout(Duration::from_secs(10), stream.read_to_end(&mut all)).await.expect("it was cut off");
+    let _ = timeout(Duration::from_secs(10), stream.read_to_end(&mut all)).await.expect("what has come ends");
     assert!(!all.ends_with(b"\r\n0\r\n\r\n"), "{} bytes", all.len());
 }
 
