@@ -9,20 +9,18 @@ mod transfer;
 mod verify;
 
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, Config};
 use crate::db::Db;
 use crate::demo::Scale;
 use crate::error::{Error, Result};
-use crate::{schema, server};
+use crate::{schema, server, telemetry};
 
 /// Records and shows users' progress: seasons, goals, credits, learning, games and collections in one GraphQL API.
 ///
@@ -275,7 +273,6 @@ async fn carry_out(arguments: Vec<OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    log_to_stderr(cli.log_format);
     match execute(cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -285,24 +282,15 @@ async fn carry_out(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
-fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,waymark=info"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    // Fails only when a subscriber was set before, as a test may have done.
-    let _ = match format {
-        LogFormat::Text => subscriber.try_init(),
-        LogFormat::Json => subscriber.json().try_init(),
-    };
-}
-
 async fn execute(cli: Cli) -> Result<()> {
     let file = cli.config.as_deref();
-    let Some(command) = cli.command else { return serve::try_it(load(file)?).await };
+    let json = cli.log_format == LogFormat::Json;
+    let Some(command) = cli.command else { return serve::traced(load(file)?, json, serve::try_it).await };
+    if !matches!(command, Command::Serve { .. }) {
+        telemetry::log(json);
+    }
     match command {
-        Command::Serve { migrate } => serve::serve(load(file)?, migrate).await,
+        Command::Serve { migrate } => serve::traced(load(file)?, json, |config| serve::serve(config, migrate)).await,
         Command::Migrate { to } => data::migrate(&load(file)?, to).await,
         Command::Demo { users, scale } => {
             let scale: Scale =

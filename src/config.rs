@@ -73,6 +73,10 @@ pub struct Config {
     pub metrics: Figures,
     /// Milliseconds after which a GraphQL operation is logged as slow; 0: never.
     pub slow_operation_ms: u64,
+    /// The `http://` or `https://` address of a collector of traces (OTLP over HTTP), without its `/v1/traces`; may hold a
+    /// password. No traces when not set.
+    #[serde(default, serialize_with = "without_user")]
+    pub otlp_endpoint: Option<String>,
     /// Seconds that running requests have to end in when the server is told to stop, at least 1.
     pub shutdown_seconds: u64,
     /// A file of the only documents that clients may run; any when not set.
@@ -229,6 +233,7 @@ impl Config {
             ("jwt_jwks_url", self.jwt_jwks_url.as_deref().is_none_or(is_web_address)),
             ("signed_fetch_window", self.signed_fetch_window > 0),
             ("path_prefix", self.path_prefix.as_deref().is_none_or(is_path_prefix)),
+            ("otlp_endpoint", self.otlp_endpoint.as_deref().is_none_or(is_collector)),
             ("shutdown_seconds", self.shutdown_seconds > 0),
             ("cors_origins", self.cors_origins.iter().all(|origin| is_origin(origin))),
             ("rate_burst_seconds", self.rate_burst_seconds > 0),
@@ -413,7 +418,9 @@ fn wrong_value(sources: &Figment, path: &str) -> ConfigError {
         && let Ok(value) = sources.find_value(path)
     {
         let value = match value {
-            Value::String(tag, text) if key == "jwt_jwks_url" => Value::String(tag, without_secrets(&text)),
+            Value::String(tag, text) if matches!(key, "jwt_jwks_url" | "otlp_endpoint") => {
+                Value::String(tag, without_secrets(&text))
+            }
             value => value,
         };
         if let Ok(found) = serde_json::to_string(&value) {
@@ -435,6 +442,9 @@ fn expected(key: &str) -> &'static str {
         "jwt_secret" => "a text of at least 32 bytes (make one with `openssl rand -hex 32`)",
         "jwt_jwks_file" | "trusted_documents" => "the path of a file",
         "jwt_jwks_url" => "a URL that begins with https:// or http://",
+        "otlp_endpoint" => {
+            "a URL that begins with https:// or http:// and has no parameters, such as http://localhost:4318"
+        }
         "jwt_issuer" | "jwt_audience" => "a text",
         "clock" => "an instant such as 2026-03-15T14:30:00Z or an offset such as +36h or -10m",
         "cors_origins" => "a list of origins such as https://example.org (without a path), or *",
@@ -462,6 +472,11 @@ fn web_host(url: &str) -> Option<&str> {
 
 fn is_web_address(url: &str) -> bool {
     web_host(url).is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+}
+
+/// Whether a path can be put behind `url`.
+fn is_collector(url: &str) -> bool {
+    is_web_address(url) && url.chars().all(|it| it.is_ascii_graphic() && !"?#".contains(it))
 }
 
 fn is_path_prefix(path: &str) -> bool {
@@ -678,6 +693,25 @@ mod tests {
             from_environment(&[("WAYMARK_JWT_JWKS_URL", "https://x"), ("WAYMARK_JWT_JWKS_FILE", "x")]),
             "set either jwt_jwks_file or jwt_jwks_url, not both",
         );
+    }
+
+    #[test]
+    fn a_collector_is_a_web_address_without_parameters() {
+        let collector = |url| from_environment(&[("WAYMARK_OTLP_ENDPOINT", url)]);
+        assert_eq!(from_environment(&[]).unwrap().otlp_endpoint, None);
+        for url in ["http://localhost:4318", "https://otel.example/waymark/"] {
+            assert_eq!(collector(url).unwrap().otlp_endpoint.as_deref(), Some(url));
+        }
+        let right = "a URL that begins with https:// or http:// and has no parameters, such as http://localhost:4318";
+        for url in ["localhost:4318", "grpc://localhost:4317", "http://", "http://a b", "http://h/#x"] {
+            let message = format!("WAYMARK_OTLP_ENDPOINT in the environment: must be {right}, not ");
+            let refused = collector(url).map(|_| ()).unwrap_err().to_string();
+            assert!(refused.starts_with(&message), "{refused}");
+        }
+        let refused = collector("http://me:hunter2@h/?key=hunter2").map(|_| ()).unwrap_err().to_string();
+        assert!(!refused.contains("hunter2"), "{refused}");
+        let printed = collector("https://me:hunter2@otel.example").unwrap().to_toml();
+        assert!(printed.contains("otlp_endpoint = \"https://[redacted]@otel.example\""), "{printed}");
     }
 
     #[test]

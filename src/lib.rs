@@ -4,11 +4,11 @@
 //!
 //! | room | what is in it |
 //! | --- | --- |
-//! | [`error`], [`clock`], [`config`], `metrics` | kernel: one error type, time and ids, settings, figures for operators |
+//! | [`error`], [`clock`], [`config`], `metrics`, `trace` | kernel: one error type, time and ids, settings, figures and traces for operators |
 //! | [`db`], [`auth`], `graphql`, `rest`, [`mod@write`], `verify`, `request`, `admission` | platform: database, permissions, the toolkits of GraphQL and REST, how anything is changed and checked, how many requests are worked on at a time; knows no feature |
 //! | [`features`] | one folder per kind of progress |
 //! | [`schema`] | `User`, and the roots merged from the features |
-//! | [`server`], [`app`], [`demo`], [`transfer`], [`cli`] | assembly: HTTP, wiring, demo data, files in and out, commands |
+//! | [`server`], [`app`], [`demo`], [`transfer`], `telemetry`, [`cli`] | assembly: HTTP, wiring, demo data, files in and out, the log and where traces go, commands |
 //!
 //! # The import rule
 //!
@@ -33,6 +33,8 @@ mod request;
 mod rest;
 pub mod schema;
 pub mod server;
+mod telemetry;
+mod trace;
 pub mod transfer;
 mod verify;
 pub mod write;

@@ -13,6 +13,7 @@ use crate::config::{Config, Secret};
 use crate::demo::{self, Scale};
 use crate::error::{Error, Result};
 use crate::server::{self, Credential, Mode};
+use crate::telemetry;
 
 /// The database of the try-it mode, in the working directory.
 const DEMO_DATABASE: &str = "sqlite://waymark-demo.db";
@@ -25,6 +26,17 @@ const DEMO_KEYS: [(&str, &str, Scope); 2] = [
     ("app", "app: an API key that reads and records everybody's progress", Scope::ProgressWrite),
     ("admin", "admin: an operator's API key that may do everything", Scope::Admin),
 ];
+
+/// Runs the server that `serve` makes of `config`, with a log, and with traces if there is a collector for them.
+pub(super) async fn traced<F>(config: Config, json: bool, serve: impl FnOnce(Config) -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    let traces = telemetry::start(json, config.otlp_endpoint.as_deref())?;
+    let outcome = serve(config).await;
+    traces.finish().await;
+    outcome
+}
 
 /// A server with demo data, on this machine only.
 pub(super) async fn try_it(mut config: Config) -> Result<()> {

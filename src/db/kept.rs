@@ -15,6 +15,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult,
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::statements::Statements;
+use crate::trace;
 
 /// How the loaders reach the database.
 #[derive(Debug, Clone)]
@@ -120,10 +121,11 @@ impl<D: Database> Stock<D> {
             Some(connection) => connection,
             None => self.pool.acquire().await.map_err(unreachable)?.detach(),
         };
+        let text = trace::is_on().then(|| sql.clone());
         let query = sqlx::query_with(sqlx::AssertSqlSafe(sql), arguments);
         let began = Instant::now();
         let fetched = query.fetch_all(&mut connection).await;
-        statements.ran(began.elapsed(), fetched.is_err());
+        statements.ran(text.as_deref(), began.elapsed(), fetched.is_err());
         match fetched {
             Ok(rows) => {
                 self.idle().push(connection);

@@ -101,7 +101,7 @@ impl Db {
     }
 
     async fn connect_to(url: &str, max_connections: u32, create: bool) -> Result<Self> {
-        let statements = Arc::<Statements>::default();
+        let statements = Arc::new(Statements::new(if url.starts_with("sqlite:") { "sqlite" } else { "postgresql" }));
         let max_connections = max_connections.max(1);
         let kept = max_connections * 3 / 5;
         if url.starts_with("sqlite:") {
@@ -160,7 +160,8 @@ impl Db {
             Error::caused(Code::Unavailable, format!("cannot open the database: {}", public_reason(&error)), error)
         })?;
         let statements = Arc::clone(statements);
-        connection.set_metric_callback(move |info| statements.ran(info.elapsed, info.failed));
+        connection
+            .set_metric_callback(move |info| statements.ran(Some(&info.statement.sql), info.elapsed, info.failed));
         Ok(connection)
     }
 

@@ -24,10 +24,13 @@ use std::task::{Context, Poll};
 
 use async_graphql::dataloader::Loader;
 use tokio::sync::SetOnce;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use crate::db::Reader;
 use crate::error::{Error, Result};
 use crate::metrics::{Histogram, Metrics};
+use crate::trace;
 
 /// How many statements of one kind of key may run at once.
 const IN_FLIGHT: usize = 2;
@@ -255,6 +258,8 @@ where
     weight: usize,
     /// The request that added last; all its keys stay in one batch.
     last: u64,
+    /// In the trace of the request that began the batch, from then on until there are answers.
+    span: Span,
     answer: Answer<K>,
 }
 
@@ -285,8 +290,20 @@ where
             keys: HashSet::new(),
             weight: 0,
             last: request,
+            span: Span::none(),
             answer: Arc::new(SetOnce::new()),
         });
+        if batch.span.is_disabled() {
+            batch.span = tracing::debug_span!(
+                target: trace::TARGET,
+                "batch",
+                "waymark.loader" = short_name::<K>(),
+                "waymark.keys" = Empty,
+            );
+        } else if batch.last != request {
+            // A span has one parent; the other requests that have a part are linked.
+            batch.span.follows_from(Span::current());
+        }
         batch.last = request;
         for key in keys {
             let weight = key.weight();
@@ -309,13 +326,20 @@ where
         // Not before the state is free again: a runtime that shuts down drops at once what is spawned.
         for batch in ready {
             self.sizes.record(u32::try_from(batch.keys.len()).unwrap_or(u32::MAX));
+            batch.span.record("waymark.keys", i64::try_from(batch.keys.len()).unwrap_or(i64::MAX));
             let run = Run { queue: Arc::clone(self), answer: batch.answer };
             let keys: Vec<K> = batch.keys.into_iter().collect();
-            tokio::spawn(async move {
+            let work = async move {
                 let answers = run.queue.reader.load(&keys).await;
                 // Set once, here, unless the loader panicked.
                 let _ = run.answer.set(answers);
-            });
+            };
+            if batch.span.is_disabled() {
+                tokio::spawn(work);
+            } else {
+                let work: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(work);
+                tokio::spawn(work.instrument(batch.span));
+            }
         }
     }
 }

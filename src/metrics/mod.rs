@@ -158,6 +158,11 @@ impl Running {
         self.began.elapsed()
     }
 
+    /// Whether it ends otherwise than it should, and not for what was asked.
+    pub(crate) fn is_bad(&self) -> bool {
+        matches!(self.end, End::Failed | End::GivenUp)
+    }
+
     /// How it ends, in one word.
     pub(crate) fn outcome(&self) -> &'static str {
         End::ALL.iter().find(|(end, _)| *end == self.end).map_or("", |(_, name)| name)

@@ -15,6 +15,7 @@ use axum::response::Response;
 use tracing::Instrument as _;
 
 use super::media::Media;
+use super::traced::Traced;
 use crate::admission::Unanswered;
 use crate::app::App;
 use crate::metrics::Route;
@@ -62,11 +63,16 @@ impl Front {
         let path = request.uri().path();
         let known = PATHS.into_iter().find(|known| *known == path);
         let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| (request.method().clone(), path.to_owned()));
+        let traced = Traced::begin(&request, &id);
         let span = tracing::error_span!("request", id = id.to_str().unwrap_or_default());
         request.headers_mut().insert(REQUEST_ID, id.clone());
         let work = async {
             let mut response = self.dialects.answer(request, next).await;
             let (status, took) = (response.status(), began.elapsed());
+            if let Some(traced) = &traced {
+                let matched = response.extensions().get::<MatchedPath>();
+                traced.answered(known.or(matched.map(MatchedPath::as_str)), status);
+            }
             let route = match known {
                 Some("/graphql") => Arc::clone(&self.graphql),
                 Some(path) => self.app.metrics.route(path),
@@ -86,7 +92,11 @@ impl Front {
             response.headers_mut().insert(REQUEST_ID, id.clone());
             response
         };
-        ID.scope(id.clone(), work.instrument(span)).await
+        match &traced {
+            None => ID.scope(id.clone(), work.instrument(span)).await,
+            // Boxed, so that a request that is not traced has no larger future than without this.
+            Some(traced) => ID.scope(id.clone(), Box::pin(work).instrument(traced.span()).instrument(span)).await,
+        }
     }
 
     /// The id of a request with these headers.

@@ -14,6 +14,7 @@ mod peer;
 mod playground;
 mod sse;
 pub(crate) mod streams;
+mod traced;
 mod watch;
 mod websocket;
 

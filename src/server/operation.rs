@@ -13,6 +13,7 @@ use async_graphql::{ServerError, Value};
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use serde::{Deserialize, Serialize};
+use tracing::Instrument as _;
 
 use super::front;
 use super::gate::{Document, Refusal};
@@ -54,6 +55,16 @@ pub(super) enum Kind {
     Query,
     Mutation,
     Subscription,
+}
+
+impl Kind {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Mutation => "mutation",
+            Self::Subscription => "subscription",
+        }
+    }
 }
 
 /// What is to be run, with everything checked that can be checked before it runs.
@@ -216,10 +227,10 @@ pub(super) async fn execute(app: &App, client: &Client, prepared: Prepared) -> R
         caller = app.known(caller, now).await?;
     }
     let context = app.request(caller, now).writing(prepared.plain);
-    let Prepared { document, name, request, .. } = prepared;
-    let watch = Watch::begin(app, name, document, &client.caller, Arc::clone(&context.load));
+    let Prepared { kind, document, name, request, .. } = prepared;
+    let watch = Watch::begin(app, kind, cost.requested, name, document, &client.caller, Arc::clone(&context.load));
     let work = app.schema.execute(request.data(context.clone()));
-    let response = context.load.run(work).await;
+    let response = context.load.run(work).instrument(watch.span()).await;
     let answer = Answer::executed(app, now, response, Some(cost));
     watch.ended(answer.end());
     Ok(answer)

@@ -1,15 +1,19 @@
-//! How long operations take, and a line in the log for those that take too long.
+//! How long operations take, their spans in traces, and a line in the log for those that take too long.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use apollo_compiler::Name;
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::gate::Document;
+use super::operation::Kind;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::graphql::batcher::Gathering;
 use crate::metrics::{End, Running};
+use crate::trace;
 
 /// An operation under way.
 pub(super) struct Watch<'a> {
@@ -19,12 +23,15 @@ pub(super) struct Watch<'a> {
     principal: &'static str,
     load: Arc<Gathering>,
     running: Running,
+    span: Span,
 }
 
 impl<'a> Watch<'a> {
     /// Begins an operation of `document` that loads by `load`.
     pub(super) fn begin(
         app: &'a App,
+        kind: Kind,
+        cost: u64,
         name: Option<Name>,
         document: Arc<Document>,
         caller: &Caller,
@@ -36,7 +43,25 @@ impl<'a> Watch<'a> {
             Caller::App(_) => "app",
         };
         let running = app.metrics.operation(name.as_ref().map(Name::as_str));
-        Self { app, name, document, principal, load, running }
+        let span = tracing::debug_span!(
+            target: trace::TARGET,
+            "operation",
+            otel.name = kind.as_str(),
+            otel.status_code = Empty,
+            "graphql.operation.type" = kind.as_str(),
+            "graphql.operation.name" = name.as_ref().map(|name| trace::bounded(name)),
+            "graphql.document.hash" = document.hash(),
+            "waymark.caller" = principal,
+            "waymark.cost" = i64::try_from(cost).unwrap_or(i64::MAX),
+            "waymark.batches" = Empty,
+            "waymark.outcome" = Empty,
+        );
+        Self { app, name, document, principal, load, running, span }
+    }
+
+    /// What the operation does is to be done inside of this.
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
     }
 
     /// The operation has ended. One that is dropped before that was given up.
@@ -47,6 +72,13 @@ impl<'a> Watch<'a> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
+        if !self.span.is_disabled() {
+            let outcome = self.running.outcome();
+            self.span.record("waymark.batches", i64::from(self.load.batches())).record("waymark.outcome", outcome);
+            if self.running.is_bad() {
+                self.span.record("otel.status_code", "ERROR");
+            }
+        }
         let longest = self.app.config.slow_operation_ms;
         let took = self.running.elapsed();
         if longest == 0 || took < Duration::from_millis(longest) {

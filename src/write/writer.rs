@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::feed::Feed;
 use super::group::Group;
@@ -22,6 +23,7 @@ use crate::db::catalogue::{Catalogue, Snapshot};
 use crate::db::{Db, Kind, Transaction};
 use crate::error::{Code, Error, Result};
 use crate::metrics::{End, Metrics};
+use crate::trace;
 
 /// How often a write that loses against others is tried, and for how long at most.
 const TRIES: u32 = 5;
@@ -90,7 +92,8 @@ impl Writer {
     /// and [`Code::Unavailable`] when it lost against other writes too often.
     pub(crate) async fn run<W: Write>(&self, write: W, order: Order) -> Result<Written<W::Outcome>> {
         let running = self.tools.metrics.write(W::NAME);
-        let outcome = self.carry_out(write, order).await;
+        let span = tracing::debug_span!(target: trace::TARGET, "write", otel.name = W::NAME);
+        let outcome = self.carry_out(write, order).instrument(span).await;
         running.ended(outcome.as_ref().map_or_else(End::of, |_| End::Done));
         outcome
     }

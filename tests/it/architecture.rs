@@ -16,11 +16,11 @@ tests! {
 
 /// The rooms of the house, in the order in which they may import: each from itself and those before it.
 const ROOMS: [&[&str]; 5] = [
-    &["error", "clock", "config", "metrics"],
+    &["error", "clock", "config", "metrics", "trace"],
     &["db", "auth", "graphql", "rest", "write", "verify", "request", "admission"],
     &["features"],
     &["schema"],
-    &["server", "app", "demo", "transfer", "cli"],
+    &["server", "app", "demo", "transfer", "telemetry", "cli"],
 ];
 
 /// What each kind of file in a feature may use of its feature. Names in capitals come from the catalogue by way of
@@ -94,6 +94,12 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["auth/jwt.rs"]),
     ("metrics", &["metrics/"]),
     ("metrics_exporter_prometheus", &["metrics/"]),
+    ("opentelemetry", &["trace.rs", "telemetry.rs"]),
+    ("opentelemetry_http", &["telemetry.rs"]),
+    ("opentelemetry_otlp", &["telemetry.rs"]),
+    ("opentelemetry_sdk", &["trace.rs", "telemetry.rs"]),
+    ("tracing_opentelemetry", &["trace.rs", "telemetry.rs"]),
+    ("tracing_subscriber", &["telemetry.rs"]),
     ("chrono", &["clock.rs"]),
     ("tokio_tungstenite", &["server/websocket/"]),
     ("tokio_io_timeout", &["server/listener.rs"]),

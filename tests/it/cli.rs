@@ -184,6 +184,7 @@ fn a_setting_that_is_wrong_stops_with_one_clear_line() {
         ("WAYMARK_CLOCK", "noon"),
         ("WAYMARK_INTROSPECTION", "maybe"),
         ("WAYMARK_STRICT_RESOURCES", "yes"),
+        ("WAYMARK_OTLP_ENDPOINT", "nowhere"),
     ] {
         let ended = run(&["config"], &[(name, value)]);
         assert_eq!((ended.code, ended.out.as_str(), ended.err.lines().count()), (1, "", 1), "{name}: {}", ended.err);

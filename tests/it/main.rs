@@ -82,6 +82,7 @@ fn main() -> ExitCode {
         ("operating::load", operating::load::TESTS),
         ("operating::requests", operating::requests::TESTS),
         ("operating::stopping", operating::stopping::TESTS),
+        ("operating::traces", operating::traces::TESTS),
         ("overview", overview::TESTS),
         ("pages", pages::TESTS),
         ("pagination", pagination::TESTS),

@@ -4,6 +4,7 @@ pub(crate) mod figures;
 pub(crate) mod load;
 pub(crate) mod requests;
 pub(crate) mod stopping;
+pub(crate) mod traces;
 
 use axum::body::Body;
 use axum::http::Request;

@@ -23,7 +23,7 @@ use waymark::server;
 
 use crate::harness::{Actor, Stage};
 
-const PROTOCOL: &str = "graphql-transport-ws";
+pub(crate) const PROTOCOL: &str = "graphql-transport-ws";
 /// By how many seconds the clock of whoever made a token may be off: it is good for so much longer.
 const LEEWAY: i64 = 60;
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -58,11 +58,11 @@ impl Served {
 }
 
 /// A client's side of a WebSocket.
-struct Wire(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Wire(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Wire {
     /// Opens a socket with these headers.
-    async fn dial(at: &str, headers: &[(&'static str, &str)]) -> Result<Self, Error> {
+    pub(crate) async fn dial(at: &str, headers: &[(&'static str, &str)]) -> Result<Self, Error> {
         let mut request = format!("ws://{at}/graphql").into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
@@ -87,7 +87,7 @@ impl Wire {
         wire
     }
 
-    async fn say(&mut self, message: Value) {
+    pub(crate) async fn say(&mut self, message: Value) {
         self.say_text(&message.to_string()).await;
     }
 
@@ -100,7 +100,7 @@ impl Wire {
     }
 
     /// The next message of the protocol.
-    async fn hear(&mut self) -> Value {
+    pub(crate) async fn hear(&mut self) -> Value {
         loop {
             match self.next().await {
                 Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
@@ -123,7 +123,7 @@ impl Wire {
         }
     }
 
-    async fn subscribe(&mut self, id: &str, query: &str, variables: Value) {
+    pub(crate) async fn subscribe(&mut self, id: &str, query: &str, variables: Value) {
         let payload = json!({ "query": query, "variables": variables });
         self.say(json!({ "id": id, "type": "subscribe", "payload": payload })).await;
     }
