@@ -86,8 +86,8 @@ async fn each_write_keeps_its_own_actor_key_and_answer(stage: Stage) {
         userErrors { code } changes { userId events { number kind actor } } } }";
     let users = somebodies(&stage, 24).await;
     let send = |place: usize| {
-        let progress = if place % 5 == 0 { 101 } else { 40 };
-        let key = (place % 3 == 0).then(|| format!("k{place}"));
+        let progress = if place.is_multiple_of(5) { 101 } else { 40 };
+        let key = place.is_multiple_of(3).then(|| format!("k{place}"));
         // One of them is the user's own.
         let (app, user) = if place == 7 { (&apps[1], None) } else { (&apps[0], Some(json!({ "id": users[place].1 }))) };
         let input = json!({
