@@ -2,9 +2,9 @@
 //!
 //! What a small write costs is mostly what does not depend on its size: round trips, locks, and the wait for the disk. So
 //! writes of one kind that wait at the same time, each for another user, are carried out as one: locked, read, decided
-//! and stored by the same statements (`Write::perform_together`). Nobody waits for company: whoever comes while a
-//! worker is idle goes at once, and the busier the database is, the more come together. When one of them fails, all are undone,
-//! and each is carried out by itself.
+//! and stored by the same statements (`Write::perform_together`). Whoever comes while nothing is under way goes at once,
+//! and the busier the database is, the more come together: a second transaction goes beside the first one when enough
+//! wait, or after a few milliseconds. When one of them fails, all are undone, and each is carried out by itself.
 //!
 //! On PostgreSQL a few workers share what waits; each transaction has writes of one kind, so that locks are taken in
 //! one order. SQLite has one writer at a time, so one worker carries out all writes, of all kinds: as many as are waiting go
@@ -13,13 +13,15 @@
 use std::any::{Any, TypeId};
 use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sea_orm::TransactionTrait as _;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 
 use super::repo::Idempotency;
 use super::writer::{Order, Tools, Wanted, given_up};
@@ -35,6 +37,10 @@ const MOST_THINGS: usize = 256;
 const WAITING: usize = 1024;
 /// How many transactions of joined writes run at a time on PostgreSQL: while one waits for the disk, another one works.
 const WORKERS: usize = 2;
+/// How many writes must wait to go beside others; fewer wait for those and grow, for so long at most. A transaction has a
+/// price of its own, which few writes would pay for little.
+const WORTHWHILE: usize = 12;
+const LONGEST_WAIT: Duration = Duration::from_millis(5);
 /// How often a write is tried whose catalogue was behind.
 const TRIES: u32 = 3;
 /// How often, and after which pause, a commit is begun that finds the database locked by another process.
@@ -50,7 +56,8 @@ impl Group {
     /// Starts the tasks, which end when the group is dropped.
     pub(super) fn start(tools: &Arc<Tools>) -> Self {
         let (jobs, waiting) = mpsc::channel(WAITING);
-        let queue = Arc::new(Mutex::new(Queue { waiting, ready: VecDeque::new() }));
+        let queue = Queue { waiting, ready: VecDeque::new(), under_way: Arc::default() };
+        let queue = Arc::new(Mutex::new(queue));
         let workers = if tools.db.kind() == Kind::Sqlite { 1 } else { WORKERS };
         for _ in 0..workers {
             tokio::spawn(work(Arc::clone(tools), Arc::clone(&queue)));
@@ -81,19 +88,54 @@ struct Queue {
     waiting: mpsc::Receiver<Box<dyn Job>>,
     /// What was taken from there, and did not fit into a batch.
     ready: VecDeque<Box<dyn Job>>,
+    under_way: Arc<UnderWay>,
+}
+
+/// How many commits are being prepared.
+#[derive(Default)]
+struct UnderWay {
+    count: AtomicUsize,
+    one_less: Notify,
+}
+
+/// One of them, until it is dropped.
+struct Commit(Arc<UnderWay>);
+
+impl Drop for Commit {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::AcqRel);
+        self.0.one_less.notify_one();
+    }
 }
 
 impl Queue {
-    /// What goes into the next commit, as soon as there is anything; `None` when nothing will come any more.
-    async fn next(&mut self, several: bool) -> Option<Vec<Batch>> {
+    /// What goes into the next commit, as soon as there is anything, or beside another commit enough; `None` when nothing
+    /// will come any more.
+    async fn next(&mut self, several: bool) -> Option<(Vec<Batch>, Commit)> {
         if self.ready.is_empty() {
             let job = self.waiting.recv().await?;
             self.ready.push_back(job);
         }
-        while self.ready.len() < MOST {
-            let Ok(job) = self.waiting.try_recv() else { break };
-            self.ready.push_back(job);
+        let mut long_enough = pin!(tokio::time::sleep(LONGEST_WAIT));
+        loop {
+            while self.ready.len() < MOST {
+                let Ok(job) = self.waiting.try_recv() else { break };
+                self.ready.push_back(job);
+            }
+            if self.ready.len() >= WORTHWHILE || self.under_way.count.load(Ordering::Acquire) == 0 {
+                break;
+            }
+            tokio::select! {
+                job = self.waiting.recv() => match job {
+                    Some(job) => self.ready.push_back(job),
+                    None => break,
+                },
+                () = self.under_way.one_less.notified() => {}
+                () = &mut long_enough => break,
+            }
         }
+        self.under_way.count.fetch_add(1, Ordering::AcqRel);
+        let commit = Commit(Arc::clone(&self.under_way));
         let mut batches = Vec::new();
         while let Some(first) = self.ready.pop_front() {
             // A change of the catalogue goes alone: what comes after it is to find the new one in memory.
@@ -107,7 +149,7 @@ impl Queue {
                 break;
             }
         }
-        Some(batches)
+        Some((batches, commit))
     }
 
     /// `first` with those that join it. A second write for the same user has to wait for the first one.
@@ -133,15 +175,14 @@ async fn work(tools: Arc<Tools>, queue: Arc<Mutex<Queue>>) {
     let several = tools.db.kind() == Kind::Sqlite;
     loop {
         let next = queue.lock().await.next(several).await;
-        let Some(mut batches) = next else { return };
+        let Some((mut batches, commit)) = next else { return };
         let outcome = match batches.as_mut_slice() {
             [batch] => one(&tools, batch).await,
             batches => all(&tools, batches).await,
         };
-        tools
-            .metrics
-            .group_commit
-            .record(u32::try_from(batches.iter().map(Vec::len).sum::<usize>()).unwrap_or(u32::MAX));
+        drop(commit);
+        let writes: usize = batches.iter().map(Vec::len).sum();
+        tools.metrics.group_commit.record(u32::try_from(writes).unwrap_or(u32::MAX));
         for job in batches.into_iter().flatten() {
             job.answer(outcome.clone());
         }
