@@ -4,7 +4,7 @@
 //! writes of one kind that wait at the same time, each for another user, are carried out as one: locked, read, decided
 //! and stored by the same statements (`Write::perform_together`). Whoever comes while nothing is under way goes at once,
 //! and the busier the database is, the more come together: a second transaction goes beside the first one when enough
-//! wait, or after a few milliseconds. When one of them fails, all are undone, and each is carried out by itself.
+//! wait, or after some milliseconds. When one of them fails, all are undone, and each is carried out by itself.
 //!
 //! On PostgreSQL a few workers share what waits; each transaction has writes of one kind, so that locks are taken in
 //! one order. SQLite has one writer at a time, so one worker carries out all writes, of all kinds: as many as are waiting go
@@ -32,7 +32,7 @@ use crate::error::{Error, Result};
 /// How many writes one commit carries at most, so that the first of them is not kept waiting.
 const MOST: usize = 128;
 /// How many things they do at most, unless one of them does more by itself.
-const MOST_THINGS: usize = 256;
+const MOST_THINGS: usize = 2000;
 /// How many writes may wait before those who ask have to wait for a place.
 const WAITING: usize = 1024;
 /// How many transactions of joined writes run at a time on PostgreSQL: while one waits for the disk, another one works.
@@ -40,7 +40,7 @@ const WORKERS: usize = 2;
 /// How many writes must wait to go beside others; fewer wait for those and grow, for so long at most. A transaction has a
 /// price of its own, which few writes would pay for little.
 const WORTHWHILE: usize = 12;
-const LONGEST_WAIT: Duration = Duration::from_millis(5);
+const LONGEST_WAIT: Duration = Duration::from_millis(20);
 /// How often a write is tried whose catalogue was behind.
 const TRIES: u32 = 3;
 /// How often, and after which pause, a commit is begun that finds the database locked by another process.
