@@ -160,8 +160,8 @@ async function scrollThrough() {
     frames.push(now - last);
     last = now;
     box.scrollTop += 240;
-    const atEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 2;
-    if (atEnd && box.querySelector('.loading') === null) break;
+    const lowest = box.querySelector('li:last-of-type');
+    if (lowest !== null && lowest.getAttribute('aria-posinset') === lowest.getAttribute('aria-setsize')) break;
   }
   return frames;
 }
