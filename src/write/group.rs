@@ -39,7 +39,7 @@ const WAITING: usize = 1024;
 const WORKERS: usize = 2;
 /// How many writes must wait to go beside others; fewer wait for those and grow, for so long at most. A transaction has a
 /// price of its own, which few writes would pay for little.
-const WORTHWHILE: usize = 12;
+const WORTHWHILE: usize = 24;
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 /// How often a write is tried whose catalogue was behind.
 const TRIES: u32 = 3;
