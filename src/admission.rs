@@ -24,6 +24,9 @@ use crate::metrics::Metrics;
 
 /// How many bodies of the greatest length all requests together may bring.
 const BODIES: usize = 64;
+/// Bodies that are longer than so many bytes leave a quarter of that to the others, so that a few slow senders of long
+/// bodies keep nobody else out.
+const SHORT: usize = 16 * 1024;
 
 /// Lets requests in.
 pub(crate) struct Admission {
@@ -251,7 +254,8 @@ impl<'a> Held<'a> {
 
     /// Whether there is room for so many bytes more, which are counted then.
     fn grow(&mut self, bytes: usize) -> bool {
-        let most = self.most;
+        let is_short = self.bytes.saturating_add(bytes) <= SHORT;
+        let most = if is_short { self.most } else { self.most - self.most / 4 };
         let more = |all: usize| all.checked_add(bytes).filter(|all| *all <= most);
         let fits = self.all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
         if fits {
@@ -294,5 +298,18 @@ mod tests {
         assert!(admission.with_body(body(), &mut one_more).await.is_ok());
         drop((all, one_more));
         assert_eq!(admission.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn long_bodies_leave_room_for_short_ones() {
+        let (all, most) = (AtomicUsize::new(0), 64 * SHORT);
+        let begin = || Held::new(&all, most);
+        let mut long: Vec<Held<'_>> = std::iter::repeat_with(begin).take(24).collect();
+        assert!(long.iter_mut().all(|held| held.grow(SHORT) && held.grow(SHORT)));
+        let (mut longer, mut short) = (begin(), begin());
+        assert!(longer.grow(SHORT) && !longer.grow(1), "a body that grows long is one");
+        assert!(short.grow(SHORT));
+        drop((long, longer, short));
+        assert_eq!(all.load(Ordering::Relaxed), 0);
     }
 }
