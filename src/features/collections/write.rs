@@ -36,16 +36,26 @@ pub(crate) struct CardsChanged {
     pub(crate) collections: Vec<String>,
 }
 
-/// Grants cards to a user.
+/// Cards that a user is granted.
+pub(crate) type GrantCards = ChangeCards<true>;
+
+/// Cards that are taken away from a user.
+pub(crate) type RemoveCards = ChangeCards<false>;
+
+/// Cards of which a user gets more, or has fewer afterwards.
 #[derive(Debug, Serialize)]
-pub(crate) struct GrantCards {
+pub(crate) struct ChangeCards<const GRANT: bool> {
     pub(crate) user: RecordedUser,
     pub(crate) cards: Vec<CardAmount>,
     pub(crate) mode: BulkMode,
 }
 
-impl Write for GrantCards {
-    const NAME: &'static str = "grantCards";
+impl<const GRANT: bool> ChangeCards<GRANT> {
+    const DIRECTION: Direction = if GRANT { Direction::Grant } else { Direction::Remove };
+}
+
+impl<const GRANT: bool> Write for ChangeCards<GRANT> {
+    const NAME: &'static str = if GRANT { "grantCards" } else { "removeCards" };
 
     type Outcome = CardsChanged;
 
@@ -72,47 +82,7 @@ impl Write for GrantCards {
 
     async fn perform_together(writes: &[&Self], unit: &mut Unit<'_>) -> Result<Vec<CardsChanged>> {
         let lists: Vec<_> = writes.iter().map(|write| (write.user.key(), write.cards.as_slice())).collect();
-        change_together(unit, Direction::Grant, &lists).await
-    }
-}
-
-/// Takes cards of a user away.
-#[derive(Debug, Serialize)]
-pub(crate) struct RemoveCards {
-    pub(crate) user: RecordedUser,
-    pub(crate) cards: Vec<CardAmount>,
-    pub(crate) mode: BulkMode,
-}
-
-impl Write for RemoveCards {
-    const NAME: &'static str = "removeCards";
-
-    type Outcome = CardsChanged;
-
-    fn may_be_abandoned(&self) -> bool {
-        self.mode == BulkMode::AllOrNothing
-    }
-
-    fn joins(&self) -> Option<i64> {
-        (!self.may_be_abandoned()).then(|| self.user.key())
-    }
-
-    fn size(&self) -> usize {
-        self.cards.len()
-    }
-
-    async fn perform(&self, unit: &mut Unit<'_>) -> Result<CardsChanged> {
-        let mut changed = only(Self::perform_together(&[self], unit).await?)?;
-        if self.may_be_abandoned() && changed.results.iter().any(|result| result.status == WriteStatus::Refused) {
-            not_applied(&mut changed.results);
-            unit.abandon();
-        }
-        Ok(changed)
-    }
-
-    async fn perform_together(writes: &[&Self], unit: &mut Unit<'_>) -> Result<Vec<CardsChanged>> {
-        let lists: Vec<_> = writes.iter().map(|write| (write.user.key(), write.cards.as_slice())).collect();
-        change_together(unit, Direction::Remove, &lists).await
+        change_together(unit, Self::DIRECTION, &lists).await
     }
 }
 
