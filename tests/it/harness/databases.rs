@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sea_orm::{ConnectionTrait as _, Database, DbBackend, Statement};
 use waymark::db::Db;
@@ -147,6 +147,30 @@ impl Engine {
         })
     }
 
+    /// Lends a database to a test that is the only one to use it.
+    pub(super) const fn lend(&self, url: String) -> Lent<'_> {
+        Lent { engine: self, url }
+    }
+
+    /// Removes a database that was made. What cannot be removed now goes with the engine.
+    fn remove(&self, url: &str) {
+        if let Some(file) = url.strip_prefix("sqlite://") {
+            for suffix in ["", "-wal", "-shm"] {
+                let _ = std::fs::remove_file(format!("{file}{suffix}"));
+            }
+            return;
+        }
+        let server = match self.server.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(Server::Given(url)) => url.clone(),
+            Some(Server::Own(cluster)) => cluster.url.clone(),
+            Some(Server::Directory(_)) | None => return,
+        };
+        let name = database_in(url);
+        if execute(&server, &format!("DROP DATABASE {name} WITH (FORCE)")).is_ok() {
+            self.made.lock().unwrap_or_else(PoisonError::into_inner).retain(|made| made != name);
+        }
+    }
+
     /// Makes a database, as a copy of `template` if there is one; nobody may be connected to that.
     fn make(&self, template: Option<&str>) -> String {
         let name = format!("waymark_test_{}_{}", std::process::id(), self.next.fetch_add(1, Ordering::Relaxed));
@@ -166,6 +190,18 @@ impl Engine {
         execute(&server, &format!("CREATE DATABASE {name}{template}")).expect("a database is made");
         self.made.lock().expect("nobody panicked").push(name.clone());
         with_database(&server, &name)
+    }
+}
+
+/// A database that is removed when its test is over: a thousand of them would fill a disk.
+pub(super) struct Lent<'a> {
+    engine: &'a Engine,
+    pub(super) url: String,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.engine.remove(&self.url);
     }
 }
 

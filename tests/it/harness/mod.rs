@@ -116,13 +116,15 @@ fn watched(test: impl FnOnce() + Send + 'static) -> Result<(), Failed> {
 
 /// Sets the stage and lets the test play on it, in a runtime of its own.
 fn perform(engine: &Engine, body: Body) {
-    let url = match body {
-        Body::Demo(_) => engine.demo(),
-        Body::Own(_) => engine.own(),
-        Body::Empty(_) => engine.empty(),
-        Body::Blank(_) => engine.blank(),
+    let lent = match body {
+        Body::Demo(_) => None,
+        Body::Own(_) => Some(engine.lend(engine.own())),
+        Body::Empty(_) => Some(engine.lend(engine.empty())),
+        Body::Blank(_) => Some(engine.lend(engine.blank())),
         Body::Once(_) => return,
     };
+    let url = lent.as_ref().map_or_else(|| engine.demo(), |lent| lent.url.clone());
+    // Ends before its database is removed.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime starts").block_on(async {
         match body {
