@@ -14,7 +14,6 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -118,7 +117,11 @@ impl Admission {
     }
 
     /// Lets `next` answer when there is a place.
-    pub(crate) async fn answer(&self, request: Request, next: Next) -> Result<Response, Unanswered> {
+    pub(crate) async fn answer<F: Future<Output = Response>>(
+        &self,
+        request: Request,
+        next: impl FnOnce(Request) -> F,
+    ) -> Result<Response, Unanswered> {
         let stage = Stage::new(Stage::BODY);
         let mut held = Held::new(&self.held, self.max_body.saturating_mul(BODIES));
         self.in_time(&stage, async {
@@ -126,14 +129,14 @@ impl Admission {
             stage.set(Stage::QUEUE);
             let _place = self.place().await?;
             stage.set(Stage::WORK);
-            Ok(next.run(request).await)
+            Ok(next(request).await)
         })
         .await
     }
 
-    /// Lets `next` answer at once: how the server is has to be told also when it has too much to do.
-    pub(crate) async fn answer_always(&self, request: Request, next: Next) -> Result<Response, Unanswered> {
-        self.in_time(&Stage::new(Stage::WORK), async { Ok(next.run(request).await) }).await
+    /// Waits for `answer` at once: how the server is has to be told also when it has too much to do.
+    pub(crate) async fn answer_always(&self, answer: impl Future<Output = Response>) -> Result<Response, Unanswered> {
+        self.in_time(&Stage::new(Stage::WORK), async { Ok(answer.await) }).await
     }
 
     async fn in_time(
@@ -141,7 +144,9 @@ impl Admission {
         stage: &Stage,
         work: impl Future<Output = Result<Response, Unanswered>>,
     ) -> Result<Response, Unanswered> {
-        let answer = match tokio::time::timeout(self.longest, AssertUnwindSafe(work).catch_unwind()).await {
+        // Boxed, because it is large, and would be moved into every future around it.
+        let work = AssertUnwindSafe(Box::pin(work)).catch_unwind();
+        let answer = match tokio::time::timeout(self.longest, work).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Unanswered::Panicked),
             Err(_) => Err(match stage.get() {

@@ -12,7 +12,7 @@ use crate::clock::Ids;
 use crate::config::{Config, Secret};
 use crate::demo::{self, Scale};
 use crate::error::{Error, Result};
-use crate::server::{self, Credential, Mode};
+use crate::server::{self, Credential, Mode, Server};
 use crate::telemetry;
 
 /// The database of the try-it mode, in the working directory.
@@ -63,8 +63,8 @@ pub(super) async fn try_it(mut config: Config) -> Result<()> {
         say(&format!("\n  {}\n  {}", credential.title, credential.token));
     }
     say(&format!("\nOpen the playground: http://{address}/"));
-    let router = server::router(Arc::clone(&app), Mode::Try { credentials });
-    server::run(listener, Arc::clone(&app), router).await?;
+    let server = Server::new(Arc::clone(&app), Mode::Try { credentials });
+    server::run(listener, Arc::clone(&app), server).await?;
     revoke_demo_keys(&app).await
 }
 
@@ -129,11 +129,11 @@ pub(super) async fn serve(config: Config, migrate: bool) -> Result<()> {
     let app: Arc<App> = App::new(config, db, Ids::system()).await?;
     app.keep_maintained();
     app.verify_now_and_then();
-    let router = server::router(Arc::clone(&app), Mode::SERVE);
+    let server = Server::new(Arc::clone(&app), Mode::SERVE);
     // Heard before anybody can know of the server.
     let told = server::signalled();
     say(&format!("Serving on http://{address}/"));
-    server::serve(listener, app, router, told).await
+    server::serve(listener, app, server, told).await
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener> {

@@ -7,7 +7,7 @@
 //! Batches are shared by all requests: at most [`IN_FLIGHT`] statements of one kind run at a time, one only as long as
 //! their batches are light, and keys that arrive meanwhile form the next batch. An idle server adds no delay; a busy one builds larger batches. A batch that is large
 //! already is closed to other requests, because what a statement costs then grows with its keys, and sharing saves
-//! nothing more.
+//! nothing more. A light batch goes when every request has been polled that could be, and may have added to it.
 //!
 //! The statement runs in a task of its own: a request that is given up takes nothing from the others, and a panic in a
 //! loader becomes an error for all who wait. Only reads outside transactions may be loaded this way, and a key must be
@@ -314,8 +314,7 @@ where
         Arc::clone(&batch.answer)
     }
 
-    /// Changes the state, and then starts as many waiting batches as may run. The open one goes only when no request is in
-    /// the midst of adding.
+    /// Changes the state, and then lets as many waiting batches go as may run.
     fn start(self: &Arc<Self>, change: impl FnOnce(&mut State<K>)) {
         let mut ready = Vec::new();
         {
@@ -324,22 +323,9 @@ where
             ready.extend(std::iter::from_fn(|| state.next()));
         }
         // Not before the state is free again: a runtime that shuts down drops at once what is spawned.
-        for batch in ready {
-            self.sizes.record(u32::try_from(batch.keys.len()).unwrap_or(u32::MAX));
-            batch.span.record("waymark.keys", i64::try_from(batch.keys.len()).unwrap_or(i64::MAX));
-            let run = Run { queue: Arc::clone(self), answer: batch.answer };
-            let keys: Vec<K> = batch.keys.into_iter().collect();
-            let work = async move {
-                let answers = run.queue.reader.load(&keys).await;
-                // Set once, here, unless the loader panicked.
-                let _ = run.answer.set(answers);
-            };
-            if batch.span.is_disabled() {
-                tokio::spawn(work);
-            } else {
-                let work: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(work);
-                tokio::spawn(work.instrument(batch.span));
-            }
+        for next in ready {
+            let due = next.as_ref().map_or(Due::Open, |batch| Due::Answer(Arc::clone(&batch.answer)));
+            tokio::spawn(Turn { queue: Arc::clone(self), due }.run(next));
         }
     }
 }
@@ -348,16 +334,21 @@ impl<K: Key> State<K>
 where
     Reader: Loader<K, Error = Error>,
 {
-    /// A batch that may run now, counted as one in flight.
-    fn next(&mut self) -> Option<Batch<K>> {
+    /// A turn for a batch, counted as one in flight. `None` inside is the open one, which is light and goes when whoever
+    /// can be polled has been, and may have added to it. It goes only when no request is in the midst of adding.
+    fn next(&mut self) -> Option<Option<Batch<K>>> {
         if self.in_flight >= IN_FLIGHT {
             return None;
         }
         let complete = self.gathering == 0;
-        let least = if self.in_flight == 0 { 0 } else { WORTHWHILE };
-        let ready = self.full.pop_front().or_else(|| self.open.take_if(|open| complete && open.weight >= least));
-        self.in_flight += usize::from(ready.is_some());
-        ready
+        let heavy = self.full.pop_front().or_else(|| self.open.take_if(|open| complete && open.weight >= WORTHWHILE));
+        let next = match heavy {
+            Some(batch) => Some(batch),
+            None if complete && self.in_flight == 0 && self.open.is_some() => None,
+            None => return None,
+        };
+        self.in_flight += 1;
+        Some(next)
     }
 }
 
@@ -374,22 +365,79 @@ where
     }
 }
 
-/// A batch on its way; dropping it answers whoever still waits and lets the next batch go.
-struct Run<K: Key>
+/// A turn of a batch; dropping it answers whoever still waits and lets the next batch go.
+struct Turn<K: Key>
 where
     Reader: Loader<K, Error = Error>,
 {
     queue: Arc<Queue<K>>,
-    answer: Answer<K>,
+    due: Due<K>,
 }
 
-impl<K: Key> Drop for Run<K>
+/// Whom a turn owes an answer.
+enum Due<K: Key>
+where
+    Reader: Loader<K, Error = Error>,
+{
+    /// Those who wait for the batch that is still open.
+    Open,
+    /// Those who wait for this one.
+    Answer(Answer<K>),
+    Nobody,
+}
+
+impl<K: Key> Turn<K>
+where
+    Reader: Loader<K, Error = Error>,
+{
+    /// Loads `batch`, or the open one when everybody has been polled who can be.
+    async fn run(mut self, batch: Option<Batch<K>>) {
+        let batch = match batch {
+            Some(batch) => batch,
+            None => {
+                tokio::task::yield_now().await;
+                let Some(batch) = self.take_open() else { return };
+                batch
+            }
+        };
+        self.queue.sizes.record(u32::try_from(batch.keys.len()).unwrap_or(u32::MAX));
+        batch.span.record("waymark.keys", i64::try_from(batch.keys.len()).unwrap_or(i64::MAX));
+        let keys: Vec<K> = batch.keys.into_iter().collect();
+        let work = self.queue.reader.load(&keys);
+        let answers = if batch.span.is_disabled() {
+            work.await
+        } else {
+            let work: Pin<Box<dyn Future<Output = Answers<K>> + Send>> = Box::pin(work);
+            work.instrument(batch.span).await
+        };
+        // Set once, here, unless the loader panicked.
+        let _ = batch.answer.set(answers);
+    }
+
+    /// The open batch. `None` when a request is in the midst of adding to it, which will let it go, or when it has gone
+    /// because it became heavy.
+    fn take_open(&mut self) -> Option<Batch<K>> {
+        self.due = Due::Nobody;
+        let mut state = self.queue.state();
+        let complete = state.gathering == 0;
+        let batch = state.open.take_if(|_| complete)?;
+        self.due = Due::Answer(Arc::clone(&batch.answer));
+        Some(batch)
+    }
+}
+
+impl<K: Key> Drop for Turn<K>
 where
     Reader: Loader<K, Error = Error>,
 {
     fn drop(&mut self) {
-        if !self.answer.initialized() {
-            let _ = self.answer.set(Err(Error::internal("a loader stopped before it had an answer")));
+        let owed = match std::mem::replace(&mut self.due, Due::Nobody) {
+            Due::Open => self.queue.state().open.take().map(|batch| batch.answer),
+            Due::Answer(answer) => Some(answer),
+            Due::Nobody => None,
+        };
+        if let Some(answer) = owed.filter(|answer| !answer.initialized()) {
+            let _ = answer.set(Err(Error::internal("a loader stopped before it had an answer")));
         }
         self.queue.start(|state| state.in_flight -= 1);
     }
@@ -402,13 +450,13 @@ mod tests {
     use super::*;
     use crate::db::Db;
 
-    /// A question that is never answered.
+    /// A question that is never answered. Every other one makes a batch heavy.
     #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-    struct Never(u32);
+    struct Never(usize);
 
     impl Key for Never {
         fn weight(&self) -> usize {
-            HEAVY
+            if self.0.is_multiple_of(2) { 1 } else { HEAVY }
         }
     }
 
@@ -421,12 +469,46 @@ mod tests {
         }
     }
 
+    /// A question whose answer is how many were asked in the same batch.
+    #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+    struct Company(usize);
+
+    impl Key for Company {}
+
+    impl Loader<Company> for Reader {
+        type Value = usize;
+        type Error = Error;
+
+        async fn load(&self, keys: &[Company]) -> Result<HashMap<Company, usize>> {
+            Ok(keys.iter().map(|key| (key.clone(), keys.len())).collect())
+        }
+    }
+
+    async fn batcher() -> Arc<Batcher> {
+        let db = Db::connect("sqlite::memory:", 2).await.unwrap();
+        Batcher::new(Reader::new(db), Arc::new(Metrics::new().unwrap()))
+    }
+
+    #[tokio::test]
+    async fn requests_that_are_there_at_once_share_the_first_batch_too() {
+        let batcher = batcher().await;
+        let requests: Vec<_> = (0..10)
+            .map(|number| {
+                let gathering = batcher.gather();
+                let asks = Arc::clone(&gathering);
+                tokio::spawn(gathering.run(async move { asks.one(Company(number)).await }))
+            })
+            .collect();
+        for request in requests {
+            assert_eq!(request.await.unwrap().unwrap(), Some(10));
+        }
+    }
+
     #[test]
     fn a_runtime_ends_in_the_midst_of_batches() {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
-            let db = Db::connect("sqlite::memory:", 2).await.unwrap();
-            let batcher = Batcher::new(Reader::new(db), Arc::new(Metrics::new().unwrap()));
+            let batcher = batcher().await;
             // Some run, and the others wait for their turn.
             for number in 0..20 {
                 let gathering = batcher.gather();

@@ -1,7 +1,5 @@
 //! The dialects: where they are served, who may call them from a browser, and how they put faults.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
@@ -10,7 +8,6 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
 use serde::Serialize;
-use tower::ServiceExt as _;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::ToSchema;
 
@@ -192,8 +189,7 @@ pub(crate) struct CollectionsFault {
 }
 
 /// Serves all dialects.
-#[derive(Clone)]
-pub(crate) struct Server(Arc<[(Dialect, Router)]>);
+pub(crate) struct Server(Vec<(Dialect, Router)>);
 
 impl Server {
     pub(crate) fn new(parts: impl IntoIterator<Item = Part>, desk: &Desk) -> Self {
@@ -201,16 +197,10 @@ impl Server {
         Self(parts.into_iter().map(serve).collect())
     }
 
-    /// Answers what belongs to a dialect, and leaves the rest to `next`.
-    pub(crate) async fn answer(&self, request: Request, next: Next) -> Response {
-        let dialect = Dialect::of(request.uri().path());
-        match self.0.iter().find(|(known, _)| Some(*known) == dialect) {
-            Some((_, router)) => match router.clone().oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            },
-            None => next.run(request).await,
-        }
+    /// What answers at `path`; `None` when that belongs to no dialect.
+    pub(crate) fn at(&self, path: &str) -> Option<&Router> {
+        let dialect = Dialect::of(path)?;
+        self.0.iter().find(|(known, _)| *known == dialect).map(|(_, router)| router)
     }
 }
 
@@ -231,7 +221,7 @@ fn serve(dialect: Dialect, routes: Router<Desk>, desk: Desk) -> Router {
 async fn finish(State((dialect, desk)): State<(Dialect, Desk)>, request: Request, next: Next) -> Response {
     let is_head = request.method() == Method::HEAD;
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = match desk.admission.answer(request, next).await {
+    let response = match desk.admission.answer(request, |request| next.run(request)).await {
         Ok(response) => response,
         Err(unanswered) => Fault::new(unanswered.status(), unanswered.message()).into_response(),
     };

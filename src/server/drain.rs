@@ -4,23 +4,25 @@ use std::future::IntoFuture as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::ServiceExt;
+use axum::extract::Request;
 use tokio::net::TcpListener;
 
+use super::Server;
 use super::listener::Patient;
 use super::peer::Peer;
 use crate::app::App;
 use crate::error::{Error, Result};
 
-/// Serves `router` on `listener` until the process is told to stop, and then as [`serve`] says.
+/// Lets `server` serve on `listener` until the process is told to stop, and then as [`serve`] says.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn run(listener: TcpListener, app: Arc<App>, router: Router) -> Result<()> {
-    serve(listener, app, router, signalled()).await
+pub async fn run(listener: TcpListener, app: Arc<App>, server: Server) -> Result<()> {
+    serve(listener, app, server, signalled()).await
 }
 
-/// Serves `router` on `listener` until `told` has come to its end, or `app` is told to stop. Then nothing new is taken in, running
+/// Lets `server` serve on `listener` until `told` has come to its end, or `app` is told to stop. Then nothing new is taken in, running
 /// requests end, and so do connections that stay open; what has not ended after [`shutdown_seconds`], or when the process
 /// is told once more, is given up.
 ///
@@ -31,7 +33,7 @@ pub async fn run(listener: TcpListener, app: Arc<App>, router: Router) -> Result
 pub async fn serve(
     listener: TcpListener,
     app: Arc<App>,
-    router: Router,
+    server: Server,
     told: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
     let told = {
@@ -49,7 +51,7 @@ pub async fn serve(
     let patience = Duration::from_secs(2 * app.config.limits.slow_reader_seconds);
     let listener = Patient { listener, patience, stopping: app.stopping.subscribe() };
     let serving = async {
-        let serve = axum::serve(listener, router.into_make_service_with_connect_info::<Peer>())
+        let serve = axum::serve(listener, ServiceExt::<Request>::into_make_service_with_connect_info::<Peer>(server))
             .with_graceful_shutdown(told)
             .into_future();
         serve.await.map_err(Error::internal)?;

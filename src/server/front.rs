@@ -19,7 +19,6 @@ use super::traced::Traced;
 use crate::admission::Unanswered;
 use crate::app::App;
 use crate::metrics::Route;
-use crate::rest;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id that is taken from a client.
@@ -43,7 +42,6 @@ pub(super) fn request_id() -> Option<String> {
 /// Takes every request in.
 pub(super) struct Front {
     app: Arc<App>,
-    dialects: rest::Server,
     graphql: Arc<Route>,
     /// What ids of this process begin with.
     prefix: String,
@@ -51,13 +49,17 @@ pub(super) struct Front {
 }
 
 impl Front {
-    pub(super) fn new(app: Arc<App>, dialects: rest::Server) -> Self {
+    pub(super) fn new(app: Arc<App>) -> Self {
         let prefix = app.ids.bytes::<6>().iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { graphql: app.metrics.route("/graphql"), dialects, prefix, next: AtomicU64::new(0), app }
+        Self { graphql: app.metrics.route("/graphql"), prefix, next: AtomicU64::new(0), app }
     }
 
-    /// Lets a dialect or `next` answer.
-    pub(super) async fn answer(self: Arc<Self>, mut request: Request, next: Next) -> Response {
+    /// Lets `next` answer.
+    pub(super) async fn answer<F: Future<Output = Response>>(
+        &self,
+        request: Request,
+        next: impl FnOnce(Request) -> F,
+    ) -> Response {
         let began = Instant::now();
         let id = self.id(request.headers());
         let path = request.uri().path();
@@ -65,9 +67,8 @@ impl Front {
         let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| (request.method().clone(), path.to_owned()));
         let traced = Traced::begin(&request, &id);
         let span = tracing::error_span!("request", id = id.to_str().unwrap_or_default());
-        request.headers_mut().insert(REQUEST_ID, id.clone());
         let work = async {
-            let mut response = self.dialects.answer(request, next).await;
+            let mut response = next(request).await;
             let (status, took) = (response.status(), began.elapsed());
             if let Some(traced) = &traced {
                 let matched = response.extensions().get::<MatchedPath>();
@@ -117,12 +118,21 @@ fn is_fit(id: &[u8]) -> bool {
         && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(byte))
 }
 
-/// Sees to it that what is no dialect's is answered in its turn and in good time.
+/// The same as [`admitted`] for a router.
 pub(super) async fn admit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    admitted(&app, request, |request| next.run(request)).await
+}
+
+/// Sees to it that what is no dialect's is answered by `next` in its turn and in good time.
+pub(super) async fn admitted<F: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let path = request.uri().path();
     let media = if path == "/graphql" { Media::of(request.headers()) } else { None };
     let answer = if ALWAYS.contains(&path) {
-        app.admission.answer_always(request, next).await
+        app.admission.answer_always(next(request)).await
     } else {
         app.admission.answer(request, next).await
     };
@@ -150,7 +160,7 @@ mod tests {
     use crate::clock::Ids;
     use crate::config::Config;
     use crate::db::Db;
-    use crate::rest::{Desk, Dialect, Part};
+    use crate::rest::{self, Desk, Dialect, Part};
 
     /// Handlers that never answer, and handlers that panic.
     fn handlers<S: Clone + Send + Sync + 'static>(prefix: &str) -> Router<S> {
@@ -183,10 +193,10 @@ mod tests {
             routes: handlers::<Desk>(prefix),
             document: rest::document([]),
         });
-        let router = super::super::assemble(handlers("/graphql"), parts, Arc::clone(&app));
+        let server = super::super::Server::assemble(handlers("/graphql"), parts, Arc::clone(&app));
         let ask = async |path: String| {
             let request = Request::get(path).header("x-request-id", "mine");
-            let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            let response = server.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             assert_eq!(headers["x-request-id"], "mine");
             assert_eq!(headers.contains_key("retry-after"), status == 503);

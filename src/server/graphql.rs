@@ -1,14 +1,17 @@
 //! GraphQL over HTTP.
 
+use std::error::Error as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
+use axum::Extension;
+use axum::body;
+use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use http_body_util::LengthLimitError;
 use serde::Deserialize;
 
 use super::gate::Refusal;
@@ -23,18 +26,13 @@ use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 
 /// `POST /graphql`.
-pub(super) async fn post(
-    State(app): State<Arc<App>>,
-    connection: Connection,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (Parts { method, uri, headers, extensions, .. }, body) = request.into_parts();
     let Some(media) = Media::of(&headers) else { return not_acceptable() };
-    let body = match body {
+    let most = app.config.limits.max_body_bytes;
+    let body = match body::to_bytes(body, most).await {
         Ok(body) => body,
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            let most = app.config.limits.max_body_bytes;
+        Err(error) if error.source().is_some_and(|source| source.is::<LengthLimitError>()) => {
             let error = Error::limit(format!("the body is longer than the {most} bytes that are allowed"));
             return refuse(media, StatusCode::PAYLOAD_TOO_LARGE, &error);
         }
@@ -51,14 +49,10 @@ pub(super) async fn post(
     };
     match parsed {
         Ok(asked) => {
+            let connection = extensions.get().copied().map(Extension);
             let peer = peer::of(&connection, &headers, app.config.proxies);
-            run(
-                &app,
-                &Sent { method: &Method::POST, path: uri.path(), headers: &headers, body: &body, peer },
-                media,
-                asked,
-            )
-            .await
+            run(&app, &Sent { method: &method, path: uri.path(), headers: &headers, body: &body, peer }, media, asked)
+                .await
         }
         Err(error) => refuse(
             media,
@@ -175,7 +169,6 @@ async fn answer(app: &Arc<App>, sent: &Sent<'_>, media: Media, asked: Asked) -> 
     let prepared = operation::prepare(app, &client, asked)?;
     let elsewhere = |status, message| Err(Unanswered::Elsewhere(status, Error::bad_input(message)));
     match prepared.kind {
-        Kind::Query => {}
         Kind::Subscription if media == Media::Events => {
             let full = || Error::new(Code::Unavailable, "there are too many connections; try again later");
             let place = app.streams.enter().ok_or_else(full)?;
@@ -190,13 +183,14 @@ async fn answer(app: &Arc<App>, sent: &Sent<'_>, media: Media, asked: Asked) -> 
         Kind::Mutation if sent.method != Method::POST => {
             return elsewhere(StatusCode::METHOD_NOT_ALLOWED, "GET runs queries only; send mutations by POST");
         }
-        Kind::Mutation => {
-            if let Some(signed) = signed {
-                app.authenticator.spend(&signed, sent.body, &app.db, app.clock.now()).await?;
-            }
-        }
+        Kind::Query | Kind::Mutation => {}
     }
-    Ok(Answered::Whole(operation::execute(app, &client, prepared).await?))
+    let cost = operation::take(app, &client, &prepared)?;
+    if let Some(signed) = signed.filter(|_| prepared.kind == Kind::Mutation) {
+        // The last thing that can refuse it: a signature that was spent cannot be sent again.
+        app.authenticator.spend(&signed, sent.body, &app.db, app.clock.now()).await?;
+    }
+    Ok(Answered::Whole(operation::execute(app, &client, prepared, cost).await?))
 }
 
 /// Who makes the request.

@@ -18,15 +18,19 @@ mod traced;
 mod watch;
 mod websocket;
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use serde_json::json;
+use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use front::Front;
@@ -40,9 +44,76 @@ use crate::auth::extract;
 use crate::error::{Code, Error, Result};
 use crate::{features, rest};
 
-/// Everything that is served.
-pub fn router(app: Arc<App>, mode: Mode) -> Router {
-    assemble(routes(mode), features::rest(), app)
+/// Everything that is served, as one service.
+#[derive(Clone)]
+pub struct Server(Arc<Parts>);
+
+struct Parts {
+    app: Arc<App>,
+    front: Front,
+    dialects: rest::Server,
+    cors: CorsLayer,
+    routes: Router,
+}
+
+impl Server {
+    /// Serves `app`.
+    #[must_use]
+    pub fn new(app: Arc<App>, mode: Mode) -> Self {
+        Self::assemble(routes(mode), features::rest(), app)
+    }
+
+    /// What stands before `routes` and the `parts` of REST, and behind them.
+    fn assemble(routes: Router<Arc<App>>, parts: impl IntoIterator<Item = rest::Part>, app: Arc<App>) -> Self {
+        let cors = cors(&app.config.cors_origins);
+        let routes = routes
+            .fallback(async || refusal(StatusCode::NOT_FOUND, "there is nothing at this path"))
+            .method_not_allowed_fallback(async || {
+                refusal(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
+            })
+            .layer((cors.clone(), middleware::from_fn_with_state(Arc::clone(&app), front::admit)))
+            .with_state(Arc::clone(&app));
+        let dialects = rest::Server::new(parts, &app.desk());
+        Self(Arc::new(Parts { front: Front::new(Arc::clone(&app)), dialects, cors, routes, app }))
+    }
+}
+
+impl Service<Request> for Server {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let parts = Arc::clone(&self.0);
+        Box::pin(async move { Ok(parts.front.answer(request, |request| parts.answer(request)).await) })
+    }
+}
+
+impl Parts {
+    /// Lets those answer whose path it is.
+    async fn answer(&self, request: Request) -> Response {
+        let path = request.uri().path();
+        let answer = if path == "/graphql" && request.method() == Method::POST {
+            self.answer_operation(request).await
+        } else if let Some(dialect) = self.dialects.at(path) {
+            dialect.clone().oneshot(request).await
+        } else {
+            self.routes.clone().oneshot(request).await
+        };
+        answer.unwrap_or_else(|never| match never {})
+    }
+
+    /// What most requests ask for, without the router: that boxes a service for every layer and copies each for every
+    /// request.
+    async fn answer_operation(&self, request: Request) -> Result<Response, Infallible> {
+        let post = |request| graphql::post(State(Arc::clone(&self.app)), request);
+        let admitted = service_fn(async |request| Ok(front::admitted(&self.app, request, post).await));
+        self.cors.layer(admitted).oneshot(request).await
+    }
 }
 
 fn routes(mode: Mode) -> Router<Arc<App>> {
@@ -54,22 +125,6 @@ fn routes(mode: Mode) -> Router<Arc<App>> {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::figures))
         .merge(playground::routes(mode))
-}
-
-/// What stands before `routes` and the `parts` of REST, and behind them.
-fn assemble(routes: Router<Arc<App>>, parts: impl IntoIterator<Item = rest::Part>, app: Arc<App>) -> Router {
-    let body = DefaultBodyLimit::max(app.config.limits.max_body_bytes);
-    let cors = cors(&app.config.cors_origins);
-    let front = Arc::new(Front::new(Arc::clone(&app), rest::Server::new(parts, &app.desk())));
-    routes
-        .fallback(async || refusal(StatusCode::NOT_FOUND, "there is nothing at this path"))
-        .method_not_allowed_fallback(async || {
-            refusal(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
-        })
-        // From the outside in. One layer of three, because the router boxes a service per layer and copies it per request.
-        .layer((cors, middleware::from_fn_with_state(Arc::clone(&app), front::admit), body))
-        .with_state(app)
-        .layer(middleware::from_fn(move |request, next| Arc::clone(&front).answer(request, next)))
 }
 
 /// What REST clients can ask, as an OpenAPI document.

@@ -89,7 +89,7 @@ pub(super) struct Answer {
 
 /// What an operation costs.
 #[derive(Debug, Clone, Copy, Serialize)]
-struct Cost {
+pub(super) struct Cost {
     requested: u64,
     /// How much one operation may cost.
     limit: u32,
@@ -215,13 +215,12 @@ fn check(app: &App, asked: Asked) -> Result<Prepared, Refusal> {
     Ok(Prepared { kind, cost, plain, document, name: called, request: passed.into_request(text, name) })
 }
 
-/// Runs a query or a mutation to its end.
+/// Runs a query or a mutation to its end, for what was [taken][take] for it.
 ///
 /// # Errors
 /// When the client may not run it now.
-pub(super) async fn execute(app: &App, client: &Client, prepared: Prepared) -> Result<Answer, Refusal> {
+pub(super) async fn execute(app: &App, client: &Client, prepared: Prepared, cost: Cost) -> Result<Answer, Refusal> {
     let now = app.clock.now();
-    let cost = take(app, client, prepared.cost)?;
     let mut caller = Arc::clone(&client.caller);
     if prepared.kind == Kind::Mutation {
         caller = app.known(caller, now).await?;
@@ -237,7 +236,11 @@ pub(super) async fn execute(app: &App, client: &Client, prepared: Prepared) -> R
 }
 
 /// Takes what an operation costs out of what the client may ask for.
-fn take(app: &App, client: &Client, requested: u64) -> Result<Cost, Error> {
+///
+/// # Errors
+/// When the client has asked for too much of late.
+pub(super) fn take(app: &App, client: &Client, prepared: &Prepared) -> Result<Cost, Error> {
+    let requested = prepared.cost;
     let remaining = charge(app, client, requested)?;
     Ok(Cost { requested, limit: app.config.limits.max_cost, remaining })
 }
@@ -253,7 +256,7 @@ pub(super) fn follow(
     standing: Standing,
     prepared: Prepared,
 ) -> Result<BoxStream<'static, Answer>, Refusal> {
-    take(app, client, prepared.cost)?;
+    take(app, client, &prepared)?;
     let context = app.lasting_request(Arc::clone(&client.caller), app.clock.now()).writing(prepared.plain);
     let load = Arc::clone(&context.load);
     let events = app.schema.execute_stream(prepared.request.data(context).data(standing));

@@ -20,7 +20,7 @@ tests! {
 async fn serve(stage: &Stage) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(server::run(listener, Arc::clone(&stage.app), stage.router.clone()));
+    tokio::spawn(server::run(listener, Arc::clone(&stage.app), stage.server.clone()));
     format!("http://{address}")
 }
 

@@ -251,7 +251,8 @@ fn pieces(app: Arc<App>, standing: Standing, peer: Option<IpAddr>, asked: Asked)
 
 async fn run(app: &App, client: &Client, prepared: Prepared) -> Result<Answer, Refusal> {
     let limit = Duration::from_secs(app.config.limits.request_timeout_seconds);
-    let answer = timeout(limit, operation::execute(app, client, prepared)).await;
+    let cost = operation::take(app, client, &prepared)?;
+    let answer = timeout(limit, operation::execute(app, client, prepared, cost)).await;
     let too_long = || Error::new(Code::Unavailable, "the answer took too long; try again");
     answer.unwrap_or_else(|_| Err(too_long().into()))
 }

@@ -1,16 +1,16 @@
 //! Somebody who sends requests.
 
-use axum::Router;
 use axum::body::{self, Body};
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
+use waymark::server::Server;
 
 /// Somebody who sends requests, with or without a credential.
 #[derive(Clone)]
 pub(crate) struct Actor {
-    router: Router,
+    server: Server,
     credential: Option<String>,
 }
 
@@ -25,8 +25,8 @@ pub(crate) struct Answer {
 }
 
 impl Actor {
-    pub(super) const fn new(router: Router, credential: Option<String>) -> Self {
-        Self { router, credential }
+    pub(super) const fn new(server: Server, credential: Option<String>) -> Self {
+        Self { server, credential }
     }
 
     /// What the credential is; empty without one.
@@ -54,7 +54,7 @@ impl Actor {
             let value = format!("Bearer {credential}").parse().expect("the credential fits into a header");
             request.headers_mut().insert(AUTHORIZATION, value);
         }
-        let response = self.router.clone().oneshot(request).await.expect("the router always answers");
+        let response = self.server.clone().oneshot(request).await.expect("the server always answers");
         let (parts, body) = response.into_parts();
         let bytes = body::to_bytes(body, usize::MAX).await.expect("the body is read");
         let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use jsonwebtoken::{EncodingKey, Header};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::EntityTrait as _;
@@ -14,7 +13,7 @@ use waymark::auth::{Scope, entity::api_key};
 use waymark::clock::{Ids, Timestamp};
 use waymark::config::Config;
 use waymark::db::Db;
-use waymark::server::{self, Mode};
+use waymark::server::{Mode, Server};
 
 use super::Actor;
 
@@ -39,7 +38,7 @@ pub(crate) fn token(subject: &str, claims: Value) -> String {
 /// A running app over a database.
 pub(crate) struct Stage {
     pub(crate) app: Arc<App>,
-    pub(crate) router: Router,
+    pub(crate) server: Server,
     pub(crate) url: String,
 }
 
@@ -68,8 +67,8 @@ impl Stage {
         let settings = always.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let config = Config::from_sources(None, settings).expect("the settings fit");
         let app = App::connect(config, Ids::seeded(1)).await.expect("the app starts");
-        let router = server::router(Arc::clone(&app), Mode::SERVE);
-        Self { app, router, url }
+        let server = Server::new(Arc::clone(&app), Mode::SERVE);
+        Self { app, server, url }
     }
 
     /// Somebody without a credential.
@@ -111,7 +110,7 @@ impl Stage {
 
     /// Somebody who shows this credential.
     pub(crate) fn with_credential(&self, credential: Option<String>) -> Actor {
-        Actor::new(self.router.clone(), credential)
+        Actor::new(self.server.clone(), credential)
     }
 
     pub(crate) fn db(&self) -> &Db {

@@ -158,7 +158,7 @@ async fn a_slow_sender_holds_no_place_and_is_given_up(stage: Stage) {
         .await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(waymark::server::run(listener, stage.app.clone(), stage.router.clone()));
+    tokio::spawn(waymark::server::run(listener, stage.app.clone(), stage.server.clone()));
     let slow = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();

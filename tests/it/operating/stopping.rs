@@ -38,7 +38,7 @@ async fn a_server_that_stops_says_that_it_is_not_ready(stage: Stage) {
 async fn a_server_that_stops_waits_for_connections_that_stay_open(stage: Stage) {
     let stage = stage.with(&[("WAYMARK_SHUTDOWN_SECONDS", "30")]).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let served = tokio::spawn(waymark::server::run(listener, stage.app.clone(), stage.router.clone()));
+    let served = tokio::spawn(waymark::server::run(listener, stage.app.clone(), stage.server.clone()));
     let open = stage.app.subscribe_to_stop();
     stage.app.stop();
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -41,10 +41,10 @@ async fn serve(stage: &Stage) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap().to_string();
     let (stop, stopped) = oneshot::channel();
-    let (app, router) = (Arc::clone(&stage.app), stage.router.clone());
+    let (app, server) = (Arc::clone(&stage.app), stage.server.clone());
     let ended = tokio::spawn(async move {
         let stopped = async { drop(stopped.await) };
-        server::serve(listener, app, router, stopped).await.unwrap();
+        server::serve(listener, app, server, stopped).await.unwrap();
     });
     Served { at, stop, ended }
 }

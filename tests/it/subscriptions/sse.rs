@@ -48,7 +48,7 @@ async fn send(stage: &Stage, actor: &Actor, mut request: Request<Body>) -> Event
     if !actor.credential().is_empty() {
         request.headers_mut().insert(AUTHORIZATION, format!("Bearer {}", actor.credential()).parse().unwrap());
     }
-    let (parts, body) = stage.router.clone().oneshot(request).await.unwrap().into_parts();
+    let (parts, body) = stage.server.clone().oneshot(request).await.unwrap().into_parts();
     Events { status: parts.status, headers: parts.headers, body: body.into_data_stream(), text: String::new() }
 }
 
