@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// An answer is made of thousands of small values; this allocator makes them in half the time of the system's.
+/// An answer is made of thousands of small values; jemalloc makes them faster than the system does, and
+/// in less memory than others that are as fast.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

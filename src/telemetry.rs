@@ -15,17 +15,19 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
+use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, dynamic_filter_fn};
+use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::{Filter, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::without_secrets;
 use crate::error::{Error, Result};
-use crate::trace;
+use crate::{server, trace};
 
 /// How long the collector may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,12 +54,46 @@ impl Traces {
 
 /// Writes the log to stderr from now on, as text or as JSON.
 pub(crate) fn log(json: bool) {
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(lines())
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
     // Fails only when a subscriber was set before, as a test may have done.
-    let _ = if json { subscriber.json().try_init() } else { subscriber.try_init() };
+    let _ = tracing_subscriber::registry().with(writer(json)).with(lines()).try_init();
+}
+
+/// What writes lines of the log to stderr.
+fn writer<S: Subscriber + for<'s> LookupSpan<'s>>(json: bool) -> Box<dyn Layer<S> + Send + Sync> {
+    let format = fmt::format().with_ansi(std::io::stderr().is_terminal());
+    let layer = fmt::layer().with_writer(std::io::stderr);
+    if json {
+        let format = OfRequests { format: format.json(), before: ",\"request\":\"", after: "\"}\n", end: "}\n" };
+        layer.fmt_fields(JsonFields::new()).event_format(format).boxed()
+    } else {
+        layer.event_format(OfRequests { format, before: " request=", after: "\n", end: "\n" }).boxed()
+    }
+}
+
+/// Lines that say on behalf of which request they are written. A span would do the same, and cost every request what only
+/// lines need.
+struct OfRequests<F> {
+    format: F,
+    /// What stands before and after the id, in the place of the line's end.
+    before: &'static str,
+    after: &'static str,
+    end: &'static str,
+}
+
+impl<S, N, F> FormatEvent<S, N> for OfRequests<F>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    N: for<'w> FormatFields<'w> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
+        // Ids have no character that would have to be escaped.
+        let Some(id) = server::request_id() else { return self.format.format_event(context, out, event) };
+        let mut line = String::new();
+        self.format.format_event(context, Writer::new(&mut line), event)?;
+        out.write_str(line.strip_suffix(self.end).unwrap_or(&line))?;
+        write!(out, "{}{id}{}", self.before, self.after)
+    }
 }
 
 /// Does the same as [`log`], and sends traces to the collector at `endpoint` from now on, if there is one.
@@ -70,8 +106,6 @@ pub(crate) fn start(json: bool, endpoint: Option<&str>) -> Result<Traces> {
         return Ok(Traces(None));
     };
     let provider = provider(endpoint)?;
-    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
-    let log = if json { log.json().boxed() } else { log.boxed() };
     let spans = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(trace::SCOPE))
         .with_location(false)
@@ -79,7 +113,8 @@ pub(crate) fn start(json: bool, endpoint: Option<&str>) -> Result<Traces> {
         .with_threads(false)
         .with_tracked_inactivity(false);
     // Each with a filter of its own: what is traced says nothing about what is logged.
-    let both = tracing_subscriber::registry().with(log.with_filter(lines())).with(spans.with_filter(parts_of_traces()));
+    let log = writer(json).with_filter(lines());
+    let both = tracing_subscriber::registry().with(log).with(spans.with_filter(parts_of_traces()));
     let _ = both.try_init();
     global::set_tracer_provider(provider.clone());
     Ok(Traces(Some(provider)))

@@ -14,7 +14,7 @@ usage: cargo run --release -p waymark-bench -- [OPTIONS]
   --writes         measure single unlocks, claims and 100 unlocks at a time, on PostgreSQL and on SQLite
   --gate           measure what stands before execution: known documents, new ones, and attacks
   --import         measure `waymark import` on both: a million records of progress of 50,000 users
-  --users N        how many users there are (default 100,000; with --sqlite and --writes 10,000, with --import 50,000)
+  --users N        how many users there are (default 100,000; with --sqlite 10,000, --writes 20,000, --import 50,000)
   --query Q1       measure this query or write (unlock, claim, unlocks) only; may be repeated
   --connections N  how many requests are on their way at a time (default 32)
   --rounds N       how many rounds each query and server gets (default 5)

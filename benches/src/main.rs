@@ -26,7 +26,7 @@ use tokio::runtime::{Builder, Runtime};
 
 /// The one that `waymark` has; the floor gets it too.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -95,6 +95,12 @@ async fn measure_writes(arguments: &Arguments) -> Result<ExitCode> {
                 stage.prepare_claims(arguments).await?;
             }
             report.add(stage.measure(query, arguments).await?);
+            if query == Query::Claim && stage.all_is_claimed() {
+                return Err(
+                    "there was nothing left to claim before the end; measure fewer or shorter rounds, or more users"
+                        .into(),
+                );
+            }
         }
         println!("\nWrites on {name}{}", report.table(&stage));
     }

@@ -58,7 +58,7 @@ const COMPLETE: &str = "mutation($input: RecordGoalStepsInput!) { recordGoalStep
     results { status } userErrors { code } } }";
 
 /// Goals of the whole season, which can be claimed at any time.
-const CLAIMABLE: u32 = load::GOALS / 2;
+pub(crate) const CLAIMABLE: u32 = load::GOALS / 2;
 
 /// Users whose number leaves the same remainder played the same games and touched the same resources.
 const COHORTS: u32 = 50;
@@ -125,8 +125,9 @@ impl Query {
             Self::UnlockMany => unlocks(people, user, 100, rng, json),
             Self::Claim => {
                 let turn = people.turn();
-                let user = turn / CLAIMABLE % people.count() + 1;
-                let goal = load::goal_key(turn % CLAIMABLE + 1);
+                // Of one user after the other: whoever claims at the same time is somebody else.
+                let user = turn % people.count() + 1;
+                let goal = load::goal_key(turn / people.count() % CLAIMABLE + 1);
                 input(people, user, json);
                 push(json, format_args!(",\"goalIds\":[\"{goal}\"]}}"));
             }

@@ -15,7 +15,7 @@ use crate::Result;
 use crate::arguments::{Arguments, Mode};
 use crate::cluster::Cluster;
 use crate::load::{self, Round};
-use crate::queries::{People, Query};
+use crate::queries::{CLAIMABLE, People, Query};
 use crate::report::{Measured, Row};
 use crate::server::{self, Server};
 
@@ -57,7 +57,11 @@ impl Stage {
 
         let sqlite = engine == Engine::Sqlite;
         let writes = arguments.mode == Mode::Writes;
-        let users = arguments.users.unwrap_or(if sqlite || writes { 10_000 } else { 100_000 });
+        let users = arguments.users.unwrap_or(match (writes, sqlite) {
+            (true, _) => 20_000,
+            (false, true) => 10_000,
+            (false, false) => 100_000,
+        });
         let mut cluster = None;
         let url = if sqlite {
             let file = directory.join(format!("users_{users}.db"));
@@ -169,6 +173,11 @@ impl Stage {
         }
         self.people.begin_again();
         Ok(())
+    }
+
+    /// Whether all rewards have been asked for that [`Stage::prepare_claims`] made claimable.
+    pub(crate) fn all_is_claimed(&self) -> bool {
+        self.people.turns() >= self.people.count() * CLAIMABLE
     }
 
     /// Measures both servers in turns.

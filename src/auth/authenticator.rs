@@ -94,7 +94,8 @@ impl Authenticator {
         {
             return outcome.caller.map(|caller| (caller, outcome.expires_at));
         }
-        let (caller, expires_at) = match self.look_up(credential, db, now).await {
+        // Boxed: it is large, and hardly ever needed.
+        let (caller, expires_at) = match Box::pin(self.look_up(credential, db, now)).await {
             Ok((caller, expires_at)) => (Ok(Arc::new(caller)), expires_at),
             Err(refusal) if refusal.code() == Code::InvalidCredential => (Err(refusal), None),
             Err(failure) => return Err(failure),

@@ -395,6 +395,8 @@ where
         let batch = match batch {
             Some(batch) => batch,
             None => {
+                // The first lets everybody go first who can be polled, the second whose request has come meanwhile.
+                tokio::task::yield_now().await;
                 tokio::task::yield_now().await;
                 let Some(batch) = self.take_open() else { return };
                 batch

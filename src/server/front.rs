@@ -1,4 +1,4 @@
-//! What every request passes first: its id, its place in the log, and the count of its answer.
+//! What every request passes first: its id, and the count of its answer.
 //!
 //! The id is the client's own `X-Request-Id` where it is fit for a log, else a new one. It stands in every line that is
 //! logged on behalf of the request, in the answer, and beside the code of an error that is a fault of ours.
@@ -35,7 +35,7 @@ tokio::task_local! {
 }
 
 /// The id of the request that is being answered; `None` outside of a request.
-pub(super) fn request_id() -> Option<String> {
+pub(crate) fn request_id() -> Option<String> {
     ID.try_with(|id| id.to_str().map(str::to_owned).ok()).ok().flatten()
 }
 
@@ -66,7 +66,6 @@ impl Front {
         let known = PATHS.into_iter().find(|known| *known == path);
         let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| (request.method().clone(), path.to_owned()));
         let traced = Traced::begin(&request, &id);
-        let span = tracing::error_span!("request", id = id.to_str().unwrap_or_default());
         let work = async {
             let mut response = next(request).await;
             let (status, took) = (response.status(), began.elapsed());
@@ -94,9 +93,9 @@ impl Front {
             response
         };
         match &traced {
-            None => ID.scope(id.clone(), work.instrument(span)).await,
+            None => ID.scope(id.clone(), work).await,
             // Boxed, so that a request that is not traced has no larger future than without this.
-            Some(traced) => ID.scope(id.clone(), Box::pin(work).instrument(traced.span()).instrument(span)).await,
+            Some(traced) => ID.scope(id.clone(), Box::pin(work).instrument(traced.span())).await,
         }
     }
 

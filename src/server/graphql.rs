@@ -188,7 +188,7 @@ async fn answer(app: &Arc<App>, sent: &Sent<'_>, media: Media, asked: Asked) -> 
     let cost = operation::take(app, &client, &prepared)?;
     if let Some(signed) = signed.filter(|_| prepared.kind == Kind::Mutation) {
         // The last thing that can refuse it: a signature that was spent cannot be sent again.
-        app.authenticator.spend(&signed, sent.body, &app.db, app.clock.now()).await?;
+        Box::pin(app.authenticator.spend(&signed, sent.body, &app.db, app.clock.now())).await?;
     }
     Ok(Answered::Whole(operation::execute(app, &client, prepared, cost).await?))
 }
@@ -211,8 +211,8 @@ async fn shown(app: &App, sent: &Sent<'_>) -> Result<Shown, Error> {
     match extract::signature(sent.headers) {
         Some(signature) => {
             let method = sent.method.as_str();
-            let (caller, signed) =
-                app.authenticator.authenticate_signed(&signature, method, sent.path, &app.db, now).await?;
+            let authenticated = app.authenticator.authenticate_signed(&signature, method, sent.path, &app.db, now);
+            let (caller, signed) = Box::pin(authenticated).await?;
             Ok(Shown { caller, expires_at: Some(signed.expires_at), signed: Some(signed) })
         }
         None => Ok(Shown { caller: Arc::new(Caller::Anonymous), expires_at: None, signed: None }),

@@ -37,6 +37,7 @@ use front::Front;
 use media::Media;
 
 pub use drain::{run, serve, signalled};
+pub(crate) use front::request_id;
 pub use playground::{Credential, Mode};
 
 use crate::app::App;

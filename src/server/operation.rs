@@ -223,7 +223,7 @@ pub(super) async fn execute(app: &App, client: &Client, prepared: Prepared, cost
     let now = app.clock.now();
     let mut caller = Arc::clone(&client.caller);
     if prepared.kind == Kind::Mutation {
-        caller = app.known(caller, now).await?;
+        caller = Box::pin(app.known(caller, now)).await?;
     }
     let context = app.request(caller, now).writing(prepared.plain);
     let Prepared { kind, document, name, request, .. } = prepared;

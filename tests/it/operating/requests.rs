@@ -104,7 +104,7 @@ async fn what_is_logged_names_the_request_and_no_secret(blank: Blank) {
     let log = server.log();
     let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let said = |words: &str| {
-        let line = lines.iter().find(|line| line["fields"]["message"] == words && line["span"]["id"] == "slow-1");
+        let line = lines.iter().find(|line| line["fields"]["message"] == words && line["request"] == "slow-1");
         line.unwrap_or_else(|| panic!("{words} is not in the log: {log}"))["fields"].clone()
     };
     let answered = said("answered");
