@@ -5,6 +5,7 @@ use std::time::Duration;
 
 /// An answer is made of thousands of small values; jemalloc makes them faster than the system does, and
 /// in less memory than others that are as fast.
+#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

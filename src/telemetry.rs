@@ -60,8 +60,10 @@ pub(crate) fn log(json: bool) {
 
 /// What writes lines of the log to stderr.
 fn writer<S: Subscriber + for<'s> LookupSpan<'s>>(json: bool) -> Box<dyn Layer<S> + Send + Sync> {
-    let format = fmt::format().with_ansi(std::io::stderr().is_terminal());
-    let layer = fmt::layer().with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    // Both have to know: the one formats lines, the other the fields of spans.
+    let format = fmt::format().with_ansi(colours);
+    let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     if json {
         let format = OfRequests { format: format.json(), before: ",\"request\":\"", after: "\"}\n", end: "}\n" };
         layer.fmt_fields(JsonFields::new()).event_format(format).boxed()

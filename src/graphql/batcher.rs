@@ -5,9 +5,10 @@
 //! batches off. So the number of statements depends on the shape of a query and not on how many things it names.
 //!
 //! Batches are shared by all requests: at most [`IN_FLIGHT`] statements of one kind run at a time, one only as long as
-//! their batches are light, and keys that arrive meanwhile form the next batch. An idle server adds no delay; a busy one builds larger batches. A batch that is large
-//! already is closed to other requests, because what a statement costs then grows with its keys, and sharing saves
-//! nothing more. A light batch goes when every request has been polled that could be, and may have added to it.
+//! their batches are light, and keys that arrive meanwhile form the next batch. A light batch first yields to the
+//! scheduler, so that tasks that are ready run and can add keys. An idle server adds no delay; a busy one builds larger
+//! batches. A batch that is large already is closed to other requests, because what a statement costs then grows with
+//! its keys, and sharing saves nothing more.
 //!
 //! The statement runs in a task of its own: a request that is given up takes nothing from the others, and a panic in a
 //! loader becomes an error for all who wait. Only reads outside transactions may be loaded this way, and a key must be
@@ -21,6 +22,7 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use async_graphql::dataloader::Loader;
 use tokio::sync::SetOnce;
@@ -41,6 +43,9 @@ const WORTHWHILE: usize = 64;
 
 /// A batch that weighs this much takes no keys of further requests.
 const HEAVY: usize = 128;
+
+/// When ready tasks have run for so long, a light batch waits no more for further ones.
+const LONG: Duration = Duration::from_millis(1);
 
 /// A question that a loader answers.
 pub(crate) trait Key: Clone + Eq + Hash + Send + Sync + 'static {
@@ -239,6 +244,8 @@ where
     /// How many requests are being polled that have added to the open batch.
     gathering: usize,
     in_flight: usize,
+    /// Whether the open batch has had its turn when a request was in the midst of adding, and goes as soon as it can.
+    due: bool,
 }
 
 impl<K: Key> Default for State<K>
@@ -246,7 +253,7 @@ where
     Reader: Loader<K, Error = Error>,
 {
     fn default() -> Self {
-        Self { open: None, full: VecDeque::new(), gathering: 0, in_flight: 0 }
+        Self { open: None, full: VecDeque::new(), gathering: 0, in_flight: 0, due: false }
     }
 }
 
@@ -334,21 +341,30 @@ impl<K: Key> State<K>
 where
     Reader: Loader<K, Error = Error>,
 {
-    /// A turn for a batch, counted as one in flight. `None` inside is the open one, which is light and goes when whoever
-    /// can be polled has been, and may have added to it. It goes only when no request is in the midst of adding.
+    /// A turn for a batch, counted as one in flight. `None` inside is for the open one while it is light: it is taken when
+    /// its turn comes, and other requests add to it until then. It never goes when a request is in the midst of adding.
     fn next(&mut self) -> Option<Option<Batch<K>>> {
         if self.in_flight >= IN_FLIGHT {
             return None;
         }
         let complete = self.gathering == 0;
-        let heavy = self.full.pop_front().or_else(|| self.open.take_if(|open| complete && open.weight >= WORTHWHILE));
-        let next = match heavy {
+        let now = self.due || self.open.as_ref().is_some_and(|open| open.weight >= WORTHWHILE);
+        let next = match self.take(now) {
             Some(batch) => Some(batch),
             None if complete && self.in_flight == 0 && self.open.is_some() => None,
             None => return None,
         };
         self.in_flight += 1;
         Some(next)
+    }
+
+    /// The batch that waits longest. The open one only if it may go, and no request is in the midst of adding to it.
+    fn take(&mut self, may_open: bool) -> Option<Batch<K>> {
+        let open = may_open && self.gathering == 0;
+        self.full.pop_front().or_else(|| {
+            self.due &= !open;
+            self.open.take_if(|_| open)
+        })
     }
 }
 
@@ -390,14 +406,18 @@ impl<K: Key> Turn<K>
 where
     Reader: Loader<K, Error = Error>,
 {
-    /// Loads `batch`, or the open one when everybody has been polled who can be.
+    /// Loads `batch`, or the open one after a while in which ready tasks run, and may add to it.
     async fn run(mut self, batch: Option<Batch<K>>) {
         let batch = match batch {
             Some(batch) => batch,
             None => {
-                // The first lets everybody go first who can be polled, the second whose request has come meanwhile.
+                // The tasks that are ready run first, and then those to whom requests have come meanwhile; but when the
+                // former took long, there was time enough.
+                let began = Instant::now();
                 tokio::task::yield_now().await;
-                tokio::task::yield_now().await;
+                if began.elapsed() < LONG {
+                    tokio::task::yield_now().await;
+                }
                 let Some(batch) = self.take_open() else { return };
                 batch
             }
@@ -416,13 +436,15 @@ where
         let _ = batch.answer.set(answers);
     }
 
-    /// The open batch. `None` when a request is in the midst of adding to it, which will let it go, or when it has gone
-    /// because it became heavy.
+    /// The batch that waits longest, which is the open one as a rule. `None` when a request is in the midst of adding to
+    /// it, which will let it go, or when it has gone because it became heavy.
     fn take_open(&mut self) -> Option<Batch<K>> {
         self.due = Due::Nobody;
         let mut state = self.queue.state();
-        let complete = state.gathering == 0;
-        let batch = state.open.take_if(|_| complete)?;
+        let Some(batch) = state.take(true) else {
+            state.due = state.open.is_some();
+            return None;
+        };
         self.due = Due::Answer(Arc::clone(&batch.answer));
         Some(batch)
     }
@@ -447,8 +469,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::db::Db;
 

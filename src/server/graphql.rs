@@ -187,7 +187,7 @@ async fn answer(app: &Arc<App>, sent: &Sent<'_>, media: Media, asked: Asked) -> 
     }
     let cost = operation::take(app, &client, &prepared)?;
     if let Some(signed) = signed.filter(|_| prepared.kind == Kind::Mutation) {
-        // The last thing that can refuse it: a signature that was spent cannot be sent again.
+        // Last, because a signature that was spent cannot be sent again.
         Box::pin(app.authenticator.spend(&signed, sent.body, &app.db, app.clock.now())).await?;
     }
     Ok(Answered::Whole(operation::execute(app, &client, prepared, cost).await?))

@@ -73,5 +73,17 @@ async fn browsers_of_other_origins_are_let_in_when_the_settings_say_so(stage: St
     assert_eq!(allowed(&stage, "https://example.org").await, None);
     let open = stage.with(&[("WAYMARK_CORS_ORIGINS", "https://example.org")]).await;
     assert_eq!(allowed(&open, "https://example.org").await.as_deref(), Some("https://example.org"));
+    // Pages read answers and refusals alike.
+    let strict = open.with(&[("WAYMARK_CORS_ORIGINS", "https://example.org"), ("WAYMARK_MAX_BODY_BYTES", "100")]).await;
+    for (body, status) in
+        [(r#"{"query":"{ __typename }"}"#.to_owned(), 200), ("{".to_owned(), 400), (" ".repeat(101), 413)]
+    {
+        let request = Request::post("/graphql")
+            .header("origin", "https://example.org")
+            .header("content-type", "application/json");
+        let answer = strict.anonymous().send(request.body(Body::from(body)).unwrap()).await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
+        assert_eq!(answer.headers["access-control-allow-origin"], "https://example.org");
+    }
     assert_eq!(allowed(&open, "https://example.com").await, None);
 }
