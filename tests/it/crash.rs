@@ -19,7 +19,7 @@ use waymark::demo;
 use waymark::features::users::entity::{Visibility, user};
 
 use crate::cli::{SECRET, Server, output};
-use crate::harness::{Blank, tests};
+use crate::harness::{Blank, rounds, tests};
 
 tests! {
     blank: [
@@ -27,8 +27,8 @@ tests! {
     ],
 }
 
-/// How often the server is killed: each time after fewer than so many answers and then milliseconds, or when its time is up.
-const KILLS: u32 = 24;
+/// How often the server is killed (in a whole run): each time after fewer than so many answers and then milliseconds, or when its time is up.
+const KILLS: (u32, u32) = (24, 200);
 const MOST_ANSWERS: u64 = 30;
 const MOST_MILLIS: u64 = 30;
 const LONGEST: Duration = Duration::from_millis(900);
@@ -434,7 +434,8 @@ async fn what_was_answered_survives_a_killed_server(blank: Blank) {
 
     let answered = || clients.iter().map(|client| client.lock().unwrap().answered).sum::<usize>();
     let mut dice = SEED;
-    for kill in 1..=KILLS {
+    let kills = rounds(KILLS.0, KILLS.1);
+    for kill in 1..=kills {
         let server = Server::start(&["serve"], &settings, "Serving on ");
         *field.address.lock().unwrap() = Some(server.address.clone());
         let (enough, began) = (answered() + draw(&mut dice, MOST_ANSWERS) as usize, Instant::now());
@@ -468,5 +469,5 @@ async fn what_was_answered_survives_a_killed_server(blank: Blank) {
     compare(&histories(&db, first_user).await, &clients);
     db.close().await.unwrap();
     assert_eq!(output(&["verify"], &settings), "");
-    assert!(answered() > 4 * KILLS as usize, "{} writes are a load", answered());
+    assert!(answered() > 4 * kills as usize, "{} writes are a load", answered());
 }

@@ -26,6 +26,18 @@ type Work = Pin<Box<dyn Future<Output = ()>>>;
 /// How long a test may take, by far: one that waits for what never comes fails by its name instead of keeping all waiting.
 const LONGEST: Duration = Duration::from_secs(300);
 
+/// How much of a long suite is run: `short`, which takes seconds, or `whole` when `TEST_WHOLE=1` is set, which takes minutes.
+/// Both do the same things, the second more often.
+pub(crate) fn rounds(short: u32, whole: u32) -> u32 {
+    let asked = std::env::var("TEST_WHOLE").is_ok_and(|value| !value.is_empty() && value != "0");
+    if asked { whole } else { short }
+}
+
+/// How long a test may take: a whole suite has the time that it needs.
+fn longest() -> Duration {
+    LONGEST * rounds(1, 12)
+}
+
 /// A test: its name and what it runs on.
 #[derive(Clone, Copy)]
 pub(crate) struct Test {
@@ -105,8 +117,8 @@ fn watched(test: impl FnOnce() + Send + 'static) -> Result<(), Failed> {
         let _ended = ended;
         test();
     });
-    if end.recv_timeout(LONGEST) == Err(mpsc::RecvTimeoutError::Timeout) {
-        return Err(format!("it is not done after {} s", LONGEST.as_secs()).into());
+    if end.recv_timeout(longest()) == Err(mpsc::RecvTimeoutError::Timeout) {
+        return Err(format!("it is not done after {} s", longest().as_secs()).into());
     }
     work.join().map_err(|panic| {
         let words = panic.downcast_ref::<String>().map(String::as_str);
