@@ -8,10 +8,10 @@ use tokio::sync::watch;
 use crate::admission::Admission;
 use crate::auth::rate::Rates;
 use crate::auth::{Authenticator, Caller, Vigil};
-use crate::clock::{Clock, Ids, Timestamp};
+use crate::clock::{Ids, Timestamp, Watch};
 use crate::config::Config;
 use crate::db::catalogue::{Catalogue, Snapshot};
-use crate::db::{Db, Kind, Reader};
+use crate::db::{Db, Kind, Opening, Reader};
 use crate::error::{Error, Result};
 use crate::features::{self, users};
 use crate::graphql::batcher::Batcher;
@@ -20,7 +20,9 @@ use crate::request::Request;
 use crate::rest::Desk;
 use crate::schema::{self, Schema};
 use crate::server::documents::Documents;
+use crate::server::files::Room;
 use crate::server::gate::Gate;
+use crate::server::lines::Lines;
 use crate::server::streams::Streams;
 use crate::verify::{Step, Verifier, Whose};
 use crate::write::Writer;
@@ -37,7 +39,7 @@ pub struct App {
     /// The database.
     pub db: Db,
     /// Where `now` comes from.
-    pub clock: Clock,
+    pub clock: Watch,
     /// Where new identifiers come from.
     pub ids: Arc<Ids>,
     /// Checks credentials.
@@ -52,6 +54,9 @@ pub struct App {
     batcher: Arc<Batcher>,
     /// Looks after the credentials of those who stay connected.
     pub(crate) vigil: Arc<Vigil>,
+    /// Who is connected.
+    pub(crate) lines: Arc<Lines>,
+    pub(crate) room: Room,
     /// Who is connected for longer than a request.
     pub(crate) streams: Streams,
     /// Whether the server was told to stop. Whoever holds a connection open beyond its request has a receiver, and drops
@@ -72,7 +77,9 @@ impl App {
     pub async fn new(config: Config, db: Db, ids: Ids) -> Result<Arc<Self>> {
         let authenticator = Arc::new(Authenticator::from_config(&config)?);
         let catalogue = Arc::new(Catalogue::open(db.clone(), features::CATALOGUE).await?);
-        catalogue.follow();
+        let clock = Watch::new(config.clock());
+        db.set(&clock).await?;
+        catalogue.follow(clock.clone());
         let sdl = Arc::<str>::from(schema::sdl());
         let stopping = watch::Sender::new(false);
         let (ids, config) = (Arc::new(ids), Arc::new(config));
@@ -81,6 +88,7 @@ impl App {
         db.observe(&metrics.sql);
         let writer = Arc::new(Writer::new(
             db.clone(),
+            clock.clone(),
             Arc::clone(&ids),
             Arc::clone(&config),
             Arc::clone(&catalogue),
@@ -91,22 +99,25 @@ impl App {
         let gate = Gate::new(&sdl, &config.limits, config.introspection)?;
         let documents = Documents::read(config.trusted_documents.as_deref())?;
         gate.look_over(&documents);
+        let room = Room::from_config(&config);
         Ok(Arc::new(Self {
-            clock: config.clock(),
+            started: clock.now(),
             schema: schema::build(),
             gate,
             documents,
             rates: Arc::new(Rates::from_config(&config)),
             sdl: config.introspection.then_some(sdl),
             batcher: Batcher::new(Reader::new(db.clone()), Arc::clone(&metrics)),
-            vigil: Vigil::start(db.clone(), config.clock()),
-            streams: Streams::new(config.limits.max_streams, stopping.clone()),
+            vigil: Vigil::start(db.clone(), clock.clone()),
+            lines: Lines::new(&config, room.most, Arc::clone(&metrics)),
+            room,
+            streams: Streams::new(config.limits.max_streams, config.limits.max_streams_per_caller, stopping.clone()),
             stopping,
             writer,
             verifier: Arc::new(verifier),
-            admission: Arc::new(Admission::new(&config.limits, Arc::clone(&metrics))),
+            admission: Arc::new(Admission::new(&config.limits, Arc::clone(&authenticator), Arc::clone(&metrics))),
             metrics,
-            started: config.clock().now(),
+            clock,
             config,
             db,
             ids,
@@ -123,7 +134,7 @@ impl App {
         let url = config.database_url.as_deref().ok_or_else(|| {
             Error::bad_input("no database is configured; set WAYMARK_DATABASE_URL, for example to sqlite://waymark.db")
         })?;
-        let db = Db::connect(url, config.database_max_connections).await?;
+        let db = Db::open(url, Opening::of(&config, true)).await?;
         Self::new(config, db, ids).await
     }
 
@@ -177,9 +188,8 @@ impl App {
     /// # Errors
     /// When the database cannot be reached; what was done by then stands.
     pub async fn maintain(&self) -> Result<usize> {
-        let now = self.clock.now();
-        let expired = features::credits::write::book_expiries(&self.writer, now).await?;
-        self.writer.forget_keys(now).await?;
+        let expired = features::credits::write::book_expiries(&self.writer, self.clock.now()).await?;
+        self.writer.forget_keys().await?;
         Ok(expired)
     }
 
@@ -210,7 +220,7 @@ impl App {
     pub(crate) fn desk(&self) -> Desk {
         Desk {
             config: Arc::clone(&self.config),
-            clock: self.clock,
+            clock: self.clock.clone(),
             db: self.db.clone(),
             ids: Arc::clone(&self.ids),
             authenticator: Arc::clone(&self.authenticator),
@@ -220,6 +230,8 @@ impl App {
             writer: Arc::clone(&self.writer),
             verifier: Arc::clone(&self.verifier),
             admission: Arc::clone(&self.admission),
+            peer: None,
+            tab: crate::rest::Tab::default(),
         }
     }
 
@@ -253,6 +265,11 @@ impl App {
         metrics.set(names::BUILD_INFO, &[("version", version), ("database", database)], 1);
         metrics.set(names::START_TIME, &[], seconds(self.started));
         metrics.set(names::STOPPING, &[], u64::from(*self.stopping.borrow()));
+        metrics.set(names::CONNECTIONS_OPEN, &[], self.lines.count() as u64);
+        metrics.set(names::STREAMS_OPEN, &[], u64::from(self.streams.count()));
+        if let Some(millis) = self.clock.system_ahead_millis() {
+            metrics.set_seconds(names::CLOCK_OFFSET, Duration::from_millis(millis.unsigned_abs()), millis < 0);
+        }
         let (running, waiting) = self.admission.figures();
         metrics.set(names::RUNNING, &[], running);
         metrics.set(names::WAITING, &[], waiting);
@@ -260,6 +277,9 @@ impl App {
         metrics.count(names::GATE_HITS, hits);
         metrics.count(names::GATE_MISSES, misses);
         metrics.set(names::GATE_DOCUMENTS, &[], documents);
+        let (reachable, outages) = self.db.reach();
+        metrics.set(names::REACHABLE, &[], u64::from(reachable));
+        metrics.count(names::OUTAGES, outages);
         for connections in self.db.connections() {
             let pool = ("pool", connections.pool);
             metrics.set(names::CONNECTIONS, &[pool, ("state", "used")], connections.used);

@@ -16,8 +16,9 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+use crate::clock::{Timestamp, Watch};
 use crate::config::{self, Config};
-use crate::db::Db;
+use crate::db::{Db, Opening};
 use crate::demo::Scale;
 use crate::error::{Error, Result};
 use crate::{schema, server, telemetry};
@@ -223,7 +224,7 @@ struct NewKey {
     /// What to call the key; it names the actor in histories.
     #[arg(long)]
     name: String,
-    /// What the key allows: progress:read, progress:write or admin. May be given more than once.
+    /// What the key allows: profiles:read, progress:read, progress:write or admin. May be given more than once.
     #[arg(long = "scope", value_name = "SCOPE", required = true, value_parser = scope)]
     scopes: Vec<crate::auth::Scope>,
     /// The user the key belongs to. It narrows nothing; `viewer.user` is this user then.
@@ -324,12 +325,12 @@ async fn open(config: &Config) -> Result<Db> {
 
 /// Opens the configured database, which has to be there, in whatever state.
 async fn open_whatever(config: &Config) -> Result<Db> {
-    Db::connect_existing(database_url(config)?, config.database_max_connections).await
+    Db::open(database_url(config)?, Opening::of(config, false)).await
 }
 
 /// Opens the configured database, and makes it when it is a file that is missing.
 async fn open_or_make(config: &Config) -> Result<Db> {
-    Db::connect(database_url(config)?, config.database_max_connections).await
+    Db::open(database_url(config)?, Opening::of(config, true)).await
 }
 
 fn database_url(config: &Config) -> Result<&str> {
@@ -347,6 +348,13 @@ async fn check_schema(db: &Db) -> Result<()> {
     Err(Error::bad_input(format!(
         "{pending} migrations are pending; run `waymark migrate`, or `waymark serve --migrate`"
     )))
+}
+
+/// The present instant: by the database's clock, where it has one and no other was set.
+async fn now(config: &Config, db: &Db) -> Result<Timestamp> {
+    let watch = Watch::new(config.clock());
+    db.set(&watch).await?;
+    Ok(watch.now())
 }
 
 /// Refuses another clock than the system's: what is written, or good for a time, goes by the real time.

@@ -25,6 +25,8 @@ pub const FILE: &str = "waymark.toml";
 
 const PREFIX: &str = "WAYMARK_";
 const REDACTED: &str = "[redacted]";
+/// What an answer may at least have, so that every refusal fits.
+const LEAST_ANSWER_BYTES: usize = 1024;
 const SHORTEST_JWT_SECRET: usize = 32;
 
 /// The settings in effect. Each is documented in [`DEFAULTS`].
@@ -36,8 +38,10 @@ pub struct Config {
     /// `sqlite://…` or `postgres://…`; may hold a password.
     #[serde(default, serialize_with = "without_password")]
     pub database_url: Option<String>,
-    /// Size of the pool of readers (SQLite) or of the one pool (PostgreSQL), at least 1.
+    /// How many connections of readers there may be (SQLite), or of all kinds together (PostgreSQL), at least 1.
     pub database_max_connections: u32,
+    /// Seconds that one statement of a request may take on PostgreSQL, at least 1.
+    pub database_statement_seconds: u32,
     /// The secret of HS256 tokens, at least 32 bytes.
     #[serde(default)]
     pub jwt_secret: Option<Secret>,
@@ -53,6 +57,10 @@ pub struct Config {
     /// The `aud` that tokens must name; any when not set.
     #[serde(default)]
     pub jwt_audience: Option<String>,
+    /// Days for which a token may be good from now on, at least 1; one that is good for longer is refused.
+    pub jwt_max_days: u32,
+    /// Whether requests that wallets sign are taken.
+    pub signed_fetch: bool,
     /// Seconds by which the timestamp of a signed request may differ from the server's time, at least 1.
     pub signed_fetch_window: u32,
     /// What a reverse proxy takes off the front of paths; signed requests have it in the path that they sign.
@@ -86,6 +94,8 @@ pub struct Config {
     pub rate_per_second: u32,
     /// The same for an API key.
     pub app_rate_per_second: u32,
+    /// What a wallet's first write costs its address beside the rest, because it makes a user; 0: nothing.
+    pub new_wallet_cost: u32,
     /// The seconds of the rate that can be asked for at once, at least 1.
     pub rate_burst_seconds: u32,
     /// Reverse proxies between the clients and the server, each of which adds to `X-Forwarded-For`.
@@ -128,6 +138,8 @@ pub struct Limits {
     pub max_backdate_days: u32,
     /// Bytes in the body of a request.
     pub max_body_bytes: usize,
+    /// Bytes in an answer.
+    pub max_answer_bytes: usize,
     /// Seconds after which an unanswered request is given up.
     pub request_timeout_seconds: u64,
     /// Requests that are worked on at a time.
@@ -136,8 +148,18 @@ pub struct Limits {
     pub max_queued_requests: usize,
     /// Parsed GraphQL documents that are kept.
     pub document_cache: u64,
+    /// Connections at a time; 0: as many as the limit of open files leaves room for.
+    pub max_connections: usize,
+    /// Connections at a time from one address; 0: three quarters of all.
+    pub max_connections_per_address: usize,
+    /// Seconds in which the head of a request must have come.
+    pub header_timeout_seconds: u64,
+    /// Seconds after which a connection is closed on which nothing more is asked.
+    pub idle_timeout_seconds: u64,
     /// WebSockets and streams of events at a time.
     pub max_streams: u32,
+    /// The same of one user, or of one address without a credential.
+    pub max_streams_per_caller: u32,
     /// Operations at a time on one WebSocket.
     pub max_socket_operations: u32,
     /// Seconds in which a new WebSocket must introduce itself.
@@ -229,8 +251,10 @@ impl Config {
         let checks = [
             ("database_url", self.database_url.as_deref().is_none_or(is_database_url)),
             ("database_max_connections", self.database_max_connections > 0),
+            ("database_statement_seconds", self.database_statement_seconds > 0),
             ("jwt_secret", self.jwt_secret.as_ref().is_none_or(|it| it.expose().len() >= SHORTEST_JWT_SECRET)),
             ("jwt_jwks_url", self.jwt_jwks_url.as_deref().is_none_or(is_web_address)),
+            ("jwt_max_days", self.jwt_max_days > 0),
             ("signed_fetch_window", self.signed_fetch_window > 0),
             ("path_prefix", self.path_prefix.as_deref().is_none_or(is_path_prefix)),
             ("otlp_endpoint", self.otlp_endpoint.as_deref().is_none_or(is_collector)),
@@ -246,10 +270,14 @@ impl Config {
             ("limits.max_ids", limits.max_ids > 0),
             ("limits.max_resource_ids", limits.max_resource_ids > 0),
             ("limits.max_body_bytes", limits.max_body_bytes > 0),
+            ("limits.max_answer_bytes", limits.max_answer_bytes >= LEAST_ANSWER_BYTES),
             ("limits.request_timeout_seconds", limits.request_timeout_seconds > 0),
             ("limits.max_concurrent_requests", limits.max_concurrent_requests > 0),
             ("limits.document_cache", limits.document_cache > 0),
+            ("limits.header_timeout_seconds", limits.header_timeout_seconds > 0),
+            ("limits.idle_timeout_seconds", limits.idle_timeout_seconds > 0),
             ("limits.max_streams", limits.max_streams > 0),
+            ("limits.max_streams_per_caller", limits.max_streams_per_caller > 0),
             ("limits.max_socket_operations", limits.max_socket_operations > 0),
             ("limits.socket_init_seconds", limits.socket_init_seconds > 0),
             ("limits.keep_alive_seconds", limits.keep_alive_seconds > 0),
@@ -456,7 +484,10 @@ fn expected(key: &str) -> &'static str {
         | "app_rate_per_second"
         | "proxies"
         | "slow_operation_ms"
-        | "max_queued_requests" => "a whole number of at least 0",
+        | "max_queued_requests"
+        | "max_connections"
+        | "max_connections_per_address" => "a whole number of at least 0",
+        "max_answer_bytes" => "a whole number of at least 1024",
         "limits" => "a section of limits",
         _ => "a whole number of at least 1",
     }
@@ -591,9 +622,10 @@ mod tests {
         let config = from_environment(&[]).unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(config.database_url, None);
-        assert_eq!(config.database_max_connections, 10);
+        assert_eq!((config.database_max_connections, config.database_statement_seconds), (10, 10));
         assert!(config.introspection);
         assert_eq!(config.limits.max_body_bytes, 1 << 20);
+        assert_eq!(config.limits.max_answer_bytes, 1 << 23);
         assert_eq!(config.clock(), Clock::System);
     }
 
@@ -681,6 +713,10 @@ mod tests {
     #[test]
     fn a_value_out_of_range_is_refused_with_what_would_be_right() {
         assert_refused(
+            from_environment(&[("WAYMARK_MAX_ANSWER_BYTES", "1023")]),
+            "WAYMARK_MAX_ANSWER_BYTES in the environment: must be a whole number of at least 1024, not 1023",
+        );
+        assert_refused(
             from_environment(&[("WAYMARK_DATABASE_MAX_CONNECTIONS", "0")]),
             "WAYMARK_DATABASE_MAX_CONNECTIONS in the environment: must be a whole number of at least 1, not 0",
         );
@@ -693,6 +729,26 @@ mod tests {
             from_environment(&[("WAYMARK_JWT_JWKS_URL", "https://x"), ("WAYMARK_JWT_JWKS_FILE", "x")]),
             "set either jwt_jwks_file or jwt_jwks_url, not both",
         );
+    }
+
+    #[test]
+    fn places_are_numbers_and_0_leaves_connections_to_the_server() {
+        for name in ["MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_ADDRESS"] {
+            let name = format!("{PREFIX}{name}");
+            assert!(from_environment(&[(&name, "0")]).is_ok() && from_environment(&[(&name, "500")]).is_ok());
+            assert_refused(
+                from_environment(&[(&name, "-1")]),
+                &format!("{name} in the environment: must be a whole number of at least 0, not -1"),
+            );
+        }
+        for name in ["MAX_STREAMS_PER_CALLER", "HEADER_TIMEOUT_SECONDS", "IDLE_TIMEOUT_SECONDS", "JWT_MAX_DAYS"] {
+            let name = format!("{PREFIX}{name}");
+            assert!(from_environment(&[(&name, "1")]).is_ok());
+            assert_refused(
+                from_environment(&[(&name, "0")]),
+                &format!("{name} in the environment: must be a whole number of at least 1, not 0"),
+            );
+        }
     }
 
     #[test]

@@ -69,6 +69,7 @@ pub struct Error {
     message: Arc<str>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     passing: bool,
+    noted: bool,
     retry_after: Option<u32>,
 }
 
@@ -79,7 +80,7 @@ impl Error {
     /// A failure with a message fit for the client.
     #[must_use]
     pub fn new(code: Code, message: impl Into<Arc<str>>) -> Self {
-        Self { code, message: message.into(), source: None, passing: false, retry_after: None }
+        Self { code, message: message.into(), source: None, passing: false, noted: false, retry_after: None }
     }
 
     /// [`Code::BadUserInput`]: says what is wrong with the input and what would be right.
@@ -99,6 +100,12 @@ impl Error {
     pub fn rate_limited(seconds: u32) -> Self {
         let message = format!("too much was asked for in a short time; try again in {seconds} seconds");
         Self { retry_after: Some(seconds), ..Self::new(Code::RateLimited, message) }
+    }
+
+    /// The same in other words.
+    #[must_use]
+    pub(crate) fn saying(self, message: impl Into<Arc<str>>) -> Self {
+        Self { message: message.into(), ..self }
     }
 
     /// In how many seconds trying again may help, where that is known.
@@ -131,6 +138,7 @@ impl Error {
             message: message.into(),
             source: Some(Arc::from(source.into())),
             passing: false,
+            noted: false,
             retry_after: None,
         }
     }
@@ -145,6 +153,18 @@ impl Error {
     #[must_use]
     pub const fn is_passing(&self) -> bool {
         self.passing
+    }
+
+    /// The same failure, of a state that the log tells of by itself, when it begins and when it ends.
+    #[must_use]
+    pub fn noted(self) -> Self {
+        Self { noted: true, ..self }
+    }
+
+    /// Whether the log tells of it already, so that it need not tell of every request that fails for it.
+    #[must_use]
+    pub const fn is_noted(&self) -> bool {
+        self.noted
     }
 
     /// What kind of failure this is.

@@ -4,7 +4,7 @@
 //!
 //! | room | what is in it |
 //! | --- | --- |
-//! | [`error`], [`clock`], [`config`], `metrics`, `trace` | kernel: one error type, time and ids, settings, figures and traces for operators |
+//! | [`error`], [`clock`], [`config`], `text`, `metrics`, `trace` | kernel: one error type, time and ids, settings, what may stand in texts, figures and traces for operators |
 //! | [`db`], [`auth`], `graphql`, `rest`, [`mod@write`], `verify`, `request`, `admission` | platform: database, permissions, the toolkits of GraphQL and REST, how anything is changed and checked, how many requests are worked on at a time; knows no feature |
 //! | [`features`] | one folder per kind of progress |
 //! | [`schema`] | `User`, and the roots merged from the features |
@@ -28,12 +28,14 @@ pub mod demo;
 pub mod error;
 pub mod features;
 mod graphql;
+mod limits;
 mod metrics;
 mod request;
 mod rest;
 pub mod schema;
 pub mod server;
 mod telemetry;
+mod text;
 mod trace;
 pub mod transfer;
 mod verify;

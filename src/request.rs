@@ -1,8 +1,9 @@
 //! One request, as the use cases see it.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::auth::Caller;
+use crate::auth::{Caller, Mark};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::db::catalogue::{Part, Snapshot};
@@ -12,16 +13,17 @@ use crate::metrics::Subscription;
 use crate::verify::Verifier;
 use crate::write::{Following, Order, Write, Writer, Written};
 
+/// How much shorter an answer must be whose parts have to be merged.
+const UNWRITTEN: u64 = 8;
+
 /// Who asks, when, and through what the answer is loaded: the same for GraphQL and for REST.
 ///
 /// One request sees one instant and one state of the catalogue, so that its answer agrees with itself; after a write of
-/// its own, the state that the write left.
+/// its own, the instant of the write and the state that it left.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// Who asks.
     pub(crate) caller: Arc<Caller>,
-    /// The instant of the request.
-    pub(crate) now: Timestamp,
     /// The settings that bound a request.
     pub(crate) config: Arc<Config>,
     /// Through this everything about users is loaded; the request's work runs inside it.
@@ -30,8 +32,17 @@ pub(crate) struct Request {
     pub(crate) written: bool,
     /// Checks and mends what is kept beside its source.
     pub(crate) verifier: Arc<Verifier>,
-    catalogue: Arc<State>,
+    seen: Arc<Seen>,
     writer: Arc<Writer>,
+    /// What a signed request leaves behind with what it writes.
+    mark: Option<Arc<Mark>>,
+}
+
+/// What a request sees: an instant and a state of the catalogue.
+#[derive(Debug)]
+struct Seen {
+    now: AtomicI64,
+    catalogue: State,
 }
 
 /// The state of the catalogue that a request sees, and after a write of its own the state after that.
@@ -65,16 +76,26 @@ impl Request {
         writer: &Arc<Writer>,
         verifier: Arc<Verifier>,
     ) -> Self {
-        let catalogue = Arc::new(State::new(catalogue));
+        let seen = Arc::new(Seen { now: AtomicI64::new(now.millis()), catalogue: State::new(catalogue) });
         let (load, writer) = (batcher.gather(), Arc::clone(writer));
-        Self { caller, now, config, written: false, verifier, catalogue, load, writer }
+        load.meter().limit(config.limits.max_answer_bytes as u64);
+        Self { caller, config, written: false, verifier, seen, load, writer, mark: None }
+    }
+
+    /// The instant of the request; after a write of its own not before the instant of that write, which on PostgreSQL the
+    /// database tells.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.seen.now.load(Ordering::Relaxed))
     }
 
     /// Carries out `write` for whoever makes this request; under a key that came before, nothing is done again. When
     /// this returns, it is on disk and visible.
     pub(crate) async fn write<W: Write>(&self, write: W, key: Option<String>) -> Result<Written<W::Outcome>> {
+        // Nothing is begun for somebody whose answer is too long already: the error says what was done.
+        self.load.meter().pause().await;
         let written = self.writer.run(write, self.order(key)).await?;
-        let state = self.catalogue.newest();
+        self.seen.now.fetch_max(written.at.millis(), Ordering::Relaxed);
+        let state = self.seen.catalogue.newest();
         let current = self.writer.catalogue();
         if current.version() != state.snapshot.version() {
             // Lost against nothing: the writes of one request come one after the other.
@@ -85,11 +106,26 @@ impl Request {
 
     /// Who wants a write, and when: whoever makes this request, at its instant.
     pub(crate) fn order(&self, key: Option<String>) -> Order {
-        Order { now: self.now, actor: self.caller.actor().to_owned(), principal: self.caller.principal(), key }
+        Order {
+            now: self.now(),
+            actor: self.caller.actor().to_owned(),
+            principal: self.caller.principal(),
+            vouches: matches!(*self.caller, Caller::App(_)),
+            key,
+            mark: self.mark.clone(),
+        }
     }
 
-    /// The same request, whose ready answers may be written as JSON at once or not.
+    /// The same request, signed: what it writes keeps this mark.
+    pub(crate) fn signed(self, mark: Option<Arc<Mark>>) -> Self {
+        Self { mark, ..self }
+    }
+
+    /// The same request, whose ready answers may be written as JSON at once or not. Where they may not, they are kept as
+    /// trees until the end, which take many times the memory: such an answer may have an [`UNWRITTEN`]th of the bytes.
     pub(crate) fn writing(self, written: bool) -> Self {
+        let most = self.config.limits.max_answer_bytes as u64;
+        self.load.meter().limit(if written { most } else { most / UNWRITTEN });
         Self { written, ..self }
     }
 
@@ -105,7 +141,7 @@ impl Request {
 
     /// A feature's part of the catalogue.
     pub(crate) fn catalogue<P: Part>(&self) -> Result<&P> {
-        self.catalogue.newest().snapshot.part()
+        self.seen.catalogue.newest().snapshot.part()
     }
 
     /// Refuses a list of more than `most` ids.

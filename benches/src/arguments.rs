@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Result;
@@ -13,8 +14,11 @@ usage: cargo run --release -p waymark-bench -- [OPTIONS]
   --sqlite         measure Waymark alone on SQLite with 10,000 users
   --writes         measure single unlocks, claims and 100 unlocks at a time, on PostgreSQL and on SQLite
   --gate           measure what stands before execution: known documents, new ones, and attacks
+  --against FILE   measure processor time per request side by side with another waymark program, round by round, on
+                   databases of its own: all queries and writes on both engines; prints the ratio to FILE's
+  --worst          search for the document that takes most for what it costs; exit code 1 if one takes too much
   --import         measure `waymark import` on both: a million records of progress of 50,000 users
-  --users N        how many users there are (default 100,000; with --sqlite 10,000, --writes 20,000, --import 50,000)
+  --users N        how many users there are (default 100,000; with --sqlite 10,000, --writes and --against 20,000, --import 50,000)
   --query Q1       measure this query or write (unlock, claim, unlocks) only; may be repeated
   --connections N  how many requests are on their way at a time (default 32)
   --rounds N       how many rounds each query and server gets (default 5)
@@ -32,8 +36,10 @@ pub(crate) enum Mode {
     Correctness,
     Sqlite,
     Writes,
+    Against,
     Import,
     Gate,
+    Worst,
     /// Be the floor: the benchmark starts itself so.
     Floor,
     /// Be `waymark` with the arguments that follow: the benchmark starts itself so.
@@ -44,6 +50,8 @@ pub(crate) enum Mode {
 #[derive(Debug)]
 pub(crate) struct Arguments {
     pub(crate) mode: Mode,
+    /// The other program, with [`Mode::Against`].
+    pub(crate) against: Option<PathBuf>,
     pub(crate) users: Option<u32>,
     pub(crate) connections: usize,
     pub(crate) rounds: usize,
@@ -55,6 +63,7 @@ impl Arguments {
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
         let mut arguments = Self {
             mode: Mode::Measure,
+            against: None,
             users: None,
             connections: 32,
             rounds: 5,
@@ -72,7 +81,12 @@ impl Arguments {
                 "--correctness" => arguments.mode = Mode::Correctness,
                 "--sqlite" => arguments.mode = Mode::Sqlite,
                 "--writes" => arguments.mode = Mode::Writes,
+                "--against" => {
+                    arguments.mode = Mode::Against;
+                    arguments.against = Some(value()?.into());
+                }
                 "--gate" => arguments.mode = Mode::Gate,
+                "--worst" => arguments.mode = Mode::Worst,
                 "--import" => arguments.mode = Mode::Import,
                 "--help" | "-h" => arguments.mode = Mode::Help,
                 "--users" => arguments.users = Some(value()?.replace([',', '_'], "").parse()?),

@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use waymark::config::Config;
+use waymark::schema::bounds::Sizes;
 use waymark::server::gate::{Gate, Values};
 
 use crate::Result;
@@ -26,6 +27,7 @@ const NEW: u32 = 500;
 pub(crate) fn measure() -> Result<bool> {
     let limits = Config::from_sources(None, [])?.limits;
     let gate = Gate::new(&waymark::schema::sdl(), &limits, true)?;
+    let sizes = Sizes::all(50);
     let people = People::new(1000);
     let mut met = true;
     println!("{:<44} {:>10} {:>10} {:>10} {:>8}", "", "known", "copy", "new", "cost");
@@ -35,14 +37,15 @@ pub(crate) fn measure() -> Result<bool> {
         let values: Values = serde_json::from_str(&variables)?;
         let text = query.document();
         let refused = |refusal| format!("{} was refused: {refusal:?}", query.name());
-        let cost = gate.pass(text, None, &values).map_err(refused)?.cost;
-        let known = mean(TURNS, |_| drop(black_box(gate.pass(text, None, &values))));
+        let cost = gate.pass(text, None, &values, &sizes).map_err(refused)?.cost;
+        let known = mean(TURNS, |_| drop(black_box(gate.pass(text, None, &values, &sizes))));
         // With what the engine gets: its own copy of the document, and of the text.
         let whole = mean(TURNS, |_| {
-            let request = gate.pass(text, None, &values).map(|passed| passed.into_request(text.to_owned(), None));
+            let request =
+                gate.pass(text, None, &values, &sizes).map(|passed| passed.into_request(text.to_owned(), None));
             drop(black_box(request));
         });
-        let new = mean(NEW, |turn| drop(black_box(gate.pass(&format!("{text} # {turn}"), None, &values))));
+        let new = mean(NEW, |turn| drop(black_box(gate.pass(&format!("{text} # {turn}"), None, &values, &sizes))));
         let within = known <= KNOWN;
         met &= within;
         let note = if within { "" } else { "  over 5 µs" };
@@ -53,7 +56,7 @@ pub(crate) fn measure() -> Result<bool> {
     for (name, _, text) in attacks::documents() {
         let before = peak_memory_of(std::process::id()).unwrap_or_default();
         let begun = Instant::now();
-        drop(black_box(gate.pass(&text, None, &Values::default())));
+        drop(black_box(gate.pass(&text, None, &Values::default(), &sizes)));
         let took = begun.elapsed();
         let memory = peak_memory_of(std::process::id()).unwrap_or_default() - before;
         let within = took <= ATTACK && memory <= MEMORY;

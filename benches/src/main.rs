@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "a command whose product is what it prints")]
 
+mod against;
 mod arguments;
 mod attacks;
 mod check;
@@ -15,6 +16,8 @@ mod report;
 mod rng;
 mod server;
 mod stage;
+mod worst;
+mod worst_search;
 
 use std::process::ExitCode;
 
@@ -50,6 +53,10 @@ fn run() -> Result<ExitCode> {
         Mode::Waymark => Ok(server_runtime()?.block_on(waymark::cli::run(std::env::args_os().skip(1).collect()))),
         Mode::Floor => server_runtime()?.block_on(floor::serve()).map(|()| ExitCode::SUCCESS),
         Mode::Gate => gate::measure().map(|met| if met { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Mode::Worst => {
+            let met = server_runtime()?.block_on(worst_search::run(&arguments))?;
+            Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Mode::Import => {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(import::run(&arguments)).map(|()| ExitCode::SUCCESS)
@@ -65,6 +72,9 @@ fn server_runtime() -> Result<Runtime> {
 }
 
 async fn measure(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.mode == Mode::Against {
+        return against::measure(arguments).await;
+    }
     if arguments.mode == Mode::Writes {
         return measure_writes(arguments).await;
     }
@@ -92,7 +102,7 @@ async fn measure_writes(arguments: &Arguments) -> Result<ExitCode> {
         let mut report = Report::default();
         for query in arguments.writes() {
             if query == Query::Claim {
-                stage.prepare_claims(arguments).await?;
+                stage.prepare_claims(&stage.waymark, &stage.people, arguments).await?;
             }
             report.add(stage.measure(query, arguments).await?);
             if query == Query::Claim && stage.all_is_claimed() {

@@ -12,6 +12,7 @@ use waymark::db::Db;
 use waymark::demo::{self, Options, Scale};
 
 use crate::Result;
+use crate::against;
 use crate::arguments::{Arguments, Mode};
 use crate::cluster::Cluster;
 use crate::load::{self, Round};
@@ -28,6 +29,8 @@ pub(crate) struct Stage {
     pub(crate) waymark: Server,
     /// Only on PostgreSQL.
     pub(crate) floor: Option<Server>,
+    /// Another program, on data of its own.
+    pub(crate) other: Option<(Server, Rc<People>)>,
     pub(crate) people: Rc<People>,
     postgres: Option<Client>,
     counts_statements: bool,
@@ -56,13 +59,15 @@ impl Stage {
         };
 
         let sqlite = engine == Engine::Sqlite;
-        let writes = arguments.mode == Mode::Writes;
+        let against = arguments.mode == Mode::Against;
+        let writes = arguments.mode == Mode::Writes || against;
         let users = arguments.users.unwrap_or(match (writes, sqlite) {
             (true, _) => 20_000,
             (false, true) => 10_000,
             (false, false) => 100_000,
         });
         let mut cluster = None;
+        let mut other_url = None;
         let url = if sqlite {
             let file = directory.join(format!("users_{users}.db"));
             let url = format!("sqlite://{}", file.display());
@@ -78,6 +83,11 @@ impl Stage {
                     let _ = std::fs::remove_file(format!("{}{suffix}", copy.display()));
                 }
                 std::fs::copy(file, &copy)?;
+                let other = directory.join("against.db");
+                for suffix in ["", "-wal", "-shm"] {
+                    let _ = std::fs::remove_file(format!("{}{suffix}", other.display()));
+                }
+                other_url = Some(format!("sqlite://{}", other.display()));
                 format!("sqlite://{}", copy.display())
             } else {
                 url
@@ -101,6 +111,11 @@ impl Stage {
                 fill(&url, users).await?;
             }
             let url = if writes {
+                if against {
+                    server.batch_execute("DROP DATABASE IF EXISTS against WITH (FORCE)").await?;
+                    server.batch_execute("CREATE DATABASE against").await?;
+                    other_url = Some(started.url("against"));
+                }
                 server.batch_execute("DROP DATABASE IF EXISTS writes WITH (FORCE)").await?;
                 server.batch_execute(&format!("CREATE DATABASE writes TEMPLATE {name}")).await?;
                 started.url("writes")
@@ -111,42 +126,60 @@ impl Stage {
             url
         };
 
+        let other = arguments.against.as_deref().zip(other_url);
+        if let Some((program, url)) = &other {
+            against::fill(program, url, users)?;
+        }
+
         let mut postgres = None;
         let mut counts_statements = false;
         if !sqlite {
             let client = connect(&url).await?;
             client.batch_execute("VACUUM (ANALYZE)").await?;
+            if let Some((_, url)) = &other {
+                connect(url).await?.batch_execute("VACUUM (ANALYZE)").await?;
+            }
             client.batch_execute("CHECKPOINT").await?;
             counts_statements = client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements").await.is_ok()
                 && client.query("SELECT count(*) FROM pg_stat_statements", &[]).await.is_ok();
             postgres = Some(client);
         }
 
-        let settings = |command: &mut Command| {
+        let settings = |command: &mut Command, url: &str| {
             command
                 .current_dir(&directory)
-                .env("WAYMARK_DATABASE_URL", &url)
+                .env("WAYMARK_DATABASE_URL", url)
                 .env("WAYMARK_LISTEN", "127.0.0.1:0")
                 .env("WAYMARK_RATE_PER_SECOND", "0")
                 .env("WAYMARK_APP_RATE_PER_SECOND", "0")
                 .env("WAYMARK_JWT_SECRET", "a secret that nobody has to guess");
         };
-        let mut make_key = waymark();
-        settings(make_key.args([
-            "key",
-            "create",
-            "--name",
-            "bench",
-            "--scope",
-            if writes { "progress:write" } else { "progress:read" },
-        ]));
-        let made = make_key.output()?;
-        let key = String::from_utf8(made.stdout)?.trim().to_owned();
-        if !made.status.success() || key.is_empty() {
-            return Err(format!("no key was made: {}", String::from_utf8_lossy(&made.stderr)).into());
-        }
-        let mut serve = waymark();
-        settings(serve.arg("serve"));
+        // A key, and the server that knows it.
+        let serving = |program: &dyn Fn() -> Command, url: &str| -> Result<(Server, String)> {
+            let mut make_key = program();
+            make_key.args(["key", "create", "--name", "bench", "--scope", "progress:read"]);
+            if writes {
+                make_key.args(["--scope", "progress:write"]);
+            }
+            settings(&mut make_key, url);
+            let made = make_key.output()?;
+            let key = String::from_utf8(made.stdout)?.trim().to_owned();
+            if !made.status.success() || key.is_empty() {
+                return Err(format!("no key was made: {}", String::from_utf8_lossy(&made.stderr)).into());
+            }
+            let mut serve = program();
+            settings(serve.arg("serve"), url);
+            Ok((Server::start(serve, &key, true)?, key))
+        };
+        let (server, key) = serving(&waymark, &url)?;
+        let people = Rc::new(People::new(users));
+        let other = match &other {
+            Some((program, url)) => {
+                let (server, _) = serving(&|| against::command(program), url)?;
+                Some((server, Rc::new(People::new(users))))
+            }
+            None => None,
+        };
         let floor = if sqlite || writes {
             None
         } else {
@@ -154,24 +187,22 @@ impl Stage {
             serve.arg("floor").env("FLOOR_DATABASE_URL", &url).env("FLOOR_KEY", &key);
             Some(Server::start(serve, &key, false)?)
         };
-        Ok(Self {
-            waymark: Server::start(serve, &key, true)?,
-            floor,
-            people: Rc::new(People::new(users)),
-            postgres,
-            counts_statements,
-            cluster,
-            _lock: lock,
-        })
+        Ok(Self { waymark: server, floor, other, people, postgres, counts_statements, cluster, _lock: lock })
     }
 
     /// Completes the goals of all users, so that their rewards can be claimed.
-    pub(crate) async fn prepare_claims(&self, arguments: &Arguments) -> Result<()> {
-        self.people.begin_again();
-        while self.people.turns() < self.people.count() {
-            self.round(&self.waymark, Query::Complete, arguments.connections, Duration::from_secs(1), 0).await?;
+    pub(crate) async fn prepare_claims(
+        &self,
+        server: &Server,
+        people: &Rc<People>,
+        arguments: &Arguments,
+    ) -> Result<()> {
+        people.begin_again();
+        while people.turns() < people.count() {
+            let second = Duration::from_secs(1);
+            load::run(&server.target, Query::Complete, people, arguments.connections, second, 0).await?;
         }
-        self.people.begin_again();
+        people.begin_again();
         Ok(())
     }
 
@@ -221,7 +252,7 @@ impl Stage {
         load::run(&server.target, query, &self.people, connections, duration, seed).await
     }
 
-    async fn usage(&self, server: &Server) -> Result<Usage> {
+    pub(crate) async fn usage(&self, server: &Server) -> Result<Usage> {
         let statements = match &self.postgres {
             Some(client) if self.counts_statements => {
                 // The look at the catalogue's version goes by the clock and not by requests.
@@ -262,6 +293,15 @@ pub(crate) struct Usage {
     pub(crate) server: Duration,
     /// Time of PostgreSQL on processors; `None` where it cannot be seen.
     pub(crate) postgres: Option<Duration>,
+}
+
+impl Usage {
+    /// The time of the server and of PostgreSQL on processors since `earlier`.
+    pub(crate) fn cpu_since(&self, earlier: &Self) -> Duration {
+        let postgres = self.postgres.zip(earlier.postgres);
+        let postgres = postgres.map_or(Duration::ZERO, |(now, then)| now.saturating_sub(then));
+        self.server.saturating_sub(earlier.server) + postgres
+    }
 }
 
 /// Brings the database up to date and fills it; `false` when what it holds is too old to be measured.

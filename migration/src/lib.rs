@@ -25,6 +25,8 @@ mod m20261121_000006_collections;
 mod m20261121_000007_writes_and_history;
 mod m20261121_000008_catalogue_version;
 mod m20261121_000009_lock_users;
+mod m20261130_000010_lock_free_users;
+mod m20261130_000011_visibility;
 
 /// All migrations, oldest first; each runs in a transaction of its own. [`MigratorTrait`] has the operations.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,6 +44,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000007_writes_and_history::Migration),
             Box::new(m20261121_000008_catalogue_version::Migration),
             Box::new(m20261121_000009_lock_users::Migration),
+            Box::new(m20261130_000010_lock_free_users::Migration),
+            Box::new(m20261130_000011_visibility::Migration),
         ]
     }
 }

@@ -47,7 +47,7 @@ test('a user is found, and seen as two sides see them', async () => {
   await page.getByLabel('Handle, id or account').fill('ada');
   await page.locator('.choices').getByRole('button', { name: /^ada\b/ }).click();
   await page.getByRole('button', { name: 'As the public' }).click();
-  await page.getByText('Only this person, and apps they use, can see it.').waitFor();
+  await page.getByText('The public sees nobody here.').waitFor();
   await leave(page);
 });
 
@@ -127,7 +127,8 @@ test('a key is issued, works, and is revoked', async () => {
     });
     return (await answer.json()).data?.viewer.scopes;
   };
-  assert.deepEqual(await scopes(), ['PROGRESS_READ']);
+  // The form offers the least first.
+  assert.deepEqual(await scopes(), ['PROFILES_READ']);
   await page.getByRole('button', { name: 'Revoke arcade' }).click();
   await page.getByText('The key is revoked.').waitFor();
   // Credentials are kept for a second.

@@ -73,13 +73,13 @@ test('a stranger sees the public side, and the rest is kindly private', async ()
 
 test('the owner hides the profile and shows it again', async () => {
   const page = await visit(browser, server.address, '/u/grace');
-  const visibility = page.getByRole('switch', { name: 'Public profile' });
-  await visibility.click();
+  const visibility = page.getByLabel('Seen by');
+  await visibility.selectOption('PRIVATE');
   await page.getByText('Your profile is private now.').waitFor();
   assert.equal((await fetch(`${server.address}/u/grace/card.svg`)).status, 404);
   const stranger = await visit(browser, server.address, '/u/grace', { as: '' });
-  await stranger.getByRole('heading', { name: 'This profile is private' }).waitFor();
-  await visibility.click();
+  await stranger.getByRole('heading', { name: 'Nobody here' }).waitFor();
+  await visibility.selectOption('PUBLIC');
   await page.getByText('Your games and collections are public now.').waitFor();
   await stranger.getByRole('button', { name: 'Try again' }).click();
   await stranger.getByRole('heading', { name: 'Grace' }).waitFor();
@@ -198,8 +198,8 @@ test('everything can be done by the keyboard', async () => {
   await own.keyboard.press('End');
   await own.waitForFunction(() => { const box = document.querySelector('.games'); return box.scrollTop + box.clientHeight >= box.scrollHeight - 2 || box.scrollHeight <= box.clientHeight; });
   assert.equal(await list.count(), 1);
-  await own.getByRole('switch').focus();
-  await own.keyboard.press('Space');
+  await own.getByLabel('Seen by').focus();
+  await own.keyboard.press('ArrowUp');
   await own.getByText('Your games and collections are public now.').waitFor();
   await leave(own);
 });

@@ -58,7 +58,6 @@ describe('what a visitor is told', () => {
   it.each([
     [undefined, 'Nobody here'],
     [fault('INVALID_CREDENTIAL'), 'This token is not accepted'],
-    [fault('FORBIDDEN', 'user'), 'This profile is private'],
     [fault('INTERNAL', 'user'), 'This page could not be loaded'],
     [new CombinedError({ networkError: new TypeError('fetch failed') }), 'The server does not answer'],
   ])('%# %s', (error, title) => {

@@ -16,6 +16,8 @@ use crate::clock::{Ids, Timestamp};
 use crate::config::Secret;
 use crate::db::page::Slice;
 use crate::error::{Error, Result};
+use crate::limits;
+use crate::text::is_unprintable;
 
 /// What every key begins with.
 pub(crate) const MARK: &str = "wmk_";
@@ -39,14 +41,14 @@ pub(crate) async fn create(
     expires_at: Option<Timestamp>,
 ) -> Result<(Secret, Model)> {
     let name = name.trim();
-    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(is_unprintable) {
         return Err(Error::bad_input(format!("a key's name is 1 to {LONGEST_NAME} printable characters")));
     }
     if scopes.is_empty() {
-        return Err(Error::bad_input("a key needs a scope: progress:read, progress:write or admin"));
+        return Err(Error::bad_input("a key needs a scope: profiles:read, progress:read, progress:write or admin"));
     }
-    if expires_at.is_some_and(|instant| instant <= now) {
-        return Err(Error::bad_input("a key must expire in the future"));
+    if expires_at.is_some_and(|instant| instant <= now || instant > limits::LATEST) {
+        return Err(Error::bad_input("a key must expire in the future, and before the year 3000"));
     }
     let mut scopes = scopes.to_vec();
     scopes.sort_unstable();

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::authenticator::WALLET_PROVIDER;
 use crate::clock::Timestamp;
 
 /// A user's number inside the database. Never shown to clients.
@@ -13,6 +14,8 @@ pub struct UserId(pub(crate) i64);
 /// What an API key may do. Each scope includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Scope {
+    /// Read the games, awards and collections of users who do not hide them, and everything of the key's owner.
+    ProfilesRead,
     /// Read the progress of any user.
     ProgressRead,
     /// Record the progress of any user.
@@ -23,12 +26,13 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes, the narrowest first.
-    pub const ALL: [Self; 3] = [Self::ProgressRead, Self::ProgressWrite, Self::Admin];
+    pub const ALL: [Self; 4] = [Self::ProfilesRead, Self::ProgressRead, Self::ProgressWrite, Self::Admin];
 
-    /// The name as operators write it: `progress:read`, `progress:write` or `admin`.
+    /// The name as operators write it: `profiles:read`, `progress:read`, `progress:write` or `admin`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::ProfilesRead => "profiles:read",
             Self::ProgressRead => "progress:read",
             Self::ProgressWrite => "progress:write",
             Self::Admin => "admin",
@@ -70,7 +74,7 @@ pub struct ParseScopeError;
 
 impl fmt::Display for ParseScopeError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a scope is one of progress:read, progress:write, admin")
+        out.write_str("a scope is one of profiles:read, progress:read, progress:write, admin")
     }
 }
 
@@ -118,6 +122,12 @@ impl Caller {
         }
     }
 
+    /// Whether the caller counts as signed in: a person who did more than to make a wallet.
+    #[must_use]
+    pub const fn is_member(&self) -> bool {
+        matches!(self, Self::User(player) if player.member)
+    }
+
     /// The user behind the caller: the person themselves, or whom the API key belongs to. `None` for somebody who
     /// has no user yet.
     #[must_use]
@@ -144,8 +154,29 @@ pub struct Player {
     pub expires_at: Option<Timestamp>,
     /// The handle the credential suggests for a user that has still to be made; not checked.
     pub handle_hint: Option<String>,
+    /// Whether the person is known to somebody else than themselves: by the issuer of a token, or, with a wallet, which
+    /// anybody can make, by an app or operator that has written for the user or linked an account.
+    pub member: bool,
     /// How the history names the user: `user:<ULID>`. `None` for somebody who has no user yet.
     pub actor: Option<String>,
+}
+
+/// Whose an identity is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) user: UserId,
+    pub(super) ulid: String,
+    /// Whether the user came to be by a wallet, and is known to nobody else.
+    pub(super) self_made: bool,
+}
+
+impl Player {
+    /// The same person, whose identity belongs to `owner`.
+    pub(super) fn of(self, owner: Option<Owner>) -> Self {
+        let member = self.provider != WALLET_PROVIDER || owner.as_ref().is_some_and(|owner| !owner.self_made);
+        let (user, actor) = owner.map(|owner| (owner.user, format!("user:{}", owner.ulid))).unzip();
+        Self { user, actor, member, ..self }
+    }
 }
 
 /// An application's API key.
@@ -178,13 +209,18 @@ mod tests {
     }
 
     #[test]
-    fn write_includes_read_and_admin_includes_both() {
-        use Scope::{Admin, ProgressRead, ProgressWrite};
-        let table = [(ProgressRead, [true, false, false]), (ProgressWrite, [true, true, false]), (Admin, [true; 3])];
+    fn each_scope_includes_the_narrower_ones() {
+        use Scope::{Admin, ProfilesRead, ProgressRead, ProgressWrite};
+        let table = [
+            (ProfilesRead, [true, false, false, false]),
+            (ProgressRead, [true, true, false, false]),
+            (ProgressWrite, [true, true, true, false]),
+            (Admin, [true; 4]),
+        ];
         for (held, allowed) in table {
             assert_eq!(Scope::ALL.map(|needed| key(&[held]).has(needed)), allowed, "{held}");
         }
-        assert_eq!(Scope::ALL.map(|needed| key(&[]).has(needed)), [false; 3]);
+        assert_eq!(Scope::ALL.map(|needed| key(&[]).has(needed)), [false; 4]);
     }
 
     #[test]
@@ -195,10 +231,11 @@ mod tests {
             external_id: "|ada".to_owned(),
             expires_at: None,
             handle_hint: None,
+            member: true,
             actor: None,
         };
         for caller in [Caller::Anonymous, Caller::User(player)] {
-            assert_eq!(Scope::ALL.map(|needed| caller.has(needed)), [false; 3]);
+            assert_eq!(Scope::ALL.map(|needed| caller.has(needed)), [false; 4]);
         }
     }
 

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderValue};
 
+use super::api_key::MARK;
 use super::signed_fetch::{MOST_LINKS, Sent};
 use crate::error::{Code, Error, Result};
 
@@ -66,6 +67,17 @@ pub(crate) fn credential(headers: &HeaderMap) -> Result<Option<&str>> {
         .transpose()
 }
 
+/// Something in a request that looks like an API key, wherever any of our interfaces takes one.
+pub(crate) fn api_key<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Option<&'a str> {
+    let in_headers = headers.values().filter_map(|value| value.to_str().ok()).map(|text| {
+        let (scheme, rest) = text.split_at_checked("bearer ".len()).unwrap_or_default();
+        if scheme.eq_ignore_ascii_case("bearer ") { rest.trim() } else { text.trim() }
+    });
+    let in_query =
+        query.into_iter().flat_map(|query| query.split('&')).filter_map(|pair| Some(pair.split_once('=')?.1));
+    in_headers.chain(in_query).find(|text| text.starts_with(MARK))
+}
+
 fn malformed() -> Error {
     Error::new(Code::InvalidCredential, "the Authorization header must read \"Bearer \" and a token or an API key")
 }
@@ -102,6 +114,15 @@ mod tests {
         let mut map = HeaderMap::new();
         map.insert("x-identity-metadata", HeaderValue::from_bytes(b"{\"a\":\"\xe9\"}").unwrap());
         assert_eq!(signature(&map).unwrap().metadata.unwrap(), "{\"a\":\"é\"}");
+    }
+
+    #[test]
+    fn an_api_key_is_found_wherever_it_may_stand() {
+        let key = |pairs: &[(&'static str, &str)], query| api_key(&headers(pairs), query).map(str::to_owned);
+        assert_eq!(key(&[("authorization", "bEARER wmk_1")], None).as_deref(), Some("wmk_1"));
+        assert_eq!(key(&[("accept", "*/*"), ("x-gft_api_key", "wmk_2")], None).as_deref(), Some("wmk_2"));
+        assert_eq!(key(&[("x-api-key", "abc")], Some("u=ada&y=wmk_3")).as_deref(), Some("wmk_3"));
+        assert_eq!(key(&[("authorization", "Bearer eyJ")], Some("i=1")), None);
     }
 
     #[test]

@@ -2,11 +2,15 @@
 //!
 //! Which algorithm verifies a token is decided by our keys and never by the token alone: HS256 is tried with the
 //! configured secret only; RS256, ES256 and EdDSA only with a key of the JSON Web Key Set (RFC 7517) that is of that
-//! kind. A set of keys is read again every ten minutes, and when a token names an unknown key.
+//! kind. A set of keys is read again every ten minutes, and when a token names an unknown key: how often that may happen is
+//! counted by itself, so that neither the regular reading nor whoever names keys that are none keeps a new key out. A key
+//! that could not be looked for is not said to be unknown.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -22,12 +26,22 @@ use crate::error::{Error, Result};
 const LEEWAY_SECONDS: i64 = 60;
 /// The longest token that is looked at, in bytes.
 const LONGEST_TOKEN: usize = 16 * 1024;
+/// The longest id of a key that is remembered, in bytes.
+const LONGEST_KID: usize = 200;
 /// The longest subject and issuer, in characters.
 const LONGEST_NAME: usize = 255;
 /// How often a set of keys is read again.
 const REFRESH: Duration = Duration::from_secs(600);
-/// How long an unknown key has to wait after the set was read.
+/// How often the set is read because of unknown keys in the long run, and how long a key that is not in it is remembered.
 const PAUSE: Duration = Duration::from_secs(30);
+/// How many such readings there may be at once.
+const AT_ONCE: u32 = 4;
+/// How many keys that are not in the set are remembered.
+const MOST_ABSENT: usize = 1000;
+/// How many requests wait for one reading.
+const MOST_WAITING: usize = 64;
+/// The setting of the longest life of a token is in days.
+const SECONDS_PER_DAY: i64 = 86_400;
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const LARGEST_KEY_SET: u64 = 1024 * 1024;
 
@@ -59,6 +73,8 @@ pub(crate) enum AuthError {
     BadSignature,
     /// No `exp`.
     NoExpiry,
+    /// `exp` lies further ahead than so many days.
+    TooLong(u32),
     /// `exp` has passed.
     Expired(Timestamp),
     /// `nbf` has not come yet.
@@ -84,6 +100,7 @@ impl fmt::Display for AuthError {
             }
             Self::BadSignature => out.write_str("the token's signature does not match"),
             Self::NoExpiry => out.write_str("the token has no expiry (exp)"),
+            Self::TooLong(days) => write!(out, "the token is good for more than {days} days from now on (exp)"),
             Self::Expired(instant) => write!(out, "the token expired at {instant}"),
             Self::NotYetValid(instant) => write!(out, "the token is not valid before {instant}"),
             Self::WrongIssuer => out.write_str("the token's issuer (iss) is not accepted here"),
@@ -100,6 +117,13 @@ impl fmt::Display for AuthError {
 
 impl std::error::Error for AuthError {}
 
+impl AuthError {
+    /// Whether the token was refused before its signature was verified, which is what takes time.
+    pub(super) const fn is_before_signature(&self) -> bool {
+        matches!(self, Self::Malformed | Self::UnknownKey | Self::KeysUnavailable | Self::UnsupportedAlgorithm)
+    }
+}
+
 /// Checks tokens against the configured keys, issuer and audience.
 #[derive(Debug)]
 pub(crate) struct JwtVerifier {
@@ -107,6 +131,7 @@ pub(crate) struct JwtVerifier {
     key_set: Option<Arc<KeySet>>,
     issuer: Option<String>,
     audience: Option<String>,
+    max_days: u32,
 }
 
 impl JwtVerifier {
@@ -133,6 +158,7 @@ impl JwtVerifier {
             key_set,
             issuer: config.jwt_issuer.clone(),
             audience: config.jwt_audience.clone(),
+            max_days: config.jwt_max_days,
         })
     }
 
@@ -141,9 +167,9 @@ impl JwtVerifier {
     pub(crate) fn prepare(&self) {
         let Some(key_set) = self.key_set.clone() else { return };
         tokio::spawn(async move {
-            let mut read_at = key_set.read_at.lock().await;
-            if read_at.is_none() && key_set.is_empty() {
-                key_set.read(&mut read_at).await;
+            let mut reading = key_set.reading.lock().await;
+            if reading.began.is_none() && key_set.is_empty() {
+                key_set.read(&mut reading).await;
             }
         });
     }
@@ -167,11 +193,7 @@ impl JwtVerifier {
             return Err(AuthError::Malformed);
         }
         let algorithm = header.algorithm()?;
-        let keys = self.keys_for(algorithm, header.kid.as_deref()).await;
-        if keys.is_empty() {
-            let never_read = algorithm != Algorithm::HS256 && self.key_set.as_ref().is_some_and(|set| set.is_empty());
-            return Err(if never_read { AuthError::KeysUnavailable } else { AuthError::UnknownKey });
-        }
+        let keys = self.keys_for(algorithm, header.kid.as_deref()).await?;
         let fits = |key| crypto::verify(signature, message.as_bytes(), key, algorithm).unwrap_or(false);
         if !keys.iter().any(fits) {
             return Err(AuthError::BadSignature);
@@ -179,11 +201,12 @@ impl JwtVerifier {
         self.check(decode_part(payload)?, now)
     }
 
-    async fn keys_for(&self, algorithm: Algorithm, kid: Option<&str>) -> Vec<DecodingKey> {
-        match (algorithm, &self.key_set) {
-            (Algorithm::HS256, _) => self.secret.iter().cloned().collect(),
-            (_, Some(key_set)) => key_set.find(algorithm, kid).await,
-            (_, None) => Vec::new(),
+    /// The keys that can have signed a token with this header; at least one.
+    async fn keys_for(&self, algorithm: Algorithm, kid: Option<&str>) -> Result<Vec<DecodingKey>, AuthError> {
+        match (algorithm, &self.key_set, &self.secret) {
+            (Algorithm::HS256, _, Some(secret)) => Ok(vec![secret.clone()]),
+            (Algorithm::HS256, _, None) | (_, None, _) => Err(AuthError::UnknownKey),
+            (_, Some(key_set), _) => key_set.find(algorithm, kid).await,
         }
     }
 
@@ -192,6 +215,9 @@ impl JwtVerifier {
         let expires_at = expiry.plus_seconds(LEEWAY_SECONDS);
         if now >= expires_at {
             return Err(AuthError::Expired(expiry));
+        }
+        if expires_at > now.plus_seconds(i64::from(self.max_days) * SECONDS_PER_DAY + 2 * LEEWAY_SECONDS) {
+            return Err(AuthError::TooLong(self.max_days));
         }
         if let Some(start) = payload.nbf.map(instant)
             && now.plus_seconds(LEEWAY_SECONDS) < start
@@ -302,37 +328,138 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().count() <= LONGEST_NAME && !text.chars().any(char::is_control)
 }
 
+/// What a token says of the key that signed it: the algorithm, and the name where there is one.
+type KeyName = (Algorithm, Option<Box<str>>);
+
 /// Public keys from a file or a web address.
 #[derive(Debug)]
 struct KeySet {
     source: Source,
     keys: RwLock<Arc<[PublicKey]>>,
-    /// When the source was last read, with or without success. Held while it is being read.
-    read_at: tokio::sync::Mutex<Option<Instant>>,
+    /// How it was read so far. Held while it is being read.
+    reading: tokio::sync::Mutex<Reading>,
+    /// How many wait for it to be read.
+    waiting: AtomicUsize,
+    /// Keys that were not in the set when it was read, and when that began.
+    absent: Mutex<HashMap<KeyName, Instant>>,
+}
+
+/// How a source was read so far.
+#[derive(Debug)]
+struct Reading {
+    /// When it was last begun, with or without success.
+    began: Option<Instant>,
+    /// The same with success.
+    succeeded: Option<Instant>,
+    /// How often it may be read because of unknown keys, and since when that has been so.
+    allowed: u32,
+    counted_at: Instant,
+}
+
+impl Reading {
+    fn new() -> Self {
+        Self { began: None, succeeded: None, allowed: AT_ONCE, counted_at: Instant::now() }
+    }
+
+    /// Whether it may be read because of an unknown key, which is counted then. A source that could not be read is left
+    /// alone for a while.
+    fn may_begin(&mut self, now: Instant) -> bool {
+        if self.began != self.succeeded && self.began.is_some_and(|began| now.duration_since(began) < PAUSE) {
+            return false;
+        }
+        let more = now.duration_since(self.counted_at).as_secs() / PAUSE.as_secs();
+        let more = u32::try_from(more).unwrap_or(AT_ONCE);
+        if self.allowed + more >= AT_ONCE {
+            (self.allowed, self.counted_at) = (AT_ONCE, now);
+        } else {
+            self.allowed += more;
+            self.counted_at += PAUSE * more;
+        }
+        let may = self.allowed > 0;
+        self.allowed -= u32::from(may);
+        may
+    }
+}
+
+/// Somebody who waits for a reading; counted as long as this is kept.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Option<Self> {
+        let more = |waiting| (waiting < MOST_WAITING).then_some(waiting + 1);
+        count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Self(count))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl KeySet {
     fn new(source: Source) -> Self {
-        Self { source, keys: RwLock::new(Arc::new([])), read_at: tokio::sync::Mutex::new(None) }
+        Self {
+            source,
+            keys: RwLock::new(Arc::new([])),
+            reading: tokio::sync::Mutex::new(Reading::new()),
+            waiting: AtomicUsize::new(0),
+            absent: Mutex::default(),
+        }
     }
 
     /// The keys that can have signed a token with this header, after reading the source again where that is due.
-    async fn find(self: &Arc<Self>, algorithm: Algorithm, kid: Option<&str>) -> Vec<DecodingKey> {
+    ///
+    /// # Errors
+    /// [`AuthError::UnknownKey`] when there is none; [`AuthError::KeysUnavailable`] when it could not be looked for.
+    async fn find(self: &Arc<Self>, algorithm: Algorithm, kid: Option<&str>) -> Result<Vec<DecodingKey>, AuthError> {
+        let asked_at = Instant::now();
         // Who finds the source being read goes on with the keys there are.
-        if let Ok(mut read_at) = self.read_at.try_lock()
-            && read_at.is_none_or(|instant| instant.elapsed() >= REFRESH)
+        if let Ok(mut reading) = self.reading.try_lock()
+            && reading.began.is_none_or(|instant| instant.elapsed() >= REFRESH)
         {
-            self.read(&mut read_at).await;
+            self.read(&mut reading).await;
         }
         let found = self.known(algorithm, kid);
         if !found.is_empty() {
-            return found;
+            return Ok(found);
         }
-        let mut read_at = self.read_at.lock().await;
-        if self.known(algorithm, kid).is_empty() && read_at.is_none_or(|instant| instant.elapsed() >= PAUSE) {
-            self.read(&mut read_at).await;
+        if self.is_absent(algorithm, kid) {
+            return Err(AuthError::UnknownKey);
         }
-        self.known(algorithm, kid)
+        let _waiting = Waiting::new(&self.waiting).ok_or(AuthError::KeysUnavailable)?;
+        let mut reading = self.reading.lock().await;
+        // What was read since is as good as reading it now.
+        let is_news = |reading: &Reading| reading.succeeded.is_some_and(|instant| instant >= asked_at);
+        if self.known(algorithm, kid).is_empty() && !is_news(&reading) && reading.may_begin(Instant::now()) {
+            self.read(&mut reading).await;
+        }
+        let found = self.known(algorithm, kid);
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        if !is_news(&reading) {
+            return Err(AuthError::KeysUnavailable);
+        }
+        self.note_absent(algorithm, kid, reading.succeeded.unwrap_or(asked_at));
+        Err(AuthError::UnknownKey)
+    }
+
+    /// Whether this key was looked for a short while ago, and is none.
+    fn is_absent(&self, algorithm: Algorithm, kid: Option<&str>) -> bool {
+        let absent = self.absent.lock().unwrap_or_else(PoisonError::into_inner);
+        absent.get(&(algorithm, kid.map(Into::into))).is_some_and(|since| since.elapsed() < PAUSE)
+    }
+
+    fn note_absent(&self, algorithm: Algorithm, kid: Option<&str>, since: Instant) {
+        let mut absent = self.absent.lock().unwrap_or_else(PoisonError::into_inner);
+        if absent.len() >= MOST_ABSENT {
+            absent.retain(|_, since| since.elapsed() < PAUSE);
+        }
+        // Only few are looked for in so short a time, except by many at once.
+        if absent.len() < MOST_ABSENT && kid.is_none_or(|kid| kid.len() <= LONGEST_KID) {
+            absent.insert((algorithm, kid.map(Into::into)), since);
+        }
     }
 
     /// Whether the source was never read: what was read is not empty, and stays when reading fails.
@@ -349,15 +476,24 @@ impl KeySet {
 
     /// Reads the source; a failure is logged and leaves the keys as they are. The keys are put in place by the
     /// thread that reads, so that they arrive even if the request that wanted them is gone by then.
-    async fn read(self: &Arc<Self>, read_at: &mut Option<Instant>) {
-        *read_at = Some(Instant::now());
+    async fn read(self: &Arc<Self>, reading: &mut Reading) {
+        let now = Instant::now();
+        reading.began = Some(now);
         let key_set = Arc::clone(self);
-        let reading = tokio::task::spawn_blocking(move || match key_set.source.read() {
-            Ok(keys) => key_set.replace(keys),
-            Err(error) => tracing::warn!(%error, "the JSON Web Key Set stays as it was"),
+        let read = tokio::task::spawn_blocking(move || match key_set.source.read() {
+            Ok(keys) => {
+                key_set.replace(keys);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the JSON Web Key Set stays as it was");
+                false
+            }
         });
-        if let Err(error) = reading.await {
-            tracing::error!(%error, "reading the JSON Web Key Set broke off");
+        match read.await {
+            Ok(true) => reading.succeeded = Some(now),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "reading the JSON Web Key Set broke off"),
         }
     }
 
@@ -440,12 +576,13 @@ impl PublicKey {
     fn from_jwk(jwk: Jwk) -> Option<Self> {
         let (algorithm, name, key) = match (jwk.kty.as_str(), jwk.crv.as_deref()) {
             ("RSA", None) => {
-                let modulus = jwk.n?;
-                // 2048 to 4096 bits: fewer are too weak, more are not supported.
-                if !(256..=512).contains(&URL_SAFE_NO_PAD.decode(&modulus).ok()?.len()) {
+                let (modulus, exponent) = (jwk.n?, jwk.e?);
+                if let Some(fault) = weakness(&number(&modulus)?, &number(&exponent)?) {
+                    let kid = jwk.kid.as_deref().map(|kid| &kid[..kid.floor_char_boundary(LONGEST_KID)]);
+                    tracing::warn!(kid, "a key of the JSON Web Key Set is not used: {fault}");
                     return None;
                 }
-                (Algorithm::RS256, "RS256", DecodingKey::from_rsa_components(&modulus, &jwk.e?))
+                (Algorithm::RS256, "RS256", DecodingKey::from_rsa_components(&modulus, &exponent))
             }
             ("EC", Some("P-256")) => (Algorithm::ES256, "ES256", DecodingKey::from_ec_components(&jwk.x?, &jwk.y?)),
             ("OKP", Some("Ed25519")) => (Algorithm::EdDSA, "EdDSA", DecodingKey::from_ed_components(&jwk.x?)),
@@ -458,6 +595,31 @@ impl PublicKey {
         // Any signature tells whether the key itself can be used.
         crypto::verify("", b"", &key, algorithm).ok()?;
         Some(Self { kid: jwk.kid, algorithm, key })
+    }
+}
+
+/// A number in base64url as its bytes, the highest first and not 0.
+fn number(text: &str) -> Option<Vec<u8>> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    Some(bytes.get(zeros..)?.to_vec())
+}
+
+/// Why nobody should trust what this RSA key verifies, if so.
+fn weakness(modulus: &[u8], exponent: &[u8]) -> Option<&'static str> {
+    let bits = modulus.first().map_or(0, |first| modulus.len() * 8 - first.leading_zeros() as usize);
+    let is_odd = |number: &[u8]| number.last().is_some_and(|last| last % 2 == 1);
+    if !(2048..=4096).contains(&bits) {
+        // Fewer are too weak, more are not supported.
+        Some("its modulus has fewer than 2048 bits or more than 4096")
+    } else if !is_odd(modulus) {
+        Some("its modulus is even")
+    } else if !is_odd(exponent) || *exponent == [1] {
+        Some("its exponent is even, or 1")
+    } else if exponent.len() > 4 {
+        Some("its exponent is too large")
+    } else {
+        None
     }
 }
 
@@ -496,6 +658,9 @@ mod tests {
         verifier.key_set = key_set.map(|text| {
             let key_set = KeySet::new(Source::File(PathBuf::from("/nonexistent")));
             key_set.replace(PublicKey::parse_set(text).unwrap());
+            // It was read just now, whenever that is asked.
+            let read_at = Some(Instant::now() + REFRESH);
+            *key_set.reading.try_lock().unwrap() = Reading { began: read_at, succeeded: read_at, ..Reading::new() };
             Arc::new(key_set)
         });
         verifier
@@ -659,13 +824,19 @@ mod tests {
     }
 
     #[test]
-    fn an_expiry_may_be_a_fraction_or_beyond_all_time() {
+    fn an_expiry_may_be_a_fraction_and_lies_within_the_days_that_are_set() {
         let token = sign(Algorithm::HS256, None, &with("exp", in_seconds(10) as f64 + 0.5));
         assert_eq!(verify(&hs256(), &token).unwrap().expires_at, now().plus_millis(70_500));
-        assert_eq!(
-            verify(&hs256(), &sign(Algorithm::HS256, None, &with("exp", 1e300))).unwrap().expires_at,
-            Timestamp::MAX
-        );
+        let mut verifier = hs256();
+        verifier.max_days = 30;
+        let ends = |seconds| sign(Algorithm::HS256, None, &with("exp", in_seconds(seconds)));
+        assert!(verify(&verifier, &ends(30 * SECONDS_PER_DAY + 60)).is_ok(), "clocks may be apart");
+        for token in [ends(30 * SECONDS_PER_DAY + 61), sign(Algorithm::HS256, None, &with("exp", 1e300))] {
+            assert_eq!(verify(&verifier, &token), Err(AuthError::TooLong(30)));
+        }
+        // It is good once it has come near enough.
+        let later = now().plus_seconds(SECONDS_PER_DAY);
+        assert!(verify_at(&verifier, &ends(31 * SECONDS_PER_DAY), later).is_ok());
         assert!(verify(&hs256(), &sign(Algorithm::HS256, None, &with("exp", -1e300))).is_err());
     }
 
@@ -776,32 +947,113 @@ mod tests {
         (url, requests)
     }
 
-    #[test]
-    fn keys_at_a_url_are_fetched_again_for_an_unknown_key_and_kept_when_that_fails() {
+    /// A set with the keys of these ids.
+    fn set_of(ids: &[&str]) -> String {
         let set: Value = serde_json::from_str(KEY_SET).unwrap();
-        let (url, requests) = serve(vec![json!({ "keys": [set["keys"][2]] }).to_string(), KEY_SET.to_owned()]);
+        let keys: Vec<&Value> =
+            set["keys"].as_array().unwrap().iter().filter(|key| ids.contains(&key["kid"].as_str().unwrap())).collect();
+        json!({ "keys": keys }).to_string()
+    }
+
+    #[test]
+    fn a_new_key_is_taken_at_once_and_keys_are_kept_when_reading_fails() {
+        let (url, requests) = serve(vec![set_of(&["ed"]), KEY_SET.to_owned()]);
         let verifier = JwtVerifier::from_config(&config(&[("JWT_JWKS_URL", &url)])).unwrap();
         let (old, new) = (sign(Algorithm::EdDSA, Some("ed"), &valid()), sign(Algorithm::ES256, Some("ec"), &valid()));
         let unknown = sign(Algorithm::ES256, Some("other"), &valid());
         let requests = || requests.load(Ordering::SeqCst);
-        let key_set = verifier.key_set.clone().unwrap();
-        let half_a_minute_passes = || *key_set.read_at.try_lock().unwrap() = Instant::now().checked_sub(PAUSE);
 
         assert_eq!(requests(), 0, "nothing is fetched before a token needs it");
         assert!(verify(&verifier, &old).is_ok() && verify(&verifier, &old).is_ok());
-        assert_eq!(verify(&verifier, &new), Err(AuthError::UnknownKey));
-        assert_eq!(requests(), 1, "not again within half a minute");
-
-        half_a_minute_passes();
-        assert!(verify(&verifier, &old).is_ok());
         assert_eq!(requests(), 1, "a known key causes no request");
-        assert!(verify(&verifier, &new).is_ok());
+        assert!(verify(&verifier, &new).is_ok(), "it need not wait because of an earlier reading");
         assert_eq!(requests(), 2);
-
-        half_a_minute_passes();
-        assert_eq!(verify(&verifier, &unknown), Err(AuthError::UnknownKey));
+        assert_eq!(verify(&verifier, &unknown), Err(AuthError::KeysUnavailable), "it could not be looked for");
         assert_eq!(requests(), 3);
+        assert_eq!(verify(&verifier, &unknown), Err(AuthError::KeysUnavailable));
+        assert_eq!(requests(), 3, "what cannot be read is left alone for a while");
         assert!(verify(&verifier, &old).is_ok() && verify(&verifier, &new).is_ok(), "the old keys are kept");
+    }
+
+    #[test]
+    fn unknown_keys_use_up_their_own_readings_only_and_are_not_said_to_be_unknown_without_one() {
+        let mut answers = vec![set_of(&["ed"]); AT_ONCE as usize + 2];
+        answers.push(KEY_SET.to_owned());
+        let (url, requests) = serve(answers);
+        let verifier = JwtVerifier::from_config(&config(&[("JWT_JWKS_URL", &url)])).unwrap();
+        let named = |kid: String| sign(Algorithm::ES256, Some(&kid), &valid());
+        let key_set = verifier.key_set.clone().unwrap();
+        // The first reading is the regular one, and as good as one of its own.
+        for number in 0..=AT_ONCE {
+            let token = named(format!("unknown{number}"));
+            assert_eq!(verify(&verifier, &token), Err(AuthError::UnknownKey), "{number}");
+            assert_eq!(verify(&verifier, &token), Err(AuthError::UnknownKey), "it is remembered");
+        }
+        assert_eq!(requests.load(Ordering::SeqCst), AT_ONCE as usize + 1);
+        let new = named("ec".to_owned());
+        assert_eq!(verify(&verifier, &new), Err(AuthError::KeysUnavailable), "it may be there by now");
+        assert!(verify(&verifier, &sign(Algorithm::EdDSA, Some("ed"), &valid())).is_ok());
+        // The regular reading goes on whatever unknown keys did.
+        key_set.reading.try_lock().unwrap().began = Instant::now().checked_sub(REFRESH);
+        assert_eq!(verify(&verifier, &named("another".to_owned())), Err(AuthError::UnknownKey));
+        assert_eq!(requests.load(Ordering::SeqCst), AT_ONCE as usize + 2);
+        // Half a minute later there is one more.
+        let half_a_minute_ago = Instant::now().checked_sub(PAUSE).unwrap();
+        key_set.reading.try_lock().unwrap().counted_at = half_a_minute_ago;
+        assert!(verify(&verifier, &new).is_ok());
+    }
+
+    #[test]
+    fn readings_for_unknown_keys_are_few_at_once_and_one_in_half_a_minute() {
+        let mut reading = Reading::new();
+        let begin = reading.counted_at;
+        let mut count = |seconds: u64| {
+            let now = begin + Duration::from_secs(seconds);
+            (0..10).filter(|_| reading.may_begin(now)).count()
+        };
+        assert_eq!([count(1), count(30), count(31), count(61), count(3600)], [4, 0, 1, 1, 4]);
+    }
+
+    #[test]
+    fn keys_that_are_none_are_remembered_in_bounds() {
+        let verifier = verifier_with(None, Some(KEY_SET));
+        let key_set = verifier.key_set.unwrap();
+        for number in 0..2 * MOST_ABSENT {
+            key_set.note_absent(Algorithm::ES256, Some(&number.to_string()), Instant::now());
+        }
+        key_set.note_absent(Algorithm::RS256, Some(&"x".repeat(10_000)), Instant::now());
+        assert_eq!(key_set.absent.lock().unwrap().len(), MOST_ABSENT);
+        assert!(key_set.is_absent(Algorithm::ES256, Some("1")) && !key_set.is_absent(Algorithm::RS256, Some("1")));
+    }
+
+    #[test]
+    fn rsa_keys_that_anybody_could_sign_with_are_refused() {
+        let set: Value = serde_json::from_str(KEY_SET).unwrap();
+        let rsa = set["keys"].as_array().unwrap().iter().find(|key| key["kty"] == "RSA").unwrap();
+        let modulus = number(rsa["n"].as_str().unwrap()).unwrap();
+        let mut even = modulus.clone();
+        *even.last_mut().unwrap() &= 0xfe;
+        let padded = [vec![0; modulus.len() - 128], modulus[..128].to_vec()].concat();
+        let with = |n: &[u8], e: &[u8]| {
+            let mut key = rsa.clone();
+            (key["n"], key["e"]) = (URL_SAFE_NO_PAD.encode(n).into(), URL_SAFE_NO_PAD.encode(e).into());
+            PublicKey::parse_set(&json!({ "keys": [key] }).to_string()).unwrap().len()
+        };
+        assert_eq!(with(&modulus, &[1, 0, 1]), 1);
+        assert_eq!(with(&[&[0][..], &modulus].concat(), &[0, 1, 0, 1]), 1);
+        for (n, e) in [
+            (&modulus, &[1][..]),
+            (&modulus, &[0, 1]),
+            (&modulus, &[0]),
+            (&modulus, &[]),
+            (&modulus, &[4]),
+            (&modulus, &[1, 0, 0, 0, 1]),
+            (&even, &[1, 0, 1]),
+            (&padded, &[1, 0, 1]),
+            (&modulus[1..].to_vec(), &[1, 0, 1]),
+        ] {
+            assert_eq!(with(n, e), 0, "{} {e:?}", n.len());
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod caller;
 pub mod entity;
 pub(crate) mod extract;
 pub(crate) mod jwt;
+mod mark;
 pub(crate) mod policy;
 pub(crate) mod rate;
 mod repo;
@@ -16,6 +17,8 @@ pub(crate) mod signed_fetch;
 mod standing;
 
 pub use authenticator::Authenticator;
-pub(crate) use authenticator::JWT_PROVIDER;
+pub(crate) use authenticator::{JWT_PROVIDER, SIGNATURE, WALLET_PROVIDER};
 pub use caller::{AppKey, Caller, ParseScopeError, Player, Scope, UserId};
+pub use entity::Visibility;
+pub(crate) use mark::Mark;
 pub(crate) use standing::{Standing, Vigil};

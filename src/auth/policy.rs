@@ -3,21 +3,24 @@
 //! Each function answers one question about a caller and returns a proof; what loads personal data takes the proof
 //! instead of an id, so a check cannot be forgotten.
 //!
-//! | | anonymous | user | key `progress:read` | key `progress:write` | key `admin` |
-//! | --- | --- | --- | --- | --- | --- |
-//! | read the catalogue | yes | yes | yes | yes | yes |
-//! | a user's id, handle, avatar, games, collections | of PUBLIC profiles | any | any | any | any |
-//! | accounts, season, goals, credits, learning, history | no | own | any | any | any |
-//! | enrol, claim, own learning and instances, own visibility | no | own | no | for any | for any |
-//! | goal steps, unlocks, cards, grants, spends, blocks | no | no | no | for any | for any |
-//! | write the catalogue; users, accounts, merge, corrections; keys, audit log, verify | no | no | no | no | yes |
-//! | export and erase one user | no | own | no | no | any |
+//! | | anonymous | user | key `profiles:read` | key `progress:read` | key `progress:write` | key `admin` |
+//! | --- | --- | --- | --- | --- | --- | --- |
+//! | read the catalogue | yes | yes | yes | yes | yes | yes |
+//! | a user's id, handle, avatar, games, collections | of PUBLIC profiles | of PUBLIC and MEMBERS, own | of PUBLIC and MEMBERS, the owner's | any | any | any |
+//! | accounts, season, goals, credits, learning, history | no | own | the owner's | any | any | any |
+//! | enrol, claim, own learning and instances, own visibility | no | own | no | no | for any | for any |
+//! | goal steps, unlocks, cards, grants, spends, blocks | no | no | no | no | for any | for any |
+//! | write the catalogue; users, accounts, merge, corrections; keys, audit log, verify | no | no | no | no | no | yes |
+//! | export and erase one user | no | own | no | no | no | any |
+//!
+//! A user whose wallet nobody else knows of ([`Player::member`](super::Player)) sees of others what an anonymous caller sees.
+//! Whoever may not see a user gets the same answer as about somebody who does not exist: [`see`] gives no reason.
 
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{Caller, Scope, UserId};
+use super::{Caller, Scope, UserId, Visibility};
 use crate::error::{Code, Error, Result};
 
 /// The facts about a user that decide who sees what.
@@ -27,8 +30,8 @@ pub(crate) struct Subject {
     pub(crate) id: UserId,
     /// The user's ULID.
     pub(crate) ulid: Arc<str>,
-    /// Whether the user lets anyone see handle, avatar, games and collections.
-    pub(crate) public: bool,
+    /// Whom the user lets see handle, avatar, games and collections.
+    pub(crate) visibility: Visibility,
 }
 
 macro_rules! proof {
@@ -121,30 +124,31 @@ impl VisibleUser {
     }
 }
 
-/// May `caller` see the public side of `user`?
-///
-/// # Errors
-/// [`Code::Forbidden`] with what would be needed.
-pub(crate) fn see(caller: &Caller, user: &Subject) -> Result<VisibleUser> {
-    let granted = || Ok(VisibleUser(user.clone(), matches!(caller, Caller::Anonymous)));
-    match caller {
-        _ if user.public => granted(),
-        Caller::User(_) => granted(),
-        Caller::App(_) if caller.has(Scope::ProgressRead) => granted(),
-        Caller::Anonymous => Err(forbidden("this profile is private; send a token or an API key")),
-        Caller::App(_) => Err(forbidden("this needs an API key with the scope progress:read")),
-    }
+/// May `caller` see the public side of `user`? `None` is to be answered as if there were no such user.
+pub(crate) fn see(caller: &Caller, user: &Subject) -> Option<VisibleUser> {
+    let allowed = match user.visibility {
+        Visibility::Public => true,
+        Visibility::Members => caller.is_member() || caller.has(Scope::ProfilesRead),
+        Visibility::Private => caller.has(Scope::ProgressRead),
+    };
+    (allowed || is_own(caller, user)).then(|| VisibleUser(user.clone(), matches!(caller, Caller::Anonymous)))
 }
 
-/// May `caller` see the public side of anybody, whoever that is?
+/// Whether the user is the person who asks, or whom the key that may read profiles belongs to.
+fn is_own(caller: &Caller, user: &Subject) -> bool {
+    let may = matches!(caller, Caller::User(_)) || caller.has(Scope::ProfilesRead);
+    may && caller.user() == Some(user.id)
+}
+
+/// May `caller` ask for people at all, where nobody without a credential may?
 ///
 /// # Errors
 /// [`Code::Forbidden`] with what would be needed.
-pub(crate) fn see_anybody(caller: &Caller) -> Result<()> {
+pub(crate) fn ask_for_people(caller: &Caller) -> Result<()> {
     match caller {
         Caller::User(_) => Ok(()),
-        Caller::App(_) if caller.has(Scope::ProgressRead) => Ok(()),
-        Caller::Anonymous | Caller::App(_) => Err(forbidden("this needs an API key with the scope progress:read")),
+        Caller::App(_) if caller.has(Scope::ProfilesRead) => Ok(()),
+        Caller::Anonymous | Caller::App(_) => Err(forbidden("this needs an API key with the scope profiles:read")),
     }
 }
 
@@ -155,7 +159,7 @@ pub(crate) fn see_anybody(caller: &Caller) -> Result<()> {
 pub(crate) fn see_everything(caller: &Caller, user: &Subject) -> Result<OwnUser> {
     let granted = || Ok(OwnUser(user.clone()));
     match caller {
-        Caller::User(player) if player.user == Some(user.id) => granted(),
+        _ if is_own(caller, user) => granted(),
         Caller::App(_) if caller.has(Scope::ProgressRead) => granted(),
         Caller::User(_) => Err(forbidden("only this user and apps may see this")),
         Caller::Anonymous => {
@@ -170,10 +174,20 @@ pub(crate) fn see_everything(caller: &Caller, user: &Subject) -> Result<OwnUser>
 /// # Errors
 /// [`Code::Forbidden`] with what would be needed.
 pub(crate) fn act_for(caller: &Caller, user: &Subject) -> Result<ActingUser> {
-    let granted = || Ok(ActingUser(user.clone()));
+    if !matches!(caller, Caller::User(player) if player.user == Some(user.id)) {
+        write_for_others(caller)?;
+    }
+    Ok(ActingUser(user.clone()))
+}
+
+/// May `caller` write anything for anybody but themselves? What is said to those who may not about a user who is not there,
+/// so that they learn nothing from it.
+///
+/// # Errors
+/// [`Code::Forbidden`] with what would be needed.
+pub(crate) fn write_for_others(caller: &Caller) -> Result<()> {
     match caller {
-        Caller::User(player) if player.user == Some(user.id) => granted(),
-        Caller::App(_) if caller.has(Scope::ProgressWrite) => granted(),
+        Caller::App(_) if caller.has(Scope::ProgressWrite) => Ok(()),
         Caller::User(_) => Err(forbidden("only this user and apps may do this")),
         Caller::Anonymous => {
             Err(forbidden("this needs the user's own token, or an API key with the scope progress:write"))
@@ -256,19 +270,24 @@ mod tests {
     const ADA: UserId = UserId(1);
     const BOB: UserId = UserId(2);
 
-    fn profile(id: UserId, public: bool) -> Subject {
-        Subject { id, ulid: "01J00000000000000000000000".into(), public }
+    fn profile(id: UserId, visibility: Visibility) -> Subject {
+        Subject { id, ulid: "01J00000000000000000000000".into(), visibility }
     }
 
-    fn user(id: UserId) -> Caller {
+    fn person(id: UserId, member: bool) -> Caller {
         Caller::User(Player {
             user: Some(id),
             provider: "jwt".to_owned(),
             external_id: "|x".to_owned(),
             expires_at: None,
             handle_hint: None,
+            member,
             actor: None,
         })
+    }
+
+    fn user(id: UserId) -> Caller {
+        person(id, true)
     }
 
     fn app(scopes: &[Scope]) -> Caller {
@@ -282,48 +301,64 @@ mod tests {
     }
 
     #[test]
-    fn a_public_profile_is_seen_by_all_and_a_private_one_by_whoever_is_known() {
-        assert!(see(&Caller::Anonymous, &profile(ADA, true)).is_ok());
-        assert!(see(&app(&[]), &profile(ADA, true)).is_ok());
-        assert_eq!(see(&Caller::Anonymous, &profile(ADA, false)).unwrap_err().code(), Code::Forbidden);
-        assert_eq!(see(&app(&[]), &profile(ADA, false)).unwrap_err().code(), Code::Forbidden);
-        assert!(see(&user(BOB), &profile(ADA, false)).is_ok());
-        for scope in [Scope::ProgressRead, Scope::ProgressWrite, Scope::Admin] {
-            assert!(see(&app(&[scope]), &profile(ADA, false)).is_ok());
+    fn who_is_seen_follows_from_the_visibility_and_from_who_asks() {
+        use Visibility::{Members, Private, Public};
+        // Ada, who owns the keys, and Bob: each with PUBLIC, MEMBERS and PRIVATE.
+        for (caller, ada, bob) in [
+            (Caller::Anonymous, [true, false, false], [true, false, false]),
+            (person(ADA, false), [true; 3], [true, false, false]),
+            (user(ADA), [true; 3], [true, true, false]),
+            (app(&[]), [true, false, false], [true, false, false]),
+            (app(&[Scope::ProfilesRead]), [true; 3], [true, true, false]),
+            (app(&[Scope::ProgressRead]), [true; 3], [true; 3]),
+            (app(&[Scope::ProgressWrite]), [true; 3], [true; 3]),
+            (app(&[Scope::Admin]), [true; 3], [true; 3]),
+        ] {
+            let seen =
+                |id| [Public, Members, Private].map(|visibility| see(&caller, &profile(id, visibility)).is_some());
+            assert_eq!((seen(ADA), seen(BOB)), (ada, bob), "{caller:?}");
         }
     }
 
     #[test]
-    fn anybody_is_seen_by_whoever_is_known() {
-        for caller in [user(BOB), app(&[Scope::ProgressRead]), app(&[Scope::Admin])] {
-            assert!(see_anybody(&caller).is_ok());
+    fn people_are_asked_for_by_whoever_has_a_credential_for_it() {
+        for caller in [user(BOB), person(BOB, false), app(&[Scope::ProfilesRead]), app(&[Scope::Admin])] {
+            assert!(ask_for_people(&caller).is_ok());
         }
         for caller in [Caller::Anonymous, app(&[])] {
-            assert_eq!(see_anybody(&caller).unwrap_err().code(), Code::Forbidden);
+            assert_eq!(ask_for_people(&caller).unwrap_err().code(), Code::Forbidden);
         }
     }
 
     #[test]
     fn everything_is_seen_by_the_user_and_by_apps_only() {
-        assert!(see_everything(&user(ADA), &profile(ADA, true)).is_ok());
+        assert!(see_everything(&user(ADA), &profile(ADA, Visibility::Public)).is_ok());
         for scope in [Scope::ProgressRead, Scope::ProgressWrite, Scope::Admin] {
-            assert!(see_everything(&app(&[scope]), &profile(BOB, true)).is_ok());
+            assert!(see_everything(&app(&[scope]), &profile(BOB, Visibility::Public)).is_ok());
         }
         for caller in [Caller::Anonymous, user(BOB), app(&[])] {
-            assert_eq!(see_everything(&caller, &profile(ADA, true)).unwrap_err().code(), Code::Forbidden);
+            assert_eq!(see_everything(&caller, &profile(ADA, Visibility::Public)).unwrap_err().code(), Code::Forbidden);
         }
     }
 
     #[test]
-    fn owning_a_key_grants_nothing() {
-        assert!(see_everything(&app(&[]), &profile(ADA, true)).is_err());
-        assert!(act_for(&app(&[]), &profile(ADA, true)).is_err());
-        assert!(dispose_of(&app(&[Scope::ProgressWrite]), &profile(ADA, true)).is_err());
+    fn a_key_that_may_read_profiles_reads_everything_of_its_owner_and_writes_nothing() {
+        let (ada, key) = (profile(ADA, Visibility::Private), app(&[Scope::ProfilesRead]));
+        assert!(see_everything(&key, &ada).is_ok());
+        assert_eq!(see_everything(&key, &profile(BOB, Visibility::Public)).unwrap_err().code(), Code::Forbidden);
+        assert!(act_for(&key, &ada).is_err() && record_for(&key, &ada).is_err() && dispose_of(&key, &ada).is_err());
+    }
+
+    #[test]
+    fn owning_a_key_without_a_scope_grants_nothing() {
+        assert!(see_everything(&app(&[]), &profile(ADA, Visibility::Public)).is_err());
+        assert!(act_for(&app(&[]), &profile(ADA, Visibility::Public)).is_err());
+        assert!(dispose_of(&app(&[Scope::ProgressWrite]), &profile(ADA, Visibility::Public)).is_err());
     }
 
     #[test]
     fn users_act_for_themselves_and_apps_that_may_write_for_anyone() {
-        let ada = profile(ADA, true);
+        let ada = profile(ADA, Visibility::Public);
         assert!(act_for(&user(ADA), &ada).is_ok() && dispose_of(&user(ADA), &ada).is_ok());
         for caller in [Caller::Anonymous, user(BOB), app(&[]), app(&[Scope::ProgressRead])] {
             assert_eq!(act_for(&caller, &ada).unwrap_err().code(), Code::Forbidden);
@@ -334,7 +369,7 @@ mod tests {
 
     #[test]
     fn what_happened_is_recorded_by_apps_and_the_rest_is_done_by_operators() {
-        let ada = profile(ADA, true);
+        let ada = profile(ADA, Visibility::Public);
         for caller in [Caller::Anonymous, user(ADA), app(&[Scope::ProgressRead])] {
             assert!(record_for(&caller, &ada).is_err() && operate(&caller).is_err());
         }
@@ -345,7 +380,7 @@ mod tests {
 
     #[test]
     fn of_many_users_that_is_recorded_which_may_be_recorded_of_each() {
-        let (ada, bob) = (profile(ADA, true), profile(BOB, true));
+        let (ada, bob) = (profile(ADA, Visibility::Public), profile(BOB, Visibility::Public));
         let both = || vec![ada.clone(), bob.clone()];
         let write = app(&[Scope::ProgressWrite]);
         assert_eq!(record_all(&write, both(), true).unwrap().keys(), [1, 2]);

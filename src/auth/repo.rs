@@ -10,7 +10,7 @@ use sea_orm::{
 
 pub(crate) use sea_orm::ConnectionTrait;
 
-use super::caller::UserId;
+use super::caller::{Owner, UserId};
 use super::entity::api_key::{ActiveModel, Column, Entity, Model};
 use crate::clock::Timestamp;
 use crate::db::page::Slice;
@@ -78,23 +78,20 @@ pub(crate) async fn revoke_key(conn: &impl ConnectionTrait, id: i64, now: Timest
     Ok(())
 }
 
-/// The user an identity belongs to, with the ULID.
+/// Whose an identity is.
 ///
 /// The table is the users feature's; it is named here because authentication stands below the features.
-pub(crate) async fn user_of(
-    conn: &impl ConnectionTrait,
-    provider: &str,
-    external_id: &str,
-) -> Result<Option<(UserId, String)>> {
+pub(super) async fn user_of(conn: &impl ConnectionTrait, provider: &str, external_id: &str) -> Result<Option<Owner>> {
     let query = Query::select()
-        .columns([("users", "id"), ("users", "ulid")])
+        .columns([("users", "id"), ("users", "ulid"), ("users", "self_made")])
         .from("accounts")
         .inner_join("users", Expr::col(("users", "id")).equals(("accounts", "user_id")))
         .and_where(Expr::col(("accounts", "provider")).eq(provider))
         .and_where(Expr::col(("accounts", "external_id")).eq(external_id))
         .to_owned();
     let Some(row) = conn.query_one(&query).await? else { return Ok(None) };
-    Ok(Some((UserId(row.try_get_by_index(0)?), row.try_get_by_index(1)?)))
+    let user = UserId(row.try_get_by_index(0)?);
+    Ok(Some(Owner { user, ulid: row.try_get_by_index(1)?, self_made: row.try_get_by_index(2)? }))
 }
 
 // Beside the idempotency keys, which are kept for seven days: far longer than the timestamp of a signature is good.
@@ -103,7 +100,16 @@ static KEEP_MARK: Sql = Sql::new(
      VALUES ('signature', '', $1, '', '', $2) ON CONFLICT (principal, mutation, key) DO NOTHING RETURNING 1",
 );
 
-/// Keeps the mark of a signature; whether it is a new one.
+static IS_MARKED: Sql =
+    Sql::new("SELECT 1 FROM idempotency_keys WHERE principal = 'signature' AND mutation = '' AND key = $1");
+
+/// Whether the mark of a signature is there.
+pub(super) async fn is_marked(conn: &impl ConnectionTrait, mark: String) -> Result<bool> {
+    let found: Vec<i32> = fetch(conn, &IS_MARKED, [Param::Text(mark)], |row| row.take()).await?;
+    Ok(!found.is_empty())
+}
+
+/// Keeps the mark of a signature; whether it is a new one. While another transaction keeps it, this waits.
 pub(super) async fn keep_mark(conn: &impl ConnectionTrait, mark: String, now: Timestamp) -> Result<bool> {
     let kept: Vec<i32> =
         fetch(conn, &KEEP_MARK, [Param::Text(mark), Param::Int(now.millis())], |row| row.take()).await?;
@@ -111,19 +117,20 @@ pub(super) async fn keep_mark(conn: &impl ConnectionTrait, mark: String, now: Ti
 }
 
 static USERS_OF: Sql = Sql::new(
-    "SELECT a.provider, a.external_id, u.id, u.ulid FROM accounts a JOIN users u ON u.id = a.user_id \
+    "SELECT a.provider, a.external_id, u.id, u.ulid, u.self_made FROM accounts a JOIN users u ON u.id = a.user_id \
      WHERE a.provider = ANY($1) AND a.external_id = ANY($2)",
 );
 
-/// The users that these identities belong to, with their ULIDs. May find more than was asked for, since providers and
+/// The users that these identities belong to. May find more than was asked for, since providers and
 /// ids are compared one by one.
 pub(super) async fn users_of(
     conn: &impl ConnectionTrait,
     providers: Vec<String>,
     external_ids: Vec<String>,
-) -> Result<HashMap<(String, String), (UserId, String)>> {
+) -> Result<HashMap<(String, String), Owner>> {
     let users = fetch(conn, &USERS_OF, [Param::Texts(providers), Param::Texts(external_ids)], |row| {
-        Ok(((row.take()?, row.take()?), (UserId(row.take()?), row.take()?)))
+        let identity = (row.take()?, row.take()?);
+        Ok((identity, Owner { user: UserId(row.take()?), ulid: row.take()?, self_made: row.take()? }))
     });
     Ok(users.await?.into_iter().collect())
 }
@@ -233,7 +240,7 @@ pub(super) mod testing {
     pub(in crate::auth) async fn link(db: &Db, provider: &str, external_id: &str) -> UserId {
         let backend = db.writes().get_database_backend();
         let user = "INSERT INTO users (ulid, external_id, handle, handle_lower, visibility, created_at) \
-                    VALUES ($1, $1, $1, $1, 'PRIVATE', 0) RETURNING id";
+                    VALUES ($1, $1, $1, $1, 'MEMBERS', 0) RETURNING id";
         let name = format!("{provider}{external_id}");
         let row = db.writes().query_one_raw(Statement::from_sql_and_values(backend, user, [name.into()])).await;
         let id: i64 = row.unwrap().unwrap().try_get_by_index(0).unwrap();

@@ -25,6 +25,9 @@ use crate::error::{Code, Error, Result};
 pub(crate) const MOST_LINKS: usize = 10;
 /// The longest header that is looked at, in bytes.
 const LONGEST_HEADER: usize = 16 * 1024;
+/// Whom the metadata of a request name as its signer that the client signed for a scene, which is a program by somebody
+/// else, and not for the player. Any other signer, and none at all, is the player's own client or site.
+const SCENE: &str = "decentraland-kernel-scene";
 /// How many links that hand on the right to sign are remembered.
 const MOST_KEPT: u64 = 10_000;
 
@@ -47,6 +50,8 @@ pub(crate) struct Signed {
     metadata: Map<String, Value>,
     /// The same for every signature of this owner for this request, however it is spelled.
     fingerprint: [u8; 32],
+    /// How many signatures were verified for it.
+    pub(crate) verified: u64,
 }
 
 impl Signed {
@@ -113,12 +118,20 @@ impl Verifier {
         }
     }
 
-    /// Who signed the request of `method` for `path`, which is as the client sent it, without the query.
+    /// Who signed the request of `method` for `path`, which is as the client sent it, without the query. Adds to `verified`
+    /// how many signatures were verified for that, which is what it costs.
     ///
     /// # Errors
     /// [`Code::InvalidCredential`] when the signature is not good, [`Code::Forbidden`] when it is good and its metadata
-    /// are no JSON object.
-    pub(crate) fn verify(&self, sent: &Sent<'_>, method: &str, path: &str, now: Timestamp) -> Result<Signed> {
+    /// are no JSON object, or say that it was signed for a scene.
+    pub(crate) fn verify(
+        &self,
+        sent: &Sent<'_>,
+        method: &str,
+        path: &str,
+        now: Timestamp,
+        verified: &mut u64,
+    ) -> Result<Signed> {
         let Chain { owner, delegations, request } = Chain::read(sent)?;
         let timestamp = sent.timestamp.as_deref().unwrap_or_default();
         let signed_at = self.check_timestamp(timestamp, now)?;
@@ -137,17 +150,24 @@ impl Verifier {
         }
         let mut authority = owner;
         for link in &delegations {
-            authority = self.delegate(link, authority, now)?;
+            authority = self.delegate(link, authority, now, verified)?;
         }
+        *verified += 1;
         if recover(&request.payload, request.signature()) != Some(authority) {
             return Err(refused("the request is not signed by the address that the chain names last"));
         }
         let Ok(Value::Object(metadata)) = serde_json::from_str(metadata) else {
             return Err(Error::forbidden("the metadata must be a JSON object"));
         };
+        let signer = metadata.get("signer").and_then(Value::as_str).unwrap_or_default();
+        if signer.trim().eq_ignore_ascii_case(SCENE) {
+            return Err(Error::forbidden(
+                "invalid metadata: the request is signed for a scene, and only the player's own client acts for the player",
+            ));
+        }
         let fingerprint = Sha256::new().chain_update(owner).chain_update(text.to_lowercase()).finalize().into();
         let expires_at = signed_at.plus_millis(self.window_millis);
-        Ok(Signed { address: written(&owner), expires_at, metadata, fingerprint })
+        Ok(Signed { address: written(&owner), expires_at, metadata, fingerprint, verified: *verified })
     }
 
     fn check_timestamp(&self, text: &str, now: Timestamp) -> Result<Timestamp> {
@@ -166,7 +186,7 @@ impl Verifier {
     }
 
     /// Whom `link` lets sign for `authority`.
-    fn delegate(&self, link: &Link, authority: Address, now: Timestamp) -> Result<Address> {
+    fn delegate(&self, link: &Link, authority: Address, now: Timestamp, verified: &mut u64) -> Result<Address> {
         let signature = link.signature();
         let key: [u8; 32] = Sha256::new()
             .chain_update(authority)
@@ -185,6 +205,7 @@ impl Verifier {
             return Err(refused(format!("the right to sign expired at {}", delegate.expires_at)));
         }
         if known.is_none() {
+            *verified += 1;
             if recover(&link.payload, signature) != Some(authority) {
                 return Err(refused("a link of the chain is not signed by the address before it"));
             }
@@ -381,7 +402,7 @@ mod tests {
     }
 
     fn verify(verifier: &Verifier, links: &[String], timestamp: &str, metadata: Option<&str>) -> Result<Signed> {
-        verifier.verify(&sent(links, timestamp, metadata), "GET", "/Users/x/progress", NOW)
+        verifier.verify(&sent(links, timestamp, metadata), "GET", "/Users/x/progress", NOW, &mut 0)
     }
 
     fn stamp() -> String {
@@ -483,7 +504,8 @@ mod tests {
         let verifier = verifier();
         let links = chain(2, &text(), NOW.plus_millis(1));
         assert!(verify(&verifier, &links, &stamp(), None).is_ok());
-        let later = verifier.verify(&sent(&links, &stamp(), None), "GET", "/users/x/progress", NOW.plus_millis(1));
+        let later =
+            verifier.verify(&sent(&links, &stamp(), None), "GET", "/users/x/progress", NOW.plus_millis(1), &mut 0);
         assert_eq!(later.unwrap_err().message(), "the right to sign expired at 2026-06-17T12:00:00.001Z");
         assert!(verify(&self::verifier(), &chain(2, &text(), NOW), &stamp(), None).is_err());
     }

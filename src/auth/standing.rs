@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::caller::Caller;
 use super::{api_key, repo};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Timestamp, Watch};
 use crate::db::Db;
 use crate::error::{Code, Error, Result};
 
@@ -32,7 +32,7 @@ type Found = Result<Arc<Caller>>;
 #[derive(Debug)]
 pub(crate) struct Vigil {
     db: Db,
-    clock: Clock,
+    clock: Watch,
     watched: Mutex<HashMap<Who, watch::Sender<Found>>>,
 }
 
@@ -64,7 +64,7 @@ impl Drop for Watched {
 
 impl Vigil {
     /// Starts to look, which ends with the vigil. Must be called inside a Tokio runtime.
-    pub(crate) fn start(db: Db, clock: Clock) -> Arc<Self> {
+    pub(crate) fn start(db: Db, clock: Watch) -> Arc<Self> {
         let vigil = Arc::new(Self { db, clock, watched: Mutex::default() });
         let weak = Arc::downgrade(&vigil);
         tokio::spawn(async move {
@@ -148,13 +148,7 @@ impl Vigil {
                 let Who::Identity(provider, id) = &who else { continue };
                 let owner = owners.get(&(provider.clone(), id.clone())).cloned();
                 self.publish(&who, |before| match before {
-                    Caller::User(player) => {
-                        let mut player = player.clone();
-                        let (user, ulid) = owner.unzip();
-                        player.user = user;
-                        player.actor = ulid.map(|ulid| format!("user:{ulid}"));
-                        Ok(Caller::User(player))
-                    }
+                    Caller::User(player) => Ok(Caller::User(player.clone().of(owner))),
                     other => Ok(other.clone()),
                 });
             }
@@ -230,7 +224,7 @@ mod tests {
     use super::*;
     use crate::auth::repo::testing::{TestDatabase, link, now};
     use crate::auth::{Player, Scope};
-    use crate::clock::Ids;
+    use crate::clock::{Clock, Ids};
 
     fn stranger(external_id: &str) -> Arc<Caller> {
         Arc::new(Caller::User(Player {
@@ -239,6 +233,7 @@ mod tests {
             external_id: external_id.to_owned(),
             expires_at: None,
             handle_hint: None,
+            member: true,
             actor: None,
         }))
     }
@@ -246,7 +241,7 @@ mod tests {
     #[tokio::test]
     async fn a_revoked_key_ends_a_standing_and_others_stand() {
         let db = TestDatabase::new().await;
-        let vigil = Vigil::start(db.clone(), Clock::Fixed(now()));
+        let vigil = Vigil::start(db.clone(), Watch::new(Clock::Fixed(now())));
         let mut standings = Vec::new();
         let mut prefixes = Vec::new();
         for name in ["one", "two"] {
@@ -268,7 +263,7 @@ mod tests {
     #[tokio::test]
     async fn somebody_who_becomes_a_user_is_one_from_then_on() {
         let db = TestDatabase::new().await;
-        let vigil = Vigil::start(db.clone(), Clock::Fixed(now()));
+        let vigil = Vigil::start(db.clone(), Watch::new(Clock::Fixed(now())));
         let mut standing = vigil.watch(stranger("|ada"), None, now());
         let other = vigil.watch(stranger("|bob"), None, now());
         let ada = link(&db, "jwt", "|ada").await;
@@ -279,7 +274,7 @@ mod tests {
     #[tokio::test]
     async fn a_standing_ends_when_the_credential_expires() {
         let db = TestDatabase::new().await;
-        let vigil = Vigil::start(db.clone(), Clock::Fixed(now()));
+        let vigil = Vigil::start(db.clone(), Watch::new(Clock::Fixed(now())));
         let mut standing = vigil.watch(stranger("|ada"), Some(now().plus_millis(50)), now());
         assert!(standing.caller().is_ok());
         standing.ended().await;
@@ -289,7 +284,7 @@ mod tests {
     #[tokio::test]
     async fn a_credential_that_nobody_uses_is_looked_up_no_more() {
         let db = TestDatabase::new().await;
-        let vigil = Vigil::start(db.clone(), Clock::Fixed(now()));
+        let vigil = Vigil::start(db.clone(), Watch::new(Clock::Fixed(now())));
         let standing = vigil.watch(stranger("|ada"), None, now());
         let copy = standing.clone();
         drop(standing);

@@ -11,7 +11,7 @@ use crate::features::users::{accounts, keys};
 pub(super) async fn key(config: &Config, command: KeyCommand) -> Result<()> {
     check_clock(config)?;
     let db = open(config).await?;
-    let now = config.clock().now();
+    let now = super::now(config, &db).await?;
     match command {
         KeyCommand::Create(NewKey { name, scopes, user, ttl }) => {
             let owner = match &user {
@@ -46,6 +46,11 @@ pub(super) async fn key(config: &Config, command: KeyCommand) -> Result<()> {
 /// Prints a token for a user.
 pub(super) async fn token(config: &Config, handle: &str, ttl: i64) -> Result<()> {
     check_clock(config)?;
+    let days = config.jwt_max_days;
+    if ttl > i64::from(days) * 86_400 {
+        let message = format!("a token that is good for more than {days} days is refused; see WAYMARK_JWT_MAX_DAYS");
+        return Err(Error::bad_input(message));
+    }
     let db = open(config).await?;
     let token = token_for(config, &db, handle, ttl).await?.ok_or_else(|| unknown(handle))?;
     print(&token)
@@ -57,7 +62,7 @@ pub(super) async fn token_for(config: &Config, db: &Db, handle: &str, ttl: i64) 
         Error::bad_input("tokens are signed with WAYMARK_JWT_SECRET, which is not set; try $(openssl rand -hex 32)")
     })?;
     let issuer = config.jwt_issuer.as_deref();
-    let now = config.clock().now();
+    let now = super::now(config, db).await?;
     let Some(subject) = accounts::jwt_subject(db, handle, issuer.unwrap_or_default(), now).await? else {
         return Ok(None);
     };

@@ -45,7 +45,7 @@ async fn applied(db: &Db) -> Result<Vec<String>> {
 /// Fills the configured database with demo data.
 pub(super) async fn demo(config: &Config, users: Option<u32>, scale: Scale) -> Result<()> {
     let db = open(config).await?;
-    fill(&db, users, scale, config.clock().now()).await?;
+    fill(&db, users, scale, super::now(config, &db).await?).await?;
     db.close().await
 }
 

@@ -42,6 +42,7 @@ where
 pub(super) async fn try_it(mut config: Config) -> Result<()> {
     config.database_url = Some(DEMO_DATABASE.to_owned());
     config.listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), config.listen.port());
+    config.signed_fetch = true;
     // Whoever tries it out is not to be held up.
     (config.rate_per_second, config.app_rate_per_second) = (0, 0);
     let ids = Ids::system();
@@ -110,10 +111,11 @@ async fn demo_credentials(app: &App) -> Result<Vec<Credential>> {
 /// The configured server.
 pub(super) async fn serve(config: Config, migrate: bool) -> Result<()> {
     check_clock(&config)?;
-    if config.jwt_secret.is_none() && config.jwt_jwks_file.is_none() && config.jwt_jwks_url.is_none() {
+    let tokens = config.jwt_secret.is_some() || config.jwt_jwks_file.is_some() || config.jwt_jwks_url.is_some();
+    if !tokens && !config.signed_fetch {
         return Err(Error::bad_input(
             "no way to authenticate users is configured; set WAYMARK_JWT_SECRET (openssl rand -hex 32), \
-             WAYMARK_JWT_JWKS_FILE or WAYMARK_JWT_JWKS_URL",
+             WAYMARK_JWT_JWKS_FILE or WAYMARK_JWT_JWKS_URL, or take what wallets sign by WAYMARK_SIGNED_FETCH=true",
         ));
     }
     let db = if migrate {
@@ -133,6 +135,11 @@ pub(super) async fn serve(config: Config, migrate: bool) -> Result<()> {
     // Heard before anybody can know of the server.
     let told = server::signalled();
     say(&format!("Serving on http://{address}/"));
+    if (app.config.jwt_jwks_file.is_some() || app.config.jwt_jwks_url.is_some()) && app.config.jwt_audience.is_none() {
+        tracing::warn!(
+            "tokens are taken whatever they are meant for: set WAYMARK_JWT_AUDIENCE, or whoever gets a token of the same issuer for another service can use it here"
+        );
+    }
     server::serve(listener, app, server, told).await
 }
 

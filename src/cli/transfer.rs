@@ -21,7 +21,7 @@ pub(super) async fn import(config: &Config, files: Vec<PathBuf>) -> Result<()> {
     let bar = bar();
     let mut complain = |complaint: transfer::Complaint| bar.suspend(|| say(&complaint.to_string()));
     let show = |done: Imported| bar.set_position(done.records);
-    let now = config.clock().now();
+    let now = super::now(config, &db).await?;
     let done = transfer::import(&db, &Ids::system(), now, sources.collect(), &mut complain, &show).await?;
     bar.finish_and_clear();
     db.close().await?;

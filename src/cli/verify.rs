@@ -34,7 +34,8 @@ pub(super) async fn repair(config: Config) -> Result<()> {
     let app = app(config).await?;
     let operator = Operator::at_the_command_line();
     let name = "operator".to_owned();
-    let order = Order { now: app.clock.now(), actor: name.clone(), principal: name, key: None };
+    let order =
+        Order { now: app.clock.now(), actor: name.clone(), principal: name, vouches: false, key: None, mark: None };
     let mut lines = Lines::new();
     let report = app.verifier.repair(operator, Whose::All, &order, &mut |step| lines.show(step)).await;
     lines.end()?;

@@ -9,20 +9,20 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use sea_orm::DatabaseTransaction;
 use tokio::sync::Mutex;
 
-use super::{Db, Sql, fetch};
+use super::{Db, Sql, Transaction, fetch, time};
+use crate::clock::Watch;
 use crate::error::{Error, Result};
 
 /// How often the version is compared, so that a write by another process is seen within a second.
 const POLL: Duration = Duration::from_millis(500);
 
 /// The transaction in which all parts are read, so that they agree with each other.
-pub(crate) type Source = DatabaseTransaction;
+pub(crate) type Source = Transaction;
 
 /// A feature's part of the catalogue.
 pub(crate) trait Part: Any + Send + Sync + Sized {
@@ -51,6 +51,8 @@ impl Reading {
 pub(crate) struct Snapshot {
     version: i64,
     parts: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    /// What follows from the parts, once somebody has asked for it.
+    derived: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl fmt::Debug for Snapshot {
@@ -62,12 +64,23 @@ impl fmt::Debug for Snapshot {
 impl Snapshot {
     /// A state without any part.
     pub(crate) fn none() -> Arc<Self> {
-        Arc::new(Self { version: 0, parts: HashMap::new() })
+        Arc::new(Self { version: 0, parts: HashMap::new(), derived: OnceLock::new() })
     }
 
     /// The number of this state; another one whenever the catalogue has changed.
     pub(crate) const fn version(&self) -> i64 {
         self.version
+    }
+
+    /// What follows from the parts: `make` works it out when it is asked for first. There is one thing that is derived.
+    pub(crate) fn derived<T: Any + Send + Sync>(&self, make: impl FnOnce(&Self) -> Result<T>) -> Result<&T> {
+        if self.derived.get().is_none() {
+            let made = make(self)?;
+            // Whoever was faster made the same.
+            let _ = self.derived.set(Box::new(made));
+        }
+        let derived = self.derived.get().and_then(|derived| derived.downcast_ref());
+        derived.ok_or_else(|| Error::internal("something else is derived from the catalogue"))
     }
 
     /// The part of type `P`, for as long as it is wanted.
@@ -115,21 +128,40 @@ impl Catalogue {
     /// is visible.
     pub(crate) async fn refresh(&self) -> Result<()> {
         let _one_at_a_time = self.refreshing.lock().await;
-        if version(self.db.reads()).await? != self.current().version {
+        let newest = version(self.db.reads()).await?;
+        self.keep_up(newest).await
+    }
+
+    /// Reads the catalogue anew unless it has this version.
+    async fn keep_up(&self, newest: i64) -> Result<()> {
+        if newest != self.current().version {
             let snapshot = Arc::new(read(&self.db, self.readings).await?);
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
         }
         Ok(())
     }
 
-    /// Follows the writes of other processes until `self` is dropped elsewhere.
-    pub(crate) fn follow(self: &Arc<Self>) {
+    /// Like [`Catalogue::refresh`], and sets `watch` by the database's clock with the same statement.
+    async fn refresh_and_set(&self, watch: &Watch) -> Result<()> {
+        let _one_at_a_time = self.refreshing.lock().await;
+        let newest = time::version_and_time(&self.db, watch).await?;
+        self.keep_up(newest).await
+    }
+
+    /// Follows the writes of other processes, and the database's clock by `watch`, until `self` is dropped elsewhere.
+    pub(crate) fn follow(self: &Arc<Self>, watch: Watch) {
         let catalogue = Arc::downgrade(self);
         tokio::spawn(async move {
+            let mut clocks = time::Clocks::default();
             loop {
+                clocks.compare(&watch);
                 tokio::time::sleep(POLL).await;
                 let Some(catalogue) = catalogue.upgrade() else { break };
-                if let Err(error) = catalogue.refresh().await {
+                if !catalogue.db.reach().0 {
+                    // The log has it already.
+                    continue;
+                }
+                if let Err(error) = catalogue.refresh_and_set(&watch).await {
                     tracing::warn!(
                         error = error.chain(),
                         "the catalogue could not be refreshed; the last one serves on"
@@ -157,5 +189,5 @@ async fn read(db: &Db, readings: &[Reading]) -> Result<Snapshot> {
         parts.insert(kind, part);
     }
     source.commit().await?;
-    Ok(Snapshot { version, parts })
+    Ok(Snapshot { version, parts, derived: OnceLock::new() })
 }

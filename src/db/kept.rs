@@ -10,67 +10,49 @@ use std::time::Instant;
 
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::sea_query::{ArrayType, Value};
-use sea_orm::sqlx::{self, Arguments, Database, Encode, Executor, IntoArguments, Pool, Postgres, Sqlite, Type};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
+use sea_orm::sqlx::{
+    self, Arguments, ConnectOptions as _, Connection as _, Database, Encode, Executor, IntoArguments, Pool, Postgres,
+    Sqlite, Type,
+};
+use sea_orm::{ConnAcquireErr, ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::statements::Statements;
+use super::lane::Lane;
+use super::line::{ACQUIRE, CONNECT, Generation, Line};
 use crate::trace;
 
 /// How the loaders reach the database.
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
-    pool: DatabaseConnection,
-    connections: Option<Arc<Connections>>,
-    statements: Arc<Statements>,
-}
-
-#[derive(Debug)]
-enum Connections {
-    Postgres(Stock<Postgres>),
-    Sqlite(Stock<Sqlite>),
+    line: Arc<Line>,
+    /// Serves when there are no connections for loaders, and for statements with parameters of rare kinds.
+    reads: Lane,
 }
 
 impl Kept {
-    /// Keeps up to `most` connections, opened when they are first needed in the way of `pool`, and counts what is run on
-    /// them in `statements`. When `most` is 0, the pool itself serves.
-    pub(super) fn new(pool: DatabaseConnection, most: u32, statements: Arc<Statements>) -> Self {
-        let connections = (most > 0).then(|| {
-            Arc::new(match pool.get_database_backend() {
-                DbBackend::Sqlite => Connections::Sqlite(Stock::new(pool.get_sqlite_connection_pool().clone(), most)),
-                _ => Connections::Postgres(Stock::new(pool.get_postgres_connection_pool().clone(), most)),
-            })
-        });
-        Self { pool, connections, statements }
-    }
-
-    /// How the connections are used; nothing when the pool itself serves.
-    pub(super) fn connections(&self) -> Option<super::Connections> {
-        Some(match &**self.connections.as_ref()? {
-            Connections::Postgres(stock) => stock.connections(),
-            Connections::Sqlite(stock) => stock.connections(),
-        })
+    pub(super) const fn new(line: Arc<Line>, reads: Lane) -> Self {
+        Self { line, reads }
     }
 }
 
 #[async_trait]
 impl ConnectionTrait for Kept {
     fn get_database_backend(&self) -> DbBackend {
-        self.pool.get_database_backend()
+        self.reads.get_database_backend()
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let Some(connections) = &self.connections else { return self.pool.query_all_raw(statement).await };
+        let generation = self.line.current()?;
+        let Some(stock) = &generation.loaders else { return self.reads.query_all_raw(statement).await };
         if !statement.values.iter().flat_map(|values| &values.0).all(is_plain) {
-            return self.pool.query_all_raw(statement).await;
+            return self.reads.query_all_raw(statement).await;
         }
         let Statement { sql, values, .. } = statement;
         let values = values.map(|values| values.0).unwrap_or_default();
-        match &**connections {
-            Connections::Postgres(stock) => {
-                stock.fetch(sql, arguments(values, add_to_postgres)?, &self.statements).await
-            }
-            Connections::Sqlite(stock) => stock.fetch(sql, arguments(values, add_plain)?, &self.statements).await,
+        let way = (&*self.line, &*generation);
+        match stock {
+            Stock::Postgres(shelf) => shelf.fetch(way, sql, arguments(values, add_to_postgres)?).await,
+            Stock::Sqlite(shelf) => shelf.fetch(way, sql, arguments(values, add_plain)?).await,
         }
     }
 
@@ -79,17 +61,52 @@ impl ConnectionTrait for Kept {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.pool.execute_raw(statement).await
+        self.reads.execute_raw(statement).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.pool.execute_unprepared(sql).await
+        self.reads.execute_unprepared(sql).await
+    }
+}
+
+/// The loaders' connections of one generation.
+#[derive(Debug)]
+pub(super) enum Stock {
+    Postgres(Shelf<Postgres>),
+    Sqlite(Shelf<Sqlite>),
+}
+
+impl Stock {
+    /// Up to `most` connections, opened when they are first needed with the options of `pool`.
+    pub(super) fn of_postgres(pool: Pool<Postgres>, most: u32) -> Self {
+        Self::Postgres(Shelf::new(pool, most))
+    }
+
+    /// The same for the other engine.
+    pub(super) fn of_sqlite(pool: Pool<Sqlite>, most: u32) -> Self {
+        Self::Sqlite(Shelf::new(pool, most))
+    }
+
+    /// How the connections are used.
+    pub(super) fn connections(&self) -> super::Connections {
+        match self {
+            Self::Postgres(shelf) => shelf.connections(),
+            Self::Sqlite(shelf) => shelf.connections(),
+        }
+    }
+
+    /// Closes those that are idle.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Postgres(shelf) => shelf.close().await,
+            Self::Sqlite(shelf) => shelf.close().await,
+        }
     }
 }
 
 /// Connections of one engine.
 #[derive(Debug)]
-struct Stock<D: Database> {
+pub(super) struct Shelf<D: Database> {
     pool: Pool<D>,
     idle: Mutex<Vec<D::Connection>>,
     /// One for each connection there may be, idle or at work.
@@ -98,7 +115,7 @@ struct Stock<D: Database> {
     waiting: AtomicU64,
 }
 
-impl<D: Database> Stock<D> {
+impl<D: Database> Shelf<D> {
     fn new(pool: Pool<D>, most: u32) -> Self {
         let places = usize::try_from(most).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
         Self { pool, idle: Mutex::default(), places: Semaphore::new(places), most: places, waiting: AtomicU64::new(0) }
@@ -106,47 +123,56 @@ impl<D: Database> Stock<D> {
 
     async fn fetch(
         &self,
+        (line, generation): (&Line, &Generation),
         sql: String,
         arguments: D::Arguments,
-        statements: &Statements,
     ) -> Result<Vec<QueryResult>, DbErr>
     where
         D::Arguments: IntoArguments<D>,
         for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
         D::Row: Into<QueryResult>,
     {
-        let _place = self.place().await;
+        let _place = line.unless_ended(generation, self.place()).await?;
         let idle = self.idle().pop();
         let mut connection = match idle {
             Some(connection) => connection,
-            None => self.pool.acquire().await.map_err(unreachable)?.detach(),
+            None => line.unless_ended(generation, self.open()).await?,
         };
         let text = trace::is_on().then(|| sql.clone());
         let query = sqlx::query_with(sqlx::AssertSqlSafe(sql), arguments);
         let began = Instant::now();
-        let fetched = query.fetch_all(&mut connection).await;
-        statements.ran(text.as_deref(), began.elapsed(), fetched.is_err());
-        match fetched {
-            Ok(rows) => {
-                self.idle().push(connection);
-                Ok(rows.into_iter().map(Into::into).collect())
-            }
-            Err(error) => {
-                // What broke this connection may have broken the others: the database was restarted.
-                self.idle().clear();
-                Err(failed(error))
-            }
-        }
+        let fetch = async { query.fetch_all(&mut connection).await.map_err(failed) };
+        let fetched = line.within(generation, line.answer(), fetch).await;
+        line.statements.ran(text.as_deref(), began.elapsed(), fetched.is_err());
+        // Whatever failed, its connection is closed.
+        let rows = fetched?;
+        self.idle().push(connection);
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    async fn open(&self) -> Result<D::Connection, DbErr> {
+        let options = self.pool.connect_options();
+        let opened = tokio::time::timeout(CONNECT, options.connect()).await;
+        opened.map_err(|_| unavailable())?.map_err(unreachable)
     }
 
     /// A place among the connections there may be. They are never closed, and without one more connections would be opened
     /// at the worst.
-    async fn place(&self) -> Option<SemaphorePermit<'_>> {
+    async fn place(&self) -> Result<SemaphorePermit<'_>, DbErr> {
         if let Ok(place) = self.places.try_acquire() {
-            return Some(place);
+            return Ok(place);
         }
         let _waiting = Waiting::new(&self.waiting);
-        self.places.acquire().await.ok()
+        let place = tokio::time::timeout(ACQUIRE, self.places.acquire()).await;
+        place.map_err(|_| unavailable())?.map_err(|_| unavailable())
+    }
+
+    async fn close(&self) {
+        let idle = std::mem::take(&mut *self.idle());
+        for connection in idle {
+            // What cannot be closed in order is closed by being dropped.
+            let _ = tokio::time::timeout(CONNECT, connection.close()).await;
+        }
     }
 
     fn connections(&self) -> super::Connections {
@@ -179,6 +205,11 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// Nothing got free, or nothing could be opened, in time.
+const fn unavailable() -> DbErr {
+    DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
 }
 
 fn unreachable(error: sqlx::Error) -> DbErr {

@@ -1,38 +1,53 @@
 //! The database: connecting to SQLite or PostgreSQL, and running hand-written SQL that is the same for both.
 //!
-//! SQLite gets a pool of readers and one writer (WAL, `synchronous = FULL`, foreign keys); PostgreSQL one pool for
-//! both. No connection is pinged when it is taken from a pool: a broken one shows itself by its first statement. The
-//! loaders have connections of their own, see `kept`.
+//! SQLite gets a pool of readers and one writer (WAL, `synchronous = FULL`, foreign keys); PostgreSQL pools for reads
+//! and for writes, so that neither keeps the other waiting. The loaders have connections of their own, see `kept`. No
+//! connection is pinged when it is taken from a pool: a broken one shows itself by its first statement. What becomes of
+//! connections, and how long anything may take, is in `line`.
 
 pub(crate) mod bulk;
 pub(crate) mod catalogue;
 pub mod entity;
+mod failure;
 mod kept;
+mod lane;
+mod line;
 pub(crate) mod notices;
 pub(crate) mod owner;
 pub(crate) mod page;
 pub(crate) mod records;
 mod sql;
 mod statements;
+mod storage;
+mod time;
+mod transaction;
 mod values;
 
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use migration::{Migration, MigrationStatus, Migrator, MigratorTrait as _};
+use migration::{Migrator, MigratorTrait as _};
 use sea_orm::sqlx;
-use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    AccessMode, ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, RuntimeErr,
-    SqlErr, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqlErr,
+    SqlxPostgresConnector, Statement,
 };
 
-use kept::Kept;
+use failure::Failure;
+use kept::{Kept, Stock};
+pub use lane::Lane;
+use lane::Purpose;
+pub use line::STATEMENT;
+use line::{Generation, Line, Patience};
 pub(crate) use sql::{PairSql, Param, Row, Sql, execute, fetch};
 use statements::Statements;
+pub(crate) use storage::Storage;
+use transaction::Beginning;
+pub use transaction::Transaction;
 
+use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::metrics::Sql as Observer;
 
@@ -52,17 +67,35 @@ pub(crate) enum Extent {
     All,
 }
 
-/// A transaction, as use cases hand it to their parts.
-pub(crate) type Transaction = DatabaseTransaction;
-
 /// An open database.
 #[derive(Debug, Clone)]
 pub struct Db {
     kind: Kind,
-    reads: DatabaseConnection,
-    writes: DatabaseConnection,
+    line: Arc<Line>,
+    reads: Lane,
+    writes: Lane,
     kept: Kept,
     statements: Arc<Statements>,
+    storage: Arc<Storage>,
+}
+
+/// How a database is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening {
+    /// How many connections there may be, at least 1: of readers on SQLite, in all on PostgreSQL.
+    pub max_connections: u32,
+    /// Whether an SQLite file is made when it is missing.
+    pub create: bool,
+    /// How long one statement of a request may take on PostgreSQL.
+    pub statement: Duration,
+}
+
+impl Opening {
+    /// As the settings say.
+    pub(crate) fn of(config: &Config, create: bool) -> Self {
+        let statement = Duration::from_secs(config.database_statement_seconds.into());
+        Self { max_connections: config.database_max_connections, create, statement }
+    }
 }
 
 /// The connections of one pool at some instant.
@@ -83,13 +116,14 @@ pub(crate) struct Connections {
 impl Db {
     /// Opens the database at `url`: `sqlite://path` (made when missing) or `postgres://…`.
     ///
-    /// `max_connections` bounds the connections of readers, and on PostgreSQL those of readers and writers together. More
-    /// than half of them are for the loaders.
+    /// `max_connections` bounds the connections of readers, and on PostgreSQL all but that of the heartbeat and that over
+    /// which servers hear of each other. Half of them or more are for the loaders. Must be called inside a Tokio runtime
+    /// that goes on as long as the database is used.
     ///
     /// # Errors
     /// [`Code::BadUserInput`] for a URL of another kind, [`Code::Unavailable`] when the database cannot be reached.
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self> {
-        Self::connect_to(url, max_connections, true).await
+        Self::open(url, Opening { max_connections, create: true, statement: STATEMENT }).await
     }
 
     /// Opens the database at `url` like [`Db::connect`], and makes none: a mistyped path is no empty database.
@@ -97,39 +131,59 @@ impl Db {
     /// # Errors
     /// Those of [`Db::connect`], and [`Code::BadUserInput`] when there is no such file.
     pub async fn connect_existing(url: &str, max_connections: u32) -> Result<Self> {
-        Self::connect_to(url, max_connections, false).await
+        Self::open(url, Opening { max_connections, create: false, statement: STATEMENT }).await
     }
 
-    async fn connect_to(url: &str, max_connections: u32, create: bool) -> Result<Self> {
-        let statements = Arc::new(Statements::new(if url.starts_with("sqlite:") { "sqlite" } else { "postgresql" }));
-        let max_connections = max_connections.max(1);
-        let kept = max_connections * 3 / 5;
+    /// Opens the database at `url` as `opening` says.
+    ///
+    /// # Errors
+    /// Those of [`Db::connect_existing`].
+    pub async fn open(url: &str, opening: Opening) -> Result<Self> {
+        let most = opening.max_connections.max(1);
         if url.starts_with("sqlite:") {
-            let file = SqliteConnectOptions::from_str(url)
-                .map_err(|_| Error::bad_input("the database URL is no SQLite path; try sqlite://waymark.db"))?;
-            if file.get_filename().to_string_lossy().contains(":memory:") {
-                return Err(Error::bad_input("an in-memory SQLite database cannot be shared; name a file"));
-            }
-            if !create && !file.get_filename().is_file() {
-                return Err(Error::bad_input(format!(
-                    "there is no database {}; correct WAYMARK_DATABASE_URL, or make it with `waymark migrate`",
-                    file.get_filename().display()
-                )));
-            }
-            let writes = Self::open(url, 1, create, &statements).await?;
-            let reads = Self::open(url, max_connections - kept, create, &statements).await?;
-            let kept = Kept::new(reads.clone(), kept, Arc::clone(&statements));
-            Ok(Self { kind: Kind::Sqlite, reads, writes, kept, statements })
+            let statements = Arc::new(Statements::new("sqlite"));
+            let line = Self::open_file(url, most, opening.create, &statements).await?;
+            Ok(Self::over(Kind::Sqlite, line, statements))
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let pool = Self::open(url, max_connections - kept, create, &statements).await?;
-            let kept = Kept::new(pool.clone(), kept, Arc::clone(&statements));
-            Ok(Self { kind: Kind::Postgres, reads: pool.clone(), writes: pool, kept, statements })
+            let statements = Arc::new(Statements::new("postgresql"));
+            let line = Line::to_postgres(url, most, opening.statement, Arc::clone(&statements)).await?;
+            Ok(Self::over(Kind::Postgres, line, statements))
         } else {
             Err(Error::bad_input("the database URL must begin with sqlite:// or postgres://"))
         }
     }
 
-    async fn open(
+    fn over(kind: Kind, line: Arc<Line>, statements: Arc<Statements>) -> Self {
+        let backend = match kind {
+            Kind::Sqlite => DbBackend::Sqlite,
+            Kind::Postgres => DbBackend::Postgres,
+        };
+        let lane = |purpose| Lane::new(Arc::clone(&line), purpose, backend);
+        let (reads, writes) = (lane(Purpose::Reads), lane(Purpose::Writes));
+        let kept = Kept::new(Arc::clone(&line), reads.clone());
+        Self { kind, line, reads, writes, kept, statements, storage: Arc::default() }
+    }
+
+    async fn open_file(url: &str, most: u32, create: bool, statements: &Arc<Statements>) -> Result<Arc<Line>> {
+        let file = SqliteConnectOptions::from_str(url)
+            .map_err(|_| Error::bad_input("the database URL is no SQLite path; try sqlite://waymark.db"))?;
+        if file.get_filename().to_string_lossy().contains(":memory:") {
+            return Err(Error::bad_input("an in-memory SQLite database cannot be shared; name a file"));
+        }
+        if !create && !file.get_filename().is_file() {
+            return Err(Error::bad_input(format!(
+                "there is no database {}; correct WAYMARK_DATABASE_URL, or make it with `waymark migrate`",
+                file.get_filename().display()
+            )));
+        }
+        let kept = most * 3 / 5;
+        let writes = Self::open_sqlite(url, 1, create, statements).await?;
+        let reads = Self::open_sqlite(url, most - kept, create, statements).await?;
+        let loaders = (kept > 0).then(|| Stock::of_sqlite(reads.get_sqlite_connection_pool().clone(), kept));
+        Ok(Line::of_sqlite(Generation::new(1, reads, writes, loaders), Arc::clone(statements)))
+    }
+
+    async fn open_sqlite(
         url: &str,
         max_connections: u32,
         create: bool,
@@ -150,19 +204,11 @@ impl Db {
                     .foreign_keys(true)
                     .pragma("mmap_size", "268435456")
                     .pragma("cache_size", "-8000")
-            })
-            .map_sqlx_postgres_opts(|postgres: PgConnectOptions| {
-                // Statements differ in what they are asked for and not in how they are best answered: a plan made once
-                // is as good, and making one costs more than most of them.
-                postgres.application_name("waymark").options([("plan_cache_mode", "force_generic_plan")])
             });
-        let mut connection = Database::connect(options).await.map_err(|error| {
-            Error::caused(Code::Unavailable, format!("cannot open the database: {}", public_reason(&error)), error)
+        let connection = Database::connect(options).await.map_err(|error| {
+            Error::new(Code::Unavailable, format!("cannot open the database: {}", public_reason(&error)))
         })?;
-        let statements = Arc::clone(statements);
-        connection
-            .set_metric_callback(move |info| statements.ran(Some(&info.statement.sql), info.elapsed, info.failed));
-        Ok(connection)
+        Ok(line::counted(connection, statements))
     }
 
     /// Which engine this is.
@@ -173,14 +219,24 @@ impl Db {
 
     /// Connections for statements that change nothing.
     #[must_use]
-    pub const fn reads(&self) -> &DatabaseConnection {
+    pub const fn reads(&self) -> &Lane {
         &self.reads
     }
 
-    /// The connection for migrations and for writes of a single statement.
+    /// Connections for writes of a single statement.
     #[must_use]
-    pub const fn writes(&self) -> &DatabaseConnection {
+    pub const fn writes(&self) -> &Lane {
         &self.writes
+    }
+
+    /// How many connections writes may use at a time.
+    pub(crate) fn most_writing(&self) -> usize {
+        let writes = &self.line.last().writes;
+        let most = match self.kind {
+            Kind::Sqlite => writes.get_sqlite_connection_pool().options().get_max_connections(),
+            Kind::Postgres => writes.get_postgres_connection_pool().options().get_max_connections(),
+        };
+        most as usize
     }
 
     /// How many SQL statements were run since the database was opened, transactions' own commands not counted.
@@ -216,34 +272,59 @@ impl Db {
                 waiting: None,
             }
         };
-        let mut all = match self.kind {
-            Kind::Sqlite => vec![pool("readers", &self.reads), pool("writer", &self.writes)],
-            Kind::Postgres => vec![pool("main", &self.reads)],
+        let generation = self.line.last();
+        let all = match self.kind {
+            Kind::Sqlite => vec![pool("readers", &generation.reads), pool("writer", &generation.writes)],
+            Kind::Postgres => vec![pool("reads", &generation.reads), pool("writes", &generation.writes)],
         };
-        all.extend(self.kept.connections());
-        all
+        all.into_iter().chain(generation.loaders.as_ref().map(Stock::connections)).collect()
+    }
+
+    /// Whether the database can be reached as far as is known, and how often it could not be so far.
+    pub(crate) fn reach(&self) -> (bool, u64) {
+        self.line.reach()
     }
 
     /// Begins a transaction that writes. On SQLite it takes the write lock at once, so that it never has to be
     /// given up half-way because another writer came first.
     ///
     /// # Errors
-    /// When the database cannot be reached, or its writer stays busy for ten seconds.
-    pub async fn begin(&self) -> Result<DatabaseTransaction> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        Ok(self.writes.begin_with_options(options).await?)
+    /// When the database cannot be reached or takes no writes, or its writer stays busy for ten seconds.
+    pub async fn begin(&self) -> Result<Transaction> {
+        Transaction::begin(&self.writes, Beginning::Write(None), &self.statements, &self.storage).await
+    }
+
+    /// Begins a transaction that writes, and waits for so long at most for what others have locked. On SQLite, where nobody
+    /// else writes meanwhile, like [`Db::begin`].
+    pub(crate) async fn begin_waiting(&self, wait: Duration) -> Result<Transaction> {
+        Transaction::begin(&self.writes, Beginning::Write(Some(wait)), &self.statements, &self.storage).await
+    }
+
+    /// Begins a transaction of what operators run, which may take long; it waits for so long at most for what others have
+    /// locked, if that is said.
+    pub(crate) async fn begin_long(&self, wait: Option<Duration>) -> Result<Transaction> {
+        let begun = Transaction::begin(&self.writes, Beginning::Write(wait), &self.statements, &self.storage).await?;
+        Ok(begun.take_long().await?)
     }
 
     /// Begins a transaction that changes nothing and reads one state of the database, whatever others write meanwhile.
     pub(crate) async fn snapshot(&self) -> Result<Transaction> {
-        let (isolation, access) = match self.kind {
-            Kind::Postgres => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
-            Kind::Sqlite => (None, None),
-        };
-        Ok(self.reads.begin_with_config(isolation, access).await?)
+        Transaction::begin(&self.reads, Beginning::Snapshot, &self.statements, &self.storage).await
+    }
+
+    /// The same for what operators run, which may take long.
+    pub(crate) async fn long_snapshot(&self) -> Result<Transaction> {
+        Ok(self.snapshot().await?.take_long().await?)
+    }
+
+    /// Runs a statement that may take long, and may be one that no transaction allows.
+    pub(crate) async fn run_long(&self, sql: &str) -> Result<()> {
+        self.at_length(async |connection| connection.execute_unprepared(sql).await.map(drop)).await
+    }
+
+    /// Whether the database can store anything, as far as is known.
+    pub(crate) fn storage(&self) -> Arc<Storage> {
+        Arc::clone(&self.storage)
     }
 
     /// Brings the schema up to date.
@@ -251,7 +332,7 @@ impl Db {
     /// # Errors
     /// When a migration fails; what it had done by then is undone where the engine can.
     pub async fn migrate(&self) -> Result<()> {
-        Ok(Migrator::up(&self.writes, None).await?)
+        self.at_length(async |connection| Migrator::up(connection, None).await).await
     }
 
     /// Undoes the newest migration.
@@ -259,17 +340,44 @@ impl Db {
     /// # Errors
     /// When the migration cannot be undone.
     pub async fn migrate_down(&self) -> Result<()> {
-        Ok(Migrator::down(&self.writes, Some(1)).await?)
+        self.at_length(async |connection| Migrator::down(connection, Some(1)).await).await
+    }
+
+    /// Does `work` on a connection that is patient.
+    async fn at_length(&self, work: impl AsyncFnOnce(&DatabaseConnection) -> Result<(), DbErr>) -> Result<()> {
+        let generation = self.line.current()?;
+        let Some(options) = self.line.options() else { return Ok(work(&generation.writes).await?) };
+        // What is asked for later counts.
+        let options = options.clone().options(Patience::Long.settings());
+        let pool = line::pool_options(1).connect_lazy_with(options);
+        let connection = line::counted(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), &self.statements);
+        let done = self.line.within(&generation, Patience::Long.answer(), work(&connection)).await;
+        drop(connection.get_postgres_connection_pool().close());
+        Ok(done?)
     }
 
     /// The names of all migrations in order, each with whether it has been applied.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// When the database cannot be read, and when a migration was applied that this program does not know.
     pub async fn migrations(&self) -> Result<Vec<(String, bool)>> {
-        let migrations = Migrator::get_migration_with_status_read_only(&self.reads).await?;
-        let applied = |migration: &Migration| migration.status() == MigrationStatus::Applied;
-        Ok(migrations.iter().map(|migration| (migration.name().to_owned(), applied(migration))).collect())
+        let applied = "SELECT version FROM seaql_migrations";
+        let rows =
+            match self.reads.query_all_raw(Statement::from_string(self.reads.get_database_backend(), applied)).await {
+                Err(error) if has_no_table(&error) => Vec::new(),
+                rows => rows?,
+            };
+        let applied = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<String>, _>>()?;
+        let known: Vec<String> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+        if let Some(unknown) = applied.iter().find(|name| !known.contains(name)) {
+            return Err(Error::new(
+                Code::Unavailable,
+                format!(
+                    "the database has the migration {unknown}, which this program does not know; it is too old for it"
+                ),
+            ));
+        }
+        Ok(known.into_iter().map(|name| (name.clone(), applied.contains(&name))).collect())
     }
 
     /// Closes every connection. SQLite then folds its write-ahead log into the file.
@@ -277,8 +385,7 @@ impl Db {
     /// # Errors
     /// When the database reports a failure while closing.
     pub async fn close(self) -> Result<()> {
-        self.reads.close().await?;
-        Ok(self.writes.close().await?)
+        Ok(self.line.close().await?)
     }
 }
 
@@ -302,30 +409,50 @@ impl Reader {
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
-        if lost_against_another(&error) {
+        if let Failure::Storage(trouble) = Failure::of(&error) {
+            Self::caused(Code::Unavailable, trouble.message(), error).noted()
+        } else if Failure::of(&error) == Failure::Held {
+            let message = "another transaction holds what this needs for too long; try again";
+            Self::caused(Code::Unavailable, message, error).passing()
+        } else if lost_against_another(&error) {
             Self::caused(Code::Unavailable, "the database is too busy at the moment; try again", error).passing()
         } else if taken_meanwhile(&error) {
             Self::internal(error).passing()
         } else if lost_connection(&error) {
             Self::caused(Code::Unavailable, "the database cannot be reached at the moment", error)
+        } else if let Some(message) = out_of_time_or_room(&error) {
+            Self::caused(Code::Unavailable, message, error)
         } else {
             Self::internal(error)
         }
     }
 }
 
+/// What the database itself said, if it was the database that refused.
+fn said(error: &DbErr) -> Option<&dyn sqlx::error::DatabaseError> {
+    match error {
+        DbErr::Query(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Conn(RuntimeErr::SqlxError(error)) => error.as_database_error(),
+        _ => None,
+    }
+}
+
+/// The code of what the database said.
+fn code(error: &DbErr) -> Option<std::borrow::Cow<'_, str>> {
+    said(error)?.code()
+}
+
+/// Whether what failed waited for too long for what another transaction holds.
+pub(crate) fn is_held(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<DbErr>());
+    cause.is_some_and(|cause| Failure::of(cause) == Failure::Held)
+}
+
 /// Whether a statement failed because another transaction was in its way: a serialization failure, a deadlock, or a
 /// locked SQLite database.
 fn lost_against_another(error: &DbErr) -> bool {
-    match error {
-        DbErr::Query(RuntimeErr::SqlxError(error)) | DbErr::Exec(RuntimeErr::SqlxError(error)) => match &**error {
-            sqlx::Error::Database(error) => {
-                error.code().is_some_and(|code| ["40001", "40P01", "5", "517", "262", "261"].contains(&&*code))
-            }
-            _ => false,
-        },
-        _ => false,
-    }
+    code(error).is_some_and(|code| ["40001", "40P01", "5", "517", "262", "261"].contains(&&*code))
 }
 
 /// Whether a statement failed because of a key that is there already. A write looks before it inserts, so another one
@@ -341,15 +468,38 @@ fn lost_connection(error: &DbErr) -> bool {
         DbErr::Query(RuntimeErr::SqlxError(error)) | DbErr::Exec(RuntimeErr::SqlxError(error)) => match &**error {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::BeginFailed
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => true,
-            // Class 57: the server is shutting down, or was told to end the session.
-            sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P")),
+            // Class 08: the connection. 57P: the server is shutting down, or was told to end the session. 25P03 and
+            // 25P04: it ended the session by itself, because its transaction stood still.
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+                code.len() == 5 && (code.starts_with("08") || code.starts_with("57P") || code.starts_with("25P"))
+            }),
             _ => false,
         },
         _ => false,
     }
+}
+
+/// What a client is told of a statement that was right, and had no time or no room in the database.
+fn out_of_time_or_room(error: &DbErr) -> Option<&'static str> {
+    Some(match &*code(error)? {
+        "57014" => "the database took too long; try again",
+        "42501" => "the database does not let this server do that; its operator has to grant it the right",
+        code if code.len() == 5 && code.starts_with("53") => "the database has no room for this at the moment",
+        _ => return None,
+    })
+}
+
+/// Whether a statement failed because a table is missing.
+fn has_no_table(error: &DbErr) -> bool {
+    said(error).is_some_and(|error| {
+        error.code().is_some_and(|code| code == "42P01")
+            || (error.code().is_some_and(|code| code == "1") && error.message().starts_with("no such table"))
+    })
 }
 
 /// The part of a failure to connect that helps an operator and holds no secret.

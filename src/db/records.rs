@@ -5,9 +5,12 @@ use std::hash::{Hash, Hasher};
 use sea_orm::{ConnectionTrait, DbErr};
 use serde_json::{Map, Value};
 
-use super::sql::{Param, Row, Sql, fetch};
+use super::sql::{Param, Row, Sql, fetch_text};
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// How many bytes of JSON what is stored about one user may have, so that it can be one answer.
+pub(crate) const MOST_BYTES: usize = 2_000_000;
 
 /// What a column becomes.
 #[derive(Debug, Clone, Copy)]
@@ -43,15 +46,55 @@ impl Records {
         Self { name, sql: Sql::new(sql), columns, dated: true }
     }
 
-    /// The rows of a user at an instant, each as an object.
-    pub(crate) async fn of(&self, connection: &impl ConnectionTrait, user: i64, now: Timestamp) -> Result<Vec<Value>> {
-        let params = [Param::Int(user)].into_iter().chain(self.dated.then_some(Param::Int(now.millis())));
-        fetch(connection, &self.sql, params, |row| {
+    /// A part of the rows of a user at an instant: those behind the first `skip`.
+    pub(crate) async fn of(
+        &self,
+        connection: &impl ConnectionTrait,
+        user: i64,
+        now: Timestamp,
+        skip: u32,
+    ) -> Result<Part> {
+        let sql = self.sql.text(connection.get_database_backend());
+        let (first, params) = match self.dated {
+            true => (3, vec![Param::Int(user), Param::Int(now.millis())]),
+            false => (2, vec![Param::Int(user)]),
+        };
+        let sql = format!("{sql} LIMIT {AT_A_TIME} OFFSET ${first}");
+        let params = params.into_iter().chain([Param::Int(skip.into())]);
+        let rows = fetch_text(connection, sql, params, |row| {
             let members = self.columns.iter().map(|(name, kind)| Ok(((*name).to_owned(), kind.read(row)?)));
-            Ok(Value::Object(members.collect::<Result<Map<_, _>, DbErr>>()?))
-        })
-        .await
+            Ok(Value::Object(members.collect::<Result<Map<_, _>, DbErr>>()?).to_string())
+        });
+        let rows = rows.await?;
+        let next = u32::try_from(rows.len()).ok().filter(|count| *count == AT_A_TIME).map(|count| skip + count);
+        Ok(Part { json: rows.join(","), next })
     }
+}
+
+/// How many rows are read at a time. A row may have notes of 40 KB.
+const AT_A_TIME: u32 = 256;
+
+/// A part of the rows about one user in one place.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// Each as a JSON object, separated by commas.
+    pub(crate) json: String,
+    /// How many to skip for the next part, if there may be one.
+    pub(crate) next: Option<u32>,
+}
+
+/// Checks that what was read of a user is no more than one answer holds.
+///
+/// # Errors
+/// When it has more than [`MOST_BYTES`].
+pub(crate) fn check_length(bytes: usize) -> Result<()> {
+    if bytes <= MOST_BYTES {
+        return Ok(());
+    }
+    Err(Error::limit(format!(
+        "more than {MOST_BYTES} bytes are stored about this user, which is more than one answer holds; read them page by \
+         page, or ask the operator for `waymark export --only user --user HANDLE`"
+    )))
 }
 
 impl As {

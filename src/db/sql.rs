@@ -26,7 +26,7 @@ impl Sql {
         Self { postgres, sqlite: OnceLock::new() }
     }
 
-    fn text(&self, backend: DbBackend) -> &str {
+    pub(super) fn text(&self, backend: DbBackend) -> &str {
         match backend {
             DbBackend::Sqlite => self.sqlite.get_or_init(|| for_sqlite(self.postgres)),
             _ => self.postgres,

@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::db::{Db, Kind, bulk};
 use crate::error::Result;
 
-pub(super) use sea_orm::DatabaseTransaction as Transaction;
+pub(super) use crate::db::Transaction;
 
 /// The first season and the newest user, by which demo data is recognized.
 pub(super) struct Found {
@@ -112,7 +112,7 @@ pub(super) async fn advance_ids(transaction: &Transaction, tables: &[&str]) -> R
 /// Lets PostgreSQL know what it holds now, so that the first queries are planned well and answered from indexes alone.
 pub(super) async fn tidy(db: &Db) -> Result<()> {
     if db.kind() == Kind::Postgres {
-        db.writes().execute_unprepared("VACUUM (ANALYZE)").await?;
+        db.run_long("VACUUM (ANALYZE)").await?;
     }
     Ok(())
 }

@@ -239,6 +239,7 @@ impl Load {
             created_at: MADE_AT,
             history_seq: 0,
             ledger_seq: 2,
+            self_made: false,
             merged_into: None,
             erased_at: None,
         });

@@ -166,7 +166,7 @@ pub async fn fill(db: &Db, options: Options, now: Timestamp, progress: &(dyn Fn(
     progress(unsigned(done.min(wanted)), unsigned(wanted));
 
     if found.first_season.is_none() {
-        let transaction = db.begin().await?;
+        let transaction = db.begin_long(None).await?;
         data.catalogue().insert(&transaction).await?;
         insert::advance_ids(&transaction, &NUMBERED[1..]).await?;
         transaction.commit().await?;
@@ -177,7 +177,7 @@ pub async fn fill(db: &Db, options: Options, now: Timestamp, progress: &(dyn Fn(
         let until = wanted.min(done + options.scale.chunk());
         let mut rows = Rows::default();
         (done + 1..=until).for_each(|number| data.user(number, &mut rows));
-        let transaction = db.begin().await?;
+        let transaction = db.begin_long(None).await?;
         insert::raise_budgets(&transaction, seasons::budget_micros(wanted)).await?;
         rows.insert(&transaction).await?;
         insert::advance_ids(&transaction, &NUMBERED[..1]).await?;

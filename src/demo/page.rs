@@ -124,10 +124,11 @@ impl<'r> Page<'r> {
             handle: person.handle,
             display_name: person.display_name,
             avatar_url: None,
-            visibility: if person.public { Visibility::Public } else { Visibility::Private },
+            visibility: if person.public { Visibility::Public } else { Visibility::Members },
             created_at: person.joined_at,
             history_seq,
             ledger_seq,
+            self_made: false,
             merged_into: None,
             erased_at: None,
         });

@@ -26,7 +26,7 @@ pub(super) const PEOPLE: [DemoPerson; 8] = [
         handle: "grace",
         about: "goals in every state, credits in several lots, games with awards of every kind, collections, study plans",
     },
-    DemoPerson { handle: "ada", about: "a private profile with two instances of one study plan" },
+    DemoPerson { handle: "ada", about: "a profile for whoever is signed in, with two instances of one study plan" },
     DemoPerson { handle: "MaxMilyin", about: "mastered the games 1, 2 and 3" },
     DemoPerson { handle: "xelnia", about: "plays, but has nothing yet in the games 1 and 14402" },
     DemoPerson {

@@ -29,6 +29,7 @@ use tokio::sync::SetOnce;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
+use super::meter::{Meter, TooLong};
 use crate::db::Reader;
 use crate::error::{Error, Result};
 use crate::metrics::{Histogram, Metrics};
@@ -93,7 +94,13 @@ impl Batcher {
     /// Begins to collect for one request.
     pub(crate) fn gather(self: &Arc<Self>) -> Arc<Gathering> {
         let id = self.gatherings.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Gathering { batcher: Arc::clone(self), id, touched: Mutex::default(), batches: AtomicU32::new(0) })
+        Arc::new(Gathering {
+            batcher: Arc::clone(self),
+            id,
+            touched: Mutex::default(),
+            batches: AtomicU32::new(0),
+            meter: Meter::default(),
+        })
     }
 
     fn queue<K: Key>(&self) -> Arc<Queue<K>>
@@ -134,6 +141,7 @@ pub(crate) struct Gathering {
     id: u64,
     touched: Mutex<Vec<Arc<dyn Dispatch>>>,
     batches: AtomicU32,
+    meter: Meter,
 }
 
 impl Gathering {
@@ -143,6 +151,20 @@ impl Gathering {
         Running { gathering: Arc::clone(self), work: Box::pin(work) }
     }
 
+    /// Runs the work of a request like [`Gathering::run`], as long as its answer is not too long.
+    pub(crate) fn run_within<F: Future>(
+        self: &Arc<Self>,
+        work: F,
+    ) -> impl Future<Output = Result<F::Output, TooLong>> + use<F> {
+        let gathering = Arc::clone(self);
+        self.run(async move { gathering.meter.watch(work).await })
+    }
+
+    /// How much the request has made of its answer.
+    pub(crate) const fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
     /// The value of `key`, or `None` where there is none.
     pub(crate) async fn one<K: Key>(&self, key: K) -> Result<Option<<Reader as Loader<K>>::Value>>
     where
@@ -150,6 +172,7 @@ impl Gathering {
     {
         let answer = self.ask([key.clone()]);
         let answers = answer.wait().await;
+        self.meter.pause().await;
         answers.as_ref().map(|values| values.get(&key).cloned()).map_err(Error::clone)
     }
 
@@ -163,6 +186,7 @@ impl Gathering {
         }
         let answer = self.ask(keys.iter().cloned());
         let answers = answer.wait().await.as_ref().map_err(Error::clone)?;
+        self.meter.pause().await;
         Ok(keys.iter().map(|key| answers.get(key).cloned()).collect())
     }
 

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use super::list::List;
 use crate::db::page::Slice;
 use crate::error::{Error, Result};
 use crate::request::Request;
@@ -23,6 +24,35 @@ pub(crate) struct PageArgs {
     pub(crate) after: Option<String>,
     pub(crate) last: Option<i32>,
     pub(crate) before: Option<String>,
+}
+
+/// A part of a list that is no connection: so many elements, behind so many others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Portion {
+    pub(crate) skip: u32,
+    pub(crate) first: u32,
+}
+
+impl Portion {
+    /// Checks the arguments; without `first` there are `otherwise` so many elements, or as many as a page may have.
+    ///
+    /// # Errors
+    /// When an argument is out of its range.
+    pub(crate) fn check(first: Option<i32>, skip: Option<i32>, otherwise: u64, request: &Request) -> Result<Self> {
+        let largest = request.config.limits.max_page_size;
+        let first = match first.map(u32::try_from) {
+            None => u32::try_from(otherwise).unwrap_or(largest).min(largest),
+            Some(Ok(first)) if (1..=largest).contains(&first) => first,
+            Some(_) => return Err(Error::bad_input(format!("first must lie between 1 and {largest}"))),
+        };
+        let skip = u32::try_from(skip.unwrap_or(0)).map_err(|_| Error::bad_input("skip must not be negative"))?;
+        Ok(Self { skip, first })
+    }
+
+    /// The elements of the part.
+    pub(crate) fn of<T>(self, list: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
+        list.into_iter().skip(self.skip as usize).take(self.first as usize)
+    }
 }
 
 /// A checked request for one page of the list `list`.
@@ -284,13 +314,13 @@ impl<T: OutputType> TypeName for Edge<T> {
 #[Object(name_type)]
 impl<T: OutputType> Connection<T> {
     /// The elements of this page, each with its cursor.
-    async fn edges(&self) -> &[Edge<T>] {
-        &self.edges
+    async fn edges(&self) -> List<&Edge<T>> {
+        self.edges.iter().collect()
     }
 
     /// The elements of this page, without cursors.
     #[graphql(name = "nodes")]
-    async fn node_list(&self) -> Vec<&T> {
+    async fn node_list(&self) -> List<&T> {
         self.edges.iter().map(|edge| &edge.node).collect()
     }
 

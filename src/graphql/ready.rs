@@ -16,6 +16,8 @@ use async_graphql::registry::Registry;
 use async_graphql::resolver_utils::resolve_container;
 use async_graphql::{ContainerType, ContextSelectionSet, Name, OutputType, Positioned, ServerResult, Value};
 
+use super::list;
+use super::meter::Meter;
 use crate::request::Request;
 
 /// An object most of whose fields hold their data.
@@ -55,7 +57,16 @@ fn at_once<T: MostlyReady>(context: &ContextSelectionSet<'_>, object: &T) -> Opt
     if !selections.iter().all(|selection| is_ready::<T>(&selection.node)) {
         return None;
     }
-    let written = context.data_opt::<Request>().is_some_and(|request| request.written);
+    let request = context.data_opt::<Request>();
+    let written = request.is_some_and(|request| request.written);
+    let meter = request.map(|request| request.load.meter());
+    // What is not done at once is made anew by the engine.
+    let bytes = meter.map(Meter::bytes);
+    let again = || {
+        if let (Some(meter), Some(bytes)) = (meter, bytes) {
+            meter.rewind(bytes);
+        }
+    };
     let mut answer = Answer::new(written, selections.len());
     for selection in selections {
         let Selection::Field(field) = &selection.node else { return None };
@@ -63,10 +74,22 @@ fn at_once<T: MostlyReady>(context: &ContextSelectionSet<'_>, object: &T) -> Opt
         let resolving = pin!(object.resolve_field(&context));
         match resolving.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(value)) => {
-                answer.add(&field.node.response_key().node, value.unwrap_or_default())?;
+                if answer.add(&field.node.response_key().node, value.unwrap_or_default()).is_none() {
+                    again();
+                    return None;
+                }
             }
             Poll::Ready(Err(error)) => return Some(Err(error)),
-            Poll::Pending => return None,
+            Poll::Pending => {
+                again();
+                return None;
+            }
+        }
+    }
+    if let Some(meter) = meter {
+        meter.add(answer.own());
+        if meter.is_over() {
+            meter.blame(|| list::root(context));
         }
     }
     Some(Ok(answer.finish()))
@@ -75,7 +98,11 @@ fn at_once<T: MostlyReady>(context: &ContextSelectionSet<'_>, object: &T) -> Opt
 /// The answer of an object in the making.
 enum Answer {
     /// As JSON, where nothing can have to be merged into it.
-    Written(Vec<u8>),
+    Written {
+        json: Vec<u8>,
+        /// How much of it was not written here, and counts already.
+        inner: usize,
+    },
     Fields(IndexMap<Name, Value>),
 }
 
@@ -84,7 +111,7 @@ impl Answer {
         if written {
             let mut json = Vec::with_capacity(32 * fields);
             json.push(b'{');
-            Self::Written(json)
+            Self::Written { json, inner: 0 }
         } else {
             Self::Fields(IndexMap::with_capacity(fields))
         }
@@ -93,19 +120,31 @@ impl Answer {
     /// Adds a field. `None` when the key is there already, and the two would have to be merged.
     fn add(&mut self, key: &Name, value: Value) -> Option<()> {
         match self {
-            Self::Written(json) => {
+            Self::Written { json, inner } => {
                 json.extend_from_slice(if json.len() > 1 { b",\"" } else { b"\"" });
                 json.extend_from_slice(key.as_bytes());
                 json.extend_from_slice(b"\":");
-                write_json(json, &value).ok()
+                let start = json.len();
+                let own = write_json(json, &value).ok()?;
+                *inner += json.len() - start - own;
+                Some(())
             }
             Self::Fields(fields) => fields.insert(key.clone(), value).is_none().then_some(()),
         }
     }
 
+    /// How many bytes it has once it is [finished][Self::finish], without those that count already; of fields, whoever
+    /// takes them counts.
+    fn own(&self) -> usize {
+        match self {
+            Self::Written { json, inner } => json.len() + 1 - inner,
+            Self::Fields(_) => 0,
+        }
+    }
+
     fn finish(self) -> Value {
         match self {
-            Self::Written(mut json) => {
+            Self::Written { mut json, .. } => {
                 json.push(b'}');
                 Value::Binary(json.into())
             }
@@ -115,17 +154,27 @@ impl Answer {
 }
 
 /// Writes a value as JSON. What was written before, which a [`Value::Binary`] holds, goes in as it is; no scalar of ours
-/// is binary.
-pub(crate) fn write_json(json: &mut Vec<u8>, value: &Value) -> serde_json::Result<()> {
+/// is binary otherwise. Gives the number of bytes without such parts, which were counted when they were written.
+pub(crate) fn write_json(json: &mut Vec<u8>, value: &Value) -> serde_json::Result<usize> {
+    let start = json.len();
+    let mut inner = 0;
+    write(json, value, &mut inner)?;
+    Ok(json.len() - start - inner)
+}
+
+fn write(json: &mut Vec<u8>, value: &Value, inner: &mut usize) -> serde_json::Result<()> {
     match value {
-        Value::Binary(written) => json.extend_from_slice(written),
+        Value::Binary(written) => {
+            *inner += written.len();
+            json.extend_from_slice(written);
+        }
         Value::List(items) => {
             json.push(b'[');
             for (place, item) in items.iter().enumerate() {
                 if place > 0 {
                     json.push(b',');
                 }
-                write_json(json, item)?;
+                write(json, item, inner)?;
             }
             json.push(b']');
         }
@@ -137,7 +186,7 @@ pub(crate) fn write_json(json: &mut Vec<u8>, value: &Value) -> serde_json::Resul
                 }
                 serde_json::to_writer(&mut *json, key.as_str())?;
                 json.push(b':');
-                write_json(json, field)?;
+                write(json, field, inner)?;
             }
             json.push(b'}');
         }
@@ -148,6 +197,20 @@ pub(crate) fn write_json(json: &mut Vec<u8>, value: &Value) -> serde_json::Resul
         Value::Number(number) => serde_json::to_writer(json, number)?,
     }
     Ok(())
+}
+
+/// How many bytes a value has at least as JSON, without the lists of objects in it, whose elements count by themselves.
+pub(crate) fn weight(value: &Value) -> usize {
+    match value {
+        Value::Binary(_) => 0,
+        Value::List(items) if matches!(items.first(), Some(Value::Object(_) | Value::List(_) | Value::Null)) => 2,
+        Value::List(items) => items.iter().map(|item| weight(item) + 1).sum::<usize>() + 1,
+        Value::Object(fields) => fields.iter().map(|(key, field)| key.len() + 4 + weight(field)).sum::<usize>() + 1,
+        Value::String(text) => text.len() + 2,
+        Value::Enum(name) => name.len() + 2,
+        Value::Null | Value::Boolean(_) => 4,
+        Value::Number(_) => 1,
+    }
 }
 
 fn is_ready<T: MostlyReady>(selection: &Selection) -> bool {

@@ -3,25 +3,52 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// What is counted under each of several names, made when a name is first seen. Names beyond the most are counted
-/// together.
-pub(super) struct Family<T> {
-    known: RwLock<HashMap<Box<str>, Arc<T>>>,
-    most: usize,
+/// What is counted under each of several names, made when a name is first seen. Each of `N` groups of those who say names
+/// has so many of them by itself; what they say beyond that is counted together.
+pub(super) struct Family<T, const N: usize = 1> {
+    known: RwLock<Known<T, N>>,
+    most: [usize; N],
 }
 
-impl<T> Family<T> {
-    pub(super) fn new(most: usize) -> Self {
-        Self { known: RwLock::default(), most }
+struct Known<T, const N: usize> {
+    names: HashMap<Box<str>, Arc<T>>,
+    /// How many names each group brought.
+    brought: [usize; N],
+}
+
+impl<T, const N: usize> Family<T, N> {
+    pub(super) fn new(most: [usize; N]) -> Self {
+        Self { known: RwLock::new(Known { names: HashMap::new(), brought: [0; N] }), most }
     }
 
-    /// What is counted under `name`.
-    pub(super) fn get(&self, name: &str, make: impl FnOnce(&str) -> T) -> Arc<T> {
-        if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(name) {
-            return Arc::clone(known);
+    /// What is counted under `name`, which somebody of `group` says.
+    pub(super) fn get(&self, name: &str, group: usize, make: impl FnOnce(&str) -> T) -> Arc<T> {
+        {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(metric) = known.names.get(name) {
+                return Arc::clone(metric);
+            }
+            // Once there is no room for more, names are not written down, however many come.
+            if !self.has_room(&known.brought, group)
+                && let Some(together) = known.names.get(super::OTHER)
+            {
+                return Arc::clone(together);
+            }
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let name = if known.len() < self.most || known.contains_key(name) { name } else { super::OTHER };
-        Arc::clone(known.entry(name.into()).or_insert_with(|| Arc::new(make(name))))
+        let Known { names, brought } = &mut *known;
+        let is_new = !names.contains_key(name);
+        let name = if is_new && !self.has_room(brought, group) { super::OTHER } else { name };
+        if is_new
+            && name != super::OTHER
+            && let Some(count) = brought.get_mut(group)
+        {
+            *count += 1;
+        }
+        Arc::clone(names.entry(name.into()).or_insert_with(|| Arc::new(make(name))))
+    }
+
+    fn has_room(&self, brought: &[usize; N], group: usize) -> bool {
+        brought.get(group).zip(self.most.get(group)).is_some_and(|(count, most)| count < most)
     }
 }

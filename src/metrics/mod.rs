@@ -19,8 +19,12 @@ use names::Kind;
 
 use crate::error::{Code, Error, Result};
 
-/// How many operations are counted under their own name; names come from clients.
-const MOST_OPERATIONS: usize = 100;
+/// How many operations are counted under their own name: of those that anonymous clients name first, that users do, that
+/// apps do, and that stand in trusted documents. Names come from clients, and whoever comes first must not take the names
+/// of those who are trusted more.
+const MOST_OPERATIONS: [usize; 4] = [25, 50, 100, 500];
+/// The longest name of an operation that is told, in bytes.
+const LONGEST_NAME: usize = 100;
 /// How many routes and kinds of writes are counted by themselves; there are fewer.
 const MOST_OF_OURS: usize = 1000;
 /// The operations of a document that have no name, and those beyond the most. No operation can be called so.
@@ -36,7 +40,7 @@ pub(crate) struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     routes: Family<Route>,
-    operations: Family<Work>,
+    operations: Family<Work, { MOST_OPERATIONS.len() }>,
     writes: Family<Work>,
     /// SQL statements.
     pub(crate) sql: Sql,
@@ -55,6 +59,24 @@ pub(crate) struct Metrics {
     /// Writes in one commit.
     pub(crate) group_commit: Histogram,
     subscriptions: Subscriptions,
+}
+
+/// Who names an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NamedBy {
+    /// Somebody without a credential.
+    Anybody,
+    /// A user.
+    User,
+    /// An app.
+    App,
+    /// Whoever runs the server, by a trusted document.
+    Operator,
+}
+
+/// The beginning of a name that a client gives an operation, fit for a log.
+pub(crate) fn shown(name: &str) -> &str {
+    &name[..name.floor_char_boundary(LONGEST_NAME)]
 }
 
 /// What is counted about statements; cheap to clone.
@@ -241,9 +263,9 @@ impl Metrics {
         let counter = |name| make.counter(name, Vec::new());
         Ok(Self {
             handle: recorder.handle(),
-            routes: Family::new(MOST_OF_OURS),
+            routes: Family::new([MOST_OF_OURS]),
             operations: Family::new(MOST_OPERATIONS),
-            writes: Family::new(MOST_OF_OURS),
+            writes: Family::new([MOST_OF_OURS]),
             sql: Sql { seconds: make.histogram(names::SQL_SECONDS, Vec::new()), failed: counter(names::SQL_FAILED) },
             rate_limited: counter(names::RATE_LIMITED),
             shed: counter(names::SHED),
@@ -285,6 +307,12 @@ impl Metrics {
         Maker(&self.recorder).gauge(name, labels).set(value as f64);
     }
 
+    /// Sets a number of seconds, which may be less than 0.
+    pub(crate) fn set_seconds(&self, name: &'static str, seconds: Duration, negative: bool) {
+        let seconds = seconds.as_secs_f64();
+        Maker(&self.recorder).gauge(name, Vec::new()).set(if negative { -seconds } else { seconds });
+    }
+
     /// Sets a count that is kept elsewhere.
     pub(crate) fn count(&self, name: &'static str, value: u64) {
         Maker(&self.recorder).counter(name, Vec::new()).absolute(value);
@@ -292,20 +320,28 @@ impl Metrics {
 
     /// The requests of a route of ours, such as `/api/user-progress/check`.
     pub(crate) fn route(&self, name: &str) -> Arc<Route> {
-        self.routes.get(name, |name| Maker(&self.recorder).route(name))
+        self.routes.get(name, 0, |name| Maker(&self.recorder).route(name))
     }
 
-    /// Begins an operation of a document that passed the gate.
-    pub(crate) fn operation(&self, name: Option<&str>) -> Running {
+    /// Begins an operation of a document that passed the gate, which somebody named so.
+    pub(crate) fn operation(&self, name: Option<&str>, by: NamedBy) -> Running {
+        let name = name.map(|name| if name.len() > LONGEST_NAME { OTHER } else { name });
         let make =
             |name: &str| Maker(&self.recorder).work(names::OPERATIONS, names::OPERATION_SECONDS, "operation", name);
-        Running { work: self.operations.get(name.unwrap_or(UNNAMED), make), began: Instant::now(), end: End::GivenUp }
+        let (name, by) = name.map_or((UNNAMED, NamedBy::Operator), |name| (name, by));
+        Running { work: self.operations.get(name, by as usize, make), began: Instant::now(), end: End::GivenUp }
     }
 
     /// Begins a write of this name.
     pub(crate) fn write(&self, name: &'static str) -> Running {
         let make = |name: &str| Maker(&self.recorder).work(names::WRITES, names::WRITE_SECONDS, "write", name);
-        Running { work: self.writes.get(name, make), began: Instant::now(), end: End::GivenUp }
+        Running { work: self.writes.get(name, 0, make), began: Instant::now(), end: End::GivenUp }
+    }
+
+    /// A connection was refused or closed, for a reason in a fixed word.
+    pub(crate) fn connection_closed(&self, reason: &'static str) {
+        let labels = vec![Label::from_static_parts("reason", reason)];
+        Maker(&self.recorder).counter(names::CONNECTIONS_CLOSED, labels).increment(1);
     }
 
     /// The sizes of the batches of a loader.
@@ -369,8 +405,8 @@ mod tests {
     fn what_was_counted_is_told_under_its_name() {
         let metrics = Metrics::new().unwrap();
         metrics.route("/graphql").answered(200, Duration::from_millis(3));
-        metrics.operation(Some("Overview")).ended(End::Done);
-        drop(metrics.operation(None));
+        metrics.operation(Some("Overview"), NamedBy::User).ended(End::Done);
+        drop(metrics.operation(None, NamedBy::Anybody));
         metrics.write("recordSteps").ended(End::Refused);
         metrics.set(names::VERIFY_DIFFERENCES, &[], 7);
         let text = metrics.render();
@@ -389,15 +425,36 @@ mod tests {
     }
 
     #[test]
-    fn names_from_clients_do_not_grow_without_bound() {
+    fn names_from_clients_do_not_grow_without_bound_and_the_trusted_keep_theirs() {
         let metrics = Metrics::new().unwrap();
+        let end = |name: &str, by| metrics.operation(Some(name), by).ended(End::Done);
         for n in 0..1000 {
-            metrics.operation(Some(&format!("Operation{n}"))).ended(End::Done);
+            end(&format!("{}{n}", "a".repeat(LONGEST_NAME - 4)), NamedBy::Anybody);
+            end(&format!("{}{n}", "b".repeat(100_000)), NamedBy::App);
+            end(&format!("User{n}"), NamedBy::User);
         }
+        let all: usize = MOST_OPERATIONS.iter().sum();
+        for n in 0..150 {
+            end(&format!("App{n}"), NamedBy::App);
+            end(&format!("Trusted{n}"), NamedBy::Operator);
+        }
+        metrics.operation(None, NamedBy::Anybody).ended(End::Done);
+        end("App0", NamedBy::Anybody);
         let text = metrics.render();
-        let lines = text.lines().filter(|line| line.starts_with("waymark_graphql_operation_seconds_count")).count();
-        assert_eq!(lines, MOST_OPERATIONS + 1);
-        assert!(text.contains("waymark_graphql_operation_seconds_count{operation=\"(other)\"} 900"), "{text}");
+        let count = |start: &str| {
+            let start = format!("waymark_graphql_operation_seconds_count{{operation=\"{start}");
+            text.lines().filter(|line| line.starts_with(&start)).count()
+        };
+        assert_eq!(["aa", "bb", "User", "App", "Trusted", "("].map(count), [25, 0, 50, 100, 150, 2]);
+        assert!(count("") <= all + 1 && text.len() < 1_500_000, "{}", text.len());
+        let other = 1000 - 25 + 1000 + 1000 - 50 + 50;
+        for line in [
+            format!("waymark_graphql_operation_seconds_count{{operation=\"(other)\"}} {other}\n"),
+            "waymark_graphql_operation_seconds_count{operation=\"App0\"} 2\n".to_owned(),
+            "waymark_graphql_operation_seconds_count{operation=\"(unnamed)\"} 1\n".to_owned(),
+        ] {
+            assert!(text.contains(&line), "{line}");
+        }
     }
 
     #[test]

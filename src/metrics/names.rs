@@ -45,10 +45,16 @@ metrics! {
     START_TIME = "waymark_start_time_seconds", Kind::Gauge, Seconds,
         "When the server started, in seconds since 1970-01-01T00:00:00Z.";
     STOPPING = "waymark_stopping", Kind::Gauge, Count, "1 once the server was told to stop, else 0.";
+    CLOCK_OFFSET = "waymark_clock_offset_seconds", Kind::Gauge, Seconds,
+        "How far the clock of this machine is ahead of the database's, which decides; absent where the database has none.";
     HTTP_REQUESTS = "waymark_http_requests_total", Kind::Counter, Count,
         "Requests that were answered, by route and class of status.";
     HTTP_SECONDS = "waymark_http_request_seconds", Kind::Histogram(REQUEST), Seconds,
         "Time from the head of a request to the head of its answer, by route.";
+    CONNECTIONS_OPEN = "waymark_connections_open", Kind::Gauge, Count, "Connections of clients.";
+    CONNECTIONS_CLOSED = "waymark_connections_closed_total", Kind::Counter, Count,
+        "Connections that the server refused or closed because nothing came of them, by reason.";
+    STREAMS_OPEN = "waymark_streams_open", Kind::Gauge, Count, "WebSockets and streams of events.";
     RUNNING = "waymark_requests_running", Kind::Gauge, Count, "Requests that have a place and are worked on.";
     WAITING = "waymark_requests_waiting", Kind::Gauge, Count, "Requests that wait for a place.";
     SHED = "waymark_requests_shed_total", Kind::Counter, Count,
@@ -72,6 +78,9 @@ metrics! {
     SQL_SECONDS = "waymark_sql_statement_seconds", Kind::Histogram(STATEMENT), Seconds,
         "Time of an SQL statement; transactions' own commands are not counted.";
     SQL_FAILED = "waymark_sql_statements_failed_total", Kind::Counter, Count, "SQL statements that failed.";
+    REACHABLE = "waymark_database_reachable", Kind::Gauge, Count,
+        "1 while the database can be reached as far as the heartbeat knows, else 0.";
+    OUTAGES = "waymark_database_outages_total", Kind::Counter, Count, "How often the database could not be reached.";
     CONNECTIONS = "waymark_database_connections", Kind::Gauge, Count,
         "Open database connections, by pool and state (used, idle).";
     CONNECTIONS_MOST = "waymark_database_connections_most", Kind::Gauge, Count,

@@ -1,6 +1,6 @@
 //! The dialects: where they are served, who may call them from a browser, and how they put faults.
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -11,6 +11,7 @@ use serde::Serialize;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::ToSchema;
 
+use super::desk::{Sender, Tab};
 use super::{Desk, Fault};
 use crate::auth::extract;
 use crate::clock::Timestamp;
@@ -218,13 +219,22 @@ fn serve(dialect: Dialect, routes: Router<Desk>, desk: Desk) -> Router {
 }
 
 /// Sees to it that there is an answer in good time, and that the dialect puts what went wrong, whoever found it.
-async fn finish(State((dialect, desk)): State<(Dialect, Desk)>, request: Request, next: Next) -> Response {
+async fn finish(State((dialect, desk)): State<(Dialect, Desk)>, mut request: Request, next: Next) -> Response {
     let is_head = request.method() == Method::HEAD;
+    // What writes is answered with little more than was sent, and is not refused when it has been done.
+    let is_read = dialect == Dialect::Achievements || request.method() != Method::POST;
+    let peer = request.extensions().get::<Sender>().and_then(|Sender(peer)| *peer);
+    let (desk, tab) = (Desk { peer, ..desk }, Tab::default());
+    request.extensions_mut().insert(tab.clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let response = match desk.admission.answer(request, |request| next.run(request)).await {
         Ok(response) => response,
         Err(unanswered) => Fault::new(unanswered.status(), unanswered.message()).into_response(),
     };
+    let bytes = length(&response);
+    desk.bill(&tab, bytes);
+    let most = desk.config.limits.max_answer_bytes;
+    let response = if bytes > most && is_read { Fault::too_long(most).into_response() } else { response };
     let status = response.status();
     let (mut parts, body) = response.into_parts();
     // For whoever counts the answers.
@@ -251,6 +261,12 @@ async fn finish(State((dialect, desk)): State<(Dialect, Desk)>, request: Request
         *response.body_mut() = Body::empty();
     }
     response
+}
+
+/// How many bytes an answer has, or would have if it was sent with its body.
+fn length(response: &Response) -> usize {
+    let said = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    said.unwrap_or_else(|| usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]

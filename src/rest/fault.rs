@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::error::{Code, Error};
+use crate::graphql::meter::TooLong;
 
 /// What a handler answers: JSON, or a fault.
 pub(crate) type Answer<T> = Result<Json<T>, Fault>;
@@ -44,6 +45,11 @@ impl Fault {
 
     pub(crate) fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// The answer would be longer than so many bytes.
+    pub(super) fn too_long(most: usize) -> Self {
+        Self::from(TooLong { most: most as u64, root: None }.into_error())
     }
 
     pub(crate) fn numbered(self, number: u16) -> Self {
@@ -88,7 +94,7 @@ impl From<Error> for Fault {
             | Code::GraphqlParseFailed
             | Code::GraphqlValidationFailed => StatusCode::BAD_REQUEST,
         };
-        if status.is_server_error() {
+        if status.is_server_error() && !error.is_noted() {
             tracing::error!(error = error.chain(), "a request failed");
         }
         Self { retry_after: error.retry_after(), ..Self::new(status, error.message().to_owned()) }

@@ -12,7 +12,7 @@ mod openapi;
 use axum::http::Uri;
 use serde::{Serialize, Serializer};
 
-pub(crate) use desk::Desk;
+pub(crate) use desk::{Desk, Sender, Tab};
 pub(crate) use dialect::{
     AchievementsError, CollectionsError, CreditsError, Dialect, KEY_HEADERS, LearningError, ParameterError, Part,
     Server,

@@ -106,15 +106,15 @@ fn components() -> Components {
         }),
         (
             "WebApiKey",
-            SecurityScheme::ApiKey(ApiKey::Query(described("y", "An API key with the scope progress:read."))),
+            SecurityScheme::ApiKey(ApiKey::Query(described("y", "An API key with the scope profiles:read."))),
         ),
         (
             "ApiKey",
-            SecurityScheme::ApiKey(ApiKey::Header(described("x-api-key", "An API key with the scope progress:read."))),
+            SecurityScheme::ApiKey(ApiKey::Header(described("x-api-key", "An API key with the scope profiles:read."))),
         ),
     ];
     schemes.extend(["GftApiKey_", "GftApiKey", "PlainGftApiKey"].into_iter().zip(KEY_HEADERS).map(|(name, header)| {
-        let scheme = described(header, "An API key with the scope progress:read.");
+        let scheme = described(header, "An API key with the scope profiles:read.");
         (name, SecurityScheme::ApiKey(ApiKey::Header(scheme)))
     }));
     for (name, scheme) in schemes {

@@ -6,14 +6,15 @@ use super::user::User;
 use super::viewer::Scope;
 use crate::auth::{UserId, api_key, policy};
 use crate::clock::Timestamp;
-use crate::error::Result;
 use crate::features::history::graphql::AuditEntry;
 use crate::features::users::graphql::UserBy;
 use crate::features::users::service::ApiKey as Stored;
 use crate::features::{collections, credits, games, history, learning, seasons, users};
 use crate::graphql::context::{Ask as _, Nullable, nullable, present};
+use crate::graphql::list::List;
 use crate::graphql::pagination::{Connection, PageArgs};
-use crate::graphql::scalars::{BigInt, Json};
+use crate::graphql::scalars::{BigInt, Written};
+use crate::graphql::search::checked;
 
 /// An application's API key. The key itself was shown once, when it was made.
 #[derive(Debug, SimpleObject)]
@@ -26,7 +27,7 @@ pub(crate) struct ApiKey {
     /// The first characters of the key, by which it is recognised and can be revoked.
     prefix: String,
     /// What it allows.
-    scopes: Vec<Scope>,
+    scopes: List<Scope>,
     /// When it was made.
     created_at: Timestamp,
     /// From when on it is refused. Null when it does not expire.
@@ -60,11 +61,14 @@ impl ApiKey {
             let request = context.ask()?;
             let Some(owner) = self.owner else { return Ok(None) };
             let found = users::service::user_by_id(request, UserId(owner)).await?;
-            found.map(|stored| User::show(request, stored)).transpose()
+            Ok(found.and_then(|stored| User::show(request, stored)))
         })
         .await
     }
 }
+
+/// How many characters the id of an account has at most, by which a user may be looked for.
+const LONGEST: usize = 255;
 
 /// What operators read.
 #[derive(Debug, Default)]
@@ -90,8 +94,9 @@ impl AdminQuery {
             let request = context.ask()?;
             let operator = policy::operate(&request.caller)?;
             let page = PageArgs { first, after, last, before }.check("found", request)?;
-            let found = users::service::search(request, operator, &text, page).await?;
-            found.try_map(|stored| User::show(request, stored))
+            let found = users::service::search(request, operator, checked(&text, LONGEST)?, page).await?;
+            // Operators see everybody.
+            found.try_map(|stored| User::show_written(request, stored))
         })
         .await
     }
@@ -137,15 +142,17 @@ impl AdminQuery {
     }
 
     /// Everything that is stored about one user, as one object: a list of rows for each place where something is. For the users
-    /// themselves, and for API keys with the scope admin; null for others, and when there is no such user.
+    /// themselves, and for API keys with the scope admin. Null when there is no such user whom the caller may see, and with a
+    /// FORBIDDEN error for others. Refused with LIMIT_EXCEEDED where it has more than 2,000,000 bytes.
     async fn export_user(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Whose data it is.")] user: UserBy,
-    ) -> Nullable<Json> {
+    ) -> Nullable<Written> {
         nullable(async {
             let request = context.ask()?;
-            let Some(stored) = users::service::user(request, user.into()).await? else { return Ok(None) };
+            let found = users::service::visible(request, user.into()).await?;
+            let Some(stored) = found else { return Ok(None) };
             let user = policy::dispose_of(&request.caller, &stored.subject)?;
             let places = users::service::RECORDS
                 .iter()
@@ -155,8 +162,7 @@ impl AdminQuery {
                 .chain(&games::service::RECORDS)
                 .chain(&collections::service::RECORDS)
                 .chain(&history::service::RECORDS);
-            let all: Result<_> = users::service::export(request, &user, places).await;
-            Ok(Some(Json(async_graphql::Value::from_json(all?).map_err(crate::error::Error::internal)?)))
+            users::service::export(request, &user, places).await.map(Written::from).map(Some)
         })
         .await
     }

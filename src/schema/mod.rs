@@ -1,6 +1,7 @@
 //! The API: the `User` object that joins all features, and the roots merged from the features' parts.
 
 mod admin;
+pub mod bounds;
 mod mutation;
 mod node;
 mod progress;

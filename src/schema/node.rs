@@ -97,16 +97,14 @@ fn catalogue<P: crate::db::catalogue::Part>(request: &Request) -> Result<&P> {
 
 async fn user(request: &Request, ulid: &str) -> Result<Option<User>> {
     let found = users::service::user_by_ulid(request, ulid).await?;
-    found.map(|stored| User::show(request, stored)).transpose()
+    Ok(found.and_then(|stored| User::show(request, stored)))
 }
 
 /// What a user has to do with the thing of `key`.
 async fn progress(request: &Request, user: &User, kind: Kind, key: &str) -> Result<Option<Node>> {
     Ok(match kind {
-        Kind::StudyPlanInstance => learning::service::instances(request, user.own()?)
+        Kind::StudyPlanInstance => learning::service::instance(request, user.own()?, key)
             .await?
-            .into_iter()
-            .find(|followed| followed.instance.external_id == key)
             .map(|followed| Node::StudyPlanInstance(StudyPlanInstance(followed))),
         Kind::GoalProgress => seasons::service::goal(request, user.own()?, key)
             .await?

@@ -11,6 +11,7 @@ use crate::features::collections::graphql::CollectionProgress;
 use crate::features::games::graphql::GameSummary;
 use crate::features::games::service::{Listed, Sorted};
 use crate::features::learning::graphql::{ResourceProgress, StudyPlanInstance};
+use crate::features::learning::service::Places;
 use crate::features::seasons::graphql::GoalProgress;
 use crate::features::{collections, games, learning, seasons};
 use crate::graphql::pagination::{Connection, Page, Section, only_if};
@@ -52,8 +53,8 @@ const COLLECTIONS: Section = Section(4);
 /// One page of everything the caller may see of a user's progress: the goals of the current season, study plan
 /// instances, resources, games and collections, in this order.
 ///
-/// Goals, instances and collections come from lists that are short. Of resources and games, only as many are loaded as
-/// the page may need, from where its cursors stand.
+/// Goals and collections come from lists that are short. Of instances, resources and games, only as many are loaded as the
+/// page may need, from where its cursors stand.
 pub(super) async fn overview(
     request: &Request,
     visible: &VisibleUser,
@@ -67,12 +68,21 @@ pub(super) async fn overview(
             _ => Ok(Vec::new()),
         }
     };
+    let slice = page.slice_of(INSTANCES);
     let instances = async {
-        match own {
-            Some(own) => learning::service::instances(request, own).await,
-            None => Ok(Vec::new()),
+        match (own, slice) {
+            (Some(own), Some(slice)) => learning::service::instances(request, own, Places::of(slice)).await,
+            _ => Ok(Vec::new()),
         }
     };
+    // Instances that are shown say how many there are; where all could stand and none is, there are none.
+    let uncounted_instances = count && slice.is_none_or(|slice| slice.after.is_some() || slice.before.is_some());
+    let instance_count = only_if(uncounted_instances, async {
+        match own {
+            Some(own) => learning::service::instance_count(request, own).await,
+            None => Ok(0),
+        }
+    });
     let resources = async {
         match (own, page.slice_of(RESOURCES)) {
             (Some(own), Some(slice)) => learning::service::touched(request, own, None, slice).await,
@@ -95,26 +105,26 @@ pub(super) async fn overview(
         let games = games::service::played_count(request, visible, Listed::Played);
         futures_util::try_join!(resources, games).map(|(resources, games)| resources + games)
     });
-    let (goals, instances, resources, games, collections, uncounted) = futures_util::try_join!(
+    let (goals, instances, instance_count, resources, games, collections, uncounted) = futures_util::try_join!(
         goals,
         instances,
+        instance_count,
         resources,
         games,
         collections::service::collections(request, visible),
         uncounted,
     )?;
-    let total = uncounted.map(|count| count + (goals.len() + instances.len() + collections.len()) as i64);
+    let many = instance_count.or_else(|| instances.first().map(|followed| followed.instance.many)).unwrap_or(0);
+    let total = uncounted.map(|count| count + many + (goals.len() + collections.len()) as i64);
     let numbered = |section: Section, place: usize| section.outer((-(place as i64), 0));
     let mut rows: Vec<((i64, i64), Progress)> = Vec::new();
     rows.extend(
         goals.into_iter().enumerate().map(|(n, goal)| (numbered(GOALS, n), Progress::Goal(GoalProgress(goal)))),
     );
-    rows.extend(
-        instances
-            .into_iter()
-            .enumerate()
-            .map(|(n, followed)| (numbered(INSTANCES, n), Progress::StudyPlan(StudyPlanInstance(followed)))),
-    );
+    rows.extend(instances.into_iter().map(|followed| {
+        let place = INSTANCES.outer((1 - followed.instance.place, 0));
+        (place, Progress::StudyPlan(StudyPlanInstance(followed)))
+    }));
     rows.extend(
         resources
             .into_iter()

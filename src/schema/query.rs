@@ -15,6 +15,7 @@ use crate::features::seasons::graphql::SeasonQuery;
 use crate::features::users;
 use crate::features::users::graphql::UserBy;
 use crate::graphql::context::{Ask as _, Nullable, nullable};
+use crate::graphql::list::List;
 
 /// Everything that can be read.
 #[derive(Debug, Default, MergedObject)]
@@ -31,8 +32,8 @@ impl UserQuery {
         Viewer
     }
 
-    /// The user whom this names. Null when there is none, and with a FORBIDDEN error when the profile is private and the
-    /// request is anonymous, and when the caller may not see the side that was asked for.
+    /// The user whom this names. Null when there is none, and likewise when the caller may not see the profile. With a
+    /// FORBIDDEN error when the caller may see the user, and not the side that was asked for.
     async fn user(
         &self,
         context: &Context<'_>,
@@ -47,7 +48,8 @@ impl UserQuery {
         nullable(async {
             let request = context.ask()?;
             let found = users::service::user(request, by.into()).await?;
-            found.map(|stored| User::show_as(request, stored, side).map(Alone)).transpose()
+            let shown = found.map(|stored| User::show_as(request, stored, side)).transpose()?;
+            Ok(shown.flatten().map(Alone))
         })
         .await
     }
@@ -61,12 +63,13 @@ impl UserQuery {
         let request = context.ask()?;
         let found = users::service::users(request, by.into_iter().map(Into::into).collect()).await?;
         let show = |found: Result<Option<_>>| {
-            found.and_then(|stored| stored.map(|stored| User::show(request, stored)).transpose()).transpose()
+            found.map(|stored| stored.and_then(|stored| User::show(request, stored))).transpose()
         };
         Ok(Together(found.into_iter().map(show).collect()))
     }
 
-    /// The object with this global id. Null when there is none, and with a FORBIDDEN error when the caller may not see it.
+    /// The object with this global id. Null when there is none, and likewise when it belongs to a user whose profile the caller
+    /// may not see. With a FORBIDDEN error when the caller may see the user, and not this.
     async fn node(
         &self,
         context: &Context<'_>,
@@ -80,10 +83,10 @@ impl UserQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Global ids, at most 200; duplicates are fine.")] ids: Vec<ID>,
-    ) -> Result<Vec<Nullable<Node>>> {
+    ) -> Result<List<Nullable<Node>>> {
         let request = context.ask()?;
         request.check_ids("nodes", ids.len(), request.config.limits.max_ids)?;
         let found = ids.iter().map(|id| nullable(node::find(request, id)));
-        Ok(futures_util::future::join_all(found).await)
+        Ok(futures_util::future::join_all(found).await.into())
     }
 }

@@ -22,6 +22,7 @@ use crate::features::learning::graphql::ResourceProgress;
 use crate::features::{games, learning};
 use crate::graphql::context::Nullable;
 use crate::graphql::ids::Kind;
+use crate::graphql::list;
 use crate::graphql::plan::{self, Plain, Plan, Writer};
 use crate::graphql::ready::write_json;
 use crate::request::Request;
@@ -55,8 +56,10 @@ impl OutputType for Together {
             _ => None,
         });
         let found: Vec<_> = found.collect();
-        let Some(columns) = columns(context, &found) else { return self.0.resolve(context, field).await };
-        let mut answers = answer(columns, &found).await.into_iter();
+        let Some((request, columns)) = columns(context, &found) else {
+            return list::resolve(context, field, &self.0).await;
+        };
+        let mut answers = answer(request, columns, &found).await.into_iter();
         let mut list = Vec::with_capacity(self.0.len());
         for (user, context) in places {
             list.push(match user {
@@ -83,7 +86,7 @@ impl OutputType for Alone {
     async fn resolve(&self, context: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
         let found = [Placed { user: &self.0, context }];
         match columns(context, &found) {
-            Some(columns) => answer(columns, &found).await.pop().unwrap_or(Ok(Value::Null)),
+            Some((request, columns)) => answer(request, columns, &found).await.pop().unwrap_or(Ok(Value::Null)),
             None => self.0.resolve(context, field).await,
         }
     }
@@ -103,8 +106,11 @@ enum Column<'a> {
     Waiting(BoxFuture<'a, Vec<ServerResult<Value>>>),
 }
 
+/// Fields, each with what stands before its value.
+type Columns<'a> = Vec<(String, Column<'a>)>;
+
 /// The fields that are asked for, each with what stands before its value; `None` when the engine has to see to it.
-fn columns<'a>(context: &ContextSelectionSet<'a>, users: &'a [Placed<'a>]) -> Option<Vec<(String, Column<'a>)>> {
+fn columns<'a>(context: &ContextSelectionSet<'a>, users: &'a [Placed<'a>]) -> Option<(&'a Request, Columns<'a>)> {
     let request = context.data_opt::<Request>().filter(|request| request.written)?;
     let column = |selection: &'a Positioned<Selection>| {
         let Selection::Field(field) = &selection.node else { return None };
@@ -119,11 +125,11 @@ fn columns<'a>(context: &ContextSelectionSet<'a>, users: &'a [Placed<'a>]) -> Op
         };
         Some((plan::before(&field.node), column))
     };
-    context.item.node.items.iter().map(column).collect()
+    Some((request, context.item.node.items.iter().map(column).collect::<Option<_>>()?))
 }
 
 /// The answer of each user.
-async fn answer(columns: Vec<(String, Column<'_>)>, users: &[Placed<'_>]) -> Vec<ServerResult<Value>> {
+async fn answer(request: &Request, columns: Columns<'_>, users: &[Placed<'_>]) -> Vec<ServerResult<Value>> {
     let (mut fields, mut waiting) = (Vec::with_capacity(columns.len()), Vec::new());
     for (before, column) in columns {
         let ready = match column {
@@ -136,10 +142,11 @@ async fn answer(columns: Vec<(String, Column<'_>)>, users: &[Placed<'_>]) -> Vec
         fields.push((before, ready));
     }
     let mut waiting: Vec<_> = join_all(waiting).await.into_iter().map(Vec::into_iter).collect();
-    let write = |placed: &Placed<'_>| {
+    let meter = request.load.meter();
+    let mut write = |placed: &Placed<'_>| {
         let mut answers: Vec<_> = waiting.iter_mut().map(Iterator::next).collect();
         let mut answers = answers.drain(..);
-        let mut json = Vec::with_capacity(1024);
+        let (mut json, mut inner) = (Vec::with_capacity(1024), 0);
         for (place, (before, ready)) in fields.iter().enumerate() {
             json.push(if place == 0 { b'{' } else { b',' });
             json.extend_from_slice(before.as_bytes());
@@ -147,14 +154,23 @@ async fn answer(columns: Vec<(String, Column<'_>)>, users: &[Placed<'_>]) -> Vec
                 Some(writer) => writer(placed.user, &mut json),
                 None => {
                     let answer = answers.next().flatten().unwrap_or(Ok(Value::Null))?;
-                    write_json(&mut json, &answer).map_err(|error| ServerError::new(error.to_string(), None))?;
+                    let start = json.len();
+                    let own =
+                        write_json(&mut json, &answer).map_err(|error| ServerError::new(error.to_string(), None))?;
+                    inner += json.len() - start - own;
                 }
             }
         }
         json.push(b'}');
+        meter.add(json.len() - inner);
         Ok(Value::Binary(json.into()))
     };
-    users.iter().map(write).collect()
+    let mut all = Vec::with_capacity(users.len());
+    for placed in users {
+        all.push(write(placed));
+        meter.pause().await;
+    }
+    all
 }
 
 /// A field as the engine answers it.
@@ -189,7 +205,7 @@ fn side_by_side<'a>(
             Some(Box::pin(async move {
                 let keys = Kind::Game.keys(&ids);
                 let lists = games::service::summaries(request, &visible, keys.well_formed(), plan.extent).await;
-                write(field, users, &plan, lists, GameSummary)
+                write(request, field, users, &plan, lists, GameSummary).await
             }))
         }
         "resourceProgress" => {
@@ -202,7 +218,7 @@ fn side_by_side<'a>(
             Some(Box::pin(async move {
                 let keys = Kind::Resource.keys(&ids);
                 let lists = learning::service::progress(request, &own, keys.well_formed(), plan.extent).await;
-                write(field, users, &plan, lists, ResourceProgress)
+                write(request, field, users, &plan, lists, ResourceProgress).await
             }))
         }
         _ => None,
@@ -210,26 +226,32 @@ fn side_by_side<'a>(
 }
 
 /// Writes a list for each user; where they could not be loaded, `null` with the error beside it.
-fn write<T, U: Plain>(
+async fn write<T: Send, U: Plain>(
+    request: &Request,
     field: &Positioned<Field>,
     users: &[Placed<'_>],
     plan: &Plan<U>,
     lists: Result<Vec<Vec<Option<T>>>>,
-    show: impl Fn(T) -> U + Copy,
+    show: impl Fn(T) -> U + Copy + Send,
 ) -> Vec<ServerResult<Value>> {
-    let list = |list: Vec<Option<T>>| {
-        let mut json = Vec::with_capacity(128 * list.len());
-        plan::write_list(list, &mut json, |one, json| plan.write(&show(one), json));
-        Ok(Value::Binary(json.into()))
-    };
     let failed = |error: &crate::error::Error, placed: &Placed<'_>| {
         let context = placed.context.with_field(field);
         let error = async_graphql::Error::from(error.clone()).into_server_error(field.pos);
         context.add_error(context.set_error_path(error));
         Ok(Value::Null)
     };
-    match lists {
-        Ok(lists) => lists.into_iter().map(list).collect(),
-        Err(error) => users.iter().map(|placed| failed(&error, placed)).collect(),
+    let lists = match lists {
+        Ok(lists) => lists,
+        Err(error) => return users.iter().map(|placed| failed(&error, placed)).collect(),
+    };
+    let meter = request.load.meter();
+    let mut all = Vec::with_capacity(lists.len());
+    for list in lists {
+        let mut json = Vec::with_capacity(128 * list.len());
+        plan::write_list(list, &mut json, |one, json| plan.write(&show(one), json));
+        meter.add(json.len());
+        all.push(Ok(Value::Binary(json.into())));
+        meter.pause().await;
     }
+    all
 }

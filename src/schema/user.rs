@@ -5,9 +5,10 @@ use std::sync::Arc;
 use async_graphql::parser::types::Field;
 use async_graphql::{Context, Enum, ID, Object};
 
+use super::bounds::DEFAULT_FIRST;
 use super::progress::{self, Progress};
-use crate::auth::Caller;
 use crate::auth::policy::{self, OwnUser, VisibleUser};
+use crate::auth::{Caller, Visibility};
 use crate::clock::Timestamp;
 use crate::db::Extent;
 use crate::error::Result;
@@ -17,13 +18,15 @@ use crate::features::games::graphql::{Award, GameSummary, GameSummaryOrder};
 use crate::features::games::service::Listed;
 use crate::features::history::graphql::{ProgressEvent, ProgressEventKind};
 use crate::features::learning::graphql::{ResourceProgress, StudyPlanInstance, StudyPlanInstanceStatus};
+use crate::features::learning::service::Places;
 use crate::features::seasons::graphql::{GoalProgress, GoalState, SeasonProgress};
 use crate::features::users::graphql::Account;
 use crate::features::users::service::User as Stored;
 use crate::features::{collections, credits, games, history, learning, seasons, users};
 use crate::graphql::context::{Ask as _, Nullable, nullable, present};
 use crate::graphql::ids::Kind;
-use crate::graphql::pagination::{Connection, PageArgs};
+use crate::graphql::list::List;
+use crate::graphql::pagination::{Connection, PageArgs, Portion};
 use crate::graphql::plan::{self, Plain, Writer};
 use crate::graphql::ready::Ready;
 use crate::request::Request;
@@ -37,26 +40,32 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// Shows a user to whoever makes the request, if that is allowed.
-    pub(super) fn show(request: &Request, stored: Arc<Stored>) -> Result<Self> {
-        let visible = policy::see(&request.caller, &stored.subject)?;
-        let own = policy::see_everything(&request.caller, &stored.subject);
-        Ok(Self { stored, visible, own })
+    /// Shows a user to whoever makes the request; `None` when the user is nobody to them.
+    pub(super) fn show(request: &Request, stored: Arc<Stored>) -> Option<Self> {
+        Self::show_to(&request.caller, stored)
+    }
+
+    /// Shows a user for whom the caller has just written, or may read anybody.
+    pub(super) fn show_written(request: &Request, stored: Arc<Stored>) -> Result<Self> {
+        Self::show(request, stored).ok_or_else(users::service::unknown)
+    }
+
+    fn show_to(caller: &Caller, stored: Arc<Stored>) -> Option<Self> {
+        let visible = policy::see(caller, &stored.subject)?;
+        let own = policy::see_everything(caller, &stored.subject);
+        Some(Self { stored, visible, own })
     }
 
     /// Shows a user as one of two sides sees the user, if the caller may see that side.
-    pub(super) fn show_as(request: &Request, stored: Arc<Stored>, side: Option<ProfileSide>) -> Result<Self> {
+    pub(super) fn show_as(request: &Request, stored: Arc<Stored>, side: Option<ProfileSide>) -> Result<Option<Self>> {
+        let Some(shown) = Self::show(request, Arc::clone(&stored)) else { return Ok(None) };
         match side {
-            None => Self::show(request, stored),
+            None => Ok(Some(shown)),
             Some(ProfileSide::Themself) => {
                 policy::dispose_of(&request.caller, &stored.subject)?;
-                Self::show(request, stored)
+                Ok(Some(shown))
             }
-            Some(ProfileSide::Public) => {
-                let visible = policy::see(&Caller::Anonymous, &stored.subject)?;
-                let own = policy::see_everything(&Caller::Anonymous, &stored.subject);
-                Ok(Self { stored, visible, own })
-            }
+            Some(ProfileSide::Public) => Ok(Self::show_to(&Caller::Anonymous, stored)),
         }
     }
 
@@ -84,11 +93,16 @@ impl Plain for User {
     }
 }
 
-/// Who may see a user's handle, avatar, games and collections.
+/// Who may see that a user exists, with handle, avatar, games and collections. To everybody else it is as if there were no
+/// such user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "Visibility")]
 pub(crate) enum ProfileVisibility {
-    /// The user, everybody who is signed in, and apps.
+    /// The user, and API keys with the scope progress:read.
     Private,
+    /// Whoever is signed in, and API keys; the default. Somebody with a wallet is signed in once an app or operator has
+    /// written for the user or linked an account.
+    Members,
     /// Anyone.
     Public,
 }
@@ -101,12 +115,6 @@ pub(crate) enum ProfileSide {
     /// As the user.
     #[graphql(name = "SELF")]
     Themself,
-}
-
-impl ProfileVisibility {
-    pub(super) fn is_public(self) -> bool {
-        self == Self::Public
-    }
 }
 
 /// Somebody whose progress is recorded. Fields that the caller may not see are null, with a FORBIDDEN error beside them;
@@ -138,17 +146,24 @@ impl User {
         self.stored.created_at
     }
 
-    /// Who may see the user's handle, avatar, games and collections.
+    /// Who may see that the user exists, with handle, avatar, games and collections.
     async fn profile_visibility(&self) -> ProfileVisibility {
-        if self.stored.subject.public { ProfileVisibility::Public } else { ProfileVisibility::Private }
+        self.stored.subject.visibility.into()
     }
 
     /// The accounts linked to the user, sorted by platform. Null for those who may not see them: only the user and apps
     /// may.
-    async fn accounts(&self, context: &Context<'_>) -> Nullable<Vec<Account>> {
+    async fn accounts(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "How many accounts, 1 to 100; 20 when this is not given.")] first: Option<i32>,
+        #[graphql(desc = "How many accounts are left out before.")] skip: Option<i32>,
+    ) -> Nullable<List<Account>> {
         present(async {
-            let accounts = users::service::accounts(context.ask()?, self.own()?).await?;
-            Ok(accounts.into_iter().map(Account::from).collect())
+            let (request, own) = (context.ask()?, self.own()?);
+            let portion = Portion::check(first, skip, DEFAULT_FIRST, request)?;
+            let accounts = users::service::accounts(request, own).await?;
+            Ok(portion.of(accounts).map(Account::from).collect())
         })
         .await
     }
@@ -180,7 +195,7 @@ impl User {
         #[graphql(desc = "Only goals of this week; the first is 1.")] week: Option<i32>,
         #[graphql(desc = "Only goals in this state.")] state: Option<GoalState>,
         #[graphql(desc = "Whether to list the goals of all weeks.", default = false)] all: bool,
-    ) -> Nullable<Vec<Ready<GoalProgress>>> {
+    ) -> Nullable<List<Ready<GoalProgress>>> {
         nullable(async {
             let (request, own) = (context.ask()?, self.own()?);
             let Some(timed) = seasons::service::season(request, None)? else { return Ok(None) };
@@ -195,7 +210,7 @@ impl User {
         present(async {
             let (request, own) = (context.ask()?, self.own()?);
             let wallet = credits::service::wallet(request, own).await?;
-            Ok(Ready(CreditAccount { user: own.clone(), wallet, now: request.now }))
+            Ok(Ready(CreditAccount { user: own.clone(), wallet, now: request.now() }))
         })
         .await
     }
@@ -207,13 +222,14 @@ impl User {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Global ids or keys of resources, at most 500; duplicates are fine.")] resource_ids: Vec<ID>,
-    ) -> Nullable<Vec<Nullable<Ready<ResourceProgress>>>> {
+    ) -> Nullable<List<Nullable<Ready<ResourceProgress>>>> {
         present(async {
             let (request, own) = (context.ask()?, self.own()?);
             request.check_ids("resources", resource_ids.len(), request.config.limits.max_resource_ids)?;
             let keys = Kind::Resource.keys(&resource_ids);
             let learned = learning::service::progress(request, &[own], keys.well_formed(), Extent::All).await?;
-            Ok(keys.in_place(learned.into_iter().flatten().map(|learned| learned.map(ResourceProgress).map(Ready))))
+            let found = learned.into_iter().flatten().map(|learned| learned.map(ResourceProgress).map(Ready));
+            Ok(keys.in_place(found).into())
         })
         .await
     }
@@ -246,11 +262,20 @@ impl User {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only instances that have come this far.")] status: Option<StudyPlanInstanceStatus>,
-    ) -> Nullable<Vec<StudyPlanInstance>> {
+        #[graphql(desc = "How many instances, 1 to 100; 20 when this is not given.")] first: Option<i32>,
+        #[graphql(desc = "How many instances are left out before.")] skip: Option<i32>,
+    ) -> Nullable<List<StudyPlanInstance>> {
         present(async {
-            let instances = learning::service::instances(context.ask()?, self.own()?).await?;
-            let wanted = instances.into_iter().filter(|one| status.is_none_or(|status| status == one.status().into()));
-            Ok(wanted.map(StudyPlanInstance).collect())
+            let (request, own) = (context.ask()?, self.own()?);
+            let portion = Portion::check(first, skip, DEFAULT_FIRST, request)?;
+            let Some(status) = status else {
+                let places = Places::first(portion.skip, portion.first);
+                let instances = learning::service::instances(request, own, places).await?;
+                return Ok(instances.into_iter().map(StudyPlanInstance).collect());
+            };
+            let all = learning::service::instances(request, own, Places::ALL).await?;
+            let wanted = all.into_iter().filter(|one| status == one.status().into());
+            Ok(portion.of(wanted).map(StudyPlanInstance).collect())
         })
         .await
     }
@@ -261,14 +286,15 @@ impl User {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Global ids or keys of games, at most 200; duplicates are fine.")] game_ids: Vec<ID>,
-    ) -> Nullable<Vec<Nullable<Ready<GameSummary>>>> {
+    ) -> Nullable<List<Nullable<Ready<GameSummary>>>> {
         present(async {
             let request = context.ask()?;
             request.check_ids("games", game_ids.len(), request.config.limits.max_ids)?;
             let keys = Kind::Game.keys(&game_ids);
             let summaries =
                 games::service::summaries(request, &[&self.visible], keys.well_formed(), Extent::All).await?;
-            Ok(keys.in_place(summaries.into_iter().flatten().map(|summary| summary.map(GameSummary).map(Ready))))
+            let found = summaries.into_iter().flatten().map(|summary| summary.map(GameSummary).map(Ready));
+            Ok(keys.in_place(found).into())
         })
         .await
     }

@@ -7,6 +7,7 @@ use crate::auth::{Caller, Scope as Granted};
 use crate::clock::Timestamp;
 use crate::features::users;
 use crate::graphql::context::{Ask as _, Nullable, nullable};
+use crate::graphql::list::List;
 use crate::request::Request;
 
 /// Who makes a request.
@@ -28,6 +29,9 @@ pub(crate) enum ViewerKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Granted")]
 pub(crate) enum Scope {
+    /// Read the games, awards and collections of users whose profile is PUBLIC or MEMBERS, and everything of the key's
+    /// owner.
+    ProfilesRead,
     /// Read the progress of any user.
     ProgressRead,
     /// Record progress for any user; includes reading it.
@@ -55,16 +59,16 @@ impl Viewer {
             let request = context.ask()?;
             let Some(id) = request.caller.user() else { return Ok(None) };
             let found = users::service::user_by_id(request, id).await?;
-            found.map(|stored| User::show(request, stored)).transpose()
+            Ok(found.and_then(|stored| User::show(request, stored)))
         })
         .await
     }
 
     /// What the API key allows; empty for users and anonymous requests.
-    async fn scopes(&self, context: &Context<'_>) -> crate::error::Result<Vec<Scope>> {
+    async fn scopes(&self, context: &Context<'_>) -> crate::error::Result<List<Scope>> {
         Ok(match &*context.ask()?.caller {
             Caller::App(app) => app.scopes.iter().copied().map(Scope::from).collect(),
-            Caller::Anonymous | Caller::User(_) => Vec::new(),
+            Caller::Anonymous | Caller::User(_) => List::default(),
         })
     }
 
@@ -78,7 +82,7 @@ impl Viewer {
 
     /// The instant of this request, which everything in the answer agrees on.
     async fn now(&self, context: &Context<'_>) -> crate::error::Result<Timestamp> {
-        Ok(context.ask()?.now)
+        Ok(context.ask()?.now())
     }
 
     /// How much one request may ask for.
@@ -94,7 +98,7 @@ pub(crate) struct Limits {
     max_depth: i32,
     /// How many aliases a document may have.
     max_aliases: i32,
-    /// What an operation may cost: about 1 for each object of its answer. `extensions.cost` says what it did cost.
+    /// What an operation may cost: 1 for each object of its answer, and something for each field. `extensions.cost` says what it did cost.
     max_cost: i32,
     /// How many elements a page may have.
     max_page_size: i32,

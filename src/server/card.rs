@@ -25,7 +25,7 @@ use crate::features::users::service::Name;
 use crate::features::{collections, games, users};
 use crate::request::Request;
 
-/// Whoever makes a profile private is private everywhere a minute later.
+/// Whoever hides a profile is hidden everywhere a minute later.
 const CACHED: &str = "public, max-age=60";
 /// A picture that runs nothing and loads nothing, also when it is opened by itself.
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
@@ -66,7 +66,7 @@ pub(super) async fn get(
     }
 }
 
-/// What the card of a user says. Private profiles have no card, and are not told from users who do not exist.
+/// What the card of a user says. Profiles that not everybody may see have no card, and are not told from users who do not exist.
 async fn card(request: &Request, handle: String) -> Result<Option<Card>> {
     let user = match users::service::user(request, Name::Handle(handle)).await {
         Ok(Some(user)) => user,
@@ -75,7 +75,7 @@ async fn card(request: &Request, handle: String) -> Result<Option<Card>> {
         Err(error) if error.code() == Code::BadUserInput => return Ok(None),
         Err(error) => return Err(error),
     };
-    let Ok(visible) = policy::see(&request.caller, &user.subject) else { return Ok(None) };
+    let Some(visible) = policy::see(&request.caller, &user.subject) else { return Ok(None) };
     let best = Slice { after: None, before: None, limit: GAMES, from_end: false };
     let (played, mastered, best, collecting) = try_join!(
         games::service::played_count(request, &visible, Listed::Played),

@@ -60,6 +60,11 @@ impl Documents {
         }
     }
 
+    /// Whether clients may run no others.
+    pub(super) const fn are_all_there_are(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// All documents with their ids.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().flatten().map(|(id, text)| (id.as_str(), text.as_str()))

@@ -1,23 +1,19 @@
 //! Running a server, and stopping it in good order.
 
-use std::future::IntoFuture as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::ServiceExt;
-use axum::extract::Request;
 use tokio::net::TcpListener;
 
 use super::Server;
-use super::listener::Patient;
-use super::peer::Peer;
+use super::listener::Door;
 use crate::app::App;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Lets `server` serve on `listener` until the process is told to stop, and then as [`serve`] says.
 ///
 /// # Errors
-/// When the listener fails.
+/// Never; a listener that fails is tried again.
 pub async fn run(listener: TcpListener, app: Arc<App>, server: Server) -> Result<()> {
     serve(listener, app, server, signalled()).await
 }
@@ -29,7 +25,7 @@ pub async fn run(listener: TcpListener, app: Arc<App>, server: Server) -> Result
 /// [`shutdown_seconds`]: crate::config::Config::shutdown_seconds
 ///
 /// # Errors
-/// When the listener fails.
+/// Never; a listener that fails is tried again.
 pub async fn serve(
     listener: TcpListener,
     app: Arc<App>,
@@ -49,15 +45,12 @@ pub async fn serve(
     };
     // A subscriber who does not read is told so first, see `websocket`; that takes as long again at the most.
     let patience = Duration::from_secs(2 * app.config.limits.slow_reader_seconds);
-    let listener = Patient { listener, patience, stopping: app.stopping.subscribe() };
+    app.room.warn();
+    let door = Door { listener, server, lines: Arc::clone(&app.lines), patience, stopping: app.stopping.subscribe() };
     let serving = async {
-        let serve = axum::serve(listener, ServiceExt::<Request>::into_make_service_with_connect_info::<Peer>(server))
-            .with_graceful_shutdown(told)
-            .into_future();
-        serve.await.map_err(Error::internal)?;
-        // Sockets live beyond their request; each holds a receiver until it is closed.
+        tokio::join!(told, door.keep_open());
+        // Whoever is connected holds a receiver until the last request is answered or the socket is closed.
         app.stopping.closed().await;
-        Ok(())
     };
     let longest = Duration::from_secs(app.config.shutdown_seconds);
     let given_up = async {
@@ -68,13 +61,16 @@ pub async fn serve(
         }
     };
     tokio::select! {
-        ended = serving => ended,
-        () = given_up => {
-            tracing::warn!("stopped before all requests had ended");
-            Ok(())
-        }
+        () = serving => {}
+        () = app.lines.look_after() => {}
+        () = given_up => tracing::warn!("stopped before all requests had ended"),
     }
+    Ok(())
 }
+
+/// SIGXFSZ, on Linux, macOS and the BSDs.
+#[cfg(unix)]
+const FILE_TOO_LONG: std::ffi::c_int = 25;
 
 /// Hears Ctrl-C and SIGTERM from when it is called on, and ends with the first of them. Must be called inside a Tokio
 /// runtime.
@@ -83,6 +79,8 @@ pub fn signalled() -> impl Future<Output = ()> + Send + 'static {
     let (mut interrupt, mut terminate) = {
         use tokio::signal::unix::{SignalKind, signal};
         let hear = |kind, name| signal(kind).inspect_err(|error| tracing::warn!(%error, "{name} cannot be heard")).ok();
+        // A file that may grow no longer is then a write that fails, as on a full disk, and not the end of the process.
+        hear(SignalKind::from_raw(FILE_TOO_LONG), "SIGXFSZ");
         (hear(SignalKind::interrupt(), "Ctrl-C"), hear(SignalKind::terminate(), "SIGTERM"))
     };
     async move {

@@ -15,10 +15,12 @@ use axum::response::Response;
 use tracing::Instrument as _;
 
 use super::media::Media;
+use super::peer::{self, Peer};
 use super::traced::Traced;
-use crate::admission::Unanswered;
+use crate::admission::{Origin, Unanswered};
 use crate::app::App;
 use crate::metrics::Route;
+use crate::trace;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id that is taken from a client.
@@ -57,11 +59,15 @@ impl Front {
     /// Lets `next` answer.
     pub(super) async fn answer<F: Future<Output = Response>>(
         &self,
-        request: Request,
+        mut request: Request,
         next: impl FnOnce(Request) -> F,
     ) -> Response {
         let began = Instant::now();
         let id = self.id(request.headers());
+        if let Some(Peer(line)) = request.extensions().get() {
+            let origin = peer::address(Some(line.address()), request.headers(), self.app.config.proxies);
+            request.extensions_mut().insert(Origin(origin));
+        }
         let path = request.uri().path();
         let known = PATHS.into_iter().find(|known| *known == path);
         let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| (request.method().clone(), path.to_owned()));
@@ -87,7 +93,7 @@ impl Front {
             }
             if let Some((method, path)) = logged {
                 // Without the query, which may hold a key.
-                tracing::debug!(%method, path, status = status.as_u16(), micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX), "answered");
+                tracing::debug!(%method, path = trace::bounded(&path), status = status.as_u16(), micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX), "answered");
             }
             response.headers_mut().insert(REQUEST_ID, id.clone());
             response

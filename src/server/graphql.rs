@@ -21,9 +21,10 @@ use super::peer::{self, Connection};
 use super::sse;
 use crate::app::App;
 use crate::auth::signed_fetch::Signed;
-use crate::auth::{Caller, extract};
+use crate::auth::{Caller, SIGNATURE, extract};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
+use crate::text;
 
 /// `POST /graphql`.
 pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -44,12 +45,12 @@ pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Respo
     }
     // Serde would take an array for the object, member by member.
     let parsed = match body.trim_ascii_start().first() {
-        Some(b'{') => serde_json::from_slice::<Asked>(&body).map_err(|error| error.to_string()),
+        Some(b'{') => text::from_json::<Asked>(&body).map_err(|error| error.to_string()),
         _ => Err("it is no object".to_owned()),
     };
     match parsed {
         Ok(asked) => {
-            let connection = extensions.get().copied().map(Extension);
+            let connection = extensions.get().cloned().map(Extension);
             let peer = peer::of(&connection, &headers, app.config.proxies);
             run(&app, &Sent { method: &method, path: uri.path(), headers: &headers, body: &body, peer }, media, asked)
                 .await
@@ -101,7 +102,7 @@ fn from_query(query: &str) -> Result<Asked, Error> {
     })?;
     let map = |name: &str, text: Option<String>| {
         text.filter(|text| !text.is_empty())
-            .map(|text| serde_json::from_str(&text))
+            .map(|text| text::from_json(text.as_bytes()))
             .transpose()
             .map_err(|error| Error::bad_input(format!("{name} must be a JSON object: {error}")))
     };
@@ -171,7 +172,7 @@ async fn answer(app: &Arc<App>, sent: &Sent<'_>, media: Media, asked: Asked) -> 
     match prepared.kind {
         Kind::Subscription if media == Media::Events => {
             let full = || Error::new(Code::Unavailable, "there are too many connections; try again later");
-            let place = app.streams.enter().ok_or_else(full)?;
+            let place = app.streams.enter(&client.caller, client.peer).ok_or_else(full)?;
             let standing = app.vigil.watch(Arc::clone(&client.caller), expires_at, app.clock.now());
             let answers = operation::follow(app, &client, standing.clone(), prepared)?;
             return Ok(Answered::Following(sse::follow(app, standing, place, answers)));
@@ -186,11 +187,11 @@ async fn answer(app: &Arc<App>, sent: &Sent<'_>, media: Media, asked: Asked) -> 
         Kind::Query | Kind::Mutation => {}
     }
     let cost = operation::take(app, &client, &prepared)?;
-    if let Some(signed) = signed.filter(|_| prepared.kind == Kind::Mutation) {
-        // Last, because a signature that was spent cannot be sent again.
-        Box::pin(app.authenticator.spend(&signed, sent.body, &app.db, app.clock.now())).await?;
-    }
-    Ok(Answered::Whole(operation::execute(app, &client, prepared, cost).await?))
+    let mark = match signed.filter(|_| prepared.kind == Kind::Mutation) {
+        Some(signed) => Some(Arc::new(Box::pin(app.authenticator.mark(&signed, sent.body, &app.db)).await?)),
+        None => None,
+    };
+    Ok(Answered::Whole(operation::execute(app, &client, prepared, cost, mark).await?))
 }
 
 /// Who makes the request.
@@ -203,16 +204,21 @@ struct Shown {
 }
 
 async fn shown(app: &App, sent: &Sent<'_>) -> Result<Shown, Error> {
-    let now = app.clock.now();
-    if let Some(credential) = extract::credential(sent.headers)? {
-        let (caller, expires_at) = app.authenticator.admit(credential, &app.db, now).await?;
+    let (now, peer) = (app.clock.now(), sent.peer);
+    let credential = match extract::credential(sent.headers) {
+        Ok(credential) => credential,
+        Err(refusal) => return Err(app.authenticator.refuse(peer, 0).err().unwrap_or(refusal)),
+    };
+    if let Some(credential) = credential {
+        let (caller, expires_at) = app.authenticator.admit(credential, peer, &app.db, now).await?;
         return Ok(Shown { caller, expires_at, signed: None });
     }
     match extract::signature(sent.headers) {
         Some(signature) => {
-            let method = sent.method.as_str();
-            let authenticated = app.authenticator.authenticate_signed(&signature, method, sent.path, &app.db, now);
+            let asked = (sent.method.as_str(), sent.path);
+            let authenticated = app.authenticator.authenticate_signed(&signature, asked, peer, &app.db, now);
             let (caller, signed) = Box::pin(authenticated).await?;
+            app.rates.charge(&caller, peer, SIGNATURE * signed.verified)?;
             Ok(Shown { caller, expires_at: Some(signed.expires_at), signed: Some(signed) })
         }
         None => Ok(Shown { caller: Arc::new(Caller::Anonymous), expires_at: None, signed: None }),

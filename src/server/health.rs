@@ -1,5 +1,6 @@
 //! Whether the process lives, whether it can serve, and how it fares.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
+use super::peer::{self, Connection};
 use super::refusal;
 use crate::app::App;
 use crate::auth::{extract, policy};
@@ -15,39 +17,55 @@ use crate::config::Figures;
 use crate::error::{Code, Error, Result};
 
 /// How long the database may take before it counts as away.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// `GET /healthz`: the process answers.
 pub(super) async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// `GET /readyz`: the database can be reached, its schema is current, and the server does not stop.
-pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
-    const UNREACHABLE: (StatusCode, &str) = (StatusCode::SERVICE_UNAVAILABLE, "the database cannot be reached\n");
+/// `GET /readyz`: the database can be reached and written, its schema is current, and the server does not stop. A clock of this
+/// machine that is wrong is told, and harmless: the database's is gone by.
+pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, String) {
+    let (status, said) = readiness(&app).await;
+    match app.clock.apart_millis() {
+        Some(millis) if status == StatusCode::OK => {
+            let (seconds, way) = (millis.unsigned_abs() / 1000, if millis < 0 { "behind" } else { "ahead of" });
+            (status, format!("{said}warning: the clock of this machine is {seconds} s {way} the database's\n"))
+        }
+        _ => (status, said),
+    }
+}
+
+async fn readiness(app: &App) -> (StatusCode, String) {
+    let not = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
     if *app.stopping.borrow() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+        return not("stopping");
+    }
+    if let Some(trouble) = app.db.storage().trouble() {
+        return (StatusCode::SERVICE_UNAVAILABLE, trouble.line().to_owned());
     }
     match tokio::time::timeout(PATIENCE, app.db.migrations()).await {
-        Ok(Ok(migrations)) if migrations.iter().all(|(_, applied)| *applied) => (StatusCode::OK, "ready\n"),
-        Ok(Ok(_)) => (StatusCode::SERVICE_UNAVAILABLE, "migrations are pending\n"),
+        Ok(Ok(migrations)) if migrations.iter().all(|(_, applied)| *applied) => (StatusCode::OK, "ready\n".to_owned()),
+        Ok(Ok(_)) => not("migrations are pending"),
         Ok(Err(error)) => {
             tracing::warn!(error = error.chain(), "not ready");
-            UNREACHABLE
+            // The cause, with the place, is for the log.
+            not(error.message())
         }
         Err(_) => {
             tracing::warn!("not ready: the database does not answer");
-            UNREACHABLE
+            not("the database does not answer")
         }
     }
 }
 
 /// `GET /metrics`: what was counted and measured, for Prometheus, as far as the settings let whoever asks know.
-pub(super) async fn figures(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+pub(super) async fn figures(State(app): State<Arc<App>>, connection: Connection, headers: HeaderMap) -> Response {
     match app.config.metrics {
         Figures::Off => return refusal(StatusCode::NOT_FOUND, "there is nothing at this path"),
         Figures::Admin => {
-            if let Err(error) = operator(&app, &headers).await {
+            if let Err(error) = operator(&app, peer::of(&connection, &headers, app.config.proxies), &headers).await {
                 return refused(&error);
             }
         }
@@ -57,10 +75,10 @@ pub(super) async fn figures(State(app): State<Arc<App>>, headers: HeaderMap) -> 
     (headers, app.figures()).into_response()
 }
 
-async fn operator(app: &App, headers: &HeaderMap) -> Result<()> {
+async fn operator(app: &App, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<()> {
     let credential = extract::credential(headers)?
         .ok_or_else(|| Error::new(Code::InvalidCredential, "this needs an API key with the scope admin"))?;
-    let caller = app.authenticator.authenticate(credential, &app.db, app.clock.now()).await?;
+    let caller = app.authenticator.authenticate(credential, peer, &app.db, app.clock.now()).await?;
     policy::operate(&caller).map(drop)
 }
 
@@ -68,6 +86,7 @@ fn refused(error: &Error) -> Response {
     let status = match error.code() {
         Code::InvalidCredential => StatusCode::UNAUTHORIZED,
         Code::Forbidden => StatusCode::FORBIDDEN,
+        Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     if status == StatusCode::SERVICE_UNAVAILABLE {

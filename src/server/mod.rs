@@ -3,10 +3,12 @@
 mod card;
 pub(crate) mod documents;
 mod drain;
+pub(crate) mod files;
 mod front;
 pub mod gate;
 mod graphql;
 mod health;
+pub(crate) mod lines;
 mod listener;
 mod media;
 mod operation;
@@ -23,12 +25,12 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use serde_json::json;
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -101,11 +103,20 @@ impl Parts {
         let answer = if path == "/graphql" && request.method() == Method::POST {
             self.answer_operation(request).await
         } else if let Some(dialect) = self.dialects.at(path) {
-            dialect.clone().oneshot(request).await
+            let dialect = dialect.clone();
+            dialect.oneshot(self.with_peer(request)).await
         } else {
             self.routes.clone().oneshot(request).await
         };
         answer.unwrap_or_else(|never| match never {})
+    }
+
+    /// Notes down beside a request where it comes from, for whoever knows no connections.
+    fn with_peer(&self, mut request: Request) -> Request {
+        let connection = request.extensions().get().cloned().map(Extension);
+        let peer = peer::of(&connection, request.headers(), self.app.config.proxies);
+        request.extensions_mut().insert(rest::Sender(peer));
+        request
     }
 
     /// What most requests ask for, without the router: that boxes a service for every layer and copies each for every

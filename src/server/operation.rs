@@ -5,11 +5,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use apollo_compiler::Name;
 use apollo_compiler::executable::OperationType;
-use apollo_compiler::response::{GraphQLError, JsonMap};
+use apollo_compiler::response::{GraphQLError, JsonMap, ResponseDataPathSegment};
 use async_graphql::{ServerError, Value};
+use axum::body::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use serde::{Deserialize, Serialize};
@@ -19,11 +21,13 @@ use super::front;
 use super::gate::{Document, Refusal};
 use super::watch::Watch;
 use crate::app::App;
-use crate::auth::{Caller, Standing};
+use crate::auth::{Caller, Mark, Standing};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
+use crate::graphql::meter::TooLong;
 use crate::graphql::ready;
 use crate::metrics::End;
+use crate::schema::bounds::Sizes;
 
 /// What a client asks.
 #[derive(Debug, Default, Deserialize)]
@@ -79,12 +83,12 @@ pub(super) struct Prepared {
     name: Option<Name>,
 }
 
-/// An answer. One without `data` was never executed.
-#[derive(Debug, Default)]
+/// An answer. One without `data` was never executed, or not to its end.
+#[derive(Debug)]
 pub(super) struct Answer {
     errors: Vec<Fault>,
-    data: Option<Value>,
-    cost: Option<Cost>,
+    /// The whole as JSON, where there is more than errors.
+    whole: Option<Bytes>,
 }
 
 /// What an operation costs.
@@ -110,24 +114,11 @@ impl Answer {
     ///
     /// # Errors
     /// When a value cannot be written.
-    pub(super) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        let mut json = Vec::with_capacity(1024);
-        json.push(b'{');
-        if !self.errors.is_empty() {
-            json.extend_from_slice(b"\"errors\":");
-            serde_json::to_writer(&mut json, &self.errors)?;
+    pub(super) fn to_json(&self) -> serde_json::Result<Bytes> {
+        match &self.whole {
+            Some(json) => Ok(json.clone()),
+            None => write(&self.errors, None, None),
         }
-        if let Some(data) = &self.data {
-            json.extend_from_slice(if self.errors.is_empty() { b"\"data\":" } else { b",\"data\":" });
-            ready::write_json(&mut json, data)?;
-        }
-        if let Some(cost) = &self.cost {
-            json.extend_from_slice(b",\"extensions\":{\"cost\":");
-            serde_json::to_writer(&mut json, cost)?;
-            json.push(b'}');
-        }
-        json.push(b'}');
-        Ok(json)
     }
 
     /// The errors alone, as a JSON list: what a WebSocket sends about an operation that is refused.
@@ -156,17 +147,96 @@ impl Answer {
         }
     }
 
+    /// Whether it says that the client has asked for too much of late.
+    pub(super) fn is_limited(&self) -> bool {
+        self.errors.iter().any(|fault| match fault {
+            Fault::Document(fault) => {
+                fault.extensions.get("code").is_some_and(|code| code == Code::RateLimited.as_str())
+            }
+            Fault::Execution(_) => false,
+        })
+    }
+
     /// Whether something went wrong.
     pub(super) const fn has_errors(&self) -> bool {
         !self.errors.is_empty()
     }
 
-    /// Gives what the engine answers to `app`'s client the codes of our errors.
-    fn executed(app: &App, now: Timestamp, mut response: async_graphql::Response, cost: Option<Cost>) -> Self {
+    /// Gives what the engine answers to `app`'s client the codes of our errors, and writes it.
+    ///
+    /// # Errors
+    /// When it is longer than an answer may be.
+    fn executed(
+        app: &App,
+        now: Timestamp,
+        mut response: async_graphql::Response,
+        cost: Option<Cost>,
+    ) -> Result<Self, TooLong> {
         response.errors.iter_mut().for_each(|error| explain(app, now, error));
-        let errors = response.errors.into_iter().map(Fault::Execution).collect();
-        Self { errors, data: Some(response.data), cost }
+        let errors: Vec<_> = response.errors.into_iter().map(Fault::Execution).collect();
+        match write(&errors, Some(&response.data), cost) {
+            Ok(json) => {
+                let most = app.config.limits.max_answer_bytes;
+                let fits = json.len() <= most;
+                fits.then_some(Self { errors, whole: Some(json) }).ok_or(TooLong { most: most as u64, root: None })
+            }
+            Err(error) => {
+                tracing::error!(%error, "an answer could not be written");
+                Ok(Refusal::new(Code::Internal, "internal error").into())
+            }
+        }
     }
+
+    /// The answer to a mutation that was carried out and whose answer is too long. It has `data`, as everything has that
+    /// was executed.
+    fn unsaid(too_long: &TooLong, cost: Cost) -> serde_json::Result<Self> {
+        let what = match &too_long.root {
+            Some(root) => format!(
+                "\"{root}\" was carried out, and so was every field before it, but none behind it; what came of them is \
+                 left out"
+            ),
+            None => "the mutation was carried out; what came of it is left out".to_owned(),
+        };
+        let mut extensions = JsonMap::new();
+        extensions.insert("code", Code::LimitExceeded.as_str().into());
+        let path = too_long.root.iter().filter_map(|root| Name::new(root).ok()).map(ResponseDataPathSegment::Field);
+        let error = GraphQLError {
+            message: format!("{what}, because {}", too_long.clone().into_error().message()),
+            locations: Vec::new(),
+            path: path.collect(),
+            extensions,
+        };
+        let errors = vec![Fault::Document(error)];
+        let whole = write(&errors, Some(&Value::Null), Some(cost))?;
+        Ok(Self { errors, whole: Some(whole) })
+    }
+}
+
+impl From<TooLong> for Refusal {
+    fn from(too_long: TooLong) -> Self {
+        too_long.into_error().into()
+    }
+}
+
+/// Writes an answer as JSON.
+fn write(errors: &[Fault], data: Option<&Value>, cost: Option<Cost>) -> serde_json::Result<Bytes> {
+    let mut json = Vec::with_capacity(1024);
+    json.push(b'{');
+    if !errors.is_empty() {
+        json.extend_from_slice(b"\"errors\":");
+        serde_json::to_writer(&mut json, errors)?;
+    }
+    if let Some(data) = data {
+        json.extend_from_slice(if errors.is_empty() { b"\"data\":" } else { b",\"data\":" });
+        ready::write_json(&mut json, data)?;
+    }
+    if let Some(cost) = &cost {
+        json.extend_from_slice(b",\"extensions\":{\"cost\":");
+        serde_json::to_writer(&mut json, cost)?;
+        json.push(b'}');
+    }
+    json.push(b'}');
+    Ok(json.into())
 }
 
 impl From<Refusal> for Answer {
@@ -176,7 +246,7 @@ impl From<Refusal> for Answer {
             fault.extensions.insert("code", code.into());
             Fault::Document(fault)
         });
-        Self { errors: errors.collect(), data: None, cost: None }
+        Self { errors: errors.collect(), whole: None }
     }
 }
 
@@ -190,11 +260,19 @@ const REFUSED: u64 = 10;
 /// # Errors
 /// When the document or its variables are refused, and when the client has asked for too much of late.
 pub(super) fn prepare(app: &App, client: &Client, asked: Asked) -> Result<Prepared, Refusal> {
-    charge(app, client, LOOK)?;
+    look(app, client)?;
     check(app, asked).inspect_err(|_| {
         // There is nothing left to refuse, whatever is left in the bucket.
         let _ = charge(app, client, REFUSED);
     })
+}
+
+/// Takes what it costs to have a request looked at.
+///
+/// # Errors
+/// When the client has asked for too much of late.
+pub(super) fn look(app: &App, client: &Client) -> Result<(), Error> {
+    charge(app, client, LOOK).map(drop)
 }
 
 fn charge(app: &App, client: &Client, cost: u64) -> Result<Option<u32>, Error> {
@@ -204,7 +282,9 @@ fn charge(app: &App, client: &Client, cost: u64) -> Result<Option<u32>, Error> {
 fn check(app: &App, asked: Asked) -> Result<Prepared, Refusal> {
     let text = app.documents.text(asked.query, asked.document_id.as_deref())?;
     let name = asked.operation_name.as_deref().filter(|name| !name.is_empty());
-    let passed = app.gate.pass(&text, name, &asked.variables.unwrap_or_default())?;
+    let catalogue = app.catalogue.current();
+    let sizes = catalogue.derived(Sizes::of)?;
+    let passed = app.gate.pass(&text, name, &asked.variables.unwrap_or_default(), sizes)?;
     let kind = match passed.kind {
         OperationType::Query => Kind::Query,
         OperationType::Mutation => Kind::Mutation,
@@ -215,22 +295,36 @@ fn check(app: &App, asked: Asked) -> Result<Prepared, Refusal> {
     Ok(Prepared { kind, cost, plain, document, name: called, request: passed.into_request(text, name) })
 }
 
-/// Runs a query or a mutation to its end, for what was [taken][take] for it.
+/// Runs a query or a mutation to its end, for what was [taken][take] for it. What a signed request writes keeps its `mark`.
 ///
 /// # Errors
 /// When the client may not run it now.
-pub(super) async fn execute(app: &App, client: &Client, prepared: Prepared, cost: Cost) -> Result<Answer, Refusal> {
+pub(super) async fn execute(
+    app: &App,
+    client: &Client,
+    prepared: Prepared,
+    cost: Cost,
+    mark: Option<Arc<Mark>>,
+) -> Result<Answer, Refusal> {
     let now = app.clock.now();
     let mut caller = Arc::clone(&client.caller);
     if prepared.kind == Kind::Mutation {
         caller = Box::pin(app.known(caller, now)).await?;
     }
-    let context = app.request(caller, now).writing(prepared.plain);
+    let context = app.request(caller, now).writing(prepared.plain).signed(mark);
     let Prepared { kind, document, name, request, .. } = prepared;
     let watch = Watch::begin(app, kind, cost.requested, name, document, &client.caller, Arc::clone(&context.load));
     let work = app.schema.execute(request.data(context.clone()));
-    let response = context.load.run(work).instrument(watch.span()).await;
-    let answer = Answer::executed(app, now, response, Some(cost));
+    let response = context.load.run_within(work).instrument(watch.span()).await;
+    let answer = response.and_then(|response| Answer::executed(app, now, response, Some(cost)));
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(too_long) if kind == Kind::Mutation => Answer::unsaid(&too_long, cost).map_err(Error::internal)?,
+        Err(too_long) => {
+            watch.ended(End::Refused);
+            return Err(too_long.into());
+        }
+    };
     watch.ended(answer.end());
     Ok(answer)
 }
@@ -241,12 +335,22 @@ pub(super) async fn execute(app: &App, client: &Client, prepared: Prepared, cost
 /// When the client has asked for too much of late.
 pub(super) fn take(app: &App, client: &Client, prepared: &Prepared) -> Result<Cost, Error> {
     let requested = prepared.cost;
-    let remaining = charge(app, client, requested)?;
+    let remaining = charge(app, client, requested.saturating_add(price_of_user(app, client, prepared.kind)))?;
     Ok(Cost { requested, limit: app.config.limits.max_cost, remaining })
 }
 
+/// What it costs in addition that an operation makes a user of a wallet, of which anybody can have as many as they like.
+fn price_of_user(app: &App, client: &Client, kind: Kind) -> u64 {
+    match &*client.caller {
+        Caller::User(player) if kind == Kind::Mutation && player.user.is_none() && !player.member => {
+            app.config.new_wallet_cost.into()
+        }
+        _ => 0,
+    }
+}
+
 /// Runs a subscription: one answer for each event, until the stream ends or is dropped. `standing` is who the client is
-/// as time goes by.
+/// as time goes by. Each event is paid for, the first by what is taken now; what the client cannot pay for waits.
 ///
 /// # Errors
 /// When the client may not run it now.
@@ -260,17 +364,36 @@ pub(super) fn follow(
     let context = app.lasting_request(Arc::clone(&client.caller), app.clock.now()).writing(prepared.plain);
     let load = Arc::clone(&context.load);
     let events = app.schema.execute_stream(prepared.request.data(context).data(standing));
-    let app = Arc::clone(app);
-    let answers = stream::unfold(events, move |mut events| {
-        let (app, load) = (Arc::clone(&app), Arc::clone(&load));
+    let (app, client, cost) = (Arc::clone(app), client.clone(), prepared.cost);
+    let refused = |too_long: TooLong| Answer::from(Refusal::from(too_long));
+    let answers = stream::unfold(Some((events, true)), move |state| {
+        let (app, load, client) = (Arc::clone(&app), Arc::clone(&load), client.clone());
         async move {
-            // What an event is answered with is loaded like everything else.
+            let (mut events, is_first) = state?;
+            if !is_first {
+                pay(&app, &client, cost).await;
+            }
+            // What an event is answered with is loaded like everything else, and counted by itself.
+            load.meter().restart();
             let next = async move { (events.next().await, events) };
-            let (response, events) = load.run(next).await;
-            response.map(|response| (Answer::executed(&app, app.clock.now(), response, None), events))
+            let answer = match load.run_within(next).await {
+                Ok((response, events)) => {
+                    let answer = Answer::executed(&app, app.clock.now(), response?, None);
+                    return Some((answer.unwrap_or_else(refused), Some((events, false))));
+                }
+                Err(too_long) => refused(too_long),
+            };
+            Some((answer, None))
         }
     });
     Ok(answers.boxed())
+}
+
+/// Takes what the next event costs, as soon as the client has so much.
+async fn pay(app: &App, client: &Client, cost: u64) {
+    while let Err(error) = charge(app, client, cost) {
+        tokio::time::sleep(Duration::from_secs(error.retry_after().unwrap_or(1).into())).await;
+    }
 }
 
 /// Gives an error of the execution its code. What is a fault of ours goes to the log, and the client gets its id.
@@ -282,7 +405,11 @@ fn explain(app: &App, now: Timestamp, error: &mut ServerError) {
         }
         Some(ours) => {
             let id = front::request_id().unwrap_or_else(|| app.ids.ulid(now));
-            tracing::error!(id, error = ours.chain(), path = ?error.path, "a field failed");
+            if ours.is_noted() {
+                tracing::debug!(id, error = ours.chain(), path = ?error.path, "a field failed");
+            } else {
+                tracing::error!(id, error = ours.chain(), path = ?error.path, "a field failed");
+            }
             extensions.set("code", ours.code().as_str());
             extensions.set("id", id);
         }

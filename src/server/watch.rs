@@ -12,7 +12,7 @@ use super::operation::Kind;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::graphql::batcher::Gathering;
-use crate::metrics::{End, Running};
+use crate::metrics::{End, NamedBy, Running, shown};
 use crate::trace;
 
 /// An operation under way.
@@ -37,19 +37,20 @@ impl<'a> Watch<'a> {
         caller: &Caller,
         load: Arc<Gathering>,
     ) -> Self {
-        let principal = match caller {
-            Caller::Anonymous => "anonymous",
-            Caller::User(_) => "user",
-            Caller::App(_) => "app",
+        let (principal, by) = match caller {
+            Caller::Anonymous => ("anonymous", NamedBy::Anybody),
+            Caller::User(_) => ("user", NamedBy::User),
+            Caller::App(_) => ("app", NamedBy::App),
         };
-        let running = app.metrics.operation(name.as_ref().map(Name::as_str));
+        let by = if app.documents.are_all_there_are() { NamedBy::Operator } else { by };
+        let running = app.metrics.operation(name.as_ref().map(Name::as_str), by);
         let span = tracing::debug_span!(
             target: trace::TARGET,
             "operation",
             otel.name = kind.as_str(),
             otel.status_code = Empty,
             "graphql.operation.type" = kind.as_str(),
-            "graphql.operation.name" = name.as_ref().map(|name| trace::bounded(name)),
+            "graphql.operation.name" = name.as_ref().map(|name| shown(name)),
             "graphql.document.hash" = document.hash(),
             "waymark.caller" = principal,
             "waymark.cost" = i64::try_from(cost).unwrap_or(i64::MAX),
@@ -87,7 +88,7 @@ impl Drop for Watch<'_> {
         self.app.metrics.slow_operations.increment(1);
         // No variables: they hold what users wrote.
         tracing::warn!(
-            operation = self.name.as_ref().map(Name::as_str),
+            operation = self.name.as_ref().map(|name| shown(name)),
             document = self.document.hash(),
             millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             statements = self.load.batches(),

@@ -69,7 +69,7 @@ pub async fn export(
     with_keys: bool,
     progress: &(dyn Fn(Exported) + Sync),
 ) -> Result<Exported> {
-    let transaction = sql::snapshot(db).await?;
+    let transaction = db.long_snapshot().await?;
     let mut export =
         Export { transaction: &transaction, out, done: Exported::default(), progress, keys: Keys::default() };
     export.write(&Record::Waymark(Header { version: VERSION, history: true }))?;
@@ -402,6 +402,7 @@ impl Export<'_> {
                     display_name: row.display_name,
                     avatar_url: row.avatar_url,
                     visibility: Some(row.visibility),
+                    self_made: row.self_made,
                     accounts,
                     created_at: at(row.created_at),
                     updated_at: at(updated.get(&row.id).copied().unwrap_or(row.created_at)),

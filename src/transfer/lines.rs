@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::records::{PASSES, Record, VERSION};
 use crate::error::{Error, Result};
+use crate::text;
 
 /// How many records one transaction takes.
 pub(super) const CHUNK: usize = 5000;
@@ -138,7 +140,7 @@ fn read_one(source: &Source, pass: Option<usize>, out: &mut Out) -> Result<()> {
     let name = source.name();
     let mut input = source.open()?;
     let mut buffer = Vec::new();
-    let (mut number, mut has_history) = (0, false);
+    let (mut number, mut has_history, mut version) = (0, false, VERSION);
     loop {
         buffer.clear();
         let failed = |error: std::io::Error| Error::bad_input(format!("cannot read {name}: {error}"));
@@ -168,22 +170,33 @@ fn read_one(source: &Source, pass: Option<usize>, out: &mut Out) -> Result<()> {
             Err(_) if !first => continue,
             _ => {}
         }
-        line.record = own_pass.and_then(|_| serde_json::from_slice(text).map_err(|error| reason(&error)));
+        line.record = own_pass.and_then(|_| read_record(text)).map(|record| record.of_version(version));
         match &line.record {
             Ok(Record::Waymark(header)) => {
-                if header.version != VERSION {
+                if !(1..=VERSION).contains(&header.version) {
                     return Err(Error::bad_input(format!(
-                        "{name} has version {} of the format, and this program reads version {VERSION}",
+                        "{name} has version {} of the format, and this program reads versions 1 to {VERSION}",
                         header.version
                     )));
                 }
-                has_history = header.history;
+                (has_history, version) = (header.history, header.version);
             }
             // A first line that is no header, and not of this pass.
             _ if pass.is_some_and(|pass| kind_of(text).is_ok_and(|own| own != pass)) => {}
             _ => out.push(line, text.len())?,
         }
     }
+}
+
+/// What a line says, unless a text in it cannot be stored.
+fn read_record(line: &[u8]) -> Result<Record, String> {
+    if text::may_hold_nul(line) {
+        let value: Value = text::from_json(line).map_err(|error| reason(&error))?;
+        if let Some(place) = text::place_of_nul(&value) {
+            return Err(format!("{place} {}", text::HOLDS_NUL));
+        }
+    }
+    serde_json::from_slice(line).map_err(|error| reason(&error))
 }
 
 fn skip_line(input: &mut impl BufRead) -> std::io::Result<()> {
@@ -216,7 +229,9 @@ fn kind_of(line: &[u8]) -> Result<usize, String> {
     if let Some(pass) = name.and_then(|name| std::str::from_utf8(name).ok()).and_then(Record::pass) {
         return Ok(pass);
     }
-    let kind: Kind<'_> = serde_json::from_slice(line).map_err(|error| reason(&error))?;
+    // What halves of surrogate pairs make unreadable is told by the place where they stand.
+    let line = text::without_halves(line);
+    let kind: Kind<'_> = serde_json::from_slice(&line).map_err(|error| reason(&error))?;
     Record::pass(&kind.name).ok_or_else(|| format!("there is no type of record {:?}", kind.name))
 }
 

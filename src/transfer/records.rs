@@ -15,9 +15,13 @@ use crate::features::credits::entity::{BlockScope, EntryKind, LotSource};
 use crate::features::games::entity::AchievementKind;
 use crate::features::seasons::entity::PauseMode;
 use crate::features::users::entity::Visibility;
+use crate::features::users::rules;
 
-/// The version of the format that this program writes, and the only one it reads.
-pub(super) const VERSION: u32 = 1;
+/// The version of the format that this program writes, and reads with all before it.
+///
+/// 1: a user's visibility is PUBLIC, or PRIVATE for what has been called MEMBERS since; more could stand in names and
+/// addresses of pictures. 2: as it is described.
+pub(super) const VERSION: u32 = 2;
 
 /// An instant as it stands in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -396,6 +400,9 @@ pub(super) struct User {
     pub(super) avatar_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) visibility: Option<Visibility>,
+    /// Whether the user came to be by a wallet, and neither an app nor an operator has written for the user since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) self_made: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) accounts: Vec<Account>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -691,6 +698,23 @@ pub(super) struct ApiKey {
 }
 
 impl Record {
+    /// The same, from a file of this version of the format.
+    pub(super) fn of_version(mut self, version: u32) -> Self {
+        if let Self::User(user) = &mut self
+            && version < 2
+        {
+            if user.visibility == Some(Visibility::Private) {
+                user.visibility = Some(Visibility::Members);
+            }
+            // What is malformed in another way is left to be refused.
+            let mended = user.display_name.as_deref().and_then(rules::mended_name);
+            user.display_name = mended.or(user.display_name.take());
+            let mended = user.avatar_url.as_deref().and_then(rules::mended_url);
+            user.avatar_url = mended.or(user.avatar_url.take());
+        }
+        self
+    }
+
     /// The pass of an import in which records of this type are read.
     pub(super) fn pass(kind: &str) -> Option<usize> {
         TYPES.iter().find(|(name, _)| *name == kind).map(|(_, pass)| *pass)

@@ -4,9 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::sea_query::{ArrayType, Value};
 use sea_orm::{
-    AccessMode, ConnectionTrait as _, DbBackend, DbErr, EntityName as _, EntityTrait, FromQueryResult, IdenStatic as _,
-    IsolationLevel, Iterable as _, ModelTrait, PrimaryKeyToColumn as _, RuntimeErr, Statement, TransactionTrait as _,
-    sqlx,
+    ConnectionTrait as _, DbBackend, DbErr, EntityName as _, EntityTrait, FromQueryResult, IdenStatic as _,
+    Iterable as _, ModelTrait, PrimaryKeyToColumn as _, RuntimeErr, Statement, sqlx,
 };
 
 use crate::auth::api_key;
@@ -469,19 +468,10 @@ pub(super) async fn page_of_refs(
     fetch(transaction, sql, params, |row| Ok((row.take()?, row.take()?, row.take()?, row.take()?, row.take()?))).await
 }
 
-/// A transaction in which everything is read as it was at its beginning.
-pub(super) async fn snapshot(db: &Db) -> Result<Transaction> {
-    let (isolation, access) = match db.kind() {
-        Kind::Postgres => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
-        Kind::Sqlite => (None, None),
-    };
-    Ok(db.reads().begin_with_config(isolation, access).await?)
-}
-
 /// Lets PostgreSQL know what it holds now.
 pub(super) async fn tidy(db: &Db) -> Result<()> {
     if db.kind() == Kind::Postgres {
-        db.writes().execute_unprepared("ANALYZE").await?;
+        db.run_long("ANALYZE").await?;
     }
     Ok(())
 }

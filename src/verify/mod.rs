@@ -219,7 +219,7 @@ impl Verifier {
     async fn look(&self, next: Option<(Whose, i64)>) -> Result<(Vec<i64>, Vec<(Option<i64>, Difference)>)> {
         for _ in 0..TRIES {
             let current = self.catalogue.current();
-            let transaction = self.db.snapshot().await?;
+            let transaction = self.db.long_snapshot().await?;
             if catalogue::version(&transaction).await? != current.version() {
                 transaction.rollback().await?;
                 self.catalogue.refresh().await?;

@@ -223,6 +223,13 @@ async fn listen(weak: Weak<Feed>, first: Arc<Notify>) {
             let _ = tokio::time::timeout(Duration::from_secs(60), first.notified()).await;
             continue;
         }
+        if !feed.db.reach().0 {
+            // The log has it already.
+            notices = None;
+            drop(feed);
+            tokio::time::sleep(OFTEN).await;
+            continue;
+        }
         if notices.is_none() {
             notices = feed.db.listen(CHANNEL).await.unwrap_or_else(|error| {
                 tracing::warn!(error = error.chain(), "cannot listen to other servers; looking more often");

@@ -7,7 +7,8 @@
 //! wait, or after some milliseconds. When one of them fails, all are undone, and each is carried out by itself.
 //!
 //! On PostgreSQL a few workers share what waits; each transaction has writes of one kind, so that locks are taken in
-//! one order. SQLite has one writer at a time, so one worker carries out all writes, of all kinds: as many as are waiting go
+//! one order. Nobody waits there for a user whom somebody else has locked: a write for such a user is left out, and carried
+//! out by itself, beside the others, as soon as that is possible. SQLite has one writer at a time, so one worker carries out all writes, of all kinds: as many as are waiting go
 //! into the same transaction, in savepoints, and are answered after its commit.
 
 use std::any::{Any, TypeId};
@@ -20,11 +21,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use sea_orm::TransactionTrait as _;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::repo::Idempotency;
-use super::writer::{Order, Tools, Wanted, given_up};
+use super::writer::{Order, Tools, Wanted, given_up, is_in_the_way};
 use super::{Write, Written};
 use crate::db::{Kind, Transaction};
 use crate::error::{Error, Result};
@@ -46,6 +47,10 @@ const TRIES: u32 = 3;
 /// How often, and after which pause, a commit is begun that finds the database locked by another process.
 const BEGINNINGS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long a transaction on PostgreSQL waits for what others have locked, which is no user, and for how long it is tried
+/// again while a change of the catalogue is in the way.
+const WAIT: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The tasks that carry out writes together.
 pub(super) struct Group {
@@ -65,19 +70,32 @@ impl Group {
         Self { jobs }
     }
 
+    /// A place in the queue. May be given up at any time.
+    pub(super) async fn place(&self) -> Result<Place> {
+        let place = self.jobs.clone().reserve_owned().await;
+        place.map(Place).map_err(|_| stopped())
+    }
+}
+
+/// A place in the queue.
+pub(super) struct Place(mpsc::OwnedPermit<Box<dyn Job>>);
+
+impl Place {
     /// Carries out `write` together with others.
     pub(super) async fn run<W: Write>(
-        &self,
+        self,
         write: W,
         order: Order,
         idempotency: Option<Idempotency>,
     ) -> Result<Written<W::Outcome>> {
         let (answer, answered) = oneshot::channel();
-        let job = Box::new(Task { write, order, idempotency, written: None, answer });
-        let stopped = || Error::internal("the task that writes has stopped");
-        self.jobs.send(job).await.map_err(|_| stopped())?;
+        self.0.send(Box::new(Task { write, order, idempotency, written: None, answer }));
         answered.await.map_err(|_| stopped())?
     }
+}
+
+fn stopped() -> Error {
+    Error::internal("the task that writes has stopped")
 }
 
 /// Writes that are carried out as one; several only when they join.
@@ -172,41 +190,57 @@ impl Queue {
 }
 
 async fn work(tools: Arc<Tools>, queue: Arc<Mutex<Queue>>) {
-    let several = tools.db.kind() == Kind::Sqlite;
+    let sqlite = tools.db.kind() == Kind::Sqlite;
     loop {
-        let next = queue.lock().await.next(several).await;
+        let next = queue.lock().await.next(sqlite).await;
         let Some((mut batches, commit)) = next else { return };
-        let outcome = match batches.as_mut_slice() {
-            [batch] => one(&tools, batch).await,
-            batches => all(&tools, batches).await,
-        };
+        let outcome = if sqlite { all(&tools, &mut batches).await } else { one(&tools, &mut batches).await };
         drop(commit);
         let writes: usize = batches.iter().map(Vec::len).sum();
         tools.metrics.group_commit.record(u32::try_from(writes).unwrap_or(u32::MAX));
         for job in batches.into_iter().flatten() {
-            job.answer(outcome.clone());
+            if sqlite || job.is_done() {
+                job.answer(outcome.clone());
+            } else {
+                tokio::spawn(alone(Arc::clone(&tools), job));
+            }
         }
     }
 }
 
-/// Carries out a batch in a transaction of its own.
-async fn one(tools: &Tools, batch: &mut [Box<dyn Job>]) -> Result<()> {
-    if batch.len() > 1 {
-        match together(tools, batch).await {
+/// Carries out one write by itself, and answers whoever waits for it.
+async fn alone(tools: Arc<Tools>, mut job: Box<dyn Job>) {
+    let done = AssertUnwindSafe(job.perform_alone(&tools)).catch_unwind().await;
+    done.unwrap_or_else(|_| job.fail(panicked()));
+    job.answer(Ok(()));
+}
+
+/// Carries out a batch in a transaction of its own. What has no outcome then is still to be done.
+async fn one(tools: &Tools, batches: &mut [Batch]) -> Result<()> {
+    let began = Instant::now();
+    let Some(batch) = batches.first_mut() else { return Ok(()) };
+    loop {
+        let error = match together(tools, batch).await {
             Ok(()) => return Ok(()),
-            Err(Undone::No(error)) => return Err(error),
-            Err(Undone::Yes(error)) => {
-                tracing::debug!(error = error.chain(), writes = batch.len(), "joined writes are done one by one");
+            Err(Undone::No(error)) => {
+                batch.iter_mut().for_each(|job| job.fail(error.clone()));
+                return Ok(());
             }
+            Err(Undone::Yes(error)) => error,
+        };
+        batch.iter_mut().for_each(|job| job.forget());
+        if is_in_the_way(&error) && began.elapsed() < PATIENCE {
+            continue;
         }
+        // Tried by itself each of them would fail for the same.
+        if is_in_the_way(&error) || error.is_noted() || (batch.len() == 1 && !error.is_passing()) {
+            batch.iter_mut().for_each(|job| job.fail(error.clone()));
+            return Ok(());
+        }
+        tracing::debug!(error = error.chain(), writes = batch.len(), "joined writes are done one by one");
         // It may be behind, which would fail each of them once more.
-        tools.catalogue.refresh().await?;
+        return tools.catalogue.refresh().await;
     }
-    for job in batch {
-        let done = AssertUnwindSafe(job.perform_alone(tools)).catch_unwind().await;
-        done.unwrap_or_else(|_| job.fail(panicked()));
-    }
-    Ok(())
 }
 
 /// Whether what failed is known to have left nothing behind.
@@ -221,35 +255,65 @@ async fn together(tools: &Tools, batch: &mut [Box<dyn Job>]) -> Result<(), Undon
         Ok(()) => transaction
             .commit()
             .await
-            .map_err(Error::from)
             .map_err(|error| if error.is_passing() { Undone::Yes(error) } else { Undone::No(error) }),
         Err(error) => {
-            // A connection that cannot even roll back is closed by its pool, which does the same.
-            let _ = transaction.rollback().await;
+            transaction.rollback().await.map_err(Undone::Yes)?;
             Err(Undone::Yes(error))
         }
     }
 }
 
-/// Carries out several batches in one transaction, each in a savepoint. Fails only when the whole is of no use any more.
+/// Carries out everything in one transaction, several batches each in a savepoint. Fails only when the whole is of no use any
+/// more.
 async fn all(tools: &Tools, batches: &mut [Batch]) -> Result<()> {
+    if let [batch] = batches {
+        return by_itself(tools, batch).await;
+    }
     let transaction = begin(tools).await?;
+    match fill(tools, &transaction, batches).await {
+        Ok(()) => transaction.commit().await,
+        Err(error) => {
+            transaction.rollback().await?;
+            Err(error)
+        }
+    }
+}
+
+/// Carries out a batch in a transaction, or each of its writes in one.
+async fn by_itself(tools: &Tools, batch: &mut Batch) -> Result<()> {
+    if batch.len() > 1 {
+        match together(tools, batch).await {
+            Ok(()) => {}
+            Err(Undone::No(error)) => return Err(error),
+            Err(Undone::Yes(error)) => {
+                tracing::debug!(error = error.chain(), writes = batch.len(), "joined writes are done one by one");
+                batch.iter_mut().for_each(|job| job.forget());
+                // It may be behind, which would fail each of them once more.
+                tools.catalogue.refresh().await?;
+            }
+        }
+    }
+    for job in batch.iter_mut().filter(|job| !job.is_done()) {
+        let done = AssertUnwindSafe(job.perform_alone(tools)).catch_unwind().await;
+        done.unwrap_or_else(|_| job.fail(panicked()));
+    }
+    Ok(())
+}
+
+async fn fill(tools: &Tools, transaction: &Transaction, batches: &mut [Batch]) -> Result<()> {
     for batch in batches {
         if batch.len() > 1 {
-            let savepoint = transaction.begin().await?;
+            let savepoint = transaction.savepoint().await?;
             match joined(tools, &savepoint, batch).await {
-                Ok(()) => {
-                    savepoint.commit().await?;
-                    continue;
-                }
+                Ok(()) => savepoint.commit().await?,
                 Err(_) => savepoint.rollback().await?,
             }
         }
-        for job in batch {
-            perform(tools, &transaction, job).await?;
+        for job in batch.iter_mut().filter(|job| !job.is_done()) {
+            perform(tools, transaction, job).await?;
         }
     }
-    Ok(transaction.commit().await?)
+    Ok(())
 }
 
 /// Carries out a batch of several writes as one in `transaction`.
@@ -262,7 +326,7 @@ async fn joined(tools: &Tools, transaction: &Transaction, batch: &mut [Box<dyn J
 async fn begin(tools: &Tools) -> Result<Transaction> {
     let mut beginnings = 1;
     loop {
-        match tools.db.begin().await {
+        match tools.db.begin_waiting(WAIT).await {
             Err(error) if error.is_passing() && beginnings < BEGINNINGS => {
                 beginnings += 1;
                 tokio::time::sleep(PAUSE).await;
@@ -276,12 +340,12 @@ async fn begin(tools: &Tools) -> Result<Transaction> {
 async fn perform(tools: &Tools, transaction: &Transaction, job: &mut Box<dyn Job>) -> Result<()> {
     let mut tries = 1;
     loop {
-        let savepoint = transaction.begin().await?;
+        let savepoint = transaction.savepoint().await?;
         // A panic of one write must not take the others along, nor those to come.
         let performed = AssertUnwindSafe(job.perform(tools, &savepoint)).catch_unwind().await;
         let outcome = performed.unwrap_or_else(|_| Err(panicked()));
         match outcome {
-            Ok(()) => return Ok(savepoint.commit().await?),
+            Ok(()) => return savepoint.commit().await,
             Err(error) => {
                 savepoint.rollback().await?;
                 if error.is_passing() && tries < TRIES {
@@ -319,6 +383,10 @@ trait Job: Any + Send {
     fn perform_alone<'a>(&'a mut self, tools: &'a Tools) -> BoxFuture<'a, ()>;
     /// Keeps the failure as the answer.
     fn fail(&mut self, error: Error);
+    /// Whether anything came of it.
+    fn is_done(&self) -> bool;
+    /// Forgets what came of it, because that was undone.
+    fn forget(&mut self);
     /// Answers whoever waits: with the outcome, unless the commit failed.
     fn answer(self: Box<Self>, committed: Result<()>);
 }
@@ -358,12 +426,25 @@ impl<W: Write> Job for Task<W> {
 
     fn perform_alone<'a>(&'a mut self, tools: &'a Tools) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            self.written = Some(tools.run_alone(&self.write, &self.order, self.idempotency.as_ref()).await);
+            let place = match tools.place().await {
+                Ok(place) => place,
+                Err(error) => return self.fail(error),
+            };
+            let (write, order, idempotency) = (&self.write, &self.order, self.idempotency.as_ref());
+            self.written = Some(tools.run_alone(write, order, idempotency, Some(place)).await);
         })
     }
 
     fn fail(&mut self, error: Error) {
         self.written = Some(Err(given_up(error)));
+    }
+
+    fn is_done(&self) -> bool {
+        self.written.is_some()
+    }
+
+    fn forget(&mut self) {
+        self.written = None;
     }
 
     fn answer(self: Box<Self>, committed: Result<()>) {
@@ -398,7 +479,7 @@ fn together_of<'a, W: Write>(
             tools.attempt_together(transaction, &wanted).await?
         };
         for (task, answer) in tasks.iter_mut().zip(answers) {
-            task.written = Some(answer);
+            task.written = answer;
         }
         Ok(())
     })

@@ -5,7 +5,10 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::clock::Timestamp;
 use crate::graphql::refusal::{Refusal, UserErrorCode};
+use crate::limits;
+use crate::text::is_unprintable;
 
 /// How long a title or a name may be, in characters.
 const TITLE: RangeInclusive<usize> = 1..=200;
@@ -107,8 +110,8 @@ impl Checks {
     fn line(&mut self, field: &str, text: Option<&String>, length: &RangeInclusive<usize>) {
         let Some(text) = text else { return };
         self.length(field, text, length);
-        if text.chars().any(char::is_control) {
-            self.invalid(field, format!("no control characters may stand in {field}"));
+        if text.chars().any(is_unprintable) {
+            self.invalid(field, format!("no control characters and no ends or turns of lines may stand in {field}"));
         } else if !text.is_empty() && text.trim().is_empty() {
             self.invalid(field, format!("{field} must not be blank"));
         }
@@ -127,6 +130,15 @@ impl Checks {
         let Some(value) = value.filter(|value| !range.contains(value)) else { return };
         let (least, most) = (range.start(), range.end());
         self.invalid(field, format!("{field} is a number from {least} to {most}, and not {value}"));
+    }
+
+    /// A date that something is planned for.
+    pub(crate) fn planned(&mut self, field: &str, date: Option<Timestamp>) {
+        let range = limits::planned();
+        if let Some(date) = date.filter(|date| !range.contains(date)) {
+            let (start, end) = (range.start(), range.end());
+            self.invalid(field, format!("{field} lies between {start} and {end}, and {date} does not"));
+        }
     }
 
     /// That no two items of `list` have the same key.

@@ -14,7 +14,10 @@ mod feed;
 mod group;
 mod input;
 mod kinds;
+mod packed;
+mod probe;
 mod repo;
+mod turns;
 mod unit;
 mod writer;
 
@@ -57,6 +60,12 @@ pub(crate) trait Write: Serialize + Send + Sync + 'static {
         None
     }
 
+    /// The one user whom it is about, where that is known before. What this server writes for one user is written one after
+    /// the other, and what waits for its turn waits without a connection.
+    fn concerns(&self) -> Option<i64> {
+        self.joins()
+    }
+
     /// How many things it does. Bounds how many writes are carried out together.
     fn size(&self) -> usize {
         1
@@ -89,12 +98,14 @@ pub(crate) fn only<O>(outcomes: Vec<O>) -> Result<O> {
 }
 
 /// What was written.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct Written<O> {
     /// What came of the use case.
     pub(crate) outcome: O,
     /// The events that were appended to histories, each with its user, in their order.
     pub(crate) events: Vec<(i64, Event)>,
+    /// The instant of the write.
+    pub(crate) at: Timestamp,
 }
 
 /// An event of a user's history as it is stored.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait as _};
+use serde::{Deserialize, Serialize};
 
 use super::entity::{audit_entry, event, write_ref};
-use super::unit::{Locked, Reference};
+use super::unit::{Locked, Moment, Reference};
 use super::{Event, HistoryKind};
 use crate::clock::Timestamp;
 use crate::db::bulk::{self, Stores};
@@ -17,13 +18,31 @@ use crate::error::{Error, Result};
 // Writes of progress share this lock by way of `lock_users`, a change of the catalogue takes it alone: what a write
 // decides by does not change under it. SQLite has one writer at a time anyway.
 static SHARE_CATALOGUE: Sql = Sql::new("SELECT pg_advisory_xact_lock_shared(8319)");
-static TAKE_CATALOGUE: Sql = Sql::new("SELECT pg_advisory_xact_lock(8319)");
-static VERSION: Sql = Sql::new("SELECT version FROM catalogue_version WHERE id = 1");
+// The clock is read when the lock has been taken: a materialized part is carried out first.
+static TAKE_CATALOGUE: Sql = Sql::new(
+    "WITH taken AS MATERIALIZED (SELECT pg_advisory_xact_lock(8319)) \
+     SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM taken",
+);
+static VERSION: Sql = Sql::new(
+    "SELECT version, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM catalogue_version WHERE id = 1",
+);
+static VERSION_ON_SQLITE: Sql = Sql::new("SELECT version, NULL FROM catalogue_version WHERE id = 1");
 
-static LOCK: Sql = Sql::new("SELECT id, ulid, history_seq, ledger_seq, version FROM lock_users($1::bigint[])");
+// The function has ended, and all locks are taken, before its first row is given and the clock is read: so what was written
+// for these users before was written at an earlier instant, by the same clock.
+static LOCK: Sql = Sql::new(
+    "SELECT id, ulid, history_seq, ledger_seq, version, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint \
+     FROM lock_users($1::bigint[])",
+);
 static LOCK_ON_SQLITE: Sql = Sql::new(
-    "SELECT u.id, u.ulid, u.history_seq, u.ledger_seq, (SELECT version FROM catalogue_version WHERE id = 1) \
+    "SELECT u.id, u.ulid, u.history_seq, u.ledger_seq, (SELECT version FROM catalogue_version WHERE id = 1), NULL \
      FROM users u WHERE u.id = ANY($1) AND u.merged_into IS NULL AND u.erased_at IS NULL ORDER BY u.id",
+);
+
+// The same for those of the users whom no other transaction has locked.
+static LOCK_FREE: Sql = Sql::new(
+    "SELECT id, ulid, history_seq, ledger_seq, version, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint \
+     FROM lock_free_users($1::bigint[])",
 );
 
 /// Keeps the catalogue from being changed until the transaction ends.
@@ -34,48 +53,73 @@ pub(crate) async fn share_catalogue(transaction: &Transaction) -> Result<()> {
     Ok(())
 }
 
-/// Keeps all other writes waiting until the transaction, which changes the catalogue, ends.
-pub(crate) async fn take_catalogue(transaction: &Transaction) -> Result<()> {
-    if on_postgres(transaction) {
-        execute(transaction, &TAKE_CATALOGUE, []).await?;
+/// Keeps all other writes waiting until the transaction, which changes the catalogue, ends. Gives the instant by the
+/// database's clock, where it has one.
+pub(crate) async fn take_catalogue(transaction: &Transaction) -> Result<Option<Timestamp>> {
+    if !on_postgres(transaction) {
+        return Ok(None);
     }
-    Ok(())
+    let times = fetch(transaction, &TAKE_CATALOGUE, [], |row| row.take()).await?;
+    Ok(times.first().copied().map(Timestamp::from_millis))
 }
 
 fn on_postgres(transaction: &Transaction) -> bool {
     transaction.get_database_backend() == DbBackend::Postgres
 }
 
-/// Locks these users in ascending order. Gives the catalogue's version, and who of them is there.
-pub(super) async fn lock_users(transaction: &Transaction, users: Vec<i64>) -> Result<(i64, Vec<(i64, Locked)>)> {
-    let mut version = None;
-    let lock = if on_postgres(transaction) { &LOCK } else { &LOCK_ON_SQLITE };
-    let locked = fetch(transaction, lock, [Param::Ints(users)], |row| {
+/// What locking users tells.
+pub(super) struct Locks {
+    /// Who of them was locked.
+    pub(super) users: Vec<(i64, Locked)>,
+    /// The number of the catalogue's state.
+    pub(super) version: i64,
+    /// The instant by the database's clock, where it has one.
+    pub(super) time: Option<Timestamp>,
+}
+
+/// Locks those of these users who are there, in ascending order.
+pub(super) async fn lock_users(transaction: &Transaction, users: Vec<i64>) -> Result<Locks> {
+    lock(transaction, if on_postgres(transaction) { &LOCK } else { &LOCK_ON_SQLITE }, users).await
+}
+
+/// Locks those of these users whom no other transaction has locked, and waits for nobody but for who changes the catalogue.
+pub(super) async fn lock_free_users(transaction: &Transaction, users: Vec<i64>) -> Result<Locks> {
+    lock(transaction, if on_postgres(transaction) { &LOCK_FREE } else { &LOCK_ON_SQLITE }, users).await
+}
+
+async fn lock(transaction: &Transaction, lock: &'static Sql, users: Vec<i64>) -> Result<Locks> {
+    let mut told = None;
+    let users = fetch(transaction, lock, [Param::Ints(users)], |row| {
         let id = row.take()?;
         let ulid: String = row.take()?;
-        let user = Locked { ulid: ulid.into(), history_seq: row.take()?, ledger_seq: row.take()?, changed: false };
-        version = Some(row.take::<i64>()?);
+        let (history_seq, ledger_seq) = (row.take()?, row.take()?);
+        let user = Locked { ulid: ulid.into(), history_seq, ledger_seq, changed: false, vouched: false };
+        told = Some((row.take::<i64>()?, row.take::<Option<i64>>()?));
         Ok((id, user))
     })
     .await?;
-    let version = match version {
-        Some(version) => version,
-        None => self::version(transaction).await?,
+    let (version, time) = match told {
+        Some(told) => told,
+        None => version(transaction).await?,
     };
-    Ok((version, locked))
+    Ok(Locks { users, version, time: time.map(Timestamp::from_millis) })
 }
 
-async fn version(transaction: &Transaction) -> Result<i64> {
-    let versions = fetch(transaction, &VERSION, [], |row| row.take()).await?;
+async fn version(transaction: &Transaction) -> Result<(i64, Option<i64>)> {
+    let version = if on_postgres(transaction) { &VERSION } else { &VERSION_ON_SQLITE };
+    let versions = fetch(transaction, version, [], |row| Ok((row.take()?, row.take()?))).await?;
     versions.first().copied().ok_or_else(|| Error::internal("catalogue_version has no row; run the migrations"))
 }
 
-static NUMBER_ON_POSTGRES: &str = "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq \
-     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k(id, history_seq, ledger_seq) WHERE users.id = k.id";
+static NUMBER_ON_POSTGRES: &str = "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq, \
+     self_made = users.self_made AND k.vouched = 0 \
+     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS k(id, history_seq, ledger_seq, vouched) \
+     WHERE users.id = k.id";
 static NUMBER_ON_SQLITE: Sql = Sql::new(
-    "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq \
-     FROM (SELECT value ->> 0 AS id, value ->> 1 AS history_seq, value ->> 2 AS ledger_seq FROM json_each($1)) AS k \
-     WHERE users.id = k.id",
+    "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq, \
+     self_made = users.self_made AND k.vouched = 0 \
+     FROM (SELECT value ->> 0 AS id, value ->> 1 AS history_seq, value ->> 2 AS ledger_seq, value ->> 3 AS vouched \
+     FROM json_each($1)) AS k WHERE users.id = k.id",
 );
 
 /// Stores what a write has collected: rows, events, and the last numbers of the users who changed.
@@ -90,11 +134,14 @@ pub(super) async fn store(
     let column = |number: fn(&Locked) -> i64| Param::Ints(changed().map(|(_, user)| number(user)).collect());
     let numbers = changed().next().map(|_| {
         let ids = Param::Ints(changed().map(|(id, _)| *id).collect());
-        (NUMBER_ON_POSTGRES, vec![ids, column(|user| user.history_seq), column(|user| user.ledger_seq)])
+        let columns =
+            [column(|user| user.history_seq), column(|user| user.ledger_seq), column(|user| user.vouched.into())];
+        (NUMBER_ON_POSTGRES, [ids].into_iter().chain(columns).collect())
     });
     stores.flush(transaction, numbers).await?;
     if !on_postgres(transaction) && changed().next().is_some() {
-        let numbers: Vec<_> = changed().map(|(id, user)| (id, user.history_seq, user.ledger_seq)).collect();
+        let numbers: Vec<_> =
+            changed().map(|(id, user)| (id, user.history_seq, user.ledger_seq, i64::from(user.vouched))).collect();
         let numbers = serde_json::to_string(&numbers).map_err(Error::internal)?;
         execute(transaction, &NUMBER_ON_SQLITE, [Param::Text(numbers)]).await?;
     }
@@ -116,10 +163,54 @@ fn stored(user: i64, event: &Event) -> event::Model {
     }
 }
 
-static NEXT_NUMBER: Sql =
-    Sql::new("UPDATE users SET history_seq = history_seq + 1 WHERE id = $1 RETURNING history_seq");
+/// A part of a user's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Told {
+    pub(super) user: i64,
+    /// The number of its first event, and that of its last.
+    pub(super) first: i64,
+    pub(super) last: i64,
+}
 
-/// Appends one event to a user's history in a transaction that is no [`Unit`](super::Unit). Locks the user.
+static EVENTS: Sql = Sql::new(
+    "SELECT user_id, seq, kind, actor, subject_type, subject_key, changes, occurred_at, recorded_at FROM history_events \
+     WHERE user_id = ANY($1) AND seq BETWEEN $2 AND $3 ORDER BY user_id, seq",
+);
+
+/// The events of some parts of histories, each with its user.
+pub(super) async fn events(transaction: &Transaction, told: &[Told]) -> Result<Vec<(i64, Event)>> {
+    // Users of one write mostly have the same numbers: those who were made by it.
+    let mut users: BTreeMap<(i64, i64), Vec<i64>> = BTreeMap::new();
+    for Told { user, first, last } in told {
+        users.entry((*first, *last)).or_default().push(*user);
+    }
+    let mut events = Vec::new();
+    for ((first, last), users) in users {
+        let params = [Param::Ints(users), Param::Int(first), Param::Int(last)];
+        let found = fetch(transaction, &EVENTS, params, |row| {
+            let user = row.take()?;
+            let event = Event {
+                seq: row.take()?,
+                kind: row.take()?,
+                actor: row.take()?,
+                subject_type: row.take()?,
+                subject_key: row.take()?,
+                changes: row.take()?,
+                occurred_at: row.take()?,
+                recorded_at: row.take()?,
+            };
+            Ok((user, event))
+        });
+        events.extend(found.await?);
+    }
+    Ok(events)
+}
+
+static NEXT_NUMBER: Sql =
+    Sql::new("UPDATE users SET history_seq = history_seq + 1, self_made = FALSE WHERE id = $1 RETURNING history_seq");
+
+/// Appends one event of an operator's to a user's history in a transaction that is no [`Unit`](super::Unit). Locks the
+/// user.
 pub(crate) async fn append_event(
     transaction: &Transaction,
     user: i64,
@@ -293,27 +384,39 @@ static TAKE: Sql = Sql::new(
     "INSERT INTO idempotency_keys (principal, mutation, key, body_hash, outcome, created_at) \
      VALUES ($1, $2, $3, $4, '', $5) ON CONFLICT (principal, mutation, key) DO UPDATE \
      SET body_hash = excluded.body_hash, outcome = '', created_at = excluded.created_at \
-     WHERE idempotency_keys.created_at <= $6 RETURNING 1",
+     WHERE idempotency_keys.created_at <= excluded.created_at - $6 RETURNING 1",
+);
+static TAKE_NOW: Sql = Sql::new(
+    "INSERT INTO idempotency_keys (principal, mutation, key, body_hash, outcome, created_at) \
+     VALUES ($1, $2, $3, $4, '', floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) \
+     ON CONFLICT (principal, mutation, key) DO UPDATE \
+     SET body_hash = excluded.body_hash, outcome = '', created_at = excluded.created_at \
+     WHERE idempotency_keys.created_at <= excluded.created_at - $5 RETURNING 1",
 );
 static EARLIER: Sql =
     Sql::new("SELECT body_hash, outcome FROM idempotency_keys WHERE principal = $1 AND mutation = $2 AND key = $3");
 static KEEP: Sql =
     Sql::new("UPDATE idempotency_keys SET outcome = $4 WHERE principal = $1 AND mutation = $2 AND key = $3");
 static FORGET: Sql = Sql::new("DELETE FROM idempotency_keys WHERE created_at <= $1");
+static FORGET_NOW: Sql = Sql::new(
+    "DELETE FROM idempotency_keys WHERE created_at <= floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1",
+);
 
-/// Takes the key for this write; what came of the earlier one when there was one after `since`.
+/// Takes the key for this write; what came of the earlier one when there was one in the last `kept` seconds.
 pub(super) async fn take_key(
     transaction: &Transaction,
     idempotency: &Idempotency,
-    now: Timestamp,
-    since: Timestamp,
+    moment: Moment,
+    kept: i64,
 ) -> Result<Option<Earlier>> {
-    let params = idempotency.params().into_iter().chain([
-        Param::Text(idempotency.body_hash.clone()),
-        Param::Int(now.millis()),
-        Param::Int(since.millis()),
-    ]);
-    let taken: Vec<i32> = fetch(transaction, &TAKE, params, |row| row.take()).await?;
+    let mut params: Vec<Param> = idempotency.params().into_iter().collect();
+    params.push(Param::Text(idempotency.body_hash.clone()));
+    if !moment.by_database {
+        params.push(Param::Int(moment.now.millis()));
+    }
+    params.push(Param::Int(kept.saturating_mul(1000)));
+    let take = if moment.by_database { &TAKE_NOW } else { &TAKE };
+    let taken: Vec<i32> = fetch(transaction, take, params, |row| row.take()).await?;
     if !taken.is_empty() {
         return Ok(None);
     }
@@ -331,7 +434,26 @@ pub(super) async fn keep_outcome(transaction: &Transaction, idempotency: &Idempo
     execute(transaction, &KEEP, idempotency.params().into_iter().chain([Param::Text(outcome)])).await.map(drop)
 }
 
-/// Forgets keys that were taken until `until`.
-pub(super) async fn forget_keys(connection: &impl ConnectionTrait, until: Timestamp) -> Result<u64> {
-    execute(connection, &FORGET, [Param::Int(until.millis())]).await
+static PUT_FILLER: Sql = Sql::new(
+    "INSERT INTO idempotency_keys (principal, mutation, key, body_hash, outcome, created_at) \
+     VALUES ('probe', '', '', '', $1, $2) ON CONFLICT (principal, mutation, key) DO UPDATE SET outcome = excluded.outcome",
+);
+static REMOVE_FILLER: Sql = Sql::new("DELETE FROM idempotency_keys WHERE principal = 'probe'");
+
+/// Stores something, to see whether anything can be stored. What is left of it goes away with the old keys.
+pub(super) async fn put_filler(transaction: &Transaction, filler: String, created_at: Timestamp) -> Result<()> {
+    execute(transaction, &PUT_FILLER, [Param::Text(filler), Param::Int(created_at.millis())]).await.map(drop)
+}
+
+/// Takes it away again.
+pub(super) async fn remove_filler(transaction: &Transaction) -> Result<()> {
+    execute(transaction, &REMOVE_FILLER, []).await.map(drop)
+}
+
+/// Forgets keys that were taken `kept` seconds ago or earlier.
+pub(super) async fn forget_keys(connection: &impl ConnectionTrait, moment: Moment, kept: i64) -> Result<u64> {
+    if moment.by_database {
+        return execute(connection, &FORGET_NOW, [Param::Int(kept.saturating_mul(1000))]).await;
+    }
+    execute(connection, &FORGET, [Param::Int(moment.now.plus_seconds(-kept).millis())]).await
 }

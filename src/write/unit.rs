@@ -16,6 +16,7 @@ use crate::db::owner::Merger;
 use crate::error::{Error, Result};
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{Refusal, UserErrorCode};
+use crate::limits;
 
 /// A transaction, and what is to be told of it.
 ///
@@ -23,22 +24,43 @@ use crate::graphql::refusal::{Refusal, UserErrorCode};
 /// numbers of the events have no gaps.
 pub(crate) struct Unit<'a> {
     transaction: &'a Transaction,
-    /// The instant of the request; of the latest one, where the unit carries out several writes.
+    /// The instant of what is written, the only one. On PostgreSQL the database tells it once the locks are taken, so it is
+    /// to be read after them; what was written before for the same users is not later.
     pub(crate) now: Timestamp,
+    by_database: bool,
     /// Where new identifiers come from.
     pub(crate) ids: &'a Ids,
     /// The settings that bound a write.
     pub(crate) config: &'a Config,
-    actor: &'a str,
-    /// Who wants what is written for a user, and when, where the unit carries out several writes.
-    orders: BTreeMap<i64, (Timestamp, &'a str)>,
+    wish: Wish<'a>,
+    /// Who wants what is written for a user, where the unit carries out several writes.
+    wishes: BTreeMap<i64, Wish<'a>>,
     catalogue: Arc<Snapshot>,
     users: BTreeMap<i64, Locked>,
+    /// Whether all who are to be locked were locked before the unit began.
+    locked_before: bool,
     events: Vec<(i64, Event)>,
     audit: Vec<AuditEntry>,
     references: Vec<(Reference, String)>,
     stores: Stores,
     abandoned: bool,
+}
+
+/// Who wants something to be written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish<'a> {
+    /// How the history names them.
+    pub(super) actor: &'a str,
+    /// Whether it is an app or an operator.
+    pub(super) vouches: bool,
+}
+
+/// The instant of a write, as far as it is known before the locks are taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) now: Timestamp,
+    /// Whether the database's clock decides.
+    pub(super) by_database: bool,
 }
 
 /// A user whose row is locked.
@@ -49,6 +71,8 @@ pub(crate) struct Locked {
     pub(super) history_seq: i64,
     pub(super) ledger_seq: i64,
     pub(super) changed: bool,
+    /// Whether an app or an operator has written for the user.
+    pub(super) vouched: bool,
 }
 
 /// What a caller calls one of its additive writes, so that it is carried out once and for all.
@@ -58,6 +82,11 @@ pub(crate) struct Reference {
     /// What kind of write it is, such as `GOAL_STEPS`; references of different kinds do not meet.
     pub(crate) kind: &'static str,
     pub(crate) name: String,
+}
+
+/// What is said of something that has been numbered to the end, which only numbers that were brought along can do.
+fn full(what: &str) -> Error {
+    Error::bad_input(format!("the {what} of this user has the number {} already, the last one", limits::LAST_NUMBER))
 }
 
 /// The longest reference, in characters.
@@ -77,21 +106,23 @@ impl Reference {
 impl<'a> Unit<'a> {
     pub(super) fn new(
         transaction: &'a Transaction,
-        now: Timestamp,
+        Moment { now, by_database }: Moment,
+        wish: Wish<'a>,
         ids: &'a Ids,
         config: &'a Config,
-        actor: &'a str,
         catalogue: Arc<Snapshot>,
     ) -> Self {
         Self {
             transaction,
             now,
+            by_database,
             ids,
             config,
-            actor,
-            orders: BTreeMap::new(),
+            wish,
+            wishes: BTreeMap::new(),
             catalogue,
             users: BTreeMap::new(),
+            locked_before: false,
             events: Vec::new(),
             audit: Vec::new(),
             references: Vec::new(),
@@ -100,14 +131,26 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// Says who wants what is written for this user, and when.
-    pub(super) fn order(&mut self, user: i64, now: Timestamp, actor: &'a str) {
-        self.orders.insert(user, (now, actor));
+    /// Says who wants what is written for this user.
+    pub(super) fn order(&mut self, user: i64, wish: Wish<'a>) {
+        self.wishes.insert(user, wish);
     }
 
-    /// The instant of the request that is about this user.
-    pub(crate) fn now_of(&self, user: i64) -> Timestamp {
-        self.orders.get(&user).map_or(self.now, |(now, _)| *now)
+    /// Takes over users whom the transaction has locked already, at this instant by the database's clock: [`Unit::lock`] has
+    /// nothing to do for them.
+    pub(super) fn take_over(&mut self, locked: impl IntoIterator<Item = (i64, Locked)>, time: Option<Timestamp>) {
+        self.users.extend(locked);
+        self.locked_before = true;
+        self.told(time);
+    }
+
+    /// Goes by the database's clock, where that decides, as it was when the first lock had been taken: the catalogue's
+    /// lock keeps everybody else from writing, so that users who are locked behind it have nothing newer.
+    const fn told(&mut self, time: Option<Timestamp>) {
+        if let (true, Some(time)) = (self.by_database, time) {
+            self.now = time;
+            self.by_database = false;
+        }
     }
 
     /// The transaction, for statements of repositories.
@@ -136,10 +179,10 @@ impl<'a> Unit<'a> {
         let mut users: Vec<i64> = users.into_iter().collect();
         users.sort_unstable();
         users.dedup();
-        let (version, locked) = repo::lock_users(self.transaction, users.clone()).await?;
-        if version != self.catalogue.version() {
-            return Err(Error::internal("the catalogue in memory is behind").passing());
+        if self.locked_before && users.iter().all(|user| self.users.contains_key(user)) {
+            return Ok(());
         }
+        let locked = self.lock_them(users.clone()).await?;
         if locked.len() < users.len() {
             return Err(Error::bad_input("a user of this write has been merged into another one or erased meanwhile"));
         }
@@ -147,13 +190,19 @@ impl<'a> Unit<'a> {
         Ok(())
     }
 
+    async fn lock_them(&mut self, users: Vec<i64>) -> Result<Vec<(i64, Locked)>> {
+        let locked = repo::lock_users(self.transaction, users).await?;
+        if locked.version != self.catalogue.version() {
+            return Err(Error::internal("the catalogue in memory is behind").passing());
+        }
+        self.told(locked.time);
+        Ok(locked.users)
+    }
+
     /// Locks those of these users who have not been merged into others or erased, like [`Unit::lock`], and says who they
     /// are.
     pub(crate) async fn lock_present(&mut self, users: Vec<i64>) -> Result<Vec<i64>> {
-        let (version, locked) = repo::lock_users(self.transaction, users).await?;
-        if version != self.catalogue.version() {
-            return Err(Error::internal("the catalogue in memory is behind").passing());
-        }
+        let locked = self.lock_them(users).await?;
         let present = locked.iter().map(|(user, _)| *user).collect();
         self.users.extend(locked);
         Ok(present)
@@ -163,13 +212,16 @@ impl<'a> Unit<'a> {
     /// has to be read from the database: the catalogue in memory is behind when another change has just been made, and
     /// operators who write a lot at a time would be told to try again and again.
     pub(crate) async fn lock_catalogue(&mut self) -> Result<()> {
-        repo::take_catalogue(self.transaction).await
+        let time = repo::take_catalogue(self.transaction).await?;
+        self.told(time);
+        Ok(())
     }
 
     /// Locks further users after [`Unit::lock_catalogue`]; those who are gone are left out.
     pub(crate) async fn lock_more(&mut self, users: Vec<i64>) -> Result<()> {
-        let (_, locked) = repo::lock_users(self.transaction, users).await?;
-        for (user, locked) in locked {
+        let locked = repo::lock_users(self.transaction, users).await?;
+        self.told(locked.time);
+        for (user, locked) in locked.users {
             // Whoever is locked already may have been given numbers that are not stored yet.
             self.users.entry(user).or_insert(locked);
         }
@@ -183,20 +235,21 @@ impl<'a> Unit<'a> {
 
     /// Notes down a user made by this very write, as locked by it.
     pub(crate) fn add_user(&mut self, user: i64, ulid: &str) {
-        self.users.insert(user, Locked { ulid: ulid.into(), history_seq: 0, ledger_seq: 0, changed: false });
+        self.users
+            .insert(user, Locked { ulid: ulid.into(), history_seq: 0, ledger_seq: 0, changed: false, vouched: false });
     }
 
     /// Takes the next number in a user's ledger, for a lot or an entry.
     pub(crate) fn next_ledger_number(&mut self, user: i64) -> Result<i64> {
         let user = self.locked(user)?;
         user.changed = true;
-        user.ledger_seq += 1;
+        user.ledger_seq = limits::next_number(user.ledger_seq).ok_or_else(|| full("ledger"))?;
         Ok(user.ledger_seq)
     }
 
     /// The number that the next event in a locked user's history gets. Greater than any before, whatever was deleted since.
     pub(crate) fn next_history_number(&self, user: i64) -> Result<i64> {
-        Ok(self.user(user)?.history_seq + 1)
+        limits::next_number(self.user(user)?.history_seq).ok_or_else(|| full("history"))
     }
 
     /// Makes room behind the ledger of `into` for that of `from`, both locked: what has number `n` there gets `n` and
@@ -205,7 +258,8 @@ impl<'a> Unit<'a> {
         let taken = self.user(from)?.ledger_seq;
         let into = self.locked(into)?;
         let offset = into.ledger_seq;
-        into.ledger_seq += taken;
+        let joined = into.ledger_seq.checked_add(taken).filter(|last| limits::NUMBER.contains(last) || *last == 0);
+        into.ledger_seq = joined.ok_or_else(|| full("ledger"))?;
         into.changed = true;
         Ok(offset)
     }
@@ -227,7 +281,7 @@ impl<'a> Unit<'a> {
         subject: (Kind, &str),
         changes: &Value,
     ) -> Result<()> {
-        self.record_at(user, kind, subject, changes, self.now_of(user))
+        self.record_at(user, kind, subject, changes, self.now)
     }
 
     /// Appends an event to the history of a locked user, of something that happened at another instant.
@@ -239,10 +293,12 @@ impl<'a> Unit<'a> {
         changes: &Value,
         occurred_at: Timestamp,
     ) -> Result<()> {
-        let (recorded_at, actor) = self.orders.get(&user).copied().unwrap_or((self.now, self.actor));
+        let Wish { actor, vouches } = self.wishes.get(&user).copied().unwrap_or(self.wish);
+        let recorded_at = self.now;
         let locked = self.locked(user)?;
         locked.changed = true;
-        locked.history_seq += 1;
+        locked.vouched |= vouches;
+        locked.history_seq = limits::next_number(locked.history_seq).ok_or_else(|| full("history"))?;
         let event = Event {
             seq: locked.history_seq,
             kind: kind.as_str().to_owned(),
@@ -257,10 +313,20 @@ impl<'a> Unit<'a> {
         Ok(())
     }
 
+    /// Notes that whoever wants this write knows the locked user, although nothing may be recorded; see
+    /// [`Order::vouches`](super::Order).
+    pub(crate) fn vouch(&mut self, user: i64) -> Result<()> {
+        let vouches = self.wishes.get(&user).unwrap_or(&self.wish).vouches;
+        let locked = self.locked(user)?;
+        locked.changed |= vouches;
+        locked.vouched |= vouches;
+        Ok(())
+    }
+
     /// Appends an entry to the audit log: something an operator did that belongs to no user.
     pub(crate) fn audit(&mut self, action: &'static str, (subject_type, subject_key): (&str, &str), changes: &Value) {
         self.audit.push(AuditEntry {
-            actor: self.actor.to_owned(),
+            actor: self.wish.actor.to_owned(),
             action,
             subject_type: subject_type.to_owned(),
             subject_key: subject_key.to_owned(),

@@ -1,26 +1,26 @@
 //! Running writes: retries, idempotency keys, and the way to the engine.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::TransactionTrait as _;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::feed::Feed;
 use super::group::Group;
-use super::repo::{self, Idempotency};
-use super::unit::Unit;
-use super::{Event, Write, Written};
-use crate::auth::Authenticator;
-use crate::clock::{Ids, Timestamp};
+use super::repo::{self, Idempotency, Locks, Told};
+use super::turns::{Turns, Whose};
+use super::unit::{Locked, Moment, Unit, Wish};
+use super::{Event, Write, Written, packed, probe};
+use crate::auth::{Authenticator, Mark};
+use crate::clock::{Ids, Timestamp, Watch};
 use crate::config::Config;
 use crate::db::catalogue::{Catalogue, Snapshot};
-use crate::db::{Db, Kind, Transaction};
+use crate::db::{Db, Kind, Transaction, is_held};
 use crate::error::{Code, Error, Result};
 use crate::metrics::{End, Metrics};
 use crate::trace;
@@ -28,6 +28,14 @@ use crate::trace;
 /// How often a write that loses against others is tried, and for how long at most.
 const TRIES: u32 = 5;
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a transaction of one write waits for what another one has locked, at first and when it is tried again. Short,
+/// because it takes a connection for as long, and because whoever waits to change the catalogue lets nobody pass.
+const FIRST_WAIT: Duration = Duration::from_millis(150);
+const NEXT_WAIT: Duration = Duration::from_millis(300);
+/// How long it stays away in between, and for how long it is tried.
+const STAY_AWAY: Duration = Duration::from_millis(300);
+const MOST_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long an idempotency key is kept, in seconds: 7 days.
 const KEPT_SECONDS: i64 = 7 * 24 * 60 * 60;
@@ -37,14 +45,26 @@ const LONGEST_KEY: usize = 255;
 /// Who wants a write, and when.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
-    /// The instant of the request.
+    /// The instant of the request. A write's own is that of its transaction, and not before this one where the process
+    /// tells the time.
     pub(crate) now: Timestamp,
     /// How the history names whoever wants it.
     pub(crate) actor: String,
     /// Whose idempotency keys apply.
     pub(crate) principal: String,
+    /// Whether it is an app or an operator who wants it: then whoever it changes anything for is known to somebody else than
+    /// themselves.
+    pub(crate) vouches: bool,
     /// The client's key for this write.
     pub(crate) key: Option<String>,
+    /// What it leaves behind, when it was signed.
+    pub(crate) mark: Option<Arc<Mark>>,
+}
+
+impl Order {
+    fn wish(&self) -> Wish<'_> {
+        Wish { actor: &self.actor, vouches: self.vouches }
+    }
 }
 
 /// Runs writes.
@@ -53,21 +73,28 @@ pub(crate) struct Writer {
     authenticator: Arc<Authenticator>,
     feed: Arc<Feed>,
     group: Group,
+    turns: Arc<Turns>,
 }
 
 /// What it takes to carry out a write.
 pub(super) struct Tools {
     pub(super) db: Db,
+    pub(super) watch: Watch,
     pub(super) ids: Arc<Ids>,
     pub(super) config: Arc<Config>,
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) metrics: Arc<Metrics>,
+    /// One for each transaction of a single write that may be open at a time on PostgreSQL.
+    alone: Arc<Semaphore>,
+    /// One for each of them that may wait for what somebody else has locked.
+    waiting: Arc<Semaphore>,
 }
 
 impl Writer {
     /// Must be called inside a Tokio runtime.
     pub(crate) fn new(
         db: Db,
+        watch: Watch,
         ids: Arc<Ids>,
         config: Arc<Config>,
         catalogue: Arc<Catalogue>,
@@ -75,9 +102,10 @@ impl Writer {
         metrics: Arc<Metrics>,
     ) -> Self {
         let feed = Feed::start(db.clone());
-        let tools = Arc::new(Tools { db, ids, config, catalogue, metrics });
+        let tools = Arc::new(Tools::new(db, watch, ids, config, catalogue, metrics));
         let group = Group::start(&tools);
-        Self { tools, authenticator, feed, group }
+        probe::start(&tools);
+        Self { tools, authenticator, feed, group, turns: Arc::default() }
     }
 
     /// What is counted and measured.
@@ -85,11 +113,13 @@ impl Writer {
         &self.tools.metrics
     }
 
-    /// Carries out `write`. When this returns it is on disk, and what it changed in the catalogue is visible.
+    /// Carries out `write`. When this returns it is on disk, and what it changed in the catalogue is visible. When it is given
+    /// up, the write is not begun, or is carried out to its end.
     ///
     /// # Errors
     /// Whatever the use case fails with, [`Code::IdempotencyKeyReused`] when its key came before with another input,
-    /// and [`Code::Unavailable`] when it lost against other writes too often.
+    /// [`Code::InvalidCredential`] when its signature did, and [`Code::Unavailable`] when it lost against other writes too
+    /// often, or nothing can be written.
     pub(crate) async fn run<W: Write>(&self, write: W, order: Order) -> Result<Written<W::Outcome>> {
         let running = self.tools.metrics.write(W::NAME);
         let span = tracing::debug_span!(target: trace::TARGET, "write", otel.name = W::NAME);
@@ -101,19 +131,41 @@ impl Writer {
     async fn carry_out<W: Write>(&self, write: W, order: Order) -> Result<Written<W::Outcome>> {
         let idempotency = order.key.as_deref().map(|key| idempotency(&write, &order, key)).transpose()?;
         // SQLite has one writer, whatever is written. On PostgreSQL writes wait for each other only where that pays.
-        let written = if self.tools.db.kind() == Kind::Sqlite || write.joins().is_some() {
-            self.group.run(write, order, idempotency).await?
-        } else {
-            self.tools.run_alone(&write, &order, idempotency.as_ref()).await?
+        let sqlite = self.tools.db.kind() == Kind::Sqlite;
+        let turn = match write.concerns() {
+            _ if sqlite => None,
+            _ if W::CATALOGUE => Some(self.turns.wait(Whose::Catalogue).await?),
+            Some(user) => Some(self.turns.wait(Whose::User(user)).await?),
+            None => None,
         };
-        self.feed.tell(&written.events);
-        if W::CATALOGUE {
-            self.tools.catalogue.refresh().await?;
-        }
-        if W::CREDENTIALS {
-            self.authenticator.clear();
-        }
-        Ok(written)
+        let (together, alone) = if sqlite || write.joins().is_some() {
+            (Some(self.group.place().await?), None)
+        } else {
+            (None, Some(self.tools.place().await?))
+        };
+        let (tools, mark) = (Arc::clone(&self.tools), order.mark.clone());
+        let (feed, authenticator) = (Arc::clone(&self.feed), Arc::clone(&self.authenticator));
+        // In a task of its own, because whoever asks for it may go away at any time, and half a transaction must not be left.
+        let work = async move {
+            let _turn = turn;
+            let written = match together {
+                Some(place) => place.run(write, order, idempotency).await?,
+                None => tools.run_alone(&write, &order, idempotency.as_ref(), alone).await?,
+            };
+            if let Some(mark) = mark {
+                mark.is_committed();
+            }
+            feed.tell(&written.events);
+            if W::CATALOGUE {
+                tools.catalogue.refresh().await?;
+            }
+            if W::CREDENTIALS {
+                authenticator.clear();
+            }
+            Ok(written)
+        };
+        let ended = tokio::spawn(work.in_current_span()).await;
+        ended.unwrap_or_else(|_| Err(Error::internal("a write panicked")))
     }
 
     /// The newest state of the catalogue.
@@ -127,8 +179,12 @@ impl Writer {
     }
 
     /// Forgets idempotency keys that are older than seven days.
-    pub(crate) async fn forget_keys(&self, now: Timestamp) -> Result<u64> {
-        repo::forget_keys(self.tools.db.writes(), now.plus_seconds(-KEPT_SECONDS)).await
+    pub(crate) async fn forget_keys(&self) -> Result<u64> {
+        let now = self.tools.moment(Timestamp::MIN);
+        let transaction = self.tools.db.begin_long(None).await?;
+        let forgotten = repo::forget_keys(&transaction, now, KEPT_SECONDS).await?;
+        transaction.commit().await?;
+        Ok(forgotten)
     }
 }
 
@@ -159,33 +215,82 @@ pub(super) struct Wanted<'a, W> {
 }
 
 impl Tools {
-    /// Carries out `write` in a transaction of its own, again when it lost against others.
+    fn new(
+        db: Db,
+        watch: Watch,
+        ids: Arc<Ids>,
+        config: Arc<Config>,
+        catalogue: Arc<Catalogue>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        // One connection is left for writes that are carried out together.
+        let alone = db.most_writing().saturating_sub(1).max(1);
+        let (alone, waiting) = (Arc::new(Semaphore::new(alone)), Arc::new(Semaphore::new((alone / 2).max(1))));
+        Self { db, watch, ids, config, catalogue, metrics, alone, waiting }
+    }
+
+    /// A place among the transactions of single writes. May be given up at any time.
+    pub(super) async fn place(&self) -> Result<Place> {
+        let place = tokio::time::timeout(MOST_PATIENCE, Arc::clone(&self.alone).acquire_owned()).await;
+        let busy = || Error::new(Code::Unavailable, "the database is too busy at the moment; try again");
+        place.ok().and_then(Result::ok).ok_or_else(busy)
+    }
+
+    /// The instant of a write that begins now for a request of this instant.
+    fn moment(&self, request: Timestamp) -> Moment {
+        let by_database = self.db.kind() == Kind::Postgres && self.watch.is_system();
+        Moment { now: self.watch.now().max(request), by_database }
+    }
+
+    /// Carries out `write` in a transaction of its own, again when it lost against others. `place` is given back in between.
     pub(super) async fn run_alone<W: Write>(
         &self,
         write: &W,
         order: &Order,
         idempotency: Option<&Idempotency>,
+        place: Option<Place>,
     ) -> Result<Written<W::Outcome>> {
         let began = Instant::now();
-        let mut tries = 0;
+        let (mut place, mut tries, mut wait) = (place, 0, FIRST_WAIT);
+        let mut _waiting = None;
         loop {
             tries += 1;
-            match self.attempt_alone(write, order, idempotency).await {
-                Err(error) if error.is_passing() && tries < TRIES && began.elapsed() < PATIENCE => {
-                    tracing::debug!(error = error.chain(), tries, mutation = W::NAME, "a write is tried again");
-                    self.metrics.write_retries.increment(1);
-                    self.catalogue.refresh().await?;
-                    tokio::time::sleep(self.jitter(tries)).await;
-                }
-                outcome => return outcome.map_err(given_up),
+            let error = match self.attempt_alone(write, order, idempotency, wait).await {
+                Err(error) if error.is_passing() => error,
+                outcome => return outcome,
+            };
+            let held = is_held(&error);
+            let goes_on =
+                if held { began.elapsed() < MOST_PATIENCE } else { tries < TRIES && began.elapsed() < PATIENCE };
+            if !goes_on {
+                return Err(given_up(error));
             }
+            tracing::debug!(error = error.chain(), tries, mutation = W::NAME, "a write is tried again");
+            self.metrics.write_retries.increment(1);
+            let had_place = place.take().is_some();
+            _waiting = None;
+            if held {
+                tokio::time::sleep(STAY_AWAY + self.jitter(tries)).await;
+                if !W::CATALOGUE {
+                    // Whoever has the lock keeps others waiting too, who must not take all connections.
+                    let next = Arc::clone(&self.waiting).acquire_owned();
+                    let Ok(next) = tokio::time::timeout_at(began + MOST_PATIENCE, next).await else {
+                        return Err(given_up(error));
+                    };
+                    (_waiting, wait) = (next.ok(), NEXT_WAIT);
+                }
+            } else {
+                self.catalogue.refresh().await?;
+                tokio::time::sleep(self.jitter(tries)).await;
+            }
+            place = if had_place { Some(self.place().await?) } else { None };
         }
     }
 
     /// A few milliseconds, more with every try, and not the same for all who wait.
     fn jitter(&self, tries: u32) -> Duration {
         let [random] = self.ids.bytes::<1>();
-        Duration::from_micros(u64::from(random) * 20 * u64::from(tries))
+        Duration::from_micros(u64::from(random) * 20 * u64::from(tries.min(TRIES)))
     }
 
     async fn attempt_alone<W: Write>(
@@ -193,16 +298,16 @@ impl Tools {
         write: &W,
         order: &Order,
         idempotency: Option<&Idempotency>,
+        wait: Duration,
     ) -> Result<Written<W::Outcome>> {
-        let transaction = self.db.begin().await?;
+        let transaction = self.db.begin_waiting(wait).await?;
         match self.attempt(&transaction, write, order, idempotency).await {
             Ok(written) => {
                 transaction.commit().await?;
                 Ok(written)
             }
             Err(error) => {
-                // A connection that cannot even roll back is closed by its pool, which does the same.
-                let _ = transaction.rollback().await;
+                transaction.rollback().await?;
                 Err(error)
             }
         }
@@ -216,110 +321,205 @@ impl Tools {
         order: &Order,
         idempotency: Option<&Idempotency>,
     ) -> Result<Written<W::Outcome>> {
+        let moment = self.moment(order.now);
+        if let Some(mark) = &order.mark {
+            mark.keep(transaction, order.now).await?;
+        }
         if let Some(idempotency) = idempotency
-            && let Some(earlier) = earlier(transaction, idempotency, order.now).await?
+            && let Some(earlier) = earlier(transaction, write, idempotency, moment).await?
         {
             return Ok(earlier);
         }
         let written = if write.may_be_abandoned() {
             // In a transaction of its own inside this one, so that it can be undone without the key.
-            let inner = transaction.begin().await?;
-            let mut unit =
-                Unit::new(&inner, order.now, &self.ids, &self.config, &order.actor, self.catalogue.current());
+            let inner = transaction.savepoint().await?;
+            let mut unit = Unit::new(&inner, moment, order.wish(), &self.ids, &self.config, self.catalogue.current());
             let outcome = write.perform(&mut unit).await?;
+            let at = unit.now;
             if unit.is_abandoned() {
                 drop(unit);
                 inner.rollback().await?;
-                Written { outcome, events: Vec::new() }
+                Written { outcome, events: Vec::new(), at }
             } else {
                 let events = unit.finish().await?;
                 inner.commit().await?;
-                Written { outcome, events }
+                Written { outcome, events, at }
             }
         } else {
             let mut unit =
-                Unit::new(transaction, order.now, &self.ids, &self.config, &order.actor, self.catalogue.current());
+                Unit::new(transaction, moment, order.wish(), &self.ids, &self.config, self.catalogue.current());
             let outcome = write.perform(&mut unit).await?;
-            Written { outcome, events: unit.finish().await? }
+            Written { outcome, at: unit.now, events: unit.finish().await? }
         };
-        let kept = idempotency.map(|_| text(&written)).transpose()?;
+        let kept = idempotency.map(|_| text(write, &written)).transpose()?;
         keep(transaction, idempotency, kept).await?;
         Ok(written)
     }
 
-    /// Carries out several writes that [join](Write::joins), each for another user, in `transaction`, without ending it.
-    /// Fails when one of them does otherwise than by its idempotency key.
+    /// Carries out several writes that [join](Write::joins), each for another user, in `transaction`, without ending it. What is
+    /// for a user whom another transaction has locked has no answer, and is left for later. Fails when one of them does otherwise
+    /// than by its idempotency key or its signature.
     pub(super) async fn attempt_together<W: Write>(
         &self,
         transaction: &Transaction,
         wanted: &[Wanted<'_, W>],
-    ) -> Result<Vec<Result<Written<W::Outcome>>>> {
+    ) -> Result<Vec<Option<Result<Written<W::Outcome>>>>> {
+        let moment = self.moment(wanted.iter().map(|one| one.order.now).max().unwrap_or(Timestamp::MIN));
+        let mut users = Vec::with_capacity(wanted.len());
+        for one in wanted {
+            users.push(one.write.joins().ok_or_else(|| Error::internal("a write that does not join"))?);
+        }
+        let mut sorted = users.clone();
+        sorted.sort_unstable();
+        let locks = repo::lock_free_users(transaction, sorted).await.map_err(in_the_way)?;
+        let Locks { users: locked, version, time } = locks;
+        let locked: HashMap<i64, Locked> = locked.into_iter().collect();
         let mut answers = Vec::with_capacity(wanted.len());
-        for Wanted { order, idempotency, .. } in wanted {
-            answers.push(match idempotency {
-                Some(idempotency) => match earlier(transaction, idempotency, order.now).await {
-                    Err(error) if error.code() != Code::IdempotencyKeyReused => return Err(error),
-                    answer => answer.transpose(),
-                },
-                None => None,
-            });
+        for (one, user) in wanted.iter().zip(&users) {
+            let free = locked.contains_key(user);
+            answers.push(if free { before(transaction, one, moment).await? } else { None });
         }
         // Those that are still to be done.
-        let mut new = Vec::with_capacity(wanted.len());
-        for (one, answer) in wanted.iter().zip(&answers) {
-            if answer.is_none() {
-                let user = one.write.joins().ok_or_else(|| Error::internal("a write that does not join"))?;
-                new.push((user, one));
-            }
-        }
+        let new: Vec<(i64, &Wanted<'_, W>)> = (users.iter().zip(wanted).zip(&answers))
+            .filter(|((user, _), answer)| answer.is_none() && locked.contains_key(user))
+            .map(|((user, one), _)| (*user, one))
+            .collect();
         let mut written = Vec::with_capacity(new.len());
-        if let Some(latest) = new.iter().map(|(_, one)| one.order.now).max() {
-            let mut unit = Unit::new(transaction, latest, &self.ids, &self.config, "", self.catalogue.current());
+        if !new.is_empty() {
+            let catalogue = self.catalogue.current();
+            if version != catalogue.version() {
+                return Err(Error::internal("the catalogue in memory is behind").passing());
+            }
+            let wish = Wish { actor: "", vouches: false };
+            let mut unit = Unit::new(transaction, moment, wish, &self.ids, &self.config, catalogue);
+            unit.take_over(locked.into_iter().filter(|(user, _)| new.iter().any(|(one, _)| one == user)), time);
             for (user, one) in &new {
-                unit.order(*user, one.order.now, &one.order.actor);
+                unit.order(*user, one.order.wish());
             }
             let writes: Vec<&W> = new.iter().map(|(_, one)| one.write).collect();
             let outcomes = W::perform_together(&writes, &mut unit).await?;
+            let at = unit.now;
             let mut events: HashMap<i64, Vec<(i64, Event)>> = HashMap::new();
             for (user, event) in unit.finish().await? {
                 events.entry(user).or_default().push((user, event));
             }
-            for (outcome, (user, one)) in outcomes.into_iter().zip(new) {
-                let done = Written { outcome, events: events.remove(&user).unwrap_or_default() };
-                let kept = one.idempotency.map(|_| text(&done)).transpose()?;
-                written.push(done);
+            for (outcome, (user, one)) in outcomes.into_iter().zip(&new) {
+                let done = Written { outcome, events: events.remove(user).unwrap_or_default(), at };
+                let kept = one.idempotency.map(|_| text(one.write, &done)).transpose()?;
+                written.push((*user, done));
                 keep(transaction, one.idempotency, kept).await?;
             }
         }
-        let mut written = written.into_iter();
-        let mut answer = |answer: Option<Result<Written<W::Outcome>>>| {
-            let none = || Err(Error::internal("a write has no outcome"));
-            answer.unwrap_or_else(|| written.next().map_or_else(none, Ok))
-        };
-        Ok(answers.into_iter().map(&mut answer).collect())
+        let mut written: HashMap<i64, Written<W::Outcome>> = written.into_iter().collect();
+        let answer = |(answer, user): (Option<_>, &i64)| answer.or_else(|| written.remove(user).map(Ok));
+        Ok(answers.into_iter().zip(&users).map(answer).collect())
     }
 }
 
-/// What came of the write that had this key before. When there was none, the key is taken.
-async fn earlier<O: DeserializeOwned>(
+/// A place among the transactions of single writes, until it is dropped.
+pub(super) type Place = OwnedSemaphorePermit;
+
+/// What came of a write before, by its signature and its idempotency key; `None` when it is still to be done.
+async fn before<W: Write>(
     transaction: &Transaction,
+    wanted: &Wanted<'_, W>,
+    moment: Moment,
+) -> Result<Option<Result<Written<W::Outcome>>>> {
+    let Wanted { write, order, idempotency } = wanted;
+    if let Some(mark) = &order.mark {
+        match mark.keep(transaction, order.now).await {
+            Err(error) if error.code() == Code::InvalidCredential => return Ok(Some(Err(error))),
+            kept => kept?,
+        }
+    }
+    let Some(idempotency) = idempotency else { return Ok(None) };
+    match earlier(transaction, *write, idempotency, moment).await {
+        Err(error) if error.code() != Code::IdempotencyKeyReused => Err(error),
+        answer => Ok(answer.transpose()),
+    }
+}
+
+/// A change of the catalogue keeps all writes waiting.
+#[derive(Debug)]
+struct InTheWay(Error);
+
+impl std::fmt::Display for InTheWay {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "a change of the catalogue takes long: {}", self.0)
+    }
+}
+
+impl std::error::Error for InTheWay {}
+
+/// Marks the failure of a lock that waits for nothing but changes of the catalogue.
+fn in_the_way(error: Error) -> Error {
+    if !is_held(&error) {
+        return error;
+    }
+    let message = "the catalogue is being changed for too long; try again";
+    Error::caused(Code::Unavailable, message, InTheWay(error)).passing()
+}
+
+/// Whether a change of the catalogue kept the writes of a batch waiting for too long.
+pub(super) fn is_in_the_way(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(|cause| cause.is::<InTheWay>())
+}
+
+/// What came of the write that had this key before. When there was none, the key is taken.
+async fn earlier<W: Write>(
+    transaction: &Transaction,
+    write: &W,
     idempotency: &Idempotency,
-    now: Timestamp,
-) -> Result<Option<Written<O>>> {
-    let since = now.plus_seconds(-KEPT_SECONDS);
-    let Some(earlier) = repo::take_key(transaction, idempotency, now, since).await? else { return Ok(None) };
+    now: Moment,
+) -> Result<Option<Written<W::Outcome>>> {
+    let Some(earlier) = repo::take_key(transaction, idempotency, now, KEPT_SECONDS).await? else { return Ok(None) };
     if earlier.body_hash != idempotency.body_hash {
         return Err(Error::new(
             Code::IdempotencyKeyReused,
             "this idempotency key came before with another input; use a new key for a new write",
         ));
     }
-    serde_json::from_str(&earlier.outcome).map(Some).map_err(Error::internal)
+    let input = serde_json::to_vec(write).map_err(Error::internal)?;
+    let text = packed::unpack(&earlier.outcome, &input)?;
+    let Kept { outcome, at, told, mut events } = serde_json::from_str(&text).map_err(Error::internal)?;
+    events.extend(repo::events(transaction, &told).await?);
+    Ok(Some(Written { outcome, events, at }))
 }
 
+/// What came of a write, as it is kept under a key: its events stand in the histories.
+#[derive(Serialize, Deserialize)]
+struct Kept<O> {
+    outcome: O,
+    #[serde(default)]
+    at: Timestamp,
+    #[serde(default)]
+    told: Vec<Told>,
+    /// As earlier versions kept them.
+    #[serde(default = "Vec::new", skip_serializing)]
+    events: Vec<(i64, Event)>,
+}
+
+/// The longest text that is kept under a key, in bytes.
+const LONGEST_KEPT: usize = 64 * 1024;
+
 /// What came of a write, as it is kept under a key.
-fn text<O: Serialize>(written: &Written<O>) -> Result<String> {
-    serde_json::to_string(written).map_err(Error::internal)
+fn text<W: Write>(write: &W, written: &Written<W::Outcome>) -> Result<String> {
+    // The numbers of one write for one user follow each other.
+    let mut parts: BTreeMap<i64, Told> = BTreeMap::new();
+    for (user, Event { seq, .. }) in &written.events {
+        let told = parts.entry(*user).or_insert(Told { user: *user, first: *seq, last: *seq });
+        (told.first, told.last) = (told.first.min(*seq), told.last.max(*seq));
+    }
+    let told = parts.into_values().collect();
+    let kept = Kept { outcome: &written.outcome, at: written.at, told, events: Vec::new() };
+    let text = serde_json::to_string(&kept).map_err(Error::internal)?;
+    let input = serde_json::to_vec(write).map_err(Error::internal)?;
+    let packed = packed::pack(&text, &input);
+    if packed.len() > LONGEST_KEPT {
+        let message = format!("what comes of it takes more than the {LONGEST_KEPT} bytes that are kept under a key");
+        return Err(Error::limit(message));
+    }
+    Ok(packed)
 }
 
 /// Keeps what came of a write under its key, if it has one.

@@ -16,6 +16,7 @@ export async function start(settings = {}) {
     PATH: process.env.PATH,
     WAYMARK_DATABASE_URL: `sqlite://${join(directory, 'clients.db')}`,
     WAYMARK_JWT_SECRET: 'a secret of these tests, long enough for HS256',
+    WAYMARK_SIGNED_FETCH: 'true',
     WAYMARK_LISTEN: '127.0.0.1:0',
     ...settings,
   }

@@ -105,6 +105,6 @@ async fn what_may_be_asked_at_most_is_answered(stage: Stage) {
     // Just below the limit of cost, in as few words as possible.
     let query = "{ games(first: 99) { nodes { achievements(first: 99) { nodes { id title } } } } }";
     let answer = stage.anonymous().query(query, Value::Null).await;
-    assert!(answer.json["extensions"]["cost"]["requested"].as_u64().unwrap() > 9000, "{}", &answer.text[..200]);
+    assert!(answer.json["extensions"]["cost"]["requested"].as_u64().unwrap() > 1000, "{}", &answer.text[..200]);
     answer.data();
 }

@@ -2,40 +2,85 @@
 
 use std::fmt::Write as _;
 
+use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::{Value, json};
 use waymark::auth::Scope;
 
+use crate::attacked::strangers::Stranger;
 use crate::everything;
 use crate::harness::{Actor, Answer, Stage, tests};
 
 tests! {
-    demo: [
+    own: [
         every_field_for_every_kind_of_caller,
     ],
 }
 
-const CALLERS: [&str; 7] =
-    ["anonymous", "self", "other user", "app, no scope", "app, read", "app, write", "app, admin"];
+const CALLERS: [&str; 11] = [
+    "anonymous",
+    "wallet",
+    "known wallet",
+    "self",
+    "other user",
+    "app, no scope",
+    "app, profiles",
+    "key of self",
+    "app, read",
+    "app, write",
+    "app, admin",
+];
+
+/// Somebody who asks.
+enum Asker<'a> {
+    Actor(Actor),
+    Wallet(Stranger<'a>),
+}
+
+impl Asker<'_> {
+    async fn query(&self, text: &str) -> Answer {
+        match self {
+            Self::Actor(actor) => actor.query(text, Value::Null).await,
+            Self::Wallet(stranger) => stranger.query(text, Value::Null).await,
+        }
+    }
+}
 
 async fn every_field_for_every_kind_of_caller(stage: Stage) {
     let mut table = String::new();
-    for (parent, title, handle, other) in [
-        ("User", "User: the profile is PRIVATE", "ada", "grace"),
-        ("User", "User: the profile is PUBLIC", "grace", "ada"),
-        ("Query", "Query: where a user is named, the profile is PRIVATE", "ada", "grace"),
+    let (admin, write) = (stage.app(&[Scope::Admin]).await, stage.app(&[Scope::ProgressWrite]).await);
+    let (wallet, known) = (|| Stranger::new(&stage, 9_500_001), || Stranger::new(&stage, 9_500_002));
+    for stranger in [wallet(), known()] {
+        stranger.join().await;
+    }
+    let vouch = "mutation($u: UserBy!) { grantCredits(input: {user: $u, amount: {credits: \"1\"}}) { status } }";
+    write.data(vouch, json!({ "u": { "address": known().address() } })).await;
+    for (parent, visibility, handle, other) in [
+        ("User", "PUBLIC", "grace", "ada"),
+        ("User", "MEMBERS", "ada", "grace"),
+        ("Query", "MEMBERS", "ada", "grace"),
+        ("User", "PRIVATE", "ada", "grace"),
+        ("Query", "PRIVATE", "ada", "grace"),
     ] {
-        let actors = [
-            stage.anonymous(),
-            stage.user(handle),
-            stage.user(other),
-            stage.app(&[]).await,
-            stage.app(&[Scope::ProgressRead]).await,
-            stage.app(&[Scope::ProgressWrite]).await,
-            stage.app(&[Scope::Admin]).await,
+        let set = "mutation($h: String!, $v: ProfileVisibility!) {
+            setProfileVisibility(input: {user: {handle: $h}, visibility: $v}) { user { id } } }";
+        let data = write.data(set, json!({ "h": handle, "v": visibility })).await;
+        let user = data["setProfileVisibility"]["user"]["id"].as_str().unwrap();
+        let number = number_of(&stage, handle).await;
+        let askers = [
+            Asker::Actor(stage.anonymous()),
+            Asker::Wallet(wallet()),
+            Asker::Wallet(known()),
+            Asker::Actor(stage.user(handle)),
+            Asker::Actor(stage.user(other)),
+            Asker::Actor(stage.app(&[]).await),
+            Asker::Actor(stage.app(&[Scope::ProfilesRead]).await),
+            Asker::Actor(stage.key("profiles:read", Some(number), None).await),
+            Asker::Actor(stage.app(&[Scope::ProgressRead]).await),
+            Asker::Actor(write.clone()),
+            Asker::Actor(admin.clone()),
         ];
-        let data = actors[6].data("query($h: String!) { user(by: {handle: $h}) { id } }", json!({ "h": handle })).await;
-        let user = data["user"]["id"].as_str().unwrap();
-        let _ = writeln!(table, "{title}\n\n{}", row("", CALLERS));
+        let whose = if parent == "User" { "User" } else { "Query: where a user is named" };
+        let _ = writeln!(table, "{whose}, the profile is {visibility}\n\n{}", row("", CALLERS));
         for (field, composite) in fields(&stage, parent).await {
             let selection = if composite { " { __typename }" } else { "" };
             let asked = format!("asked: {}{selection}", everything::field(parent, &field, user));
@@ -44,7 +89,7 @@ async fn every_field_for_every_kind_of_caller(stage: Stage) {
             } else {
                 format!("{{ {asked} }}")
             };
-            let outcomes = outcomes(&actors, &query, parent == "User").await;
+            let outcomes = outcomes(&askers, &query, parent == "User").await;
             let _ = writeln!(table, "{}", row(&field, outcomes.each_ref().map(String::as_str)));
         }
         table.push('\n');
@@ -52,7 +97,14 @@ async fn every_field_for_every_kind_of_caller(stage: Stage) {
     insta::assert_snapshot!("auth_matrix", table);
 }
 
-fn row(field: &str, cells: [&str; 7]) -> String {
+async fn number_of(stage: &Stage, handle: &str) -> i64 {
+    let sql = format!("SELECT id FROM users WHERE handle = '{handle}'");
+    let connection = stage.db().reads();
+    let statement = Statement::from_string(connection.get_database_backend(), sql);
+    connection.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+}
+
+fn row(field: &str, cells: [&str; 11]) -> String {
     let mut line = format!("{field:<20}");
     for cell in cells {
         let _ = write!(line, " {cell:<14}");
@@ -82,12 +134,16 @@ async fn fields(stage: &Stage, parent: &str) -> Vec<(String, bool)> {
     fields
 }
 
-async fn outcomes(actors: &[Actor; 7], query: &str, of_user: bool) -> [String; 7] {
-    let mut outcomes = [const { String::new() }; 7];
-    for (actor, outcome) in actors.iter().zip(&mut outcomes) {
-        let answer = actor.query(query, Value::Null).await;
-        let value = if of_user { &answer.json["data"]["user"]["asked"] } else { &answer.json["data"]["asked"] };
-        *outcome = summary(&answer, value);
+async fn outcomes(askers: &[Asker<'_>; 11], query: &str, of_user: bool) -> [String; 11] {
+    let mut outcomes = [const { String::new() }; 11];
+    for (asker, outcome) in askers.iter().zip(&mut outcomes) {
+        let answer = asker.query(query).await;
+        let data = &answer.json["data"];
+        *outcome = match of_user {
+            true if data["user"].is_null() && answer.codes().is_empty() => "nobody".to_owned(),
+            true => summary(&answer, &data["user"]["asked"]),
+            false => summary(&answer, &data["asked"]),
+        };
     }
     outcomes
 }

@@ -200,6 +200,10 @@ fn a_setting_that_is_wrong_stops_with_one_clear_line() {
 
 fn serving_without_a_way_to_authenticate_is_refused() {
     fails(1, &["serve"], &[("WAYMARK_DATABASE_URL", "sqlite://x.db")], "WAYMARK_JWT_SECRET");
+    fails(1, &["serve"], &[("WAYMARK_DATABASE_URL", "sqlite://x.db")], "WAYMARK_SIGNED_FETCH");
+    // Wallets are a way, where they are chosen: then only the database is missing.
+    let wallets = [("WAYMARK_DATABASE_URL", "sqlite://x.db"), ("WAYMARK_SIGNED_FETCH", "true")];
+    fails(1, &["serve"], &wallets, "there is no database x.db");
     fails(1, &["serve"], &[("WAYMARK_JWT_SECRET", SECRET)], "WAYMARK_DATABASE_URL");
     let clock = [("WAYMARK_DATABASE_URL", "sqlite://x.db"), ("WAYMARK_JWT_SECRET", SECRET), ("WAYMARK_CLOCK", "+1h")];
     fails(1, &["serve"], &clock, "WAYMARK_CLOCK");
@@ -285,7 +289,27 @@ impl Server {
     /// Starts a server and waits until it names its address behind `words`.
     pub(crate) fn start(arguments: &[&str], settings: &[(&str, &str)], words: &str) -> Self {
         let scratch = Scratch::new();
-        let mut command = scratch.waymark(arguments, settings);
+        let command = scratch.waymark(arguments, settings);
+        Self::spawn(scratch, command, words)
+    }
+
+    /// The same for a process that may open so many files.
+    pub(crate) fn start_with_files(files: u32, arguments: &[&str], settings: &[(&str, &str)], words: &str) -> Self {
+        let scratch = Scratch::new();
+        let command = scratch.waymark(arguments, settings);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]);
+        limited.arg(command.get_program()).args(command.get_args()).current_dir(&scratch.0);
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        Self::spawn(scratch, limited, words)
+    }
+
+    fn spawn(scratch: Scratch, mut command: Command, words: &str) -> Self {
         let mut process =
             command.env("WAYMARK_LISTEN", "127.0.0.1:0").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
@@ -316,6 +340,17 @@ impl Server {
         serde_json::from_str(&response.body_mut().read_to_string().unwrap()).unwrap()
     }
 
+    /// The memory of the process that is resident, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Kills it at once, as a crash does.
     pub(crate) fn kill(mut self) {
         self.process.kill().unwrap();
@@ -341,6 +376,11 @@ impl Server {
             reader.join().unwrap();
         }
         code
+    }
+
+    /// Of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     pub(crate) fn is_running(&mut self) -> bool {

@@ -44,7 +44,7 @@ const WRITES_EACH: usize = 24;
 const SEED: u64 = 20_260_617;
 
 /// What there is to write about.
-struct World {
+pub(crate) struct World {
     achievements: Vec<String>,
     /// Goals of the running season for which steps can be made all the time.
     goals: Vec<String>,
@@ -181,21 +181,23 @@ struct Written {
 }
 
 /// What a client has to do, and how far it is.
-struct Client {
+pub(crate) struct Client {
     writes: Vec<Written>,
     /// How many were answered; the next one may be under way.
-    answered: usize,
+    pub(crate) answered: usize,
 }
 
 /// What all clients know.
-struct Field {
+pub(crate) struct Field {
     /// Where the server is; `None` while there is none.
-    address: Mutex<Option<String>>,
-    stop: AtomicBool,
-    credential: String,
+    pub(crate) address: Mutex<Option<String>>,
+    pub(crate) stop: AtomicBool,
+    pub(crate) credential: String,
+    /// How long a client waits after an answer.
+    pub(crate) pause: Duration,
 }
 
-fn run(field: &Field, client: &Mutex<Client>) {
+pub(crate) fn run(field: &Field, client: &Mutex<Client>) {
     let agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).build().new_agent();
     loop {
         let (body, expected) = {
@@ -223,6 +225,7 @@ fn run(field: &Field, client: &Mutex<Client>) {
             .collect();
         assert_eq!(told, expected, "what the write did, whichever time it was asked for: {body}");
         client.lock().unwrap().answered += 1;
+        thread::sleep(field.pause);
     }
 }
 
@@ -273,9 +276,9 @@ fn ask(agent: &ureq::Agent, address: &str, credential: &str, body: &Value) -> Op
 }
 
 /// How often each kind of event happened to each subject of each user.
-type Histories = BTreeMap<(i64, String, String), i64>;
+pub(crate) type Histories = BTreeMap<(i64, String, String), i64>;
 
-async fn histories(db: &Db, first_user: i64) -> Histories {
+pub(crate) async fn histories(db: &Db, first_user: i64) -> Histories {
     let sql = format!(
         "SELECT user_id, kind, subject_type || ':' || subject_key, count(*) FROM history_events
          WHERE user_id >= {first_user} GROUP BY 1, 2, 3"
@@ -298,7 +301,7 @@ fn add(histories: &mut Histories, write: &Written) {
 }
 
 /// Asserts that the database holds what was answered, exactly once, and what is under way either as a whole or not at all.
-fn compare(stored: &Histories, clients: &[Arc<Mutex<Client>>]) {
+pub(crate) fn compare(stored: &Histories, clients: &[Arc<Mutex<Client>>]) {
     let mut expected = Histories::new();
     let mut allowed = stored.clone();
     for client in clients {
@@ -333,28 +336,34 @@ fn compare(stored: &Histories, clients: &[Arc<Mutex<Client>>]) {
     assert!(surplus.is_empty(), "there more than once, or never asked for: {surplus:?}");
 }
 
-/// Fills the database, and makes the users who are written for; gives them with their ULIDs.
-async fn prepare(db: &Db) -> (World, Vec<(i64, String)>) {
+/// Fills the database, and makes so many users who are written for; gives them with their ULIDs.
+pub(crate) async fn prepare(db: &Db, users: usize) -> (World, Vec<(i64, String)>) {
     let now = Clock::System.now();
     db.migrate().await.unwrap();
     let options = demo::Options { users: Some(10), ..demo::Options::default() };
     demo::fill(db, options, now, &|_, _| {}).await.unwrap();
-    let rows = (0..CLIENTS * USERS_EACH).map(|number| user::ActiveModel {
-        id: NotSet,
-        ulid: Set(format!("01CRASH{number:019}")),
-        external_id: Set(format!("{:024x}", 0xc4a5_0000 + number)),
-        handle: Set(format!("crash{number}")),
-        handle_lower: Set(format!("crash{number}")),
-        display_name: Set(None),
-        avatar_url: Set(None),
-        visibility: Set(Visibility::Private),
-        created_at: Set(now),
-        history_seq: Set(0),
-        ledger_seq: Set(0),
-        merged_into: Set(None),
-        erased_at: Set(None),
-    });
-    user::Entity::insert_many(rows).exec_without_returning(db.writes()).await.unwrap();
+    let rows: Vec<_> = (0..users)
+        .map(|number| user::ActiveModel {
+            id: NotSet,
+            ulid: Set(format!("01CRASH{number:019}")),
+            external_id: Set(format!("{:024x}", 0xc4a5_0000 + number)),
+            handle: Set(format!("crash{number}")),
+            handle_lower: Set(format!("crash{number}")),
+            display_name: Set(None),
+            avatar_url: Set(None),
+            visibility: Set(Visibility::Members),
+            created_at: Set(now),
+            history_seq: Set(0),
+            ledger_seq: Set(0),
+            self_made: Set(false),
+            merged_into: Set(None),
+            erased_at: Set(None),
+        })
+        .collect();
+    // PostgreSQL takes 65,535 parameters.
+    for rows in rows.chunks(2000) {
+        user::Entity::insert_many(rows.to_vec()).exec_without_returning(db.writes()).await.unwrap();
+    }
     let made = [
         "INSERT INTO collections (key, name, description, environment, created_at, show_before, show_after, updated_at)
          VALUES ('crash', 'Crash', '', 'production', 0, true, true, 0)"
@@ -365,7 +374,7 @@ async fn prepare(db: &Db) -> (World, Vec<(i64, String)>) {
         format!(
             "INSERT INTO collection_rewards (collection_id, key, name, description, value, view_type, stock, claimed)
              SELECT id, 'crash-reward', 'A reward', '', '', 'image', {}, 0 FROM collections WHERE key = 'crash'",
-            CLIENTS * USERS_EACH
+            users
         ),
     ];
     for sql in made {
@@ -391,38 +400,42 @@ async fn prepare(db: &Db) -> (World, Vec<(i64, String)>) {
 }
 
 /// A number below `below`, the next of a sequence that is always the same.
-fn draw(state: &mut u64, below: u64) -> u64 {
+pub(crate) fn draw(state: &mut u64, below: u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*state >> 33) % below
 }
 
+/// A client for every so many users, with all that is to be written for them.
+pub(crate) fn clients(world: &World, users: &[(i64, String)], each: usize) -> Vec<Arc<Mutex<Client>>> {
+    let client = |users: &[(i64, String)]| {
+        let writes = users.iter().flat_map(|(user, ulid)| {
+            plan(world, ulid).into_iter().enumerate().map(move |(place, planned)| Written {
+                user: *user,
+                ulid: ulid.clone(),
+                key: format!("{ulid} {place}"),
+                planned,
+            })
+        });
+        Arc::new(Mutex::new(Client { writes: writes.collect(), answered: 0 }))
+    };
+    users.chunks(each).map(client).collect()
+}
+
 async fn what_was_answered_survives_a_killed_server(blank: Blank) {
     let Blank { url, db } = blank;
-    let (world, users) = prepare(&db).await;
+    let (world, users) = prepare(&db, CLIENTS * USERS_EACH).await;
     let first_user = users[0].0;
     let settings = [("WAYMARK_DATABASE_URL", &*url), ("WAYMARK_JWT_SECRET", SECRET)];
     let key = output(&["key", "create", "--name", "crash", "--scope", "admin"], &settings);
     // From now on the server has the database to itself, and recovers it by itself.
     db.close().await.unwrap();
 
-    let clients: Vec<Arc<Mutex<Client>>> = users
-        .chunks(USERS_EACH)
-        .map(|users| {
-            let writes = users.iter().flat_map(|(user, ulid)| {
-                plan(&world, ulid).into_iter().enumerate().map(move |(place, planned)| Written {
-                    user: *user,
-                    ulid: ulid.clone(),
-                    key: format!("{ulid} {place}"),
-                    planned,
-                })
-            });
-            Arc::new(Mutex::new(Client { writes: writes.collect(), answered: 0 }))
-        })
-        .collect();
+    let clients = clients(&world, &users, USERS_EACH);
     let field = Arc::new(Field {
         address: Mutex::new(None),
         stop: AtomicBool::new(false),
         credential: key.trim_end().to_owned(),
+        pause: Duration::ZERO,
     });
     let threads: Vec<_> = clients
         .iter()

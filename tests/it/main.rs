@@ -15,6 +15,7 @@ mod everything;
 mod harness;
 
 mod architecture;
+mod attacked;
 mod attacks;
 mod auth;
 mod auth_matrix;
@@ -57,6 +58,18 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     harness::run(&[
         ("architecture", architecture::TESTS),
+        ("attacked::answers", attacked::answers::TESTS),
+        ("attacked::clocks", attacked::clocks::TESTS),
+        ("attacked::disk", attacked::disk::TESTS),
+        ("attacked::hang_ups", attacked::hang_ups::TESTS),
+        ("attacked::outages", attacked::outages::TESTS),
+        ("attacked::places", attacked::places::TESTS),
+        ("attacked::ranges", attacked::ranges::TESTS),
+        ("attacked::refused", attacked::refused::TESTS),
+        ("attacked::stored", attacked::stored::TESTS),
+        ("attacked::strangers", attacked::strangers::TESTS),
+        ("attacked::texts", attacked::texts::TESTS),
+        ("attacked::worst", attacked::worst::TESTS),
         ("attacks", attacks::TESTS),
         ("auth", auth::TESTS),
         ("auth_matrix", auth_matrix::TESTS),

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::sea_query::ColumnType;
 use sea_orm::{
-    ActiveEnum, ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DbBackend, EntityTrait, IdenStatic as _,
-    Iterable as _, PrimaryKeyToColumn as _, QueryResult, Statement,
+    ActiveEnum, ColumnTrait as _, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, EntityTrait,
+    IdenStatic as _, Iterable as _, PrimaryKeyToColumn as _, QueryResult, Statement,
 };
 use waymark::features::{collections, credits, games, learning, seasons, users};
 use waymark::write;
@@ -19,6 +19,7 @@ tests! {
         the_migrations_run_up_and_down_and_up_again,
         entities_match_the_migrated_database,
         catalogue_changes_raise_the_version,
+        what_was_private_is_for_members_and_lone_wallets_are_told_apart,
     ],
 }
 
@@ -42,7 +43,7 @@ type Tables = BTreeMap<String, Table>;
 
 /// Migrates an empty database up, all the way down and up again.
 async fn the_migrations_run_up_and_down_and_up_again(blank: Blank) {
-    let db = blank.db.writes();
+    let db = &Database::connect(&blank.url).await.unwrap();
     Migrator::up(db, None).await.expect("the migrations run");
     let first = migrated(db).await;
     assert!(!first.is_empty());
@@ -57,7 +58,7 @@ async fn the_migrations_run_up_and_down_and_up_again(blank: Blank) {
 
 /// Every table of a migrated database has an entity with the same columns, and the other way round.
 async fn entities_match_the_migrated_database(blank: Blank) {
-    let db = blank.db.writes();
+    let db = &Database::connect(&blank.url).await.unwrap();
     Migrator::up(db, None).await.expect("the migrations run");
     let (entities, tables) = (entities(db.get_database_backend()), migrated(db).await);
     for (name, entity) in &entities {
@@ -71,9 +72,75 @@ async fn entities_match_the_migrated_database(blank: Blank) {
     assert!(nameless.is_empty(), "tables without an entity: {nameless:?}");
 }
 
+/// Data from before members had a name, and back.
+async fn what_was_private_is_for_members_and_lone_wallets_are_told_apart(blank: Blank) {
+    let db = &Database::connect(&blank.url).await.unwrap();
+    let all = Migrator::migrations();
+    let before = all.iter().position(|one| one.name().ends_with("_visibility")).expect("it is there");
+    let steps = |count: usize| Some(u32::try_from(count).expect("there are few"));
+    Migrator::up(db, steps(before)).await.expect("the migrations run");
+    let user = |id: i64, visibility: &str, name: &str, url: &str| {
+        format!(
+            "INSERT INTO users (id, ulid, external_id, handle, handle_lower, display_name, avatar_url, visibility, created_at) \
+             VALUES ({id}, 'u{id}', 'x{id}', 'h{id}', 'h{id}', '{name}', '{url}', '{visibility}', 0)"
+        )
+    };
+    let account = |id: i64, provider: &str| format!("INSERT INTO accounts VALUES ({id}, '{provider}', 'a{id}', 0)");
+    let event = |id: i64, seq: i64, actor: &str| {
+        format!(
+            "INSERT INTO history_events VALUES ({id}, {seq}, 'USER_CREATED', '{actor}', 'user', 'u{id}', '{{}}', 0, 0)"
+        )
+    };
+    for sql in [
+        user(1, "PUBLIC", "Ada \u{202e}L\u{2028}", "https://me:secret@example.org/a@b"),
+        user(2, "PRIVATE", "Bob", "https://example.org/a.png"),
+        user(3, "PRIVATE", "\u{fffe}", "http://x"),
+        user(4, "PUBLIC", "Dan", "http://x"),
+        user(5, "PUBLIC", "Eve", "http://x"),
+        // Somebody with a wallet alone, one whom an app wrote for, one with a token too, one whom the operator made.
+        account(2, "ethereum"),
+        event(2, 1, "user:u2"),
+        event(2, 2, "system"),
+        account(3, "ethereum"),
+        event(3, 1, "user:u3"),
+        event(3, 2, "app:game"),
+        account(4, "ethereum"),
+        account(4, "jwt"),
+        event(4, 1, "user:u4"),
+        account(5, "ethereum"),
+        event(5, 1, "operator"),
+    ] {
+        db.execute_unprepared(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+    let profiles = async |columns: &str| {
+        let sql = format!("SELECT {columns} AS told FROM users ORDER BY id");
+        rows(db, &sql).await.iter().map(|row| value::<String>(row, "told")).collect::<Vec<_>>()
+    };
+    let told = "visibility || ' ' || coalesce(display_name, '-') || ' ' || avatar_url || \
+                CASE WHEN self_made THEN ' self-made' ELSE '' END";
+    Migrator::up(db, None).await.expect("the migrations run");
+    assert_eq!(
+        profiles(told).await,
+        [
+            "PUBLIC Ada L https://example.org/a@b",
+            "MEMBERS Bob https://example.org/a.png self-made",
+            "MEMBERS - http://x",
+            "PUBLIC Dan http://x",
+            "PUBLIC Eve http://x",
+        ]
+    );
+    db.execute_unprepared("UPDATE users SET visibility = 'PRIVATE' WHERE id = 5").await.expect("it may be hidden");
+    assert!(db.execute_unprepared("UPDATE users SET visibility = 'NOBODY' WHERE id = 5").await.is_err());
+    Migrator::down(db, steps(all.len() - before)).await.expect("it can be undone");
+    assert_eq!(profiles("visibility").await, ["PUBLIC", "PRIVATE", "PRIVATE", "PUBLIC", "PRIVATE"]);
+    assert!(db.execute_unprepared("UPDATE users SET visibility = 'MEMBERS' WHERE id = 5").await.is_err());
+    Migrator::up(db, None).await.expect("and done again");
+    assert_eq!(profiles("visibility").await, ["PUBLIC", "MEMBERS", "MEMBERS", "PUBLIC", "MEMBERS"]);
+}
+
 /// Whatever changes the catalogue raises its version; what does not, leaves it.
 async fn catalogue_changes_raise_the_version(blank: Blank) {
-    let db = blank.db.writes();
+    let db = &Database::connect(&blank.url).await.unwrap();
     Migrator::up(db, None).await.expect("the migrations run");
     let raising = [
         "INSERT INTO games (key, title, created_at, updated_at) VALUES ('g', 'G', 0, 0)",

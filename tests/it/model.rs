@@ -272,10 +272,11 @@ async fn add_user(db: &Db) -> String {
         handle_lower: Set(handle.clone()),
         display_name: Set(None),
         avatar_url: Set(None),
-        visibility: Set(Visibility::Private),
+        visibility: Set(Visibility::Members),
         created_at: Set(now()),
         history_seq: Set(0),
         ledger_seq: Set(0),
+        self_made: Set(false),
         merged_into: Set(None),
         erased_at: Set(None),
     };

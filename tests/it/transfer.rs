@@ -38,6 +38,7 @@ tests! {
         a_duplicate_is_refused_at_once_and_alone,
         names_are_stored_in_one_spelling,
         users_are_merged_by_exports_only_and_never_in_a_circle,
+        what_a_visibility_means_follows_from_the_version_of_the_file,
         imports_at_the_same_time_do_not_get_in_each_others_way,
         a_changed_achievement_changes_every_summary,
         a_curriculum_becomes_resources_and_a_study_plan,
@@ -538,15 +539,18 @@ async fn bad_records_are_reported_and_the_others_land(stage: Stage) {
         (r#"{"type":"unlock","user":"lovelace","achievement":"14402-1","when":1}"#, "when"),
         (r#"{"type":"unlock","user":"nobody","achievement":"14402-1"}"#, "there is no user"),
         (r#"{"type":"unlock","user":"lovelace","achievement":"x"}"#, "no published achievement"),
-        (r#"{"type":"unlock","user":"lovelace","achievement":"14402-1","at":"2030-01-01T00:00:00Z"}"#, "future"),
+        (
+            r#"{"type":"unlock","user":"lovelace","achievement":"14402-1","at":"2030-01-01T00:00:00Z"}"#,
+            "at lies between",
+        ),
         (r#"{"type":"unlock","user":"lovelace","achievement":"14402-1","at":"yesterday"}"#, "RFC 3339"),
         (r#"{"type":"goalProgress","user":"lovelace","goal":"first-steps","completedSteps":4}"#, "3 steps"),
         (r#"{"type":"creditLot","user":"lovelace","amountMicros":1}"#, "ref"),
-        (r#"{"type":"creditLot","user":"lovelace","ref":"x","amountMicros":0}"#, "amount"),
+        (r#"{"type":"creditLot","user":"lovelace","ref":"x","amountMicros":0}"#, "amountMicros is a number from 1"),
         (r#"{"type":"goalClaim","user":"lovelace","goal":"x"}"#, "no goal"),
-        (r#"{"type":"resourceProgress","user":"lovelace","resource":"intro-cs","progress":101}"#, "0 to 100"),
+        (r#"{"type":"resourceProgress","user":"lovelace","resource":"intro-cs","progress":101}"#, "from 0 to 100"),
         (r#"{"type":"resourceProgress","user":"lovelace","resource":"unheard"}"#, "no resource"),
-        (r#"{"type":"ownedCard","user":"lovelace","card":"winter-01","quantity":-1}"#, "less than 0"),
+        (r#"{"type":"ownedCard","user":"lovelace","card":"winter-01","quantity":-1}"#, "quantity is a number from 0"),
         (r#"{"type":"user","handle":"x"}"#, "2 to 20"),
         (
             r#"{"type":"user","handle":"other","accounts":[{"provider":"discord","id":"800000000000000042"}]}"#,
@@ -554,18 +558,28 @@ async fn bad_records_are_reported_and_the_others_land(stage: Stage) {
         ),
         (r#"{"type":"user","handle":"other","accounts":[{"provider":"ethereum","id":"0x12"}]}"#, "no account"),
         (r#"{"type":"achievement","key":"a","game":"nope","title":"t","points":1}"#, "no game"),
-        (r#"{"type":"achievement","key":"a","game":"14402","title":"t","points":-1}"#, "0 points"),
+        (r#"{"type":"achievement","key":"a","game":"14402","title":"t","points":-1}"#, "points is a number from 0"),
         (r#"{"type":"studyPlan","key":"p","title":"t","resources":["nope"]}"#, "no resource"),
-        (r#"{"type":"season","key":"s","title":"t","startsAt":"2027-01-01T00:00:00Z","durationSeconds":0}"#, "second"),
+        (
+            r#"{"type":"season","key":"s","title":"t","startsAt":"2027-01-01T00:00:00Z","durationSeconds":0}"#,
+            "durationSeconds is a number from 1",
+        ),
         (r#"{"type":"game","key":"twin","number":14402,"title":"The same number"}"#, "the number 14402 belongs to"),
         (r#"{"type":"game","key":"","title":"No key"}"#, "1 to 128"),
-        (r#"{"type":"user","handle":"nul","displayName":"a\u0000b"}"#, "printable"),
+        (r#"{"type":"user","handle":"nul","displayName":"a\u0000b"}"#, "displayName must not hold a NUL"),
+        (r#"{"type":"user","handle":"half","displayName":"a\ud83eb"}"#, "displayName must not hold a NUL"),
+        (r#"{"type":"user","handle":"turned","displayName":"a\u202eb"}"#, "turns its direction"),
+        (r#"{"type":"user","handle":"secret","avatarUrl":"https://a:b@example.org/x"}"#, "without a user"),
         (r#"{"type":"user","handle":"other","displayName":""}"#, "displayName"),
         (r#"{"type":"user","handle":"other","avatarUrl":"javascript:alert(1)"}"#, "avatarUrl"),
         (r#"{"type":"user","id":"01KC5T4VZ8Q6ZJ6GQ0D8W7X5R9","handle":"not a handle! <b>"}"#, "2 to 20"),
         (r#"{"type":"user","id":"01KC5T4VZ8Q6ZJ6GQ0D8W7X5R9","handle":"~01kc5t4vz8q6zj6gq0d8w7x5r9"}"#, "2 to 20"),
         (r#"{"type":"user","id":"no ulid","handle":"other"}"#, "ULID"),
-        (r#"{"type":"game","key":"nul","title":"a\u0000b"}"#, if_postgres(&stage, "database refuses")),
+        (r#"{"type":"game","key":"nul","title":"a\u0000b"}"#, "title must not hold a NUL"),
+        (
+            r#"{"type":"achievement","key":"n","game":"14402","title":"t","points":1,"badge":"\udc00"}"#,
+            "badge must not hold",
+        ),
     ];
     let mut text = String::from("\n");
     for (line, _) in lines {
@@ -591,16 +605,12 @@ async fn bad_records_are_reported_and_the_others_land(stage: Stage) {
     assert_eq!(done.unchanged, lines.len() as u64);
     assert_eq!(count(stage.db(), "SELECT count(*) FROM users WHERE handle = 'fine'").await, 1);
 
-    let newer = scratch.file("newer.ndjson", "{\"type\":\"waymark\",\"version\":2}\n");
+    let newer = scratch.file("newer.ndjson", "{\"type\":\"waymark\",\"version\":3}\n");
     let now = Timestamp::parse(NOW).unwrap();
     for (source, words) in [(newer, "version"), (Source::File("missing.ndjson".into()), "missing.ndjson")] {
         let failed = transfer::import(stage.db(), &Ids::system(), now, vec![source], &mut |_| {}, &|_| {}).await;
         assert!(failed.unwrap_err().message().contains(words));
     }
-}
-
-fn if_postgres(stage: &Stage, words: &'static str) -> &'static str {
-    if stage.db().kind() == Kind::Postgres { words } else { "" }
 }
 
 async fn files_may_come_in_any_order(stage: Stage) {
@@ -642,7 +652,7 @@ async fn a_duplicate_is_refused_at_once_and_alone(stage: Stage) {
     let game = |key: u32, number: u32| {
         format!("{{\"type\":\"game\",\"key\":\"g{key}\",\"number\":{number},\"title\":\"Game\"}}\n")
     };
-    let mut text: String = (0..2000).map(|number| game(number, number)).collect();
+    let mut text: String = (1..=2000).map(|number| game(number, number)).collect();
     text.push_str(&game(5000, 777));
     // A number that was given up may be had by another one.
     text.push_str(&game(3, 3000));
@@ -698,6 +708,72 @@ async fn names_are_stored_in_one_spelling(stage: Stage) {
     }
 }
 
+async fn what_a_visibility_means_follows_from_the_version_of_the_file(stage: Stage) {
+    let scratch = Scratch::new();
+    let user = |number: u32, rest: &str| {
+        let (id, hex) = (format!("01KC5T4VZ8Q6ZJ6GQ0D8W7X5{number:02}"), format!("{number:024x}"));
+        format!(
+            r#"{{"type":"user","id":"{id}","externalId":"{hex}","handle":"old{number}",{rest}"createdAt":"2026-01-01T00:00:00Z"}}"#
+        )
+    };
+    let lines = |header: &str, from: u32| {
+        let people = [
+            user(from, r#""visibility":"PRIVATE","#),
+            user(
+                from + 1,
+                r#""visibility":"PUBLIC","displayName":"a\u202eb","avatarUrl":"https://me:secret@example.org/x","#,
+            ),
+            user(from + 2, ""),
+        ];
+        format!("{header}{}\n", people.join("\n"))
+    };
+    // What was called private in the first version, for members, and what stood in profiles then.
+    let old = lines("{\"type\":\"waymark\",\"version\":1,\"history\":true}\n", 10);
+    let (done, complaints) = import_all(stage.db(), vec![scratch.file("old.ndjson", &old)]).await;
+    assert_eq!((done.new, complaints), (3, vec![]));
+    // What it means since, with a header and without one; there the profile is refused.
+    let new = lines("{\"type\":\"waymark\",\"version\":2,\"history\":true}\n", 20);
+    let by_hand = lines("", 30);
+    for (name, text) in [("new.ndjson", new), ("hand.ndjson", by_hand)] {
+        let (done, complaints) = import_all(stage.db(), vec![scratch.file(name, text)]).await;
+        assert_eq!((done.new, complaints.len()), (2, 1), "{complaints:?}");
+    }
+    let of = async |number: u32| {
+        let profile = "coalesce(display_name, '-') || ' ' || coalesce(avatar_url, '-')";
+        text_of(stage.db(), &format!("SELECT visibility || ' ' || {profile} FROM users WHERE handle = 'old{number}'"))
+            .await
+    };
+    for (number, told) in [
+        (10, "MEMBERS - -"),
+        (11, "PUBLIC ab https://example.org/x"),
+        (12, "MEMBERS - -"),
+        (20, "PRIVATE - -"),
+        (22, "MEMBERS - -"),
+        (30, "PRIVATE - -"),
+        (32, "MEMBERS - -"),
+    ] {
+        assert_eq!(of(number).await, told, "old{number}");
+    }
+    // The old file again changes nothing, nor does it when the user has chosen otherwise meanwhile.
+    assert_eq!(import(stage.db(), &old).await.new, 0);
+
+    // Whether anybody knows of a wallet goes along with an export, and an operator's own record vouches for it.
+    let made = "UPDATE users SET self_made = TRUE WHERE handle IN ('old20', 'old30')";
+    stage.db().writes().execute_unprepared(made).await.unwrap();
+    let exported = export(stage.db(), Scope::All).await;
+    assert_eq!(exported.matches(r#""selfMade":true"#).count(), 2);
+    let other = Db::connect(&empty_sqlite(&scratch, "other.db").await, 4).await.unwrap();
+    import(&other, &exported).await;
+    let self_made = "SELECT count(*) FROM users WHERE self_made";
+    assert_eq!(count(&other, self_made).await, 2);
+    let (one, all) = (r#"{"type":"user","handle":"old20"}"#, export(stage.db(), Scope::All).await);
+    for text in [one, all.as_str(), one] {
+        import(&other, text).await;
+        assert_eq!(count(&other, self_made).await, 1, "whoever was vouched for once stays so");
+    }
+    differ(&exported.replacen(r#""selfMade":true,"#, "", 1), &export(&other, Scope::All).await);
+}
+
 async fn users_are_merged_by_exports_only_and_never_in_a_circle(stage: Stage) {
     let scratch = Scratch::new();
     let people: String =
@@ -710,7 +786,7 @@ async fn users_are_merged_by_exports_only_and_never_in_a_circle(stage: Stage) {
     assert_eq!(count(stage.db(), merged).await, 0);
 
     // Two who became one, and that one another; and back again, which nobody survives.
-    let header = "{\"type\":\"waymark\",\"version\":1,\"history\":true}\n";
+    let header = "{\"type\":\"waymark\",\"version\":2,\"history\":true}\n";
     let exported = [header, &merge("eve", "fay"), &merge("fay", "gus"), &merge("gus", "eve")].concat();
     let (done, complaints) = import_all(stage.db(), vec![scratch.file("exported.ndjson", exported)]).await;
     assert_eq!((done.new, complaints.len(), complaints[0].line), (2, 1, 4), "{complaints:?}");

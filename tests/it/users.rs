@@ -73,14 +73,14 @@ async fn a_malformed_name_is_refused_with_a_reason(stage: Stage) {
         json!({ "handle": "with space" }),
         json!({ "handle": "grâce" }),
         json!({ "handle": "x".repeat(21) }),
-        json!({ "handle": "grace\u{0}" }),
+        json!({ "handle": "grace\n" }),
         json!({ "address": "" }),
         json!({ "address": "0x12" }),
         json!({ "address": "7949f9f239d1a0816ce5eb364a1f588ae9cc1bf5" }),
         json!({ "address": "0xg949f9f239d1a0816ce5eb364a1f588ae9cc1bf5" }),
         json!({ "account": { "platform": "discord", "id": "" } }),
         json!({ "account": { "platform": "", "id": "1" } }),
-        json!({ "account": { "platform": "discord", "id": "1\u{0}" } }),
+        json!({ "account": { "platform": "discord", "id": "1\n" } }),
     ] {
         let answer = stage.anonymous().query(FIND, json!({ "by": by })).await;
         assert_eq!(answer.codes(), ["BAD_USER_INPUT"], "{by} {}", answer.text);
@@ -110,10 +110,9 @@ async fn many_users_come_in_the_order_asked_for_with_duplicates_and_holes(stage:
     let expected =
         [user("xelnia"), Value::Null, user("grace"), user("xelnia"), user("snowfall"), Value::Null, Value::Null];
     assert_eq!(answer.json["data"]["users"], json!(expected));
-    // What is malformed and what is forbidden fail in their own places; somebody who does not exist is no error.
-    assert_eq!(answer.codes(), ["BAD_USER_INPUT", "FORBIDDEN"]);
+    // What is malformed fails in its own place; somebody who does not exist or may not be seen is no error.
+    assert_eq!(answer.codes(), ["BAD_USER_INPUT"]);
     assert_eq!(answer.json["errors"][0]["path"], json!(["users", 5]));
-    assert_eq!(answer.json["errors"][1]["path"], json!(["users", 6]));
 
     let seen = stage.user("newton").query(query, json!({ "by": by })).await;
     assert_eq!(seen.json["data"]["users"][6], user("ada"));

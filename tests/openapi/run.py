@@ -40,6 +40,7 @@ def main() -> int:
             "PATH": os.environ["PATH"],
             "WAYMARK_DATABASE_URL": f"sqlite://{directory}/openapi.db",
             "WAYMARK_JWT_SECRET": "a secret of these tests, long enough for HS256",
+            "WAYMARK_SIGNED_FETCH": "true",
             "WAYMARK_LISTEN": "127.0.0.1:0",
         }
 

@@ -10,6 +10,7 @@ import { Field, Form, textOf } from './Form';
 import { useAction } from './useAction';
 
 const SCOPES: readonly { scope: Scope; about: string }[] = [
+  { scope: 'PROFILES_READ', about: 'reads profiles that are not private, and all of its owner' },
   { scope: 'PROGRESS_READ', about: 'reads everybody’s progress' },
   { scope: 'PROGRESS_WRITE', about: 'reads and records it' },
   { scope: 'ADMIN', about: 'may do everything' },

@@ -4,7 +4,7 @@ import { useQuery } from 'urql';
 import { OneUserDocument, type OneUserQuery, type ProfileSide } from '../gql/graphql';
 import type { Tell } from '../shared/Announcer';
 import { messageOf, whyMissing } from '../shared/errors';
-import { Empty, NotShown, Panel } from '../shared/Parts';
+import { Empty, Panel } from '../shared/Parts';
 import { ROOT } from '../shared/root';
 import { count, words } from '../shared/words';
 import { UserActions } from './UserActions';
@@ -29,8 +29,7 @@ export function UserView({ id, tell }: { id: string; tell: Tell }) {
       )}>
         {user != null ? <Facts user={user} missing={missing} />
           : fetching ? <p className="soft" role="status">Loading…</p>
-            : whyMissing(error, 'user') === 'private' ? <NotShown why="private" />
-              : <Empty>{error === undefined ? 'This user is gone.' : messageOf(error)}</Empty>}
+            : <Empty>{error !== undefined ? messageOf(error) : side === 'PUBLIC' ? 'The public sees nobody here.' : 'This user is gone.'}</Empty>}
       </Panel>
       <UserActions id={id} blocks={user?.credits?.blocks ?? []} tell={tell} onDone={() => ask({ requestPolicy: 'network-only' })} />
     </div>

@@ -266,9 +266,17 @@ export type ProfileSide =
   /** As the user. */
   | 'SELF';
 
-/** Who may see a user's handle, avatar, games and collections. */
+/**
+ * Who may see that a user exists, with handle, avatar, games and collections. To everybody else it is as if there were no
+ * such user.
+ */
 export type ProfileVisibility =
-  /** The user, everybody who is signed in, and apps. */
+  /**
+   * Whoever is signed in, and API keys; the default. Somebody with a wallet is signed in once an app or operator has
+   * written for the user or linked an account.
+   */
+  | 'MEMBERS'
+  /** The user, and API keys with the scope progress:read. */
   | 'PRIVATE'
   /** Anyone. */
   | 'PUBLIC';
@@ -398,6 +406,11 @@ export type RewardRefusal =
 export type Scope =
   /** Everything, the catalogue, users and keys included. */
   | 'ADMIN'
+  /**
+   * Read the games, awards and collections of users whose profile is PUBLIC or MEMBERS, and everything of the key's
+   * owner.
+   */
+  | 'PROFILES_READ'
   /** Read the progress of any user. */
   | 'PROGRESS_READ'
   /** Record progress for any user; includes reading it. */

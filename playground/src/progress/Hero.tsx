@@ -1,7 +1,7 @@
 import { useMutation } from 'urql';
 
 import { type FragmentType, read } from '../gql/fragment-masking';
-import { HeroPartFragmentDoc, SetVisibilityDocument } from '../gql/graphql';
+import { HeroPartFragmentDoc, type ProfileVisibility, SetVisibilityDocument } from '../gql/graphql';
 import { messageOf } from '../shared/errors';
 import type { LiveStatus } from '../shared/live';
 import { ROOT } from '../shared/root';
@@ -27,7 +27,6 @@ export interface HeroProps {
 /** Whose progress it is. */
 export function Hero({ user, status, isOwn, tell }: HeroProps) {
   const { id, handle, displayName, createdAt, profileVisibility } = read(HeroPartFragmentDoc, user);
-  const isPublic = profileVisibility === 'PUBLIC';
   return (
     <header className="hero">
       <Portrait name={displayName} />
@@ -37,8 +36,8 @@ export function Hero({ user, status, isOwn, tell }: HeroProps) {
       </div>
       <div className="hero-side">
         <p className={`live live-${status}`} role="status" title={STATUS[status].title}><i aria-hidden="true" />{STATUS[status].label}</p>
-        {isOwn ? <Visibility id={id} isPublic={isPublic} tell={tell} /> : <p className="tag">{isPublic ? 'Public profile' : 'Private profile'}</p>}
-        {isPublic && <a className="button" href={`${ROOT}u/${handle}/card.svg`}>Share card</a>}
+        {isOwn ? <Visibility id={id} now={profileVisibility} tell={tell} /> : <p className="tag">{VISIBILITY[profileVisibility].tag}</p>}
+        {profileVisibility === 'PUBLIC' && <a className="button" href={`${ROOT}u/${handle}/card.svg`}>Share card</a>}
       </div>
     </header>
   );
@@ -56,17 +55,25 @@ function Portrait({ name }: { name: string }) {
   );
 }
 
-function Visibility({ id, isPublic, tell }: { id: string; isPublic: boolean; tell: Tell }) {
+/** Who sees a profile: how that is chosen, shown, and told when it has changed. */
+const VISIBILITY: Record<ProfileVisibility, { label: string; tag: string; told: string }> = {
+  PUBLIC: { label: 'Anyone', tag: 'Public profile', told: 'Your games and collections are public now.' },
+  MEMBERS: { label: 'Whoever is signed in', tag: 'Profile for members', told: 'Whoever is signed in sees your games and collections now.' },
+  PRIVATE: { label: 'Only me and apps', tag: 'Private profile', told: 'Your profile is private now.' },
+};
+
+function Visibility({ id, now, tell }: { id: string; now: ProfileVisibility; tell: Tell }) {
   const [{ fetching }, set] = useMutation(SetVisibilityDocument);
-  const toggle = async () => {
-    const visibility = isPublic ? 'PRIVATE' : 'PUBLIC';
+  const choose = async (visibility: ProfileVisibility) => {
     const { data, error } = await set({ input: { user: { id }, visibility, idempotencyKey: idempotencyKey() } });
     const refused = error ? messageOf(error) : data?.setProfileVisibility?.userErrors[0]?.message;
-    tell(refused ?? (visibility === 'PUBLIC' ? 'Your games and collections are public now.' : 'Your profile is private now.'), refused !== undefined);
+    tell(refused ?? VISIBILITY[visibility].told, refused !== undefined);
   };
   return (
-    <button type="button" role="switch" aria-checked={isPublic} className="switch" disabled={fetching} onClick={() => void toggle()}>
-      <i aria-hidden="true" />Public profile
-    </button>
+    <label className="visibility">Seen by
+      <select value={now} disabled={fetching} onChange={({ target }) => void choose(target.value as ProfileVisibility)}>
+        {Object.entries(VISIBILITY).map(([value, { label }]) => <option key={value} value={value}>{label}</option>)}
+      </select>
+    </label>
   );
 }

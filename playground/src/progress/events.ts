@@ -16,6 +16,8 @@ export function areaOf(kind: ProgressEventKind | null | undefined): Area {
   return AREAS.find(([pattern]) => pattern.test(kind ?? ''))?.[1] ?? 'profile';
 }
 
+const SHOWN_TO: Readonly<Record<string, string>> = { PUBLIC: 'anyone', MEMBERS: 'members', PRIVATE: 'nobody but apps' };
+
 type Changes = Readonly<Record<string, unknown>>;
 
 /** What happened, in a few words; the thing it happened to is named beside them. */
@@ -50,7 +52,7 @@ export function sentence(kind: ProgressEventKind | null | undefined, raw: unknow
     case 'CARDS_GRANTED':
       return typeof cards === 'object' && cards !== null ? `${count(Object.keys(cards).length, 'card')} collected` : 'Cards collected';
     case 'PROFILE_CHANGED':
-      return typeof visibility === 'string' ? `Profile made ${visibility.toLowerCase()}` : 'Profile changed';
+      return typeof visibility === 'string' ? `Profile shown to ${SHOWN_TO[visibility] ?? 'others'}` : 'Profile changed';
     case 'ACCOUNT_LINKED':
     case 'ACCOUNT_UNLINKED':
       return `${kind === 'ACCOUNT_LINKED' ? 'Linked' : 'Unlinked'} an account${typeof provider === 'string' ? ` of ${provider}` : ''}`;

@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::graphql::context::{Ask as _, Nullable, nullable, present};
 use crate::graphql::ids;
+use crate::graphql::list::List;
 use crate::graphql::pagination::{Connection, PageArgs};
 use crate::graphql::progress::{self, ProgressKind, ProgressState};
 use crate::graphql::ready::{MostlyReady, Ready};
@@ -75,7 +76,7 @@ impl Collection {
 
     /// Seconds until it ends; 0 once it has. Null when it is open-ended.
     async fn time_left(&self, context: &Context<'_>) -> Result<Option<i32>> {
-        Ok(rules::time_left_seconds(&self.0.window(), context.ask()?.now).map(seconds))
+        Ok(rules::time_left_seconds(&self.0.window(), context.ask()?.now()).map(seconds))
     }
 
     /// How many distinct cards it has.
@@ -84,7 +85,7 @@ impl Collection {
     }
 
     /// Its cards, in the operator's order.
-    async fn cards(&self) -> Vec<Card> {
+    async fn cards(&self) -> List<Card> {
         self.0.cards.iter().cloned().map(Card).collect()
     }
 
@@ -273,7 +274,7 @@ impl CollectionProgress {
 
     /// Every card of the collection in the operator's order, with how many the user owns. Null when that could not be
     /// loaded.
-    async fn cards(&self, context: &Context<'_>) -> Nullable<Vec<CardOwnership>> {
+    async fn cards(&self, context: &Context<'_>) -> Nullable<List<CardOwnership>> {
         present(async {
             let owned = service::cards(context.ask()?, &self.0).await?;
             let cards = self.0.collection.cards.iter();

@@ -13,12 +13,11 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::UserErrorCode;
+use crate::limits;
 use crate::write::{Checks, HistoryKind, Patch, Unit, Upserted, Write, arranged};
 
 /// The most cards that a collection may have.
 pub(crate) const MOST_CARDS: usize = 10_000;
-/// The most rewards that there may be of one kind.
-const MOST_STOCK: i64 = 1_000_000_000_000;
 
 /// Adds a collection or changes it, with its cards and its reward. What is not given stays as it is.
 #[derive(Debug, Serialize)]
@@ -152,6 +151,8 @@ impl UpsertCollection {
         checks.description("description", self.description.as_ref());
         checks.url("image", self.image.as_ref().and_then(Option::as_ref));
         checks.label("environment", self.environment.as_ref());
+        checks.planned("startDate", self.starts_at.flatten());
+        checks.planned("endDate", self.ends_at.flatten());
     }
 
     fn put(&self, patch: &mut Patch, row: &mut collection::Model) {
@@ -370,7 +371,7 @@ impl GivenReward {
         checks.description("value", self.value.as_ref());
         checks.label("viewType", self.view_type.as_ref());
         let stock = self.stock.flatten();
-        checks.range("stock", stock, 0..=MOST_STOCK);
+        checks.range("stock", stock, limits::STOCK);
         if stock.is_some_and(|stock| (0..claimed).contains(&stock)) {
             checks.invalid("stock", format!("{claimed} have been claimed, and the stock cannot be less"));
         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -21,6 +21,7 @@ use crate::error::{Code, Result};
 use crate::features::users::service::{self as users, Name};
 use crate::request::Request;
 use crate::rest::{self, Answer, Desk, Dialect, Fault, Part};
+use crate::text::HOLDS_NUL;
 
 pub(crate) fn part() -> Part {
     const LIST: &str = "/users/{platform}/{platformUserId}/progress/collection-challenges";
@@ -175,18 +176,19 @@ struct End {
         )),
         (status = 400, description = "The key is not valid (1001), or the path is malformed.", body = rest::CollectionsError),
         (status = 401, description = "There is no key (1002).", body = rest::CollectionsError),
-        (status = 403, description = "The key does not have the scope progress:read.", body = rest::CollectionsError),
+        (status = 403, description = "The key does not have the scope profiles:read.", body = rest::CollectionsError),
     ),
     security(("GftApiKey_" = []), ("GftApiKey" = []), ("PlainGftApiKey" = []), ("ApiKey" = [])),
 )]
 async fn collections(
-    State(desk): State<Desk>,
+    desk: Desk,
     headers: HeaderMap,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Answer<Vec<CollectionChallenge>> {
     let now = desk.now();
     let caller = authenticate(&desk, &headers, now).await?;
     let Path((platform, id)) = path.map_err(|_| malformed())?;
+    legible([("platform", &platform), ("platformUserId", &id)])?;
     let work = desk.work(caller, now, async |request| {
         let user = user(&request, platform, id).await?;
         let all = service::shown(&request)?.cloned().collect();
@@ -211,19 +213,20 @@ async fn collections(
         (status = 200, description = "The programme.", body = CollectionChallenge),
         (status = 400, description = "The key is not valid (1001), or the path is malformed.", body = rest::CollectionsError),
         (status = 401, description = "There is no key (1002).", body = rest::CollectionsError),
-        (status = 403, description = "The key does not have the scope progress:read.", body = rest::CollectionsError),
+        (status = 403, description = "The key does not have the scope profiles:read.", body = rest::CollectionsError),
         (status = 404, description = "There is no such programme, or it is not shown now (5250).", body = rest::CollectionsError),
     ),
     security(("GftApiKey_" = []), ("GftApiKey" = []), ("PlainGftApiKey" = []), ("ApiKey" = [])),
 )]
 async fn collection(
-    State(desk): State<Desk>,
+    desk: Desk,
     headers: HeaderMap,
     path: Result<Path<(String, String, String)>, PathRejection>,
 ) -> Answer<CollectionChallenge> {
     let now = desk.now();
     let caller = authenticate(&desk, &headers, now).await?;
     let Path((platform, id, program)) = path.map_err(|_| malformed())?;
+    legible([("platform", &platform), ("platformUserId", &id), ("programId", &program)])?;
     let unknown = || Fault::not_found("Campaign not found").numbered(5250);
     let work = desk.work(caller, now, async |request| {
         let found = service::shown_by_key(&request, &program)?.cloned().ok_or_else(unknown)?;
@@ -238,27 +241,35 @@ fn malformed() -> Fault {
     Fault::bad_request("bad request")
 }
 
+/// Refuses what no text can hold.
+fn legible<const N: usize>(parameters: [(&str, &str); N]) -> Result<(), Fault> {
+    match parameters.iter().find(|(_, value)| value.contains('\0')) {
+        Some((name, _)) => Err(Fault::bad_request(format!("{name} {HOLDS_NUL}"))),
+        None => Ok(()),
+    }
+}
+
 async fn authenticate(desk: &Desk, headers: &HeaderMap, now: Timestamp) -> Result<Arc<Caller>, Fault> {
     let missing = || Fault::unauthorized("API key missing.").numbered(1002);
     let invalid = || Fault::bad_request("This API Key is invalid.").numbered(1001);
     let sent = rest::KEY_HEADERS.iter().filter_map(|name| headers.get(*name)).find(|value| !value.is_empty());
     let credential = match sent {
-        Some(value) => Some(value.to_str().map_err(|_| invalid())?.trim()),
-        None => extract::credential(headers).map_err(|_| invalid())?,
+        Some(value) => Some(value.to_str().map_err(|_| desk.refuse(invalid()))?.trim()),
+        None => extract::credential(headers).map_err(|_| desk.refuse(invalid()))?,
     };
     let caller = desk.authenticate(credential.ok_or_else(missing)?, now).await;
     let caller = caller.map_err(|error| match error.code() {
         Code::InvalidCredential => invalid(),
         _ => error.into(),
     })?;
-    policy::see_anybody(&caller)?;
+    policy::ask_for_people(&caller)?;
     Ok(caller)
 }
 
-/// The user of an account; `None` when nobody is known by it, and when nobody can be.
+/// The user of an account; `None` when nobody is known by it or can be, and when whoever it is may not be seen.
 async fn user(request: &Request, platform: String, id: String) -> Result<Option<VisibleUser>> {
     match users::user(request, Name::Account { platform, id }).await {
-        Ok(found) => found.map(|user| policy::see(&request.caller, &user.subject)).transpose(),
+        Ok(found) => Ok(found.and_then(|user| policy::see(&request.caller, &user.subject))),
         Err(error) if error.code() == Code::BadUserInput => Ok(None),
         Err(error) => Err(error),
     }
@@ -270,12 +281,12 @@ async fn read(
     collections: Vec<Arc<Collection>>,
 ) -> Result<Vec<CollectionChallenge>, Fault> {
     let Some(user) = user else {
-        let nothing = |one: &Arc<Collection>| challenge(one, &Collected::default(), &[], false, request.now);
+        let nothing = |one: &Arc<Collection>| challenge(one, &Collected::default(), &[], false, request.now());
         return Ok(collections.iter().map(nothing).collect());
     };
     let challenges = service::collecting(request, user, &collections).await?.into_iter().map(async |one| {
         let (owned, can_claim) = futures_util::try_join!(service::cards(request, &one), can_claim(request, &one))?;
-        Ok::<_, Fault>(challenge(&one.collection, &one.collected, &owned, can_claim, request.now))
+        Ok::<_, Fault>(challenge(&one.collection, &one.collected, &owned, can_claim, request.now()))
     });
     try_join_all(challenges).await
 }

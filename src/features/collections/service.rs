@@ -52,7 +52,7 @@ impl Collected {
 
 /// The collections that are shown now, in the order in which they were added.
 pub(crate) fn shown(request: &Request) -> Result<impl Iterator<Item = &Arc<Collection>>> {
-    let now = request.now;
+    let now = request.now();
     let all = request.catalogue::<Collections>()?.all();
     Ok(all.iter().filter(move |collection| rules::is_shown(&collection.window(), now)))
 }
@@ -60,7 +60,7 @@ pub(crate) fn shown(request: &Request) -> Result<impl Iterator<Item = &Arc<Colle
 /// The collection with this key, if it is shown now.
 pub(crate) fn shown_by_key<'a>(request: &'a Request, key: &str) -> Result<Option<&'a Arc<Collection>>> {
     let found = request.catalogue::<Collections>()?.by_key(key);
-    Ok(found.filter(|collection| rules::is_shown(&collection.window(), request.now)))
+    Ok(found.filter(|collection| rules::is_shown(&collection.window(), request.now())))
 }
 
 /// The card with this key, if its collection is shown now.
@@ -68,7 +68,7 @@ pub(crate) fn shown_card<'a>(request: &'a Request, key: &str) -> Result<Option<&
     let collections = request.catalogue::<Collections>()?;
     Ok(collections.card(key).filter(|card| {
         let collection = collections.by_id(card.collection_id);
-        collection.is_some_and(|collection| rules::is_shown(&collection.window(), request.now))
+        collection.is_some_and(|collection| rules::is_shown(&collection.window(), request.now()))
     }))
 }
 
@@ -92,7 +92,7 @@ pub(crate) async fn collecting(
             user: user.clone(),
             collected: rows.get(&collection.row.id).map_or_else(Collected::default, |row| **row),
             collection: Arc::clone(collection),
-            now: request.now,
+            now: request.now(),
         })
         .collect())
 }

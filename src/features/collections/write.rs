@@ -14,10 +14,8 @@ use crate::error::{Error, Result};
 use crate::features::credits::blocks;
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
+use crate::limits;
 use crate::write::{HistoryKind, Reference, Unit, Write, in_one_list, only};
-
-/// The most of a card that one item grants or removes.
-const MOST: i64 = 1_000_000;
 
 /// So many of a card.
 #[derive(Debug, Clone, Serialize)]
@@ -58,6 +56,10 @@ impl<const GRANT: bool> Write for ChangeCards<GRANT> {
     const NAME: &'static str = if GRANT { "grantCards" } else { "removeCards" };
 
     type Outcome = CardsChanged;
+
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
 
     fn may_be_abandoned(&self) -> bool {
         self.mode == BulkMode::AllOrNothing
@@ -157,12 +159,12 @@ async fn change(unit: &mut Unit<'_>, direction: Direction, items: &[(i64, CardAm
             }
         };
         if let Some(before) = reference.as_ref().and_then(|reference| done.get(reference)) {
-            results.push(serde_json::from_str(before).map_err(Error::internal)?);
+            let before: ItemOutcome = serde_json::from_str(before).map_err(Error::internal)?;
+            results.push(ItemOutcome { status: WriteStatus::Unchanged, ..before });
             continue;
         }
         let id = Kind::Card.id(&item.card);
-        let changed =
-            check(&collections, item).and_then(|card| owners.change(direction, *user, card, item, unit.now_of(*user)));
+        let changed = check(&collections, item).and_then(|card| owners.change(direction, *user, card, item, unit.now));
         let outcome = match changed {
             Ok(()) => ItemOutcome::applied(id),
             Err(refusal) => ItemOutcome::refused(id, refusal),
@@ -185,8 +187,9 @@ fn check<'a>(collections: &'a Collections, item: &CardAmount) -> Result<&'a Card
         let message = format!("there is no card {:?}", item.card);
         Refusal::new(UserErrorCode::UnknownCard, message)
     })?;
-    if !(1..=MOST).contains(&item.quantity) {
-        let message = format!("a quantity lies between 1 and {MOST}, and {} does not", item.quantity);
+    if !limits::CARDS_AT_ONCE.contains(&item.quantity) {
+        let most = limits::CARDS_AT_ONCE.end();
+        let message = format!("a quantity lies between 1 and {most}, and {} does not", item.quantity);
         return Err(Refusal::new(UserErrorCode::InvalidInput, message));
     }
     Ok(card)
@@ -271,16 +274,16 @@ impl Owners {
             let count = i32::try_from(collection.cards.iter().filter(has).count()).unwrap_or(i32::MAX);
             let size = i64::from(collection.size());
             let completed_at =
-                rules::completion(stored.completed_at, &collection.window(), count.into(), size, unit.now_of(*user));
+                rules::completion(stored.completed_at, &collection.window(), count.into(), size, unit.now);
             let changes = json!({ "cards": cards, "collectedCount": count });
             unit.record(*user, direction.told_as(), (Kind::Collection, &collection.row.key), &changes)?;
             tell_completion(unit, *user, collection, &stored, completed_at)?;
             let collected = Collected { collection_id: *id, count, completed_at, ..stored };
-            progress.push((*user, collected, unit.now_of(*user)));
+            progress.push((*user, collected, unit.now));
         }
         let owned = self.changed.iter().filter_map(|(user, collection, card)| {
             let owned = self.owned.get(&(*user, *card))?;
-            Some(((*user, *collection), *owned, unit.now_of(*user)))
+            Some(((*user, *collection), *owned, unit.now))
         });
         let owned: Vec<_> = owned.collect();
         repo::store_owned(unit.stores(), owned);
@@ -299,7 +302,7 @@ fn tell_completion(
     completed_at: Option<Timestamp>,
 ) -> Result<()> {
     let told = before.updated_at.is_some_and(|then| rules::is_completed(before.completed_at, then));
-    let Some(at) = completed_at.filter(|_| !told && rules::is_completed(completed_at, unit.now_of(user))) else {
+    let Some(at) = completed_at.filter(|_| !told && rules::is_completed(completed_at, unit.now)) else {
         return Ok(());
     };
     let subject = (Kind::Collection, collection.row.key.as_str());
@@ -326,6 +329,10 @@ impl Write for ClaimCollectionReward {
     const NAME: &'static str = "claimCollectionReward";
 
     type Outcome = RewardClaim;
+
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
 
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<RewardClaim> {
         let user = self.user.key();

@@ -7,12 +7,14 @@ use async_graphql::{
 };
 
 use super::entity::{EntryKind as StoredKind, LotSource as StoredSource};
-use super::rules::{self, BlockScope as Scope, BlockedAction};
+use super::rules::{self, BlockScope as Scope, BlockedAction, MOST_BLOCKS};
 use super::service::{self, Entry, StoredBlock, StoredLot, Wallet};
 use crate::auth::policy::OwnUser;
 use crate::clock::Timestamp;
+use crate::error::Result;
 use crate::graphql::context::{Ask as _, Nullable, present};
-use crate::graphql::pagination::{Connection, PageArgs};
+use crate::graphql::list::List;
+use crate::graphql::pagination::{Connection, PageArgs, Portion};
 use crate::graphql::ready::{MostlyReady, Ready};
 use crate::graphql::scalars::{BigInt, seconds};
 
@@ -75,6 +77,9 @@ impl CreditAmountInput {
     }
 }
 
+/// How many lots, and dates on which they expire, are shown where nobody says.
+pub(crate) const DEFAULT_LOTS: u64 = 100;
+
 /// The credits of a user.
 #[derive(Debug)]
 pub(crate) struct CreditAccount {
@@ -105,12 +110,15 @@ impl CreditAccount {
     }
 
     /// What expires when, the earliest first; what never expires comes last.
-    async fn expiry_schedule(&self) -> Vec<CreditExpiry> {
-        let schedule = rules::expiry_schedule(&self.wallet.lots(), self.now);
-        schedule
-            .into_iter()
-            .map(|(expires_at, micros)| CreditExpiry { expires_at, amount: CreditAmount(micros) })
-            .collect()
+    async fn expiry_schedule(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "How many dates, 1 to 100; 100 when this is not given.")] first: Option<i32>,
+        #[graphql(desc = "How many dates are left out before.")] skip: Option<i32>,
+    ) -> Result<List<CreditExpiry>> {
+        let portion = Portion::check(first, skip, DEFAULT_LOTS, context.ask()?)?;
+        let schedule = portion.of(rules::expiry_schedule(&self.wallet.lots(), self.now));
+        Ok(schedule.map(|(expires_at, micros)| CreditExpiry { expires_at, amount: CreditAmount(micros) }).collect())
     }
 
     /// Whether the user may not claim rewards at the moment.
@@ -129,20 +137,27 @@ impl CreditAccount {
         active.max_by_key(|stored| stored.block.until.unwrap_or(Timestamp::MAX)).map(Into::into)
     }
 
-    /// All blocks that are in force, in the order in which they were made.
-    async fn blocks(&self) -> Vec<CreditBlock> {
+    /// All blocks that are in force, of which there are 20 at most, in the order in which they were made.
+    async fn blocks(&self) -> List<CreditBlock> {
         let mut active: Vec<&StoredBlock> =
             self.wallet.blocks.iter().filter(|stored| stored.block.is_active(self.now)).collect();
         active.sort_by_key(|stored| stored.seq);
-        active.into_iter().map(Into::into).collect()
+        // An import may have brought more.
+        active.into_iter().take(MOST_BLOCKS).map(Into::into).collect()
     }
 
     /// The lots that can be spent now, in the order in which they are spent: the earliest expiry first.
-    async fn lots(&self) -> Vec<CreditLot> {
+    async fn lots(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "How many lots, 1 to 100; 100 when this is not given.")] first: Option<i32>,
+        #[graphql(desc = "How many lots are left out before.")] skip: Option<i32>,
+    ) -> Result<List<CreditLot>> {
+        let portion = Portion::check(first, skip, DEFAULT_LOTS, context.ask()?)?;
         let mut lots: Vec<&StoredLot> =
             self.wallet.lots.iter().filter(|stored| stored.lot.available_micros(self.now) > 0).collect();
         lots.sort_by_key(|stored| (stored.lot.expires_at.unwrap_or(Timestamp::MAX), stored.lot.granted_at, stored.seq));
-        lots.into_iter().map(CreditLot::from).collect()
+        Ok(portion.of(lots).map(CreditLot::from).collect())
     }
 
     /// Every change of the user's credits, the newest first. Null when it could not be loaded.

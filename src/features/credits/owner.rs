@@ -2,15 +2,25 @@
 
 use serde_json::json;
 
-use super::repo;
+use super::repo::{self, Holding};
 use super::rules;
 use crate::db::owner::Merger;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graphql::ids::Kind;
 use crate::write::{HistoryKind, Unit};
 
 /// Hands lots, entries and blocks over. Gives by how much the numbers of lots and entries were raised.
 pub(crate) async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<i64> {
+    let mut together = 0_i128;
+    for (_, holding) in repo::holdings(unit.transaction(), vec![merger.from, merger.into]).await? {
+        if let Holding::Lot(held) = holding {
+            together += i128::from(held.lot.available_micros(unit.now));
+        }
+    }
+    if together > i128::from(rules::MOST_MICROS) {
+        let most = rules::micros_to_decimal(rules::MOST_MICROS);
+        return Err(Error::bad_input(format!("together they would have more than {most} credits, which nobody may")));
+    }
     let offset = unit.join_ledgers(merger.from, merger.into)?;
     repo::hand_over(unit.transaction(), merger, offset).await?;
     Ok(offset)

@@ -7,12 +7,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::limits;
+use crate::text::is_unprintable;
 
 /// How long after the end of its season a reward expires unless settings say otherwise, in seconds: 30 days.
 pub const EXPIRES_AFTER_SEASON_SECONDS: i64 = 30 * 24 * 60 * 60;
 
 /// The most that a user may have at once, in micros: nine thousand thousand million credits, which sums of 64 bits hold.
-pub const MOST_MICROS: i64 = 9_000_000_000_000 * 1_000_000;
+pub const MOST_MICROS: i64 = limits::MOST_MICROS;
+
+/// How many blocks of a user may be in force.
+pub const MOST_BLOCKS: usize = 20;
 
 /// The longest reason of a change or a block, in characters.
 pub const LONGEST_REASON: usize = 500;
@@ -49,7 +54,8 @@ fn expiry_order(expires_at: Option<Timestamp>) -> (bool, Option<Timestamp>) {
     (expires_at.is_none(), expires_at)
 }
 
-/// What can be spent at `now`, in micros.
+/// What can be spent at `now`, in micros. Nobody is let have more than [`MOST_MICROS`], so the sum is far from the end of 64
+/// bits; what older data may hold beyond stays at that end rather than turning negative.
 #[must_use]
 pub fn available(lots: &[Lot], now: Timestamp) -> i64 {
     lots.iter().fold(0, |sum, lot| sum.saturating_add(lot.available_micros(now)))
@@ -61,10 +67,10 @@ pub fn has_room(lots: &[Lot], amount: i64, now: Timestamp) -> bool {
     available(lots, now).checked_add(amount).is_some_and(|sum| sum <= MOST_MICROS)
 }
 
-/// Whether `text` can stand as a reason: some text without control characters, not too long.
+/// Whether `text` can stand as a reason: one line of printable characters, not too long.
 #[must_use]
 pub fn is_reason(text: &str) -> bool {
-    !text.trim().is_empty() && text.chars().count() <= LONGEST_REASON && !text.chars().any(char::is_control)
+    !text.trim().is_empty() && text.chars().count() <= LONGEST_REASON && !text.chars().any(is_unprintable)
 }
 
 /// Seconds until the next expiry of something that can be spent now, rounded up, so at least 1; `None` when nothing

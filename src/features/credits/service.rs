@@ -23,7 +23,7 @@ pub(crate) async fn wallet(request: &Request, user: &OwnUser) -> Result<Arc<Wall
 
 /// Whether a user may not claim rewards at the moment.
 pub(crate) async fn is_blocked_for_claiming(request: &Request, user: &OwnUser) -> Result<bool> {
-    Ok(wallet(request, user).await?.is_blocked_for_claiming(request.now))
+    Ok(wallet(request, user).await?.is_blocked_for_claiming(request.now()))
 }
 
 /// An amount of millionths in whole credits, as a number of JSON, which may be rounded.
@@ -88,7 +88,7 @@ pub(crate) async fn ledger(
     let written = request.load.one(EntriesOf { user: user.key(), slice: page.slice() });
     let counted = only_if(count, async { Ok(request.load.one(EntryCountOf(user.key())).await?.unwrap_or(0)) });
     let (written, total) = futures_util::try_join!(written, counted)?;
-    let unswept = wallet.unswept(request.now);
+    let unswept = wallet.unswept(request.now());
     let total = total.map(|written| written + i64::try_from(unswept.len()).unwrap_or(i64::MAX));
     let key = |entry: &Entry| (entry.recorded_at.millis(), entry.tie);
     let entries = page.merge_descending(written.unwrap_or_default(), unswept, key);

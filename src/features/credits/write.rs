@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{Refusal, UserErrorCode, WriteStatus};
+use crate::limits;
 use crate::write::{HistoryKind, Order, Reference, Unit, Write, Writer};
 
 pub(crate) use super::rules::micros_to_decimal;
@@ -47,7 +48,7 @@ impl Ledger {
     /// What these users have; they must be locked.
     pub(crate) async fn read(unit: &Unit<'_>, users: Vec<i64>) -> Result<Self> {
         let mut ledger = Self {
-            operations: users.iter().map(|user| (*user, unit.ids.ulid(unit.now_of(*user)))).collect(),
+            operations: users.iter().map(|user| (*user, unit.ids.ulid(unit.now))).collect(),
             lots: BTreeMap::new(),
             blocks: BTreeMap::new(),
             entries: Vec::new(),
@@ -101,13 +102,13 @@ impl Ledger {
         micros: i64,
         season_end: Timestamp,
     ) -> Result<i64> {
-        let expires_at = Some(season_end.plus_seconds(rules::EXPIRES_AFTER_SEASON_SECONDS));
+        let expires_at = Some(season_end.plus_seconds(rules::EXPIRES_AFTER_SEASON_SECONDS).min(limits::LATEST));
         self.open(unit, user, Opening { micros, expires_at, source: LotSource::Goal, goal: Some(goal), reason: None })
     }
 
     fn open(&mut self, unit: &mut Unit<'_>, user: i64, opening: Opening<'_>) -> Result<i64> {
         let Opening { micros, expires_at, source, goal, reason } = opening;
-        let now = unit.now_of(user);
+        let now = unit.now;
         let seq = unit.next_ledger_number(user)?;
         self.enter(user, (seq, seq), EntryKind::Grant, micros, reason, now);
         let lot = Lot { amount_micros: micros, remaining_micros: micros, granted_at: now, expires_at };
@@ -209,6 +210,7 @@ fn check_reason(reason: Option<&str>) -> Result<(), Refusal> {
 fn check_future(date: Option<Timestamp>, now: Timestamp, field: &str) -> Result<(), Refusal> {
     match date {
         Some(date) if date <= now => Err(invalid(format!("{date} is not in the future"), field)),
+        Some(date) if date > limits::LATEST => Err(invalid(format!("{date} is after {}", limits::LATEST), field)),
         _ => Ok(()),
     }
 }
@@ -282,6 +284,10 @@ impl Amount {
         if self.micros < 1 {
             return Err(invalid("an amount is more than 0", "amount"));
         }
+        if !limits::AMOUNT_MICROS.contains(&self.micros) {
+            let most = micros_to_decimal(*limits::AMOUNT_MICROS.end());
+            return Err(invalid(format!("an amount is at most {most} credits"), "amount"));
+        }
         check_reason(self.reason.as_deref())?;
         let reference = self.reference.as_deref().map(|name| Reference::new(self.user.key(), kind, name)).transpose();
         reference.map_err(|refusal| refusal.at(["ref"]))
@@ -299,6 +305,10 @@ impl Write for GrantCredits {
     const NAME: &'static str = "grantCredits";
 
     type Outcome = Changed;
+
+    fn concerns(&self) -> Option<i64> {
+        Some(self.amount.user.key())
+    }
 
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Changed> {
         let Amount { user, micros, reason, .. } = &self.amount;
@@ -336,6 +346,10 @@ impl Write for SpendCredits {
 
     type Outcome = Changed;
 
+    fn concerns(&self) -> Option<i64> {
+        Some(self.0.user.key())
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Changed> {
         let Amount { user, micros, reason, .. } = &self.0;
         let (user, micros) = (user.key(), *micros);
@@ -369,6 +383,10 @@ impl Write for RevokeCredits {
     const NAME: &'static str = "revokeCredits";
 
     type Outcome = Changed;
+
+    fn concerns(&self) -> Option<i64> {
+        Some(self.0.user.key())
+    }
 
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Changed> {
         let Amount { user, micros, reason, .. } = &self.0;
@@ -432,6 +450,10 @@ impl Write for BlockUser {
 
     type Outcome = Blocked;
 
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Blocked> {
         let user = self.user.key();
         unit.lock([user]).await?;
@@ -439,7 +461,17 @@ impl Write for BlockUser {
         if let Err(refusal) = fits {
             return Ok(Blocked::refused(refusal));
         }
-        let seq = repo::last_block(unit.transaction(), user).await? + 1;
+        let ledger = Ledger::read(unit, vec![user]).await?;
+        let in_force = ledger.blocks.get(&user).into_iter().flatten().filter(|stored| stored.block.is_active(unit.now));
+        if in_force.count() >= rules::MOST_BLOCKS {
+            let message =
+                format!("{} blocks of the user are in force, and nobody has more; lift some first", rules::MOST_BLOCKS);
+            return Ok(Blocked::refused(Refusal::new(UserErrorCode::TooMany, message)));
+        }
+        let last = repo::last_block(unit.transaction(), user).await?;
+        let Some(seq) = limits::next_number(last) else {
+            return Ok(Blocked::refused(invalid("the blocks of this user have their last number already", "user")));
+        };
         let block = Block { scope: self.scope, from: unit.now, until: self.until, lifted_at: None };
         let stored = StoredBlock { seq, block, reason: self.reason.clone() };
         repo::add_block(unit.transaction(), user, stored).await?;
@@ -452,6 +484,10 @@ impl Write for UnblockUser {
     const NAME: &'static str = "unblockUser";
 
     type Outcome = Blocked;
+
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
 
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Blocked> {
         let user = self.user.key();
@@ -530,7 +566,14 @@ impl Write for BookExpiries {
 pub(crate) async fn book_expiries(writer: &Writer, now: Timestamp) -> Result<usize> {
     let (mut lots, mut after) = (0, 0);
     loop {
-        let order = Order { now, actor: "system".to_owned(), principal: "system".to_owned(), key: None };
+        let order = Order {
+            now,
+            actor: "system".to_owned(),
+            principal: "system".to_owned(),
+            vouches: false,
+            key: None,
+            mark: None,
+        };
         let booked = writer.run(BookExpiries { after }, order).await?.outcome;
         lots += booked.lots;
         match booked.last {

@@ -16,6 +16,8 @@ pub(crate) struct Game {
     pub(crate) key: String,
     pub(crate) number: Option<i64>,
     pub(crate) title: String,
+    /// What a search looks in.
+    pub(crate) title_in_lower_case: String,
     pub(crate) platform: Option<String>,
     pub(crate) description: String,
     pub(crate) image: Option<String>,
@@ -92,6 +94,7 @@ impl Part for Games {
                     id: game.id,
                     key: game.key,
                     number: game.number,
+                    title_in_lower_case: game.title.to_lowercase(),
                     title: game.title,
                     platform: game.platform,
                     description: game.description,

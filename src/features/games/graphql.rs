@@ -13,10 +13,12 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::graphql::context::{Ask as _, Nullable, nullable};
 use crate::graphql::ids;
+use crate::graphql::list::List;
 use crate::graphql::pagination::{Connection, PageArgs};
 use crate::graphql::plan::{self, Plain, Writer};
 use crate::graphql::progress::{self, ProgressKind, ProgressState};
 use crate::graphql::ready::{MostlyReady, Ready};
+use crate::graphql::search::Search;
 use crate::write::Event;
 
 /// A game with achievements.
@@ -390,7 +392,7 @@ impl GameSummary {
     }
 
     /// Every award the user earned in the game, the highest first.
-    async fn awards(&self) -> Vec<EarnedAward> {
+    async fn awards(&self) -> List<EarnedAward> {
         let awards = self.0.achieved.awards;
         [
             (Award::Mastered, awards.mastered),
@@ -472,7 +474,9 @@ impl GameQuery {
     async fn games(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Only games whose title contains this text; upper and lower case are the same.")]
+        #[graphql(
+            desc = "Only games whose title contains this text of at most 200 characters; upper and lower case are the same."
+        )]
         search: Option<String>,
         #[graphql(desc = "How many games from the start, 1 to 100; 20 when neither this nor last is given.")]
         first: Option<i32>,
@@ -482,12 +486,8 @@ impl GameQuery {
     ) -> Result<Connection<Game>> {
         let request = context.ask()?;
         let page = PageArgs { first, after, last, before }.check("games", request)?;
-        let search = search.map(|text| text.to_lowercase());
-        let found = request
-            .catalogue::<Games>()?
-            .all()
-            .iter()
-            .filter(|game| search.as_ref().is_none_or(|text| game.title.to_lowercase().contains(text)));
+        let search = Search::of(search)?;
+        let found = request.catalogue::<Games>()?.all().iter().filter(|game| search.finds(&game.title_in_lower_case));
         Ok(page.of_list(found.cloned(), |game| (game.id, 0)).map(Game))
     }
 }

@@ -15,12 +15,11 @@ use crate::db::Extent;
 use crate::error::Result;
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::UserErrorCode;
+use crate::limits;
 use crate::write::{Checks, HistoryKind, Patch, Unit, Upserted, Write, arranged};
 
 /// The most achievements that a game may have.
 pub(crate) const MOST_ACHIEVEMENTS: usize = 5000;
-/// The most points that an achievement may have.
-const MOST_POINTS: i64 = 1_000_000;
 
 /// Adds a game or changes it, with its achievements. What is not given stays as it is.
 #[derive(Debug, Serialize)]
@@ -132,7 +131,7 @@ impl UpsertGame {
         checks.description("description", self.description.as_ref());
         checks.url("image", self.image.as_ref().and_then(Option::as_ref));
         if let Some(number) = self.number.flatten() {
-            checks.range("number", Some(number), 1..=i64::from(i32::MAX));
+            checks.range("number", Some(number), limits::GAME_NUMBER);
             let owner = repo::numbered(unit.transaction(), number).await?;
             if let Some(other) = owner.filter(|owner| *owner != self.key) {
                 checks.refuse("number", UserErrorCode::KeyTaken, format!("the game {other:?} has the number {number}"));
@@ -151,7 +150,7 @@ impl UpsertGame {
             checks.title("title", given.title.as_ref());
             checks.description("description", given.description.as_ref());
             checks.url("badge", given.badge.as_ref().and_then(Option::as_ref));
-            checks.range("points", given.points.map(i64::from), 0..=MOST_POINTS);
+            checks.range("points", given.points.map(i64::from), limits::POINTS);
         }
         checks.leave();
         Ok(())
@@ -231,8 +230,11 @@ impl Edit {
         let published = || self.after.iter().filter(|row| row.published);
         let score: i64 = published().map(|row| i64::from(row.points)).sum();
         match i32::try_from(score) {
-            Ok(score) => game.possible_score = score,
-            Err(_) => checks.invalid("achievements", format!("the points of a game are at most {} together", i32::MAX)),
+            Ok(score) if i64::from(score) <= limits::MOST_SCORE => game.possible_score = score,
+            _ => {
+                let most = limits::MOST_SCORE;
+                checks.invalid("achievements", format!("the points of a game are at most {most} together"));
+            }
         }
         game.num_possible = i32::try_from(published().count()).unwrap_or(i32::MAX);
     }

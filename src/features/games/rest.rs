@@ -1,7 +1,6 @@
 //! The achievements dialect: how many of the achievements of games a user has.
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -105,7 +104,7 @@ impl ToSchema for Progress {
     path = "/API/API_GetUserProgress.php",
     operation_id = "getAchievementsProgress",
     params(
-        ("y" = Option<String>, Query, description = "An API key with the scope progress:read, unless it stands in a header."),
+        ("y" = Option<String>, Query, description = "An API key with the scope profiles:read, unless it stands in a header."),
         ("z" = Option<String>, Query, description = "Whoever asks. Not looked at."),
         ("u" = String, Query, description = "The user's handle, 2 to 20 letters and digits in any case, or ULID.",
             pattern = "^([A-Za-z0-9]{2,20}|[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25})$"),
@@ -114,12 +113,12 @@ impl ToSchema for Progress {
     responses(
         (status = 200, description = "What the user has in each game.", body = Progress),
         (status = 401, description = "The key is missing, unknown, revoked or expired.", body = rest::AchievementsError),
-        (status = 403, description = "The key does not have the scope progress:read.", body = rest::AchievementsError),
+        (status = 403, description = "The key does not have the scope profiles:read.", body = rest::AchievementsError),
         (status = 422, description = "u is missing or malformed, or there are too many games.", body = rest::ParameterError),
     ),
     security(("WebApiKey" = []), ("ApiKey" = [])),
 )]
-async fn progress(State(desk): State<Desk>, uri: Uri, headers: HeaderMap) -> Answer<Progress> {
+async fn progress(desk: Desk, uri: Uri, headers: HeaderMap) -> Answer<Progress> {
     answer(&desk, &headers, &rest::query(&uri)).await
 }
 
@@ -134,13 +133,13 @@ async fn progress(State(desk): State<Desk>, uri: Uri, headers: HeaderMap) -> Ans
     responses(
         (status = 200, description = "What the user has in each game.", body = Progress),
         (status = 401, description = "The key is missing, unknown, revoked or expired.", body = rest::AchievementsError),
-        (status = 403, description = "The key does not have the scope progress:read.", body = rest::AchievementsError),
+        (status = 403, description = "The key does not have the scope profiles:read.", body = rest::AchievementsError),
         (status = 422, description = "u is missing or malformed, or there are too many games.", body = rest::ParameterError),
     ),
     security(("WebApiKey" = []), ("ApiKey" = [])),
 )]
 async fn progress_by_form(
-    State(desk): State<Desk>,
+    desk: Desk,
     uri: Uri,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -159,7 +158,7 @@ async fn progress_by_form(
 #[schema(as = AchievementsForm)]
 #[expect(dead_code, reason = "describes the form, which is read parameter by parameter")]
 struct Form {
-    /// An API key with the scope progress:read, unless it stands in a header.
+    /// An API key with the scope profiles:read, unless it stands in a header.
     y: Option<String>,
     /// Whoever asks. Not looked at.
     z: Option<String>,
@@ -176,14 +175,14 @@ async fn answer(desk: &Desk, headers: &HeaderMap, parameters: &[(String, String)
     let key = rest::parameter(parameters, "y").filter(|key| !key.is_empty());
     let credential = match key {
         Some(key) => Some(key),
-        None => extract::credential(headers).map_err(|_| unauthenticated())?,
+        None => extract::credential(headers).map_err(|_| desk.refuse(unauthenticated()))?,
     };
     let caller = desk.authenticate(credential.ok_or_else(unauthenticated)?, now).await;
     let caller = caller.map_err(|error| match error.code() {
         Code::InvalidCredential => unauthenticated(),
         _ => error.into(),
     })?;
-    policy::see_anybody(&caller)?;
+    policy::ask_for_people(&caller)?;
     let user = rest::parameter(parameters, "u").unwrap_or_default().to_owned();
     let games = numbers(rest::parameter(parameters, "i").unwrap_or_default());
     if games.len() > MOST_GAMES {
@@ -199,8 +198,8 @@ async fn read(request: &Request, user: String, games: Vec<i64>) -> Result<Progre
         Code::BadUserInput => unprocessable("u", "The u field is required."),
         _ => error.into(),
     })?;
-    let Some(user) = user else { return Ok(Progress::default()) };
-    let visible = policy::see(&request.caller, &user.subject)?;
+    let visible = user.and_then(|user| policy::see(&request.caller, &user.subject));
+    let Some(visible) = visible else { return Ok(Progress::default()) };
     let summaries = service::summaries_by_number(request, &visible, &games).await?;
     let progress = summaries.into_iter().map(|summary| summary.map_or_else(GameProgress::default, GameProgress::from));
     Ok(Progress(games.into_iter().zip(progress).collect()))

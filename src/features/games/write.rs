@@ -14,6 +14,7 @@ use crate::db::Extent;
 use crate::error::Result;
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
+use crate::limits;
 use crate::write::{HistoryKind, Unit, Write, in_one_list, only};
 
 /// Unlocks achievements for a user.
@@ -45,6 +46,10 @@ impl Write for UnlockAchievements {
     const NAME: &'static str = "unlockAchievements";
 
     type Outcome = Unlocked;
+
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
 
     fn may_be_abandoned(&self) -> bool {
         self.mode == BulkMode::AllOrNothing
@@ -98,14 +103,14 @@ pub(crate) async fn unlock(unit: &mut Unit<'_>, items: &[(i64, NewUnlock)]) -> R
     let mut results = Vec::with_capacity(items.len());
     for (user, item) in items {
         let id = Kind::Achievement.id(&item.achievement);
-        let now = unit.now_of(*user);
+        let now = unit.now;
         let at = item.unlocked_at.unwrap_or(now);
         let Some(achievement) = games.achievement(&item.achievement) else {
             let message = format!("there is no published achievement {:?}", item.achievement);
             results.push(ItemOutcome::refused(id, Refusal::new(UserErrorCode::UnknownAchievement, message)));
             continue;
         };
-        if at > now || at < now.plus_seconds(-oldest) {
+        if at > now || at < now.plus_seconds(-oldest).max(limits::EARLIEST) {
             let days = unit.config.limits.max_backdate_days;
             let message = format!("an unlock lies between {days} days ago and now, and {at} does not");
             results.push(ItemOutcome::refused(id, Refusal::new(UserErrorCode::DateOutOfRange, message)));
@@ -140,6 +145,10 @@ impl Write for RelockAchievements {
     const NAME: &'static str = "relockAchievements";
 
     type Outcome = Unlocked;
+
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
 
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Unlocked> {
         let user = self.user.key();

@@ -17,7 +17,7 @@ use crate::auth::Standing;
 use crate::auth::policy::{self, OwnUser};
 use crate::error::{Code, Error, Result};
 use crate::features::users;
-use crate::features::users::service::{Name, User, UserWith};
+use crate::features::users::service::{Name, User, UserWith, unknown};
 use crate::graphql::pagination::cursor_key;
 use crate::metrics::Subscription;
 use crate::request::Request;
@@ -91,22 +91,20 @@ pub(crate) async fn follow(
 /// The user whom this names, if the caller may see everything about the user.
 async fn find(request: &Request, by: Name) -> Result<(Arc<User>, OwnUser)> {
     let name = users::service::key(by)?;
-    if let Some(user) = users::service::user_with(request, name.clone()).await? {
+    let is_seen = |user: &Arc<User>| policy::see(&request.caller, &user.subject).is_some();
+    // Whoever may not be seen is looked for as long as somebody who does not exist.
+    if let Some(user) = users::service::user_with(request, name.clone()).await?.filter(is_seen) {
         let own = policy::see_everything(&request.caller, &user.subject)?;
         return Ok((user, own));
     }
     if matches!(name, UserWith::Ulid(_))
-        && let Some(survivor) = users::service::survivor(request, name).await?
+        && let Some(survivor) = users::service::survivor(request, name).await?.filter(is_seen)
     {
-        // Who was merged into whom is told only to those who may see it.
-        let own = policy::see_everything(&request.caller, &survivor.subject)?;
+        // Who was merged into whom is told only to those who may see it; to all others the id is nobody's any more.
+        let own = policy::see_everything(&request.caller, &survivor.subject).map_err(|_| unknown())?;
         return Err(users::service::merged(own.ulid()));
     }
     Err(unknown())
-}
-
-fn unknown() -> Error {
-    Error::bad_input("there is no such user")
 }
 
 impl Live {
@@ -127,7 +125,8 @@ impl Live {
                 self.figures.ends("failed");
                 return Some(Err(error));
             }
-            match self.read().await {
+            // Boxed, so that what reading takes is given back while nothing happens.
+            match Box::pin(self.read()).await {
                 Ok(()) => {
                     self.failures = 0;
                     if self.waiting.is_empty() && self.end.is_none() {

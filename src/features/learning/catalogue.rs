@@ -24,6 +24,8 @@ pub(crate) struct Plan {
 pub(crate) struct Learning {
     /// In the order in which they were added.
     resources: Vec<Arc<Resource>>,
+    /// Their titles in lower case, in which a search looks.
+    titles: Vec<String>,
     by_id: HashMap<i64, Arc<Resource>>,
     by_key: HashMap<String, Arc<Resource>>,
     /// In the order in which they were added.
@@ -48,6 +50,11 @@ impl Learning {
         &self.resources
     }
 
+    /// The resources, each with its title in lower case.
+    pub(crate) fn titled(&self) -> impl Iterator<Item = (&Arc<Resource>, &str)> {
+        self.resources.iter().zip(self.titles.iter().map(String::as_str))
+    }
+
     pub(crate) fn plan(&self, key: &str) -> Option<&Arc<Plan>> {
         self.plans_by_key.get(key)
     }
@@ -64,6 +71,7 @@ impl Learning {
 impl Part for Learning {
     async fn read(source: &Source) -> Result<Self> {
         let resources: Vec<Arc<Resource>> = repo::resources(source).await?.into_iter().map(Arc::new).collect();
+        let titles = resources.iter().map(|one| one.title.to_lowercase()).collect();
         let by_id: HashMap<_, _> = resources.iter().map(|one| (one.id, Arc::clone(one))).collect();
         // A key wins over another resource's external id of the same text.
         let mut by_key: HashMap<_, _> =
@@ -81,6 +89,6 @@ impl Part for Learning {
             .collect();
         let plans_by_id = plans.iter().map(|plan| (plan.row.id, Arc::clone(plan))).collect();
         let plans_by_key = plans.iter().map(|plan| (plan.row.key.clone(), Arc::clone(plan))).collect();
-        Ok(Self { resources, by_id, by_key, plans, plans_by_id, plans_by_key })
+        Ok(Self { resources, titles, by_id, by_key, plans, plans_by_id, plans_by_key })
     }
 }

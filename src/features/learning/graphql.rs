@@ -12,10 +12,12 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::graphql::context::{Ask as _, Nullable, nullable};
 use crate::graphql::ids;
+use crate::graphql::list::List;
 use crate::graphql::pagination::{Connection, PageArgs};
 use crate::graphql::plan::{self, Plain, Writer};
 use crate::graphql::progress::{self, ProgressKind, ProgressState};
 use crate::graphql::ready::{MostlyReady, Ready};
+use crate::graphql::search::Search;
 
 /// Something to learn from.
 #[derive(Debug, Clone)]
@@ -113,7 +115,7 @@ impl StudyPlan {
     }
 
     /// The resources in the order in which they are meant to be taken.
-    async fn resources(&self) -> Vec<Resource> {
+    async fn resources(&self) -> List<Resource> {
         self.0.resources.iter().cloned().map(Resource).collect()
     }
 }
@@ -358,7 +360,7 @@ impl StudyPlanInstance {
     }
 
     /// Its resources in their order, with the user's progress.
-    async fn resources(&self, context: &Context<'_>) -> Result<Vec<StudyPlanInstanceResource>> {
+    async fn resources(&self, context: &Context<'_>) -> Result<List<StudyPlanInstanceResource>> {
         let learning = context.ask()?.catalogue::<Learning>()?;
         let items = self.0.instance.items.iter();
         Ok(items
@@ -423,7 +425,9 @@ impl LearningQuery {
     async fn resources(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Only resources whose title contains this text; upper and lower case are the same.")]
+        #[graphql(
+            desc = "Only resources whose title contains this text of at most 200 characters; upper and lower case are the same."
+        )]
         search: Option<String>,
         #[graphql(desc = "How many resources from the start, 1 to 100; 20 when neither this nor last is given.")] first: Option<i32>,
         #[graphql(desc = "Only resources behind this cursor.")] after: Option<String>,
@@ -432,13 +436,10 @@ impl LearningQuery {
     ) -> Result<Connection<Resource>> {
         let request = context.ask()?;
         let page = PageArgs { first, after, last, before }.check("resources", request)?;
-        let search = search.map(|text| text.to_lowercase());
-        let found = request
-            .catalogue::<Learning>()?
-            .resources()
-            .iter()
-            .filter(|resource| search.as_ref().is_none_or(|text| resource.title.to_lowercase().contains(text)));
-        Ok(page.of_list(found.cloned(), |resource| (resource.id, 0)).map(Resource))
+        let search = Search::of(search)?;
+        let found = request.catalogue::<Learning>()?.titled().filter(|(_, title)| search.finds(title));
+        let found = found.map(|(resource, _)| Arc::clone(resource));
+        Ok(page.of_list(found, |resource| (resource.id, 0)).map(Resource))
     }
 
     /// The study plan with this id. Null when the catalogue has none.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
 
-use super::repo::{self, Instance, Progress, Record};
+use super::repo::{self, Instance, Places, Progress, Record, Which};
 use crate::db::page::Slice;
 use crate::db::{Extent, Reader};
 use crate::error::{Error, Result};
@@ -67,38 +67,51 @@ impl Loader<ProgressElsewhere> for Reader {
     }
 }
 
-/// A user's progress with ids of 24 digits, the oldest first: with the resource of this id, or with all resources.
+/// A part of a user's progress with ids of 24 digits, the oldest first, behind the row that was created then with that
+/// resource; and whether there may be more.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct RecordsOf {
+pub(super) struct RecordsBehind {
     pub(super) user: i64,
-    pub(super) resource: Option<String>,
+    pub(super) after: (i64, i64),
 }
 
-impl Key for RecordsOf {}
+impl Key for RecordsBehind {}
 
-impl Loader<RecordsOf> for Reader {
-    type Value = Vec<Record>;
+impl Loader<RecordsBehind> for Reader {
+    type Value = (Vec<Record>, bool);
     type Error = Error;
 
-    async fn load(&self, keys: &[RecordsOf]) -> Result<HashMap<RecordsOf, Self::Value>> {
-        let mut records: HashMap<RecordsOf, Vec<Record>> = HashMap::new();
-        let (of_one, of_all): (Vec<_>, Vec<_>) = keys.iter().partition(|key| key.resource.is_some());
-        if !of_all.is_empty() {
-            let users = of_all.into_iter().map(|key| key.user).collect();
-            for (user, record) in repo::records(self.connection(), users, None).await? {
-                records.entry(RecordsOf { user, resource: None }).or_default().push(record);
-            }
+    async fn load(&self, keys: &[RecordsBehind]) -> Result<HashMap<RecordsBehind, Self::Value>> {
+        let mut all = HashMap::new();
+        for key in keys {
+            all.insert(key.clone(), repo::records(self.connection(), key.user, key.after).await?);
         }
-        if !of_one.is_empty() {
-            let users: HashSet<i64> = of_one.iter().map(|key| key.user).collect();
-            let resources: HashSet<String> = of_one.into_iter().filter_map(|key| key.resource.clone()).collect();
-            let (users, resources) = (users.into_iter().collect(), resources.into_iter().collect());
-            for (user, record) in repo::records(self.connection(), users, Some(resources)).await? {
-                let resource = Some(record.resource_id.clone());
-                records.entry(RecordsOf { user, resource }).or_default().push(record);
-            }
-        }
-        Ok(records)
+        Ok(all)
+    }
+}
+
+/// A user's progress with the resource of this id of 24 digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct RecordOf {
+    pub(super) user: i64,
+    pub(super) resource: String,
+}
+
+impl Key for RecordOf {}
+
+impl Loader<RecordOf> for Reader {
+    type Value = Record;
+    type Error = Error;
+
+    async fn load(&self, keys: &[RecordOf]) -> Result<HashMap<RecordOf, Self::Value>> {
+        let users: HashSet<i64> = keys.iter().map(|key| key.user).collect();
+        let resources: HashSet<String> = keys.iter().map(|key| key.resource.clone()).collect();
+        let (users, resources) = (users.into_iter().collect(), resources.into_iter().collect());
+        let rows = repo::records_of_resources(self.connection(), users, resources).await?;
+        Ok(rows
+            .into_iter()
+            .map(|(user, record)| (RecordOf { user, resource: record.resource_id.clone() }, record))
+            .collect())
     }
 }
 
@@ -167,9 +180,15 @@ impl Loader<ResourceCountOf> for Reader {
     }
 }
 
-/// The study plan instances of a user.
+/// Study plan instances of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct InstancesOf(pub(super) i64);
+pub(super) enum InstancesOf {
+    In(i64, Places),
+    /// The one of this id of 24 digits.
+    ExternalId(i64, String),
+    /// Those of these numbers.
+    Numbers(i64, Vec<i64>),
+}
 
 impl Key for InstancesOf {}
 
@@ -178,8 +197,65 @@ impl Loader<InstancesOf> for Reader {
     type Error = Error;
 
     async fn load(&self, keys: &[InstancesOf]) -> Result<HashMap<InstancesOf, Self::Value>> {
-        let instances = repo::instances(self.connection(), keys.iter().map(|key| key.0).collect()).await?;
-        let instances = instances.into_iter().map(|(user, instance)| (user, Arc::new(instance)));
-        Ok(grouped(instances).into_iter().map(|(user, instances)| (InstancesOf(user), instances.into())).collect())
+        // Parts that begin at the same place are read as one.
+        let mut parts: HashMap<Places, (HashSet<i64>, i64)> = HashMap::new();
+        let mut numbered: HashMap<&[i64], Vec<i64>> = HashMap::new();
+        let (mut users, mut ids) = (HashSet::new(), HashSet::new());
+        for key in keys {
+            match key {
+                InstancesOf::In(user, places) => {
+                    let (users, most) = parts.entry(Places { most: 0, ..*places }).or_default();
+                    users.insert(*user);
+                    *most = (*most).max(places.most);
+                }
+                InstancesOf::Numbers(user, numbers) => numbered.entry(numbers).or_default().push(*user),
+                InstancesOf::ExternalId(user, id) => {
+                    users.insert(*user);
+                    ids.insert(id.clone());
+                }
+            }
+        }
+        let mut all = HashMap::new();
+        for (part, (users, most)) in parts {
+            let which = Which::In(Places { most, ..part });
+            let found = repo::instances(self.connection(), users.into_iter().collect(), which).await?;
+            let found = grouped(found.into_iter().map(|(user, one)| (user, Arc::new(one))));
+            for key in keys {
+                let InstancesOf::In(user, places) = key else { continue };
+                let Some(found) = found.get(user).filter(|_| Places { most: 0, ..*places } == part) else { continue };
+                let most = usize::try_from(places.most).unwrap_or(usize::MAX).min(found.len());
+                let from = if places.from_end { found.len() - most } else { 0 };
+                all.insert(key.clone(), found.iter().skip(from).take(most).map(Arc::clone).collect());
+            }
+        }
+        for (numbers, users) in numbered {
+            let found = repo::instances(self.connection(), users, Which::Numbers(numbers.to_vec())).await?;
+            for (user, instances) in grouped(found.into_iter().map(|(user, one)| (user, Arc::new(one)))) {
+                all.insert(InstancesOf::Numbers(user, numbers.to_vec()), instances.into());
+            }
+        }
+        if !ids.is_empty() {
+            let which = Which::ExternalIds(ids.into_iter().collect());
+            for (user, one) in repo::instances(self.connection(), users.into_iter().collect(), which).await? {
+                all.insert(InstancesOf::ExternalId(user, one.external_id.clone()), [Arc::new(one)].into());
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// How many study plan instances a user has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct InstanceCountOf(pub(super) i64);
+
+impl Key for InstanceCountOf {}
+
+impl Loader<InstanceCountOf> for Reader {
+    type Value = i64;
+    type Error = Error;
+
+    async fn load(&self, keys: &[InstanceCountOf]) -> Result<HashMap<InstanceCountOf, i64>> {
+        let counts = repo::instance_count(self.connection(), keys.iter().map(|key| key.0).collect()).await?;
+        Ok(counts.into_iter().map(|(user, count)| (InstanceCountOf(user), count)).collect())
     }
 }

@@ -10,12 +10,11 @@ use crate::auth::policy::Operator;
 use crate::error::Result;
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::UserErrorCode;
+use crate::limits;
 use crate::write::{Checks, Patch, Unit, Upserted, Write};
 
 /// The most resources that a study plan may have.
 pub(crate) const MOST_RESOURCES: usize = 1000;
-/// The longest that a resource may take, in minutes: almost two years.
-const LONGEST_MINUTES: i64 = 1_000_000;
 
 /// The key under which a resource is kept: one of 24 hexadecimal digits is the same in either case.
 fn canonical(key: &str) -> String {
@@ -72,7 +71,7 @@ impl Write for UpsertResource {
         checks.title("section", self.section.as_ref().and_then(Option::as_ref));
         checks.url("url", self.url.as_ref().and_then(Option::as_ref));
         checks.description("description", self.description.as_ref());
-        checks.range("estimatedMinutes", self.estimated_minutes.flatten().map(i64::from), 0..=LONGEST_MINUTES);
+        checks.range("estimatedMinutes", self.estimated_minutes.flatten().map(i64::from), limits::ESTIMATED_MINUTES);
         if checks.failed() {
             return Ok(Upserted::refused(checks.into_refusals()));
         }

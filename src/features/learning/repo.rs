@@ -138,8 +138,11 @@ static ROWS: Sql = Sql::new(
     "SELECT t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, t.notes, \
      t.completed_at, t.last_accessed_at, t.created_at, t.updated_at, t.external_id, u.external_id, r.external_id \
      FROM resource_progress t JOIN users u ON u.id = t.user_id JOIN resources r ON r.id = t.resource_id \
-     WHERE t.user_id = ANY($1) ORDER BY t.user_id, t.created_at, t.resource_id",
+     WHERE t.user_id = $1 AND (t.created_at, t.resource_id) > ($2, $3) ORDER BY t.created_at, t.resource_id LIMIT $4",
 );
+
+/// How many rows of a user's progress are read at a time. A row may have notes of 40 KB.
+const ROWS_AT_A_TIME: i64 = 256;
 
 static ROWS_OF_RESOURCES: Sql = Sql::new(
     "SELECT t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, t.notes, \
@@ -148,24 +151,32 @@ static ROWS_OF_RESOURCES: Sql = Sql::new(
      WHERE t.user_id = ANY($1) AND r.external_id = ANY($2)",
 );
 
-/// The progress of these users, the oldest first, each with its user: with the resources of these 24-digit ids, or with
-/// all resources they have touched.
+/// A part of a user's progress, the oldest first, behind the row that was created then with that resource; and whether
+/// there may be more.
 pub(super) async fn records(
     connection: &impl ConnectionTrait,
+    user: i64,
+    (created_at, resource): (i64, i64),
+) -> Result<(Vec<Record>, bool)> {
+    let params = [user, created_at, resource, ROWS_AT_A_TIME].map(Param::Int);
+    let rows = fetch(connection, &ROWS, params, |row| Ok(read_record(row)?.1)).await?;
+    let more = i64::try_from(rows.len()).is_ok_and(|rows| rows == ROWS_AT_A_TIME);
+    Ok((rows, more))
+}
+
+/// The progress of these users with the resources of these 24-digit ids, each with its user.
+pub(super) async fn records_of_resources(
+    connection: &impl ConnectionTrait,
     users: Vec<i64>,
-    resources: Option<Vec<String>>,
+    resources: Vec<String>,
 ) -> Result<Vec<(i64, Record)>> {
-    let read = |row: &mut Row| {
-        let (user, progress) = read_progress(row)?;
-        Ok((user, Record { id: row.take()?, user_id: row.take()?, resource_id: row.take()?, progress }))
-    };
-    match resources {
-        None => fetch(connection, &ROWS, [Param::Ints(users)], read).await,
-        Some(resources) => {
-            let params = [Param::Ints(users), Param::Texts(resources)];
-            fetch(connection, &ROWS_OF_RESOURCES, params, read).await
-        }
-    }
+    let params = [Param::Ints(users), Param::Texts(resources)];
+    fetch(connection, &ROWS_OF_RESOURCES, params, read_record).await
+}
+
+fn read_record(row: &mut Row) -> Result<(i64, Record), DbErr> {
+    let (user, progress) = read_progress(row)?;
+    Ok((user, Record { id: row.take()?, user_id: row.take()?, resource_id: row.take()?, progress }))
 }
 
 static OWNERS: Sql = Sql::new("SELECT external_id, user_id FROM study_plan_instances WHERE external_id = ANY($1)");
@@ -221,6 +232,9 @@ pub(crate) struct Instance {
     pub(crate) title: String,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
+    /// Its place among the user's instances, the first being 1, and how many there are; 0 where that was not asked for.
+    pub(crate) place: i64,
+    pub(crate) many: i64,
     /// In the plan's order when the instance was made.
     pub(crate) items: Vec<Item>,
 }
@@ -234,18 +248,101 @@ pub(crate) struct Item {
     pub(crate) completed_at: Option<Timestamp>,
 }
 
-static INSTANCES: Sql = Sql::new(
-    "SELECT i.user_id, i.seq, i.external_id, i.plan_id, i.title, i.created_at, i.updated_at, \
-     r.resource_id, r.marked_at, p.completed, p.completed_at \
-     FROM study_plan_instances i \
-     LEFT JOIN study_plan_instance_resources r ON r.user_id = i.user_id AND r.instance_seq = i.seq \
-     LEFT JOIN resource_progress p ON p.user_id = r.user_id AND p.resource_id = r.resource_id \
-     WHERE i.user_id = ANY($1) ORDER BY i.user_id, i.seq, r.position",
+/// Some of the instances of a user, by their places in the list of all: the first has place 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Places {
+    /// Only those behind this place.
+    pub(crate) behind: i64,
+    /// Only those before this place.
+    pub(crate) before: i64,
+    /// How many at most.
+    pub(crate) most: i64,
+    /// Whether to take them from the end.
+    pub(crate) from_end: bool,
+}
+
+impl Places {
+    /// More than anybody has.
+    const END: i64 = 1_000_000_000;
+
+    /// All of them.
+    pub(crate) const ALL: Self = Self { behind: 0, before: Self::END, most: Self::END, from_end: false };
+
+    /// So many, behind so many others.
+    pub(crate) fn first(skip: u32, first: u32) -> Self {
+        Self { behind: skip.into(), most: first.into(), ..Self::ALL }
+    }
+
+    /// The part of the list that a slice by places means, of which the first is 0 and stands there negative.
+    pub(crate) fn of(slice: Slice) -> Self {
+        let place = |(sort, _): (i64, i64)| sort.saturating_neg().clamp(-1, Self::END - 1) + 1;
+        Self {
+            behind: slice.after.map_or(0, place),
+            before: slice.before.map_or(Self::END, place),
+            most: slice.limit.into(),
+            from_end: slice.from_end,
+        }
+    }
+}
+
+/// Which instances of users are asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Which {
+    In(Places),
+    /// Of these ids of 24 digits.
+    ExternalIds(Vec<String>),
+    /// Of these numbers.
+    Numbers(Vec<i64>),
+}
+
+macro_rules! instances {
+    ($of:literal) => {
+        Sql::new(concat!(
+            "SELECT i.user_id, i.seq, i.external_id, i.plan_id, i.title, i.created_at, i.updated_at, i.place, i.many, \
+             r.resource_id, r.marked_at, p.completed, p.completed_at FROM (",
+            $of,
+            ") i LEFT JOIN study_plan_instance_resources r ON r.user_id = i.user_id AND r.instance_seq = i.seq \
+             LEFT JOIN resource_progress p ON p.user_id = r.user_id AND p.resource_id = r.resource_id \
+             ORDER BY i.user_id, i.seq, r.position"
+        ))
+    };
+}
+
+static FROM_START: Sql = instances!(
+    "SELECT n.* FROM (SELECT t.*, row_number() OVER (PARTITION BY t.user_id ORDER BY t.seq) AS place, \
+     count(*) OVER (PARTITION BY t.user_id) AS many FROM study_plan_instances t WHERE t.user_id = ANY($1)) n \
+     WHERE n.place > $2 AND n.place < $3 AND n.place - $2 <= $4"
+);
+static FROM_END: Sql = instances!(
+    "SELECT n.* FROM (SELECT t.*, row_number() OVER (PARTITION BY t.user_id ORDER BY t.seq) AS place, \
+     count(*) OVER (PARTITION BY t.user_id) AS many FROM study_plan_instances t WHERE t.user_id = ANY($1)) n \
+     WHERE n.place > $2 AND n.place < $3 AND CASE WHEN n.many < $3 THEN n.many ELSE $3 - 1 END - n.place < $4"
+);
+static BY_ID: Sql = instances!(
+    "SELECT t.*, CAST(0 AS bigint) AS place, CAST(0 AS bigint) AS many FROM study_plan_instances t \
+     WHERE t.user_id = ANY($1) AND t.external_id = ANY($2)"
+);
+static BY_NUMBER: Sql = instances!(
+    "SELECT t.*, CAST(0 AS bigint) AS place, CAST(0 AS bigint) AS many FROM study_plan_instances t \
+     WHERE t.user_id = ANY($1) AND t.seq = ANY($2)"
 );
 
-/// All instances of these users, each with its user, in the order in which they were made.
-pub(super) async fn instances(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, Instance)>> {
-    let rows = fetch(connection, &INSTANCES, [Param::Ints(users)], |row| {
+/// Instances of these users, each with its user, in the order in which they were made.
+pub(super) async fn instances(
+    connection: &impl ConnectionTrait,
+    users: Vec<i64>,
+    which: Which,
+) -> Result<Vec<(i64, Instance)>> {
+    let users = Param::Ints(users);
+    let (sql, params) = match which {
+        Which::In(Places { behind, before, most, from_end }) => {
+            let sql = if from_end { &FROM_END } else { &FROM_START };
+            (sql, vec![users, Param::Int(behind), Param::Int(before), Param::Int(most)])
+        }
+        Which::ExternalIds(ids) => (&BY_ID, vec![users, Param::Texts(ids)]),
+        Which::Numbers(numbers) => (&BY_NUMBER, vec![users, Param::Ints(numbers)]),
+    };
+    let rows = fetch(connection, sql, params, |row| {
         let user: i64 = row.take()?;
         let instance = Instance {
             seq: row.take()?,
@@ -254,6 +351,8 @@ pub(super) async fn instances(connection: &impl ConnectionTrait, users: Vec<i64>
             title: row.take()?,
             created_at: row.take()?,
             updated_at: row.take()?,
+            place: row.take()?,
+            many: row.take()?,
             items: Vec::new(),
         };
         let resource: Option<i64> = row.take()?;
@@ -276,6 +375,14 @@ pub(super) async fn instances(connection: &impl ConnectionTrait, users: Vec<i64>
         }
     }
     Ok(instances)
+}
+
+static INSTANCE_COUNT: Sql =
+    Sql::new("SELECT user_id, count(*) FROM study_plan_instances WHERE user_id = ANY($1) GROUP BY user_id");
+
+/// How many instances these users have, each with its user; users without any are absent.
+pub(super) async fn instance_count(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, i64)>> {
+    fetch(connection, &INSTANCE_COUNT, [Param::Ints(users)], |row| Ok((row.take()?, row.take()?))).await
 }
 
 static BY_24_DIGITS: Sql = Sql::new("SELECT external_id, id FROM resources WHERE external_id = ANY($1)");

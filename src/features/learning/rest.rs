@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -23,8 +22,10 @@ use crate::db::Extent;
 use crate::error::{Code, Result};
 use crate::features::users;
 use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode};
+use crate::limits;
 use crate::request::Request;
 use crate::rest::{self, Answer, Date, Desk, Dialect, Fault, Part};
+use crate::text::from_json;
 
 pub(crate) fn part() -> Part {
     Part {
@@ -195,12 +196,13 @@ struct BulkInput {
     params(("resourceId" = Option<String>, Query, description = "Only the progress with this resource.")),
     responses(
         (status = 200, description = "The user's progress.", body = ProgressList),
+        (status = 400, description = "The answer would be longer than an answer may be; ask for one resource.", body = rest::LearningError),
         (status = 401, description = "The token is missing, malformed or expired.", body = rest::LearningError),
         (status = 403, description = "The key does not have the needed scope, or belongs to nobody.", body = rest::LearningError),
     ),
     security(("UserToken" = [])),
 )]
-async fn progress(State(desk): State<Desk>, uri: Uri, headers: HeaderMap) -> Answer<ProgressList> {
+async fn progress(desk: Desk, uri: Uri, headers: HeaderMap) -> Answer<ProgressList> {
     let now = desk.now();
     let caller = authenticate(&desk, &headers, now).await?;
     let parameters = rest::query(&uri);
@@ -208,10 +210,13 @@ async fn progress(State(desk): State<Desk>, uri: Uri, headers: HeaderMap) -> Ans
     let filter = rest::parameter(&parameters, "resourceId");
     let work = desk.work(caller, now, async |request| {
         let own = policy::see_everything(&request.caller, &user(&request).await?)?;
-        if filter.is_some_and(|id| !rules::is_external_id(id)) {
-            return Ok(Vec::new());
-        }
-        Ok::<_, Fault>(service::records(&request, &own, filter).await?)
+        Ok::<_, Fault>(match filter {
+            Some(id) if rules::is_external_id(id) => {
+                service::record(&request, &own, id).await?.into_iter().collect::<Vec<_>>()
+            }
+            Some(_) => Vec::new(),
+            None => service::records(&request, &own).await?,
+        })
     });
     Ok(Json(ProgressList { progress: work.await?.into_iter().map(ProgressRecord::from).collect() }))
 }
@@ -241,7 +246,7 @@ async fn progress(State(desk): State<Desk>, uri: Uri, headers: HeaderMap) -> Ans
     security(("UserToken" = [])),
 )]
 async fn update(
-    State(desk): State<Desk>,
+    desk: Desk,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Updated>), Fault> {
@@ -260,7 +265,7 @@ async fn update(
             return Err(refused(&refusal));
         }
         let own = policy::see_everything(&request.caller, &user)?;
-        let record = service::records(&request, &own, Some(&id)).await?.into_iter().next();
+        let record = service::record(&request, &own, &id).await?;
         // Somebody may have erased the user in this very moment.
         let progress = record.ok_or_else(|| Fault::not_found("Progress not found"))?.into();
         Ok(if put.created {
@@ -289,7 +294,7 @@ async fn update(
     ),
     security(("UserToken" = [])),
 )]
-async fn check(State(desk): State<Desk>, uri: Uri, headers: HeaderMap) -> Answer<Completions> {
+async fn check(desk: Desk, uri: Uri, headers: HeaderMap) -> Answer<Completions> {
     let now = desk.now();
     let caller = authenticate(&desk, &headers, now).await?;
     let parameters = rest::query(&uri);
@@ -331,11 +336,7 @@ async fn check(State(desk): State<Desk>, uri: Uri, headers: HeaderMap) -> Answer
     ),
     security(("UserToken" = [])),
 )]
-async fn bulk(
-    State(desk): State<Desk>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Answer<BulkUpdated> {
+async fn bulk(desk: Desk, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Answer<BulkUpdated> {
     let now = desk.now();
     let caller = authenticate(&desk, &headers, now).await?;
     let mut body = object(&body?)?;
@@ -347,7 +348,8 @@ async fn bulk(
     if ids.len() > most as usize {
         return Err(Fault::bad_request(format!("resourceIds must not have more than {most} items")));
     }
-    desk.charge(&caller, u64::try_from(ids.len()).unwrap_or(u64::MAX))?;
+    let cost = limits::COST_OF_RECORDED.saturating_mul(u64::try_from(ids.len()).unwrap_or(u64::MAX));
+    desk.charge(&caller, cost)?;
     let is_id = |id: &Value| id.as_str().is_some_and(rules::is_external_id);
     let resources: Vec<String> =
         ids.iter().filter(|id| is_id(id)).filter_map(|id| id.as_str().map(str::to_owned)).collect();
@@ -377,7 +379,10 @@ async fn authenticate(desk: &Desk, headers: &HeaderMap, now: Timestamp) -> Resul
         let (scheme, token) = value.split_once(' ')?;
         Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
     });
-    let token = token.ok_or_else(|| Fault::unauthorized("No token provided"))?;
+    let token = token.ok_or_else(|| {
+        let refusal = Fault::unauthorized("No token provided");
+        if headers.contains_key(AUTHORIZATION) { desk.refuse(refusal) } else { refusal }
+    })?;
     let caller = desk.authenticate(token, now).await.map_err(|error| match error.code() {
         Code::InvalidCredential => Fault::unauthorized("Invalid or expired token"),
         _ => error.into(),
@@ -405,7 +410,7 @@ fn refused(refusal: &Refusal) -> Fault {
 }
 
 fn object(body: &[u8]) -> Result<Map<String, Value>, Fault> {
-    match serde_json::from_slice(body) {
+    match from_json(body) {
         Ok(Value::Object(members)) => Ok(members),
         _ => Err(Fault::bad_request("The body must be a JSON object")),
     }

@@ -1,6 +1,7 @@
 //! What a write does to a resource's completion, and how far a study plan has come.
 
 use crate::clock::Timestamp;
+use crate::text::is_unprintable;
 
 /// The most characters that notes may have.
 pub const MAX_NOTES_CHARACTERS: usize = 10_000;
@@ -97,9 +98,7 @@ pub fn check_progress(
 /// only spaces.
 #[must_use]
 pub fn is_title(title: &str) -> bool {
-    !title.trim().is_empty()
-        && title.chars().nth(MAX_TITLE_CHARACTERS).is_none()
-        && !title.chars().any(char::is_control)
+    !title.trim().is_empty() && title.chars().nth(MAX_TITLE_CHARACTERS).is_none() && !title.chars().any(is_unprintable)
 }
 
 /// How far a study plan instance has come.

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::loader::{
-    InstancesOf, OwnerOfInstance, ProgressElsewhere, ProgressOf, RecordsOf, ResourceCountOf, ResourcesOf,
+    InstanceCountOf, InstancesOf, OwnerOfInstance, ProgressElsewhere, ProgressOf, RecordOf, RecordsBehind,
+    ResourceCountOf, ResourcesOf,
 };
 pub(crate) use super::repo::RECORDS;
-pub(crate) use super::repo::{Instance, Item, Progress, Record};
+pub(crate) use super::repo::{Instance, Item, Places, Progress, Record};
 use super::rules::{self, InstanceStatus};
 use super::{Learning, Plan, Resource};
 use crate::auth::UserId;
@@ -89,10 +90,31 @@ pub(crate) async fn progress(
     Ok(users.iter().zip(known).map(of_user).collect())
 }
 
-/// A user's progress with the resource of this 24-digit id, or with all resources, the oldest first.
-pub(crate) async fn records(request: &Request, user: &OwnUser, resource: Option<&str>) -> Result<Vec<Record>> {
-    let key = RecordsOf { user: user.key(), resource: resource.map(str::to_ascii_lowercase) };
-    Ok(request.load.one(key).await?.unwrap_or_default())
+/// A user's progress with the resource of this 24-digit id.
+pub(crate) async fn record(request: &Request, user: &OwnUser, resource: &str) -> Result<Option<Record>> {
+    request.load.one(RecordOf { user: user.key(), resource: resource.to_ascii_lowercase() }).await
+}
+
+/// What a record takes in an answer at least, without its notes, in bytes.
+const RECORD: usize = 200;
+
+/// A user's progress with all resources, the oldest first. It is read part by part, so that no more of it is in memory than
+/// may be answered.
+pub(crate) async fn records(request: &Request, user: &OwnUser) -> Result<Vec<Record>> {
+    let meter = request.load.meter();
+    let (mut all, mut after) = (Vec::new(), (i64::MIN, i64::MIN));
+    loop {
+        let part = request.load.one(RecordsBehind { user: user.key(), after }).await?;
+        let (records, more) = part.unwrap_or_default();
+        if let Some(Record { progress, .. }) = records.last() {
+            after = (progress.created_at.millis(), progress.resource_id);
+        }
+        meter.add(records.iter().map(|record| RECORD + record.progress.notes.len()).sum());
+        all.extend(records);
+        if !more {
+            return Ok(all);
+        }
+    }
 }
 
 /// Whose the study plan instance with this 24-digit id is; `None` when there is none.
@@ -160,10 +182,30 @@ impl Followed {
     }
 }
 
-/// The study plan instances of a user, in the order in which they were made.
-pub(crate) async fn instances(request: &Request, user: &OwnUser) -> Result<Vec<Followed>> {
+/// Study plan instances of a user, in the order in which they were made.
+pub(crate) async fn instances(request: &Request, user: &OwnUser, places: Places) -> Result<Vec<Followed>> {
+    followed(request, user, InstancesOf::In(user.key(), places)).await
+}
+
+/// How many study plan instances a user has.
+pub(crate) async fn instance_count(request: &Request, user: &OwnUser) -> Result<i64> {
+    Ok(request.load.one(InstanceCountOf(user.key())).await?.unwrap_or(0))
+}
+
+/// The study plan instance of a user with this 24-digit id.
+pub(crate) async fn instance(request: &Request, user: &OwnUser, external_id: &str) -> Result<Option<Followed>> {
+    let key = InstancesOf::ExternalId(user.key(), external_id.to_owned());
+    Ok(followed(request, user, key).await?.pop())
+}
+
+/// The study plan instances of a user with these numbers.
+pub(crate) async fn numbered_instances(request: &Request, user: &OwnUser, numbers: Vec<i64>) -> Result<Vec<Followed>> {
+    followed(request, user, InstancesOf::Numbers(user.key(), numbers)).await
+}
+
+async fn followed(request: &Request, user: &OwnUser, key: InstancesOf) -> Result<Vec<Followed>> {
     let learning = request.catalogue::<Learning>()?;
-    let instances = request.load.one(InstancesOf(user.key())).await?;
+    let instances = request.load.one(key).await?;
     Ok(instances
         .iter()
         .flat_map(|instances| instances.iter())

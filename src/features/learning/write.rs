@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
-use super::repo::{self, Instance, Item, Place, Progress};
+use super::repo::{self, Instance, Item, Place, Progress, Which};
 use super::rules::{self, InvalidProgress, MarkChange, StoredCompletion};
 use super::{Learning, Plan};
 use crate::auth::policy::ActingUser;
@@ -13,6 +13,7 @@ use crate::db::Extent;
 use crate::error::Result;
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
+use crate::limits;
 use crate::write::{HistoryKind, Unit, Write, in_one_list, only};
 
 /// Writes a user's progress with a resource.
@@ -89,6 +90,10 @@ impl Write for PutResourceProgress {
 
     type Outcome = Put;
 
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Put> {
         let user = self.user.key();
         unit.lock([user]).await?;
@@ -113,6 +118,10 @@ impl Write for SetResourcesCompletion {
     const NAME: &'static str = "setResourcesCompletion";
 
     type Outcome = Vec<ItemOutcome>;
+
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
 
     fn may_be_abandoned(&self) -> bool {
         self.mode == BulkMode::AllOrNothing
@@ -360,7 +369,7 @@ impl Learners {
         item: &NewProgress,
         about: &About,
     ) -> Result<Result<bool, Refusal>> {
-        let now = unit.now_of(user);
+        let now = unit.now;
         let stored = self.progress.get(&(user, about.resource)).cloned();
         let completion =
             stored.as_ref().map(|row| StoredCompletion { completed: row.completed, completed_at: row.completed_at });
@@ -498,6 +507,10 @@ impl Write for CreateStudyPlanInstance {
 
     type Outcome = InstanceOutcome;
 
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<InstanceOutcome> {
         let user = self.user.key();
         unit.lock([user]).await?;
@@ -517,7 +530,10 @@ impl Write for CreateStudyPlanInstance {
             let refusal = Refusal::new(UserErrorCode::TooMany, message);
             return Ok(InstanceOutcome::Refused(refusal.at(["studyPlanId"])));
         }
-        let seq = unit.next_history_number(user)?.max(last + 1);
+        let Some(seq) = limits::next_number(unit.next_history_number(user)?.saturating_sub(1).max(last)) else {
+            let message = "the instances of this user have their last number already";
+            return Ok(InstanceOutcome::Refused(Refusal::new(UserErrorCode::TooMany, message).at(["studyPlanId"])));
+        };
         let external_id = unit.ids.hex24(unit.now);
         let instance = Instance {
             seq,
@@ -526,6 +542,8 @@ impl Write for CreateStudyPlanInstance {
             title: self.title.clone().unwrap_or_else(|| plan.row.title.clone()),
             created_at: unit.now,
             updated_at: unit.now,
+            place: 0,
+            many: 0,
             items: items_of(plan, &[]),
         };
         let changes = json!({ "instance": seq, "resources": instance.items.len() });
@@ -565,6 +583,10 @@ impl Write for UpdateStudyPlanInstance {
     const NAME: &'static str = "updateStudyPlanInstance";
 
     type Outcome = InstanceOutcome;
+
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
 
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<InstanceOutcome> {
         let user = self.user.key();
@@ -610,6 +632,10 @@ impl Write for DeleteStudyPlanInstance {
 
     type Outcome = InstanceOutcome;
 
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<InstanceOutcome> {
         let user = self.user.key();
         unit.lock([user]).await?;
@@ -623,8 +649,9 @@ impl Write for DeleteStudyPlanInstance {
 }
 
 async fn instance(unit: &Unit<'_>, user: i64, external_id: &str) -> Result<Option<Instance>> {
-    let all = repo::instances(unit.transaction(), vec![user]).await?;
-    Ok(all.into_iter().map(|(_, instance)| instance).find(|instance| instance.external_id == external_id))
+    let which = Which::ExternalIds(vec![external_id.to_owned()]);
+    let found = repo::instances(unit.transaction(), vec![user], which).await?;
+    Ok(found.into_iter().next().map(|(_, instance)| instance))
 }
 
 fn tell_of_instance(unit: &mut Unit<'_>, user: i64, kind: HistoryKind, instance: &Instance) -> Result<()> {

@@ -84,6 +84,13 @@ impl Write for RecordProgress {
 
     type Outcome = Vec<Recorded>;
 
+    fn concerns(&self) -> Option<i64> {
+        match *self.users.keys() {
+            [user] => Some(user),
+            _ => None,
+        }
+    }
+
     fn may_be_abandoned(&self) -> bool {
         self.mode == BulkMode::AllOrNothing
     }

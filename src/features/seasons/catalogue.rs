@@ -90,6 +90,11 @@ impl Seasons {
         self.scheduled(now).find(|(season, _)| season.id == id)
     }
 
+    /// By their start as it is stored.
+    pub(crate) fn all(&self) -> &[Arc<Season>] {
+        &self.seasons
+    }
+
     pub(crate) fn goal(&self, key: &str) -> Option<&Arc<Goal>> {
         self.goals.get(key)
     }

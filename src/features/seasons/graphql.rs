@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::features::credits::graphql::CreditAmount;
 use crate::graphql::context::{Ask as _, Nullable, nullable};
 use crate::graphql::ids;
+use crate::graphql::list::List;
 use crate::graphql::pagination::{Connection, PageArgs};
 use crate::graphql::progress::{self, ProgressKind, ProgressState};
 use crate::graphql::ready::{MostlyReady, Ready};
@@ -109,13 +110,13 @@ impl Season {
     }
 
     /// The pauses, past, present and planned, in order.
-    async fn pauses(&self) -> Vec<SeasonPause> {
+    async fn pauses(&self) -> List<SeasonPause> {
         let pauses = self.0.season.pauses.iter();
         pauses.map(|pause| SeasonPause { from: pause.from, until: pause.until }).collect()
     }
 
     /// All goals of the season, in the operator's order.
-    async fn goals(&self) -> Vec<Goal> {
+    async fn goals(&self) -> List<Goal> {
         self.0.season.goals.iter().cloned().map(Goal).collect()
     }
 }
@@ -210,11 +211,11 @@ impl Goal {
     /// The season it belongs to. Null only while the catalogue is being changed.
     async fn season(&self, context: &Context<'_>) -> Result<Option<Season>> {
         let request = context.ask()?;
-        Ok(request.catalogue::<Seasons>()?.by_id(self.0.season_id, request.now).map(|(season, schedule)| {
+        Ok(request.catalogue::<Seasons>()?.by_id(self.0.season_id, request.now()).map(|(season, schedule)| {
             Season(Timed {
                 season: Arc::clone(season),
                 starts_at: schedule.starts_at,
-                clock: schedule.clock(request.now),
+                clock: schedule.clock(request.now()),
             })
         }))
     }
@@ -305,12 +306,12 @@ impl SeasonProgress {
         &self,
         #[graphql(desc = "Only goals of this week; the first is 1.")] week: Option<i32>,
         #[graphql(desc = "Whether to list the goals of all weeks.", default = false)] all: bool,
-    ) -> Vec<Ready<GoalProgress>> {
+    ) -> List<Ready<GoalProgress>> {
         goals(&self.0, week, None, all)
     }
 
     /// The goals whose reward can be claimed now, as far as the week's and the season's budgets allow.
-    async fn claimable(&self) -> Vec<Ready<GoalProgress>> {
+    async fn claimable(&self) -> List<Ready<GoalProgress>> {
         let claimable = self.0.goals.iter().filter(|status| status.refusal.is_none());
         claimable.cloned().map(GoalProgress).map(Ready).collect()
     }
@@ -322,7 +323,7 @@ pub(crate) fn goals(
     week: Option<i32>,
     state: Option<GoalState>,
     all: bool,
-) -> Vec<Ready<GoalProgress>> {
+) -> List<Ready<GoalProgress>> {
     let goals: Vec<&GoalStatus> = match week {
         Some(week) => participation.goals.iter().filter(|status| status.goal.week == Some(week)).collect(),
         None if all => participation.goals.iter().collect(),

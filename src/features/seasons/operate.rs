@@ -17,22 +17,14 @@ use crate::db::catalogue::Part as _;
 use crate::error::{Error, Result};
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{Refusal, UserErrorCode};
+use crate::limits;
 use crate::write::{Checks, HistoryKind, Patch, Unit, Write, arranged};
 
 /// The most goals that a season may have.
 pub(crate) const MOST_GOALS: usize = 1000;
 /// The most weeks and budgets that one write may name.
 pub(crate) const MOST_WEEKS: usize = 1000;
-/// The longest that a season, a week or a planned pause may be, in seconds: ten years.
-const LONGEST_SECONDS: i64 = 3660 * 24 * 60 * 60;
-/// How long from now a season may start at the most, before or after, in seconds: a hundred years.
-const FARTHEST_SECONDS: i64 = 10 * LONGEST_SECONDS;
 const WEEK_SECONDS: i64 = 7 * 24 * 60 * 60;
-/// The most steps of a goal.
-const MOST_STEPS: i64 = 1_000_000;
-/// The highest reward and the highest budget, in millionths: a million credits, and a thousand million.
-const HIGHEST_REWARD: i64 = 1_000_000_000_000;
-const HIGHEST_CAP: i64 = 1_000_000_000_000_000;
 
 /// What came of an edit of a season.
 #[derive(Debug, Serialize, Deserialize)]
@@ -258,11 +250,10 @@ impl UpsertSeason {
         }
         checks.title("title", self.title.as_ref());
         checks.description("description", self.description.as_ref());
-        checks.range("duration", self.duration_seconds, 1..=LONGEST_SECONDS);
-        checks.range("weekLength", self.week_length_seconds, 1..=LONGEST_SECONDS);
-        let near = now.plus_seconds(-FARTHEST_SECONDS)..=now.plus_seconds(FARTHEST_SECONDS);
-        if self.starts_at.is_some_and(|starts| !near.contains(&starts)) {
-            checks.invalid("startDate", "a season starts within a hundred years of now");
+        checks.range("duration", self.duration_seconds, limits::SEASON_SECONDS);
+        checks.range("weekLength", self.week_length_seconds, limits::SEASON_SECONDS);
+        if self.starts_at.is_some_and(|starts| !limits::starts(now).contains(&starts)) {
+            checks.invalid("startDate", "a season starts within a hundred years of now, and not before 1970");
         }
     }
 
@@ -423,8 +414,9 @@ impl UpsertSeason {
         for (place, given) in self.budgets.iter().enumerate() {
             checks.enter("budgets", place);
             checks.range("week", given.week.map(i64::from), 1..=weeks);
-            if given.cap_micros.is_some_and(|cap| !(0..=HIGHEST_CAP).contains(&cap)) {
-                checks.invalid("cap", format!("a budget is 0 to {} credits", HIGHEST_CAP / 1_000_000));
+            if given.cap_micros.is_some_and(|cap| !limits::BUDGET_MICROS.contains(&cap)) {
+                let most = limits::BUDGET_MICROS.end() / 1_000_000;
+                checks.invalid("cap", format!("a budget is 0 to {most} credits"));
             }
             let week = given.week.unwrap_or(0);
             if !seen.insert(week) {
@@ -441,7 +433,13 @@ impl UpsertSeason {
             };
             // A budget that comes late starts with what has been granted without it.
             let spent_micros = known.map_or_else(
-                || if week == 0 { granted.values().sum() } else { granted.get(&week).copied().unwrap_or(0) },
+                || {
+                    if week == 0 {
+                        granted.values().copied().fold(0, i64::saturating_add)
+                    } else {
+                        granted.get(&week).copied().unwrap_or(0)
+                    }
+                },
                 |row| row.spent_micros,
             );
             if (0..spent_micros).contains(&cap_micros) {
@@ -460,10 +458,11 @@ impl GivenGoal {
         checks.title("title", self.title.as_ref());
         checks.description("description", self.description.as_ref());
         checks.url("thumbnail", self.thumbnail.as_ref().and_then(Option::as_ref));
-        if self.reward_micros.is_some_and(|reward| !(0..=HIGHEST_REWARD).contains(&reward)) {
-            checks.invalid("reward", format!("a reward is 0 to {} credits", HIGHEST_REWARD / 1_000_000));
+        if self.reward_micros.is_some_and(|reward| !limits::REWARD_MICROS.contains(&reward)) {
+            let most = limits::REWARD_MICROS.end() / 1_000_000;
+            checks.invalid("reward", format!("a reward is 0 to {most} credits"));
         }
-        checks.range("totalSteps", self.total_steps.map(i64::from), 1..=MOST_STEPS);
+        checks.range("totalSteps", self.total_steps.map(i64::from), limits::TOTAL_STEPS);
     }
 
     fn blank(&self) -> goal::Model {
@@ -654,7 +653,7 @@ impl Turn {
             (SeasonState::Paused, Self::Pause(_)) => (UserErrorCode::SeasonPaused, "the season is paused already"),
             (SeasonState::Active, Self::Resume) => (UserErrorCode::SeasonNotPaused, "the season is not paused"),
             (SeasonState::Active, Self::Pause(Some(until)))
-                if until <= now || until > now.plus_seconds(LONGEST_SECONDS) =>
+                if until <= now || until > now.plus_seconds(limits::LONGEST_SECONDS) =>
             {
                 let message = "a pause ends after now, and within ten years";
                 return Some(Refusal::new(UserErrorCode::InvalidInput, message).at(["until"]));

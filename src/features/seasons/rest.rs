@@ -1,7 +1,7 @@
 //! The credits dialect: a player's season, goals and credits, asked for by a signed request.
 
+use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, Uri};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -131,14 +131,14 @@ impl GoalProgress {
     params(("address" = String, Path, pattern = "^0x[a-fA-F0-9]{40}$", description = "The player's Ethereum address, in any case.")),
     responses(
         (status = 200, description = "The player's progress.", body = UserProgress),
-        (status = 401, description = "The request is not signed, or not well: no chain, a malformed one, a bad or expired signature, a timestamp too far away.", body = crate::rest::CreditsError),
-        (status = 403, description = "The signed metadata are no JSON object, or the signer is somebody else.", body = crate::rest::CreditsError),
+        (status = 401, description = "The request is not signed, or not well: no chain, a malformed one, a bad or expired signature, a timestamp too far away. Or this server takes no signed requests.", body = crate::rest::CreditsError),
+        (status = 403, description = "The signed metadata are no JSON object, or say that the request is signed for a scene; or the signer is somebody else.", body = crate::rest::CreditsError),
         (status = 404, description = "There is no season.", body = crate::rest::CreditsError),
     ),
     security(("SignedFetch" = [])),
 )]
 async fn progress(
-    State(desk): State<Desk>,
+    desk: Desk,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -146,7 +146,7 @@ async fn progress(
 ) -> Answer<UserProgress> {
     let now = desk.now();
     // A GET that is answered without its body is signed as the HEAD that it is.
-    let (caller, signed) = desk.signed(&method, &uri, &headers, now).await?;
+    let (caller, signed) = desk.signed((&method, &uri), &headers, now).await?;
     if !address.is_ok_and(|Path(address)| address.eq_ignore_ascii_case(&signed.address)) {
         return Err(Fault::forbidden("the request is signed by somebody else than this address"));
     }
@@ -169,9 +169,9 @@ async fn read(request: &Request) -> Result<UserProgress, Fault> {
     Ok(UserProgress {
         user: Enrolment { has_started_program: participation.enrolled_at.is_some() },
         credits: Credits {
-            available: credits::service::as_number(wallet.available(request.now)),
-            expires_in: wallet.expires_in(request.now).unwrap_or(0),
-            is_blocked_for_claiming: wallet.is_blocked_for_claiming(request.now),
+            available: credits::service::as_number(wallet.available(request.now())),
+            expires_in: wallet.expires_in(request.now()).unwrap_or(0),
+            is_blocked_for_claiming: wallet.is_blocked_for_claiming(request.now()),
         },
         goals: goals
             .map(|one| GoalProgress::new(&one.goal, one.steps.completed_steps, one.steps.claimed_at.is_some()))

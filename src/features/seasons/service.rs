@@ -48,24 +48,24 @@ pub(crate) struct GoalStatus {
 pub(crate) fn season(request: &Request, id: Option<&str>) -> Result<Option<Timed>> {
     let seasons = request.catalogue::<Seasons>()?;
     let found = match id {
-        Some(id) => seasons.by_key(Kind::Season.key(id)?, request.now),
-        None => seasons.current(request.now),
+        Some(id) => seasons.by_key(Kind::Season.key(id)?, request.now()),
+        None => seasons.current(request.now()),
     };
     Ok(found.map(|(season, schedule)| Timed {
         season: Arc::clone(season),
         starts_at: schedule.starts_at,
-        clock: schedule.clock(request.now),
+        clock: schedule.clock(request.now()),
     }))
 }
 
 /// All seasons by their start.
 pub(crate) fn seasons(request: &Request) -> Result<Vec<Timed>> {
-    let seasons = request.catalogue::<Seasons>()?.scheduled(request.now);
+    let seasons = request.catalogue::<Seasons>()?.scheduled(request.now());
     Ok(seasons
         .map(|(season, schedule)| Timed {
             season: Arc::clone(season),
             starts_at: schedule.starts_at,
-            clock: schedule.clock(request.now),
+            clock: schedule.clock(request.now()),
         })
         .collect())
 }
@@ -115,10 +115,11 @@ pub(crate) async fn participation(request: &Request, user: &OwnUser, timed: Time
 /// How far a user is with the goal of this key; `None` when the catalogue has none.
 pub(crate) async fn goal(request: &Request, user: &OwnUser, key: &str) -> Result<Option<GoalStatus>> {
     let seasons = request.catalogue::<Seasons>()?;
-    let Some((season, schedule)) = seasons.goal(key).and_then(|goal| seasons.by_id(goal.season_id, request.now)) else {
+    let Some((season, schedule)) = seasons.goal(key).and_then(|goal| seasons.by_id(goal.season_id, request.now()))
+    else {
         return Ok(None);
     };
-    let clock = schedule.clock(request.now);
+    let clock = schedule.clock(request.now());
     let timed = Timed { season: Arc::clone(season), starts_at: schedule.starts_at, clock };
     let goals = participation(request, user, timed).await?.goals;
     Ok(goals.into_iter().find(|status| status.goal.key == key))
@@ -132,8 +133,8 @@ pub(crate) async fn goals(request: &Request, user: &OwnUser, keys: &[&str]) -> R
     concerned.dedup();
     let mut all = HashMap::new();
     for id in concerned {
-        let Some((season, schedule)) = seasons.by_id(id, request.now) else { continue };
-        let clock = schedule.clock(request.now);
+        let Some((season, schedule)) = seasons.by_id(id, request.now()) else { continue };
+        let clock = schedule.clock(request.now());
         let timed = Timed { season: Arc::clone(season), starts_at: schedule.starts_at, clock };
         let goals = participation(request, user, timed).await?.goals;
         all.extend(goals.into_iter().map(|status| (status.goal.key.clone(), status)));
@@ -158,6 +159,6 @@ impl Participation {
 /// How many users an edit of the season of this key concerns; none when there is no such season.
 pub(crate) async fn concerned(request: &Request, _operator: Operator, key: &str) -> Result<Concerned> {
     let seasons = request.catalogue::<Seasons>()?;
-    let Some((season, _)) = seasons.by_key(key, request.now) else { return Ok(Concerned::default()) };
+    let Some((season, _)) = seasons.by_key(key, request.now()) else { return Ok(Concerned::default()) };
     Ok(request.load.one(ConcernedBy(season.id)).await?.unwrap_or_default())
 }

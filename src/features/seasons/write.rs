@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::features::credits::write::{Ledger, micros_to_decimal};
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
+use crate::limits;
 use crate::write::{HistoryKind, Reference, Unit, Write, in_one_list, only};
 
 /// Lets a user take part in a season.
@@ -100,7 +101,7 @@ pub(crate) async fn enrol(unit: &mut Unit<'_>, items: &[(i64, Option<String>)]) 
             results.push(ItemOutcome::refused(id, refusal));
         } else {
             enrolled.insert((user, season.id));
-            added.push((user, season.id, unit.now_of(user)));
+            added.push((user, season.id, unit.now));
             unit.record(user, HistoryKind::Enrolled, (Kind::Season, key), &json!({}))?;
             results.push(ItemOutcome::applied(id));
         }
@@ -140,6 +141,10 @@ impl Write for RecordGoalSteps {
     const NAME: &'static str = "recordGoalSteps";
 
     type Outcome = Vec<StepsOutcome>;
+
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
 
     fn may_be_abandoned(&self) -> bool {
         self.mode == BulkMode::AllOrNothing
@@ -242,6 +247,10 @@ impl Write for CorrectGoalSteps {
 
     type Outcome = Corrected;
 
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Corrected> {
         let user = self.user.key();
         unit.lock([user]).await?;
@@ -325,9 +334,9 @@ impl Players {
         item: &NewSteps,
     ) -> Result<Result<(RecordedSteps, bool), Refusal>> {
         let Some(goal) = seasons.goal(&item.goal) else { return Ok(Err(unknown_goal(&item.goal))) };
-        let now = unit.now_of(user);
+        let now = unit.now;
         let days = unit.config.limits.max_backdate_days;
-        let earliest = now.plus_seconds(-i64::from(days) * 24 * 60 * 60);
+        let earliest = now.plus_seconds(-i64::from(days) * 24 * 60 * 60).max(limits::EARLIEST);
         if let Some(at) = item.occurred_at.filter(|at| *at > now || *at < earliest) {
             let message = format!("steps were done between {days} days ago and now, and {at} does not lie there");
             return Ok(Err(Refusal::new(UserErrorCode::DateOutOfRange, message)));
@@ -380,7 +389,7 @@ impl Players {
     /// Stores what changed.
     fn store(self, unit: &mut Unit<'_>) {
         let changed = self.changed.iter().filter_map(|place| Some((place.0, *self.steps.get(place)?)));
-        let changed: Vec<_> = changed.map(|(user, steps)| (user, steps, unit.now_of(user))).collect();
+        let changed: Vec<_> = changed.map(|(user, steps)| (user, steps, unit.now)).collect();
         repo::store_steps(unit.stores(), changed);
     }
 }
@@ -486,7 +495,7 @@ impl Claims<'_> {
             total_steps: goal.total_steps,
             completed_steps: steps.completed_steps,
             claimed: steps.claimed_at.is_some(),
-            blocked: self.ledger.is_blocked_for_claiming(user, unit.now_of(user)),
+            blocked: self.ledger.is_blocked_for_claiming(user, unit.now),
             enrolled: self.players.enrolled.contains(&(user, goal.season_id)),
         };
         Ok(rules::claimable(&facts, self.clocks.of(goal)?.1))
@@ -520,7 +529,7 @@ impl Claims<'_> {
             Err(reason) => return Ok(Err(claim_refused(reason, goal, steps.completed_steps))),
         }
         let micros = goal.reward_micros;
-        let now = unit.now_of(user);
+        let now = unit.now;
         let room = self.ledger.check_room(user, micros, now);
         if let Err(refusal) = self.budgets.check(goal).and(room) {
             return Ok(Err(refusal));

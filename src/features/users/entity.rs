@@ -1,17 +1,6 @@
 //! The tables of users: who they are, and the accounts they are known by elsewhere.
 
-use sea_orm::entity::prelude::*;
-
-/// Who may read a user's handle, avatar, games and collections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Visibility {
-    /// Only the user, and those who may read every user.
-    Private,
-    /// Anyone.
-    Public,
-}
+pub use crate::auth::Visibility;
 
 /// People whose progress is recorded.
 pub mod user {
@@ -48,6 +37,9 @@ pub mod user {
         pub history_seq: i64,
         /// The last number given in the user's ledger of credits; 0: none yet.
         pub ledger_seq: i64,
+        /// Whether the user came to be by a wallet of their own, and no app or operator has written for the user since, or
+        /// linked an account: anybody can make a wallet, so this one counts as nobody who is known.
+        pub self_made: bool,
         /// The user who took over everything of this one; NULL: not merged.
         pub merged_into: Option<i64>,
         /// When the user's personal data was erased; NULL: it was not.

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
-use serde_json::Value;
 
 use super::repo::{self, Account, User};
 use super::rules::UserWith;
@@ -12,7 +11,7 @@ use crate::auth::api_key::{self, ApiKey};
 use crate::clock::Timestamp;
 use crate::db::Reader;
 use crate::db::page::Slice;
-use crate::db::records::Records;
+use crate::db::records::{Part, Records};
 use crate::error::{Error, Result};
 use crate::graphql::batcher::Key;
 
@@ -150,19 +149,22 @@ pub(super) struct RecordsOf {
     pub(super) user: i64,
     pub(super) records: &'static Records,
     pub(super) now: Timestamp,
+    /// How many rows are left out, which were read before.
+    pub(super) skip: u32,
 }
 
 impl Key for RecordsOf {}
 
 impl Loader<RecordsOf> for Reader {
-    type Value = Vec<Value>;
+    type Value = Arc<Part>;
     type Error = Error;
 
     #[expect(clippy::mutable_key_type, reason = "what is kept inside is not compared")]
     async fn load(&self, keys: &[RecordsOf]) -> Result<HashMap<RecordsOf, Self::Value>> {
         let mut all = HashMap::new();
         for key in keys {
-            all.insert(key.clone(), key.records.of(self.connection(), key.user, key.now).await?);
+            let part = key.records.of(self.connection(), key.user, key.now, key.skip).await?;
+            all.insert(key.clone(), Arc::new(part));
         }
         Ok(all)
     }

@@ -46,26 +46,26 @@ pub(super) struct Found {
 }
 
 static BY_ULID: Sql = Sql::new(
-    "SELECT u.id, u.ulid, u.visibility = 'PUBLIC', u.handle, u.handle_lower, u.display_name, u.avatar_url, u.created_at, \
+    "SELECT u.id, u.ulid, u.visibility, u.handle, u.handle_lower, u.display_name, u.avatar_url, u.created_at, \
      CAST(NULL AS text), CAST(NULL AS text) \
      FROM users u WHERE u.ulid = ANY($1) AND u.erased_at IS NULL AND u.merged_into IS NULL",
 );
 
 static BY_ANYTHING: Sql = Sql::new(
-    "SELECT u.id, u.ulid, u.visibility = 'PUBLIC', u.handle, u.handle_lower, u.display_name, u.avatar_url, u.created_at, \
+    "SELECT u.id, u.ulid, u.visibility, u.handle, u.handle_lower, u.display_name, u.avatar_url, u.created_at, \
      CAST(NULL AS text), CAST(NULL AS text) \
      FROM users u WHERE u.ulid = ANY($1) AND u.erased_at IS NULL AND u.merged_into IS NULL \
      UNION ALL \
-     SELECT u.id, u.ulid, u.visibility = 'PUBLIC', u.handle, u.handle_lower, u.display_name, u.avatar_url, u.created_at, \
+     SELECT u.id, u.ulid, u.visibility, u.handle, u.handle_lower, u.display_name, u.avatar_url, u.created_at, \
      NULL, NULL \
      FROM users u WHERE u.handle_lower = ANY($2) AND u.erased_at IS NULL AND u.merged_into IS NULL \
      UNION ALL \
-     SELECT u.id, u.ulid, u.visibility = 'PUBLIC', u.handle, u.handle_lower, u.display_name, u.avatar_url, u.created_at, \
+     SELECT u.id, u.ulid, u.visibility, u.handle, u.handle_lower, u.display_name, u.avatar_url, u.created_at, \
      a.provider, a.external_id \
      FROM accounts a JOIN users u ON u.id = a.user_id \
      WHERE a.provider = ANY($3) AND a.external_id = ANY($4) AND u.erased_at IS NULL AND u.merged_into IS NULL \
      UNION ALL \
-     SELECT u.id, u.ulid, u.visibility = 'PUBLIC', u.handle, u.handle_lower, u.display_name, u.avatar_url, u.created_at, \
+     SELECT u.id, u.ulid, u.visibility, u.handle, u.handle_lower, u.display_name, u.avatar_url, u.created_at, \
      NULL, NULL \
      FROM users u WHERE u.id = ANY($5) AND u.erased_at IS NULL AND u.merged_into IS NULL",
 );
@@ -117,7 +117,7 @@ pub(super) async fn find(connection: &impl ConnectionTrait, wanted: Wanted) -> R
 fn read_found(row: &mut Row) -> Result<Found, DbErr> {
     let id = UserId(row.take()?);
     let ulid: String = row.take()?;
-    let subject = Subject { id, ulid: ulid.into(), public: row.take()? };
+    let subject = Subject { id, ulid: ulid.into(), visibility: row.take_entity()? };
     let handle = row.take()?;
     let handle_lower = row.take()?;
     let user = User { subject, handle, display_name: row.take()?, avatar_url: row.take()?, created_at: row.take()? };
@@ -152,13 +152,7 @@ pub(super) struct Profile {
     pub(super) handle: String,
     pub(super) display_name: Option<String>,
     pub(super) avatar_url: Option<String>,
-    pub(super) public: bool,
-}
-
-impl Profile {
-    const fn visibility(&self) -> Visibility {
-        if self.public { Visibility::Public } else { Visibility::Private }
-    }
+    pub(super) visibility: Visibility,
 }
 
 /// The profile of a user who is there.
@@ -168,7 +162,7 @@ pub(super) async fn profile(connection: &impl ConnectionTrait, id: i64) -> Resul
         handle: row.handle,
         display_name: row.display_name,
         avatar_url: row.avatar_url,
-        public: row.visibility == Visibility::Public,
+        visibility: row.visibility,
     }))
 }
 
@@ -176,7 +170,7 @@ pub(super) async fn profile(connection: &impl ConnectionTrait, id: i64) -> Resul
 pub(super) async fn store_profile(connection: &impl ConnectionTrait, id: i64, profile: Profile) -> Result<()> {
     let row = user::ActiveModel {
         id: Unchanged(id),
-        visibility: Set(profile.visibility()),
+        visibility: Set(profile.visibility),
         handle_lower: Set(profile.handle.to_ascii_lowercase()),
         handle: Set(profile.handle),
         display_name: Set(profile.display_name),
@@ -187,19 +181,20 @@ pub(super) async fn store_profile(connection: &impl ConnectionTrait, id: i64, pr
     Ok(())
 }
 
-/// Inserts a user, and gives the key in the database.
+/// Inserts a user, who came to be by a wallet of their own or not, and gives the key in the database.
 pub(super) async fn insert(
     connection: &impl ConnectionTrait,
     ulid: &str,
     external_id: String,
     profile: Profile,
+    self_made: bool,
     now: Timestamp,
 ) -> Result<i64> {
     let row = user::ActiveModel {
         id: NotSet,
         ulid: Set(ulid.to_owned()),
         external_id: Set(external_id),
-        visibility: Set(profile.visibility()),
+        visibility: Set(profile.visibility),
         handle_lower: Set(profile.handle.to_ascii_lowercase()),
         handle: Set(profile.handle),
         display_name: Set(profile.display_name),
@@ -207,6 +202,7 @@ pub(super) async fn insert(
         created_at: Set(now),
         history_seq: Set(0),
         ledger_seq: Set(0),
+        self_made: Set(self_made),
         merged_into: Set(None),
         erased_at: Set(None),
     };
@@ -333,9 +329,8 @@ pub(super) async fn search(connection: &impl ConnectionTrait, text: &str, slice:
         .filter(user::Column::MergedInto.is_null());
     let rows = slice.of(all, user::Column::Id, false).all(connection).await?;
     let users = rows.into_iter().map(|row| {
-        let public = row.visibility == Visibility::Public;
         Arc::new(User {
-            subject: Subject { id: UserId(row.id), ulid: row.ulid.into(), public },
+            subject: Subject { id: UserId(row.id), ulid: row.ulid.into(), visibility: row.visibility },
             handle: row.handle,
             display_name: row.display_name,
             avatar_url: row.avatar_url,

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::text::is_unprintable;
+
 /// The user with this key in the database, ULID, handle or account; well-formed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub(crate) enum UserWith {
@@ -22,6 +24,14 @@ pub(crate) enum UserWith {
 
 /// What a handle looks like, for messages.
 pub(crate) const HANDLE: &str = "a handle has 2 to 20 letters and digits";
+
+/// What a name to show looks like, for messages.
+pub(crate) const DISPLAY_NAME: &str =
+    "a name to show has 1 to 100 printable characters on one line, and nothing that turns its direction";
+
+/// Where a picture may be, for messages.
+pub(crate) const PICTURE_URL: &str =
+    "a picture has an http or https address of at most 2,000 characters without a user or password in it";
 
 const LONGEST_NAME: usize = 100;
 const LONGEST_URL: usize = 2_000;
@@ -53,20 +63,39 @@ pub fn tombstone(ulid: &str) -> String {
     format!("~{}", ulid.to_ascii_lowercase())
 }
 
-/// Whether this is a name to show: 1 to 100 printable characters, not only spaces.
+/// Whether this is a name to show: 1 to 100 printable characters on one line, not only spaces.
 #[must_use]
 pub fn is_display_name(text: &str) -> bool {
-    !text.trim().is_empty() && text.chars().count() <= LONGEST_NAME && !text.chars().any(char::is_control)
+    !text.trim().is_empty() && text.chars().count() <= LONGEST_NAME && !text.chars().any(is_unprintable)
 }
 
-/// Whether this may be the address of a picture: `http` or `https`, with a host, at most 2,000 characters.
+/// Whether this may be the address of a picture: `http` or `https`, with a host, without user or password, at most 2,000
+/// characters.
 #[must_use]
 pub fn is_picture_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     text.len() <= LONGEST_URL
         && rest
             .is_some_and(|rest| rest.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric() || first == b'['))
+        && rest.is_some_and(|rest| !rest.split(['/', '?', '#']).next().unwrap_or_default().contains('@'))
         && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte))
+}
+
+/// A name to show from the days when more could stand in one, without that; `None` when nothing is left.
+#[must_use]
+pub fn mended_name(name: &str) -> Option<String> {
+    let mended: String = name.chars().filter(|letter| !is_unprintable(*letter)).collect();
+    is_display_name(&mended).then_some(mended)
+}
+
+/// The address of a picture from those days, without user and password; `None` when it is none.
+#[must_use]
+pub fn mended_url(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (host, path) = rest.split_at_checked(end)?;
+    let host = host.rsplit('@').next().unwrap_or_default();
+    Some(format!("{scheme}://{host}{path}")).filter(|url| is_picture_url(url))
 }
 
 /// An account somewhere else as it is stored.
@@ -121,16 +150,56 @@ mod tests {
     }
 
     #[test]
+    fn a_name_to_show_is_one_line_that_stays_where_it_stands() {
+        for name in ["Ada", "  Ada  Lovelace ", "José 🦀", "عادة", "👩\u{200d}🚀"] {
+            assert!(is_display_name(name), "{name:?}");
+        }
+        let long = "x".repeat(101);
+        for name in ["", " ", "a\nb", "a\u{2028}b", "\u{202e}ada", "a\u{2067}b", "a\u{fffe}", "a\u{1ffff}", &long] {
+            assert!(!is_display_name(name), "{name:?}");
+        }
+    }
+
+    #[test]
     fn a_picture_lies_on_the_web() {
         let long = format!("https://example.org/{}", "x".repeat(1980));
-        for url in ["https://example.org/a.png?s=1#x", "http://[::1]:8080/a", long.as_str()] {
+        for url in [
+            "https://example.org/a.png?s=1#x",
+            "https://example.org/@ada?at=a@b#@",
+            "http://[::1]:8080/a",
+            long.as_str(),
+        ] {
             assert!(is_picture_url(url), "{url}");
         }
         let longer = format!("{long}x");
-        for url in
-            ["", "https://", "javascript:alert(1)", "ftp://example.org", "https://a b", "http://\"x", "//x", &longer]
-        {
+        for url in [
+            "",
+            "https://",
+            "https://user@example.org/a.png",
+            "http://user:pass@example.org?a",
+            "javascript:alert(1)",
+            "ftp://example.org",
+            "https://a b",
+            "http://\"x",
+            "//x",
+            &longer,
+        ] {
             assert!(!is_picture_url(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_could_be_stored_once_is_mended() {
+        assert_eq!(mended_name("\u{202e}Ada\u{2028} L").as_deref(), Some("Ada L"));
+        assert_eq!(mended_name("\u{fffe} "), None);
+        for (url, mended) in [
+            ("https://me:secret@example.org/@a?b@c", Some("https://example.org/@a?b@c")),
+            ("http://a@b@example.org", Some("http://example.org")),
+            ("https://example.org/a.png", Some("https://example.org/a.png")),
+            ("https://me@", None),
+            ("nothing", None),
+        ] {
+            assert_eq!(mended_url(url).as_deref(), mended, "{url}");
         }
     }
 

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::loader::{AccountsOf, FoundPage, KeysOf, RecordsOf, SurvivorOf};
 pub(crate) use super::repo::{Account, RECORDS, User};
 use super::rules;
 pub(crate) use super::rules::UserWith;
 use crate::auth::UserId;
 pub(crate) use crate::auth::api_key::ApiKey;
-use crate::auth::policy::{DisposableUser, Operator, OwnUser};
-use crate::db::records::Records;
+use crate::auth::policy::{self, DisposableUser, Operator, OwnUser};
+use crate::db::records::{self, Records};
 use crate::error::{Code, Error, Result};
 use crate::graphql::ids::Kind;
 use crate::graphql::pagination::{Connection, Page};
@@ -33,6 +31,17 @@ pub(crate) enum Name {
 /// The user that `by` names; `None` when there is none. Says nothing yet about who may see the user.
 pub(crate) async fn user(request: &Request, by: Name) -> Result<Option<Arc<User>>> {
     request.load.one(key(by)?).await
+}
+
+/// The user that `by` names, for whoever makes the request: `None` when there is none, or none whom they may see.
+pub(crate) async fn visible(request: &Request, by: Name) -> Result<Option<Arc<User>>> {
+    let found = user(request, by).await?;
+    Ok(found.filter(|user| policy::see(&request.caller, &user.subject).is_some()))
+}
+
+/// What is said about a user who is not there, or whom the caller may not see.
+pub(crate) fn unknown() -> Error {
+    Error::bad_input("there is no such user")
 }
 
 /// The users that `by` name, in that order. A malformed name fails its own place only.
@@ -105,19 +114,41 @@ pub(crate) async fn api_key(request: &Request, _operator: Operator, number: i64)
     Ok(request.load.one(KeysOf::Number(number)).await?.unwrap_or_default().pop())
 }
 
-/// Everything that is known about a user in these places, as one object with a member for each.
+/// Everything that is known about a user in these places, as a JSON object with a member for each. It is read part by part,
+/// so that no more of it is in memory than may be answered. Refused where that is more than one answer holds.
 pub(crate) async fn export(
     request: &Request,
     user: &DisposableUser,
     places: impl IntoIterator<Item = &'static Records>,
-) -> Result<Value> {
-    let places: Vec<_> = places.into_iter().collect();
-    let now = request.now;
-    let keys = places.iter().map(|records| RecordsOf { user: user.key(), records, now }).collect();
-    let all = request.load.many(keys).await?;
-    let members =
-        places.into_iter().zip(all).map(|(place, rows)| (place.name.to_owned(), rows.unwrap_or_default().into()));
-    Ok(Value::Object(members.collect()))
+) -> Result<String> {
+    let meter = request.load.meter();
+    let mut places: Vec<(&Records, Option<u32>, String)> =
+        places.into_iter().map(|records| (records, Some(0), format!("{:?}:[", records.name))).collect();
+    let mut bytes = 0;
+    loop {
+        let (user, now) = (user.key(), request.now());
+        let open =
+            places.iter().filter_map(|(records, skip, _)| Some(RecordsOf { user, records, now, skip: (*skip)? }));
+        let open: Vec<_> = open.collect();
+        if open.is_empty() {
+            break;
+        }
+        let parts = request.load.many(open).await?;
+        let waiting = places.iter_mut().filter(|(_, skip, _)| skip.is_some());
+        for ((_, skip, json), part) in waiting.zip(parts) {
+            if skip.is_some_and(|skip| skip > 0) && part.as_ref().is_some_and(|part| !part.json.is_empty()) {
+                json.push(',');
+            }
+            *skip = part.as_ref().and_then(|part| part.next);
+            let part = part.as_ref().map_or("", |part| &part.json);
+            json.push_str(part);
+            meter.add(part.len());
+            bytes += part.len();
+        }
+        records::check_length(bytes)?;
+    }
+    let members: Vec<String> = places.into_iter().map(|(_, _, json)| json + "]").collect();
+    Ok(format!("{{{}}}", members.join(",")))
 }
 
 /// What a name asks for, when it is well-formed.

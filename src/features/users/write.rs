@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::repo::{self, AccountKey, Profile};
 use super::rules::{self, UserWith};
 use crate::auth::policy::{ActingUser, Operator, RecordedUser};
-use crate::auth::{Caller, Player, UserId};
+use crate::auth::{Caller, Player, UserId, Visibility, WALLET_PROVIDER};
 use crate::clock::{Ids, Timestamp};
 use crate::error::{Error, Result};
 use crate::graphql::ids::Kind;
@@ -33,7 +33,9 @@ pub(crate) async fn join(writer: &Writer, ids: &Ids, player: &Player, now: Times
         now,
         actor: format!("user:{ulid}"),
         principal: format!("{}:{}", player.provider, player.external_id),
+        vouches: false,
         key: None,
+        mark: None,
     };
     let write = Join {
         ulid,
@@ -41,6 +43,7 @@ pub(crate) async fn join(writer: &Writer, ids: &Ids, player: &Player, now: Times
         handle_hint: player.handle_hint.clone(),
     };
     let (id, ulid) = writer.run(write, order).await?.outcome;
+    // Whether a wallet is known to anybody else has not changed by this.
     Ok(Player { user: Some(UserId(id)), actor: Some(format!("user:{ulid}")), ..player.clone() })
 }
 
@@ -69,8 +72,7 @@ impl Write for Join {
             Some(hint) if is_free(unit, hint).await? => hint.clone(),
             _ => free_handle(unit).await?,
         };
-        let profile = Profile { handle, display_name: None, avatar_url: None, public: false };
-        let id = create(unit, &self.ulid, profile, &accounts).await?;
+        let id = create(unit, &self.ulid, blank(handle), &accounts, self.account.0 == WALLET_PROVIDER).await?;
         Ok((id, self.ulid.clone()))
     }
 }
@@ -91,16 +93,27 @@ async fn free_handle(unit: &Unit<'_>) -> Result<String> {
     Err(Error::internal("no handle was found that nobody has"))
 }
 
-/// Makes a user with these accounts, which are nobody's.
-async fn create(unit: &mut Unit<'_>, ulid: &str, profile: Profile, accounts: &[AccountKey]) -> Result<i64> {
+/// The profile of somebody of whom no more is known.
+const fn blank(handle: String) -> Profile {
+    Profile { handle, display_name: None, avatar_url: None, visibility: Visibility::Members }
+}
+
+/// Makes a user with these accounts, which are nobody's. `self_made`: whether by a wallet, and by nobody else.
+async fn create(
+    unit: &mut Unit<'_>,
+    ulid: &str,
+    profile: Profile,
+    accounts: &[AccountKey],
+    self_made: bool,
+) -> Result<i64> {
     let (transaction, now) = (unit.transaction(), unit.now);
-    let public = profile.public;
-    let id = repo::insert(transaction, ulid, unit.ids.hex24(now), profile, now).await?;
+    let visibility = profile.visibility;
+    let id = repo::insert(transaction, ulid, unit.ids.hex24(now), profile, self_made, now).await?;
     unit.add_user(id, ulid);
     unit.record(id, HistoryKind::UserCreated, (Kind::User, ulid), &json!({}))?;
     link(unit, id, ulid, accounts).await?;
-    if public {
-        unit.record(id, HistoryKind::ProfileChanged, (Kind::User, ulid), &json!({ "visibility": "PUBLIC" }))?;
+    if visibility != Visibility::Members {
+        unit.record(id, HistoryKind::ProfileChanged, (Kind::User, ulid), &json!({ "visibility": visibility }))?;
     }
     Ok(id)
 }
@@ -129,13 +142,13 @@ pub(crate) struct ProfileChange {
     pub(crate) handle: Option<String>,
     pub(crate) display_name: Change,
     pub(crate) avatar_url: Change,
-    pub(crate) public: Option<bool>,
+    pub(crate) visibility: Option<Visibility>,
 }
 
 impl ProfileChange {
     /// Only who may see the profile.
-    pub(crate) const fn visibility(public: bool) -> Self {
-        Self { handle: None, display_name: Change::Keep, avatar_url: Change::Keep, public: Some(public) }
+    pub(crate) const fn visibility(visibility: Visibility) -> Self {
+        Self { handle: None, display_name: Change::Keep, avatar_url: Change::Keep, visibility: Some(visibility) }
     }
 
     /// What is malformed in it.
@@ -145,8 +158,8 @@ impl ProfileChange {
         let url = matches!(&self.avatar_url, Change::Set(url) if !rules::is_picture_url(url));
         [
             (handle.is_some(), "handle", rules::HANDLE),
-            (name, "displayName", "a name to show has 1 to 100 printable characters"),
-            (url, "avatarUrl", "a picture has an http or https address of at most 2,000 characters"),
+            (name, "displayName", rules::DISPLAY_NAME),
+            (url, "avatarUrl", rules::PICTURE_URL),
         ]
         .into_iter()
         .filter(|(wrong, ..)| *wrong)
@@ -165,7 +178,7 @@ impl ProfileChange {
             handle: self.handle.clone().unwrap_or(stored.handle),
             display_name: changed(&self.display_name, stored.display_name),
             avatar_url: changed(&self.avatar_url, stored.avatar_url),
-            public: self.public.unwrap_or(stored.public),
+            visibility: self.visibility.unwrap_or(stored.visibility),
         }
     }
 }
@@ -182,8 +195,8 @@ fn told(before: &Profile, after: &Profile) -> Option<Value> {
             changes.insert(name.to_owned(), true.into());
         }
     }
-    if before.public != after.public {
-        changes.insert("visibility".to_owned(), if after.public { "PUBLIC" } else { "PRIVATE" }.into());
+    if before.visibility != after.visibility {
+        changes.insert("visibility".to_owned(), after.visibility.as_str().into());
     }
     (!changes.is_empty()).then_some(Value::Object(changes))
 }
@@ -221,6 +234,10 @@ impl Write for UpdateProfile {
 
     type Outcome = Vec<Refusal>;
 
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Vec<Refusal>> {
         let user = self.user.key();
         unit.lock([user]).await?;
@@ -239,7 +256,7 @@ impl Write for UpdateProfile {
 #[derive(Debug, Serialize)]
 pub(crate) struct SetProfileVisibility {
     pub(crate) user: ActingUser,
-    pub(crate) public: bool,
+    pub(crate) visibility: Visibility,
 }
 
 impl Write for SetProfileVisibility {
@@ -247,9 +264,13 @@ impl Write for SetProfileVisibility {
 
     type Outcome = ();
 
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<()> {
         unit.lock([self.user.key()]).await?;
-        change_profile(unit, self.user.key(), &ProfileChange::visibility(self.public)).await
+        change_profile(unit, self.user.key(), &ProfileChange::visibility(self.visibility)).await
     }
 }
 
@@ -357,13 +378,14 @@ impl Write for UpsertUser {
                 Some(handle) => handle.clone(),
                 None => free_handle(unit).await?,
             };
-            let blank = Profile { handle, display_name: None, avatar_url: None, public: false };
-            create(unit, &ulid, self.change.of(blank), &new).await?;
+            create(unit, &ulid, self.change.of(blank(handle)), &new, false).await?;
             return Ok(Upserted { user: Some(ulid), created: true, refusals });
         };
         let ulid = unit.user(user)?.ulid.to_string();
         change_profile(unit, user, &self.change).await?;
         link(unit, user, &ulid, &new).await?;
+        // Whoever stands in the operator's books is known, whether that changed anything or not.
+        unit.vouch(user)?;
         Ok(Upserted { user: Some(ulid), created: false, refusals })
     }
 }
@@ -386,6 +408,10 @@ impl Write for LinkAccount {
 
     type Outcome = Vec<Refusal>;
 
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
+
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Vec<Refusal>> {
         let user = self.user.key();
         unit.lock([user]).await?;
@@ -396,7 +422,8 @@ impl Write for LinkAccount {
         let owners = repo::owners_of_accounts(unit.transaction(), &account).await?;
         match owners.into_values().next() {
             None => link(unit, user, self.user.ulid(), &account).await?,
-            Some((owner, _)) if owner == user => {}
+            // The user's own wallet, say, which is known from now on.
+            Some((owner, _)) if owner == user => unit.vouch(user)?,
             Some(_) => return Ok(vec![account_taken().at(["account"])]),
         }
         Ok(Vec::new())
@@ -416,6 +443,10 @@ impl Write for UnlinkAccount {
     const CREDENTIALS: bool = true;
 
     type Outcome = Vec<Refusal>;
+
+    fn concerns(&self) -> Option<i64> {
+        Some(self.user.key())
+    }
 
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Vec<Refusal>> {
         let user = self.user.key();

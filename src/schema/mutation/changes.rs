@@ -16,6 +16,7 @@ use crate::features::users::service::User as Stored;
 use crate::features::{collections, credits, games, learning, seasons};
 use crate::graphql::context::{Ask as _, Nullable, nullable, present};
 use crate::graphql::ids::Kind;
+use crate::graphql::list::List;
 use crate::graphql::ready::Ready;
 use crate::schema::user::User;
 use crate::write::{Event, HistoryKind, Written};
@@ -106,19 +107,19 @@ impl Changes {
     }
 
     /// What was appended to the user's history, in its order; empty when nothing was changed.
-    async fn events(&self) -> Vec<ProgressEvent> {
+    async fn events(&self) -> List<ProgressEvent> {
         self.events.iter().map(|event| ProgressEvent::of(self.user.subject.id.0, event.clone())).collect()
     }
 
     /// The goals whose steps or claim changed. Null when they could not be loaded.
-    async fn goals(&self, context: &Context<'_>) -> Nullable<Vec<Ready<GoalProgress>>> {
+    async fn goals(&self, context: &Context<'_>) -> Nullable<List<Ready<GoalProgress>>> {
         present(async {
             let keys = self.subjects(GOALS);
             if keys.is_empty() {
-                return Ok(Vec::new());
+                return Ok(List::default());
             }
             let request = context.ask()?;
-            let user = User::show(request, Arc::clone(&self.user))?;
+            let user = User::show_written(request, Arc::clone(&self.user))?;
             let goals = seasons::service::goals(request, user.own()?, &keys).await?;
             Ok(goals.into_iter().map(GoalProgress).map(Ready).collect())
         })
@@ -126,14 +127,14 @@ impl Changes {
     }
 
     /// The goals whose last step was done. Null when they could not be loaded.
-    async fn goals_completed(&self, context: &Context<'_>) -> Nullable<Vec<Ready<GoalProgress>>> {
+    async fn goals_completed(&self, context: &Context<'_>) -> Nullable<List<Ready<GoalProgress>>> {
         present(async {
             let keys = self.subjects(&[HistoryKind::GoalCompleted]);
             if keys.is_empty() {
-                return Ok(Vec::new());
+                return Ok(List::default());
             }
             let request = context.ask()?;
-            let user = User::show(request, Arc::clone(&self.user))?;
+            let user = User::show_written(request, Arc::clone(&self.user))?;
             let goals = seasons::service::goals(request, user.own()?, &keys).await?;
             Ok(goals.into_iter().map(GoalProgress).map(Ready).collect())
         })
@@ -147,23 +148,23 @@ impl Changes {
                 return Ok(None);
             }
             let request = context.ask()?;
-            let user = User::show(request, Arc::clone(&self.user))?;
+            let user = User::show_written(request, Arc::clone(&self.user))?;
             let own = user.own()?;
             let wallet = credits::service::wallet(request, own).await?;
-            Ok(Some(Ready(CreditAccount { user: own.clone(), wallet, now: request.now })))
+            Ok(Some(Ready(CreditAccount { user: own.clone(), wallet, now: request.now() })))
         })
         .await
     }
 
     /// The resources that changed. Null when they could not be loaded.
-    async fn resources(&self, context: &Context<'_>) -> Nullable<Vec<Ready<ResourceProgress>>> {
+    async fn resources(&self, context: &Context<'_>) -> Nullable<List<Ready<ResourceProgress>>> {
         present(async {
             let keys = self.subjects(RESOURCES);
             if keys.is_empty() {
-                return Ok(Vec::new());
+                return Ok(List::default());
             }
             let request = context.ask()?;
-            let user = User::show(request, Arc::clone(&self.user))?;
+            let user = User::show_written(request, Arc::clone(&self.user))?;
             let learned = learning::service::progress(request, &[user.own()?], keys, Extent::All).await?;
             Ok(learned.into_iter().flatten().flatten().map(ResourceProgress).map(Ready).collect())
         })
@@ -171,32 +172,31 @@ impl Changes {
     }
 
     /// The instances of study plans that were begun or changed. Null when they could not be loaded.
-    async fn study_plan_instances(&self, context: &Context<'_>) -> Nullable<Vec<StudyPlanInstance>> {
+    async fn study_plan_instances(&self, context: &Context<'_>) -> Nullable<List<StudyPlanInstance>> {
         present(async {
             let numbers: Vec<i64> =
                 self.told(INSTANCES, "instance").iter().filter_map(serde_json::Value::as_i64).collect();
             if numbers.is_empty() {
-                return Ok(Vec::new());
+                return Ok(List::default());
             }
             let request = context.ask()?;
-            let user = User::show(request, Arc::clone(&self.user))?;
-            let all = learning::service::instances(request, user.own()?).await?;
-            let changed = all.into_iter().filter(|one| numbers.contains(&one.instance.seq));
-            Ok(changed.map(StudyPlanInstance).collect())
+            let user = User::show_written(request, Arc::clone(&self.user))?;
+            let changed = learning::service::numbered_instances(request, user.own()?, numbers).await?;
+            Ok(changed.into_iter().map(StudyPlanInstance).collect())
         })
         .await
     }
 
     /// The summaries of the games in which achievements were unlocked or locked again. Null when they could not be loaded.
-    async fn game_summaries(&self, context: &Context<'_>) -> Nullable<Vec<Ready<GameSummary>>> {
+    async fn game_summaries(&self, context: &Context<'_>) -> Nullable<List<Ready<GameSummary>>> {
         present(async {
             let keys = self.told(UNLOCKS, "game");
             let keys: Vec<&str> = keys.iter().filter_map(serde_json::Value::as_str).collect();
             if keys.is_empty() {
-                return Ok(Vec::new());
+                return Ok(List::default());
             }
             let request = context.ask()?;
-            let user = User::show(request, Arc::clone(&self.user))?;
+            let user = User::show_written(request, Arc::clone(&self.user))?;
             let summaries = games::service::summaries(request, &[user.visible()], keys, Extent::All).await?;
             Ok(summaries.into_iter().flatten().flatten().map(GameSummary).map(Ready).collect())
         })
@@ -204,7 +204,7 @@ impl Changes {
     }
 
     /// The awards that were earned. Null when they could not be loaded.
-    async fn awards(&self, context: &Context<'_>) -> Nullable<Vec<NewAward>> {
+    async fn awards(&self, context: &Context<'_>) -> Nullable<List<NewAward>> {
         present(async {
             let all = context.ask()?.catalogue::<games::Games>()?;
             let earned = self.events.iter().filter(|event| is_any(event, &[HistoryKind::AwardEarned]));
@@ -215,13 +215,13 @@ impl Changes {
 
     /// The collections of which cards were granted or removed, or whose reward was claimed, as far as they are shown now.
     /// Null when they could not be loaded.
-    async fn collections(&self, context: &Context<'_>) -> Nullable<Vec<CollectionProgress>> {
+    async fn collections(&self, context: &Context<'_>) -> Nullable<List<CollectionProgress>> {
         present(async {
             let keys = self.subjects(COLLECTIONS);
             let request = context.ask()?;
-            let user = User::show(request, Arc::clone(&self.user))?;
+            let user = User::show_written(request, Arc::clone(&self.user))?;
             if keys.is_empty() {
-                return Ok(Vec::new());
+                return Ok(List::default());
             }
             let all = collections::service::collections(request, user.visible()).await?;
             let changed = all.into_iter().filter(|one| keys.contains(&one.collection.row.key.as_str()));

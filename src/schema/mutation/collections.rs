@@ -16,6 +16,7 @@ use crate::features::users::graphql::UserBy;
 use crate::features::users::service::User as Stored;
 use crate::graphql::context::{Ask as _, Nullable, present};
 use crate::graphql::ids::Kind;
+use crate::graphql::list::List;
 use crate::graphql::ready::Ready;
 use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, refusals};
 use crate::request::Request;
@@ -80,11 +81,11 @@ pub(crate) struct CardsPayload {
     /// The user. Null only when the user has been merged or erased since.
     user: Option<User>,
     /// What became of each item, in the order of the input.
-    results: Vec<ItemOutcome>,
+    results: List<ItemOutcome>,
     /// How far the user is with the collections of the cards that were named, as far as they are shown now.
-    collections: Vec<Ready<CollectionProgress>>,
+    collections: List<Ready<CollectionProgress>>,
     /// What was refused; empty when all was done.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user.
     changes: Changes,
 }
@@ -112,7 +113,7 @@ pub(crate) struct ClaimCollectionRewardPayload {
     /// How far the user is with the collection. Null when there is none with this id, and when it is not shown now.
     collection: Option<Ready<CollectionProgress>>,
     /// What was refused; empty when the reward was claimed, now or before.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user.
     changes: Changes,
 }
@@ -226,8 +227,8 @@ async fn payload(
     Ok(CardsPayload {
         user,
         collections: concerned.map(CollectionProgress).map(Ready).collect(),
-        user_errors: refusals("cards", &results),
-        results,
+        user_errors: refusals("cards", &results).into(),
+        results: results.into(),
         changes,
     })
 }

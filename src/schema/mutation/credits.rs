@@ -17,6 +17,7 @@ use crate::features::credits::write::{
 use crate::features::users::graphql::UserBy;
 use crate::features::users::service::User as Stored;
 use crate::graphql::context::{Ask as _, Nullable, present};
+use crate::graphql::list::List;
 use crate::graphql::ready::Ready;
 use crate::graphql::refusal::{Refusal, WriteStatus};
 use crate::graphql::scalars::BigInt;
@@ -91,7 +92,7 @@ pub(crate) struct GrantCreditsPayload {
     /// The user's credits. Null only when the user has been merged or erased since.
     credits: Option<Ready<CreditAccount>>,
     /// What was refused; empty when all was done.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user.
     changes: Changes,
 }
@@ -108,7 +109,7 @@ pub(crate) struct SpendCreditsPayload {
     /// The user's credits. Null only when the user has been merged or erased since.
     credits: Option<Ready<CreditAccount>>,
     /// What was refused; empty when all was done.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user.
     changes: Changes,
 }
@@ -127,7 +128,7 @@ pub(crate) struct RevokeCreditsPayload {
     /// The user's credits. Null only when the user has been merged or erased since.
     credits: Option<Ready<CreditAccount>>,
     /// What was refused; empty when all was done.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user.
     changes: Changes,
 }
@@ -173,11 +174,11 @@ pub(crate) struct BlocksPayload {
     /// The user. Null only when the user has been merged or erased since.
     user: Option<User>,
     /// The numbers of the blocks that were made or lifted.
-    blocks: Vec<BigInt>,
+    blocks: List<BigInt>,
     /// The user's credits, with the blocks in force. Null only when the user has been merged or erased since.
     credits: Option<Ready<CreditAccount>>,
     /// What was refused; empty when all was done.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user.
     changes: Changes,
 }
@@ -341,7 +342,7 @@ pub(super) async fn account(context: &Context<'_>, user: Option<&User>) -> Resul
     let request = context.ask()?;
     let own = user.own()?;
     let wallet = credits::service::wallet(request, own).await?;
-    Ok(Some(Ready(CreditAccount { user: own.clone(), wallet, now: request.now })))
+    Ok(Some(Ready(CreditAccount { user: own.clone(), wallet, now: request.now() })))
 }
 
 async fn blocks(context: &Context<'_>, stored: &Arc<Stored>, written: Written<Blocked>) -> Result<BlocksPayload> {

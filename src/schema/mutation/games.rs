@@ -17,6 +17,7 @@ use crate::features::users::graphql::UserBy;
 use crate::features::users::service::User as Stored;
 use crate::graphql::context::{Ask as _, Nullable, nullable, present};
 use crate::graphql::ids::Kind;
+use crate::graphql::list::List;
 use crate::graphql::ready::Ready;
 use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, refusals};
 use crate::schema::user::User;
@@ -80,15 +81,15 @@ impl AchievementsPayload {
     }
 
     /// What became of each item, in the order of the input.
-    async fn results(&self) -> &[ItemOutcome] {
-        &self.outcome.results
+    async fn results(&self) -> List<ItemOutcome> {
+        self.outcome.results.clone().into()
     }
 
     /// The summaries of the games that were named. Null when they could not be loaded.
-    async fn game_summaries(&self, context: &Context<'_>) -> Nullable<Vec<Ready<GameSummary>>> {
+    async fn game_summaries(&self, context: &Context<'_>) -> Nullable<List<Ready<GameSummary>>> {
         present(async {
             let request = context.ask()?;
-            let user = User::show(request, Arc::clone(&self.stored))?;
+            let user = User::show_written(request, Arc::clone(&self.stored))?;
             let games = self.outcome.games.iter().map(String::as_str);
             let summaries = games::service::summaries(request, &[user.visible()], games, Extent::All).await?;
             Ok(summaries.into_iter().flatten().flatten().map(GameSummary).map(Ready).collect())
@@ -97,8 +98,8 @@ impl AchievementsPayload {
     }
 
     /// What was refused; empty when all was done.
-    async fn user_errors(&self) -> Vec<Refusal> {
-        refusals(self.list, &self.outcome.results)
+    async fn user_errors(&self) -> List<Refusal> {
+        refusals(self.list, &self.outcome.results).into()
     }
 
     /// What was changed for the user.

@@ -9,6 +9,7 @@ use crate::features::users;
 use crate::features::users::graphql::UserBy;
 use crate::features::users::keys::{CreateApiKey, KeyOutcome, RevokeApiKey, Shown};
 use crate::graphql::context::{Ask as _, Nullable, present};
+use crate::graphql::list::List;
 use crate::graphql::refusal::Refusal;
 use crate::request::Request;
 use crate::schema::admin::ApiKey;
@@ -46,7 +47,7 @@ pub(crate) struct CreateApiKeyPayload {
     /// What is known of the key. Null when the whole was refused.
     api_key: Option<ApiKey>,
     /// What was refused; nothing was changed then.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
 }
 
 /// What came of revoking an API key.
@@ -55,7 +56,7 @@ pub(crate) struct RevokeApiKeyPayload {
     /// What is known of the key. Null when the whole was refused.
     api_key: Option<ApiKey>,
     /// What was refused; nothing was changed then.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
 }
 
 /// Mutations of API keys.
@@ -87,7 +88,7 @@ impl KeyMutation {
             Ok(CreateApiKeyPayload {
                 secret: secret.map(|secret| secret.expose().to_owned()),
                 api_key: stored(request, operator, &outcome).await?,
-                user_errors: outcome.refusals,
+                user_errors: outcome.refusals.into(),
             })
         })
         .await
@@ -107,7 +108,7 @@ impl KeyMutation {
                 request.write(RevokeApiKey { operator, key: input.key }, input.idempotency_key).await?.outcome;
             Ok(RevokeApiKeyPayload {
                 api_key: stored(request, operator, &outcome).await?,
-                user_errors: outcome.refusals,
+                user_errors: outcome.refusals.into(),
             })
         })
         .await

@@ -17,6 +17,7 @@ use crate::features::users::graphql::UserBy;
 use crate::features::users::service::User as Stored;
 use crate::graphql::context::{Ask as _, Nullable, present};
 use crate::graphql::ids::Kind;
+use crate::graphql::list::List;
 use crate::graphql::ready::Ready;
 use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, refusals};
 use crate::request::Request;
@@ -122,7 +123,7 @@ pub(crate) struct UpdateResourceProgressPayload {
     /// The instance that was named. Null when none was, or the user has no such instance.
     study_plan_instance: Option<StudyPlanInstance>,
     /// What was refused; empty when all was done.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user.
     changes: Changes,
 }
@@ -133,11 +134,11 @@ pub(crate) struct SetResourcesCompletionPayload {
     /// The user. Null only when the user has been merged or erased since.
     user: Option<User>,
     /// What became of each item, in the order of the input.
-    results: Vec<ItemOutcome>,
+    results: List<ItemOutcome>,
     /// How far the user is with the resources that were named, each once; unknown ones are left out.
-    resource_progress: Vec<Ready<ResourceProgress>>,
+    resource_progress: List<Ready<ResourceProgress>>,
     /// What was refused; empty when all was done.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user.
     changes: Changes,
 }
@@ -150,7 +151,7 @@ pub(crate) struct StudyPlanInstancePayload {
     /// The instance. Null when the write was refused, and when the instance has been given up since.
     study_plan_instance: Option<StudyPlanInstance>,
     /// What was refused; empty when all was done.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user.
     changes: Changes,
 }
@@ -163,7 +164,7 @@ pub(crate) struct DeleteStudyPlanInstancePayload {
     /// The global id of the instance that is gone. Null when the write was refused.
     deleted_id: Option<ID>,
     /// What was refused; empty when all was done.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user.
     changes: Changes,
 }
@@ -230,10 +231,10 @@ impl LearningMutation {
             named.sort_unstable();
             named.dedup();
             Ok(SetResourcesCompletionPayload {
-                resource_progress: progress_of(request, user.as_ref(), named).await?,
+                resource_progress: progress_of(request, user.as_ref(), named).await?.into(),
                 user,
-                user_errors: refusals("resourceIds", &written.outcome),
-                results: written.outcome,
+                user_errors: refusals("resourceIds", &written.outcome).into(),
+                results: written.outcome.into(),
                 changes,
             })
         })
@@ -300,7 +301,7 @@ impl LearningMutation {
             Ok(DeleteStudyPlanInstancePayload {
                 user: shown(request, &stored).await?,
                 deleted_id: deleted.map(|id| Kind::StudyPlanInstance.id_of(&stored.subject.ulid, &id)),
-                user_errors,
+                user_errors: user_errors.into(),
                 changes,
             })
         })
@@ -348,8 +349,7 @@ async fn study_plan_instance(
     external_id: &str,
 ) -> Result<Option<StudyPlanInstance>> {
     let Some(user) = user else { return Ok(None) };
-    let all = learning::service::instances(request, user.own()?).await?;
-    Ok(all.into_iter().find(|one| one.instance.external_id == external_id).map(StudyPlanInstance))
+    Ok(learning::service::instance(request, user.own()?, external_id).await?.map(StudyPlanInstance))
 }
 
 /// The external id of the instance that was written, or why it was not.
@@ -372,5 +372,5 @@ async fn instance_payload(
         Some(id) => study_plan_instance(request, user.as_ref(), &id).await?,
         None => None,
     };
-    Ok(StudyPlanInstancePayload { user, study_plan_instance, user_errors, changes })
+    Ok(StudyPlanInstancePayload { user, study_plan_instance, user_errors: user_errors.into(), changes })
 }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use async_graphql::{Context, MergedObject};
 
 use super::user::User;
+use crate::auth::policy;
 use crate::error::{Error, Result};
 use crate::features::users as people;
 use crate::features::users::graphql::UserBy;
@@ -42,22 +43,22 @@ pub(crate) struct Mutation(
     verify::VerifyMutation,
 );
 
-/// The user whom a mutation is about: whom `by` names, else whoever asks.
+/// The user whom a mutation is about: whom `by` names, else whoever asks. Who may not see a user cannot name one.
 async fn subject(request: &Request, by: Option<UserBy>) -> Result<Arc<Stored>> {
     let found = match by {
-        Some(by) => people::service::user(request, by.into()).await?,
+        Some(by) => people::service::visible(request, by.into()).await?,
         None => match request.caller.user() {
             Some(viewer) => people::service::user_by_id(request, viewer).await?,
             None => return Err(Error::bad_input("say whom this is about: this credential belongs to no user")),
         },
     };
-    found.ok_or_else(|| Error::bad_input("there is no such user"))
+    found.ok_or_else(|| policy::write_for_others(&request.caller).err().unwrap_or_else(people::service::unknown))
 }
 
 /// A user as the payload of a mutation shows one: read again, since the write may have changed the profile.
 async fn shown(request: &Request, user: &Stored) -> Result<Option<User>> {
     let found = people::service::user_by_id(request, user.subject.id).await?;
-    found.map(|stored| User::show(request, stored)).transpose()
+    Ok(found.and_then(|stored| User::show(request, stored)))
 }
 
 /// Like [`shown`], but nobody where none of these fields of the payload, which need the user, is asked for.

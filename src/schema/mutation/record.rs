@@ -19,6 +19,7 @@ use crate::features::users::graphql::UserBy;
 use crate::features::users::service::{self as people, User as Stored};
 use crate::graphql::context::{Ask as _, Nullable, present};
 use crate::graphql::ids::Kind;
+use crate::graphql::list::List;
 use crate::graphql::refusal::{BulkMode, Refusal, UserErrorCode, WriteStatus};
 use crate::request::Request;
 use crate::write::Written;
@@ -119,11 +120,11 @@ pub(crate) struct ProgressEventResult {
 #[derive(Debug, SimpleObject)]
 pub(crate) struct RecordProgressPayload {
     /// What became of each event, in the order of the input.
-    results: Vec<ProgressEventResult>,
+    results: List<ProgressEventResult>,
     /// What was refused; empty when all was recorded.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed, for each user for whom anything was, in the order in which the input first names them.
-    changes: Vec<Changes>,
+    changes: List<Changes>,
 }
 
 /// The mutation that records progress of every kind.
@@ -147,7 +148,7 @@ impl RecordMutation {
             let People { known, named } = People::of(request, &input.events).await?;
             let subjects = known.iter().map(|user| user.subject.clone()).collect();
             let users = policy::record_all(&request.caller, subjects, reported)?;
-            let season = request.catalogue::<Seasons>()?.current(request.now).map_or("", |(season, _)| &season.key);
+            let season = request.catalogue::<Seasons>()?.current(request.now()).map_or("", |(season, _)| &season.key);
             let named = input.events.into_iter().zip(named);
             let events = named.map(|(event, named)| event.read(named, &known, season)).collect();
             let written =
@@ -156,7 +157,7 @@ impl RecordMutation {
             Ok(RecordProgressPayload {
                 user_errors: written.outcome.iter().filter_map(|one| one.outcome.item.error.clone()).collect(),
                 results: written.outcome.into_iter().map(ProgressEventResult::from).collect(),
-                changes,
+                changes: changes.into(),
             })
         })
         .await
@@ -180,7 +181,7 @@ struct Named {
 }
 
 impl People {
-    /// Looks all of them up at once.
+    /// Looks all of them up at once. Whom the caller may not see, nobody is.
     async fn of(request: &Request, events: &[ProgressEventInput]) -> Result<Self> {
         let keys = events.iter().map(|event| match event.user() {
             Some(by) => people::key(by.clone().into()).map_err(|error| error.message().to_owned()),
@@ -197,7 +198,7 @@ impl People {
         let mut named = Vec::with_capacity(keys.len());
         for (key, event) in keys.into_iter().zip(events) {
             let user = match &key {
-                Ok(_) => Ok(found.next().flatten().map(|user| {
+                Ok(_) => Ok(found.next().flatten().filter(|user| is_seen(request, user)).map(|user| {
                     *places.entry(user.subject.id.0).or_insert_with(|| {
                         known.push(user);
                         known.len() - 1
@@ -210,6 +211,10 @@ impl People {
         }
         Ok(Self { known, named })
     }
+}
+
+fn is_seen(request: &Request, user: &Stored) -> bool {
+    policy::see(&request.caller, &user.subject).is_some()
 }
 
 /// What was written, for each user for whom anything was.

@@ -20,6 +20,7 @@ use crate::features::seasons::write::{
 use crate::features::users::graphql::UserBy;
 use crate::graphql::context::{Ask as _, Nullable, present};
 use crate::graphql::ids::Kind;
+use crate::graphql::list::List;
 use crate::graphql::ready::Ready;
 use crate::graphql::refusal::{BulkMode, Refusal, WriteStatus, refusals};
 use crate::request::Request;
@@ -46,7 +47,7 @@ pub(crate) struct EnrollInSeasonPayload {
     /// The user in the season. Null when there is no such season, or when the user has been merged or erased since.
     season: Option<Ready<SeasonProgress>>,
     /// What was refused; empty when all was done.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user.
     changes: Changes,
 }
@@ -104,11 +105,11 @@ pub(crate) struct RecordGoalStepsPayload {
     /// The user. Null only when the user has been merged or erased since.
     user: Option<User>,
     /// What became of each item, in the order of the input.
-    results: Vec<GoalStepsResult>,
+    results: List<GoalStepsResult>,
     /// The goals that were named, as they stand now, each once.
-    goals: Vec<Ready<GoalProgress>>,
+    goals: List<Ready<GoalProgress>>,
     /// What was refused; empty when all was done.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user.
     changes: Changes,
 }
@@ -136,7 +137,7 @@ pub(crate) struct CorrectGoalStepsPayload {
     /// The goal. Null when there is no such goal, or when the user has been merged or erased since.
     goal: Option<Ready<GoalProgress>>,
     /// What was refused; empty when all was done.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user.
     changes: Changes,
 }
@@ -185,11 +186,11 @@ pub(crate) struct ClaimGoalsPayload {
     /// The user. Null only when the user has been merged or erased since.
     user: Option<User>,
     /// What became of each goal, in the order of the input.
-    results: Vec<GoalClaimResult>,
+    results: List<GoalClaimResult>,
     /// The user's credits. Null only when the user has been merged or erased since.
     credits: Option<Ready<CreditAccount>>,
     /// What was refused; empty when all was done.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user.
     changes: Changes,
 }
@@ -249,7 +250,7 @@ impl SeasonMutation {
             let goals = goals(request, asked, keys.iter().map(String::as_str)).await?;
             Ok(RecordGoalStepsPayload {
                 user,
-                user_errors: refusals("steps", written.outcome.iter().map(|result| &result.item)),
+                user_errors: refusals("steps", written.outcome.iter().map(|result| &result.item)).into(),
                 results: written.outcome.into_iter().map(GoalStepsResult::from).collect(),
                 goals: goals.into_iter().map(GoalProgress).map(Ready).collect(),
                 changes,
@@ -321,7 +322,7 @@ impl SeasonMutation {
                 });
             }
             let credits = account(context, user.as_ref()).await?;
-            Ok(ClaimGoalsPayload { user, results, credits, user_errors, changes })
+            Ok(ClaimGoalsPayload { user, results: results.into(), credits, user_errors: user_errors.into(), changes })
         })
         .await
     }

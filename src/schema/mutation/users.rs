@@ -18,6 +18,7 @@ use crate::features::users::write::{
 };
 use crate::graphql::context::{Ask as _, Nullable, present};
 use crate::graphql::ids::Kind;
+use crate::graphql::list::List;
 use crate::graphql::refusal::Refusal;
 use crate::request::Request;
 use crate::schema::user::{ProfileVisibility, User};
@@ -34,7 +35,7 @@ pub(crate) struct UpsertUserInput {
     display_name: MaybeUndefined<String>,
     /// Where a picture of the user is, an http or https address of up to 2,000 characters; null takes it away.
     avatar_url: MaybeUndefined<String>,
-    /// Who may see the profile; private for a user who is created.
+    /// Who may see the profile; MEMBERS for a user who is created.
     visibility: Option<ProfileVisibility>,
     /// Accounts to link to the user, at most 100. Those already linked stay.
     #[graphql(default)]
@@ -99,7 +100,7 @@ pub(crate) struct UpsertUserPayload {
     /// Whether the user was created by this.
     created: bool,
     /// What was refused; nothing was changed then.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user. Null when the user is.
     changes: Option<Changes>,
 }
@@ -110,7 +111,7 @@ pub(crate) struct UserPayload {
     /// The user. Null only when the user has been merged or erased since.
     user: Option<User>,
     /// What was refused; nothing was changed then.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user.
     changes: Changes,
 }
@@ -134,7 +135,7 @@ pub(crate) struct MergeUsersPayload {
     /// The global id of the user who was absorbed. Null when the whole was refused.
     absorbed_id: Option<ID>,
     /// What was refused; nothing was changed then.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the survivor. Null when the survivor is.
     changes: Option<Changes>,
 }
@@ -154,7 +155,7 @@ pub(crate) struct EraseUserPayload {
     /// The global id of the user, which names nobody from now on. Null when the whole was refused.
     erased_id: Option<ID>,
     /// What was refused; nothing was changed then.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
     /// What was changed for the user. Null when the user was gone before.
     changes: Option<Changes>,
 }
@@ -196,7 +197,7 @@ impl UserMutation {
                 handle: input.handle,
                 display_name: change(input.display_name),
                 avatar_url: change(input.avatar_url),
-                public: input.visibility.map(ProfileVisibility::is_public),
+                visibility: input.visibility.map(Into::into),
             };
             let accounts = input.accounts.into_iter().map(account).collect();
             let write = UpsertUser { operator, user, change, accounts };
@@ -207,9 +208,9 @@ impl UserMutation {
             };
             Ok(UpsertUserPayload {
                 changes: stored.as_ref().map(|stored| Changes::of(stored, &written)),
-                user: stored.map(|stored| User::show(request, stored)).transpose()?,
+                user: stored.and_then(|stored| User::show(request, stored)),
                 created: written.outcome.created,
-                user_errors: written.outcome.refusals,
+                user_errors: written.outcome.refusals.into(),
             })
         })
         .await
@@ -230,7 +231,7 @@ impl UserMutation {
                 handle: input.handle,
                 display_name: change(input.display_name),
                 avatar_url: change(input.avatar_url),
-                public: None,
+                visibility: None,
             };
             let written = request.write(UpdateProfile { user, change }, input.idempotency_key).await?;
             let changes = Changes::of(&stored, &written);
@@ -239,7 +240,7 @@ impl UserMutation {
         .await
     }
 
-    /// Changes who may see a user's handle, avatar, games and collections. For the users themselves, and for API keys with
+    /// Changes who may see that a user exists, with handle, avatar, games and collections. For the users themselves, and for API keys with
     /// the scope progress:write. Null with an error when the whole was refused.
     async fn set_profile_visibility(
         &self,
@@ -250,7 +251,7 @@ impl UserMutation {
             let request = context.ask()?;
             let stored = subject(request, input.user).await?;
             let user = policy::act_for(&request.caller, &stored.subject)?;
-            let write = SetProfileVisibility { user, public: input.visibility.is_public() };
+            let write = SetProfileVisibility { user, visibility: input.visibility.into() };
             let written = request.write(write, input.idempotency_key).await?;
             payload(request, &stored, Vec::new(), Changes::of(&stored, &written)).await
         })
@@ -316,9 +317,9 @@ impl UserMutation {
             };
             Ok(MergeUsersPayload {
                 changes: stored.as_ref().map(|stored| Changes::of(stored, &written)),
-                user: stored.map(|stored| User::show(request, stored)).transpose()?,
+                user: stored.and_then(|stored| User::show(request, stored)),
                 absorbed_id: written.outcome.absorbed.map(|ulid| Kind::User.id(&ulid)),
-                user_errors: written.outcome.refusals,
+                user_errors: written.outcome.refusals.into(),
             })
         })
         .await
@@ -348,7 +349,7 @@ impl UserMutation {
             Ok(EraseUserPayload {
                 changes: stored.map(|stored| Changes::of(&stored, &written)),
                 erased_id: written.outcome.user.map(|ulid| Kind::User.id(&ulid)),
-                user_errors: written.outcome.refusals,
+                user_errors: written.outcome.refusals.into(),
             })
         })
         .await
@@ -361,5 +362,5 @@ async fn payload(
     user_errors: Vec<Refusal>,
     changes: Changes,
 ) -> Result<UserPayload> {
-    Ok(UserPayload { user: shown(request, stored).await?, user_errors, changes })
+    Ok(UserPayload { user: shown(request, stored).await?, user_errors: user_errors.into(), changes })
 }

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::features::users::graphql::UserBy;
 use crate::graphql::context::{Ask as _, Nullable, present};
 use crate::graphql::ids::Kind;
+use crate::graphql::list::List;
 use crate::graphql::refusal::Refusal;
 use crate::request::Request;
 use crate::verify::{Difference as Found, Report, Whose};
@@ -63,13 +64,13 @@ pub(crate) struct VerifyPayload {
     /// How many differences there are; 0 is what should be.
     difference_count: i32,
     /// Every check with what it found.
-    checks: Vec<CheckCount>,
+    checks: List<CheckCount>,
     /// The first 100 differences.
-    differences: Vec<Difference>,
+    differences: List<Difference>,
     /// Whether there are more differences than are named here.
     truncated: bool,
     /// What was refused; always empty, since nothing here is refused in the normal course of things.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
 }
 
 /// What was mended, and what could not be.
@@ -82,15 +83,15 @@ pub(crate) struct RepairPayload {
     /// How many differences are left, because their source is wrong itself.
     difference_count: i32,
     /// Every check with what it found and mended.
-    checks: Vec<CheckCount>,
+    checks: List<CheckCount>,
     /// The first 100 differences that were mended, as they were before.
-    mended: Vec<Difference>,
+    mended: List<Difference>,
     /// The first 100 differences that are left.
-    differences: Vec<Difference>,
+    differences: List<Difference>,
     /// Whether there are more differences, mended or left, than are named here.
     truncated: bool,
     /// What was refused; always empty, since nothing here is refused in the normal course of things.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
 }
 
 /// Verifying and repairing.
@@ -114,15 +115,15 @@ impl VerifyMutation {
             let mut differences = Vec::new();
             let report = request
                 .verifier
-                .verify(whose, request.now, &mut |step| keep(&step.differences, &mut differences))
+                .verify(whose, request.now(), &mut |step| keep(&step.differences, &mut differences))
                 .await?;
             Ok(VerifyPayload {
                 users_checked: int(report.users),
                 difference_count: int(report.found()),
-                checks: counts(&report),
+                checks: counts(&report).into(),
                 truncated: report.found() > differences.len() as u64,
-                differences,
-                user_errors: Vec::new(),
+                differences: differences.into(),
+                user_errors: List::default(),
             })
         })
         .await
@@ -153,11 +154,11 @@ impl VerifyMutation {
                 users_checked: int(report.users),
                 mended_count: int(report.mended()),
                 difference_count: int(report.found() - report.mended()),
-                checks: counts(&report),
+                checks: counts(&report).into(),
                 truncated: report.found() > (mended.len() + differences.len()) as u64,
-                mended,
-                differences,
-                user_errors: Vec::new(),
+                mended: mended.into(),
+                differences: differences.into(),
+                user_errors: List::default(),
             })
         })
         .await

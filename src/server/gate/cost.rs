@@ -1,38 +1,71 @@
 //! What an operation costs, known before it runs.
 //!
-//! An object costs 1, and a scalar nothing. What stands inside a list is counted once per element: as many as `first` or
-//! `last` says, as there are ids in the argument, and [`ASSUMED`] where nobody can know. A list that is counted
-//! (`totalCount`) and a write have prices of their own. Everything that stands in the document counts, also what a
-//! directive or the type of an object leaves out in the end, so the cost is never less than what is done.
+//! Costs are worked out in a small unit: a byte of the answer. [`UNIT`] of them make one unit of cost, which also stands
+//! for 50 microseconds of a processor's time. An object weighs one unit, a field what it can take up in the answer and
+//! [`FIELD`] at least, and what stands inside a list counts once per element. How long lists and texts can be is stated in
+//! [`bounds`]; the numbers come from the document, its variables, and the catalogue as it is when the request comes.
 //!
-//! Most of it is worked out once per document; only how many elements a variable asks for is looked up per request.
+//! A document is turned into a formula once. With the variables and the catalogue's measures that is then worked out per
+//! request, which takes a few additions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use apollo_compiler::ast::{Type, Value};
-use apollo_compiler::executable::{Field, Operation, Selection, SelectionSet};
+use apollo_compiler::executable::{DirectiveList, Field, Operation, Selection, SelectionSet};
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Name, Schema};
 use async_graphql::{Value as EngineValue, Variables};
 
+use super::introspection;
 use crate::config::Limits;
 use crate::graphql::pagination::DEFAULT_PAGE;
+use crate::limits;
+use crate::schema::bounds::{self, Bound, Measure, Sizes, Text};
 
-/// How many elements are assumed of a list whose length nobody asks for: the goals of a week, the cards of a collection.
-const ASSUMED: u64 = 10;
-/// What `totalCount` costs: a list is counted.
-const TOTAL_COUNT: u64 = 5;
-/// What a mutation costs; each element of its input costs 1 more.
-const WRITE: u64 = 10;
+/// How many of the small unit are one unit of cost.
+pub(super) const UNIT: u64 = 400;
+/// What an object weighs.
+pub(super) const OBJECT: u64 = UNIT;
+/// What a field weighs at least.
+pub(super) const FIELD: u64 = UNIT / 10;
+/// What stands around a field in the answer: quotes, a colon and a comma.
+const AROUND: u64 = 4;
+/// What `totalCount` weighs: a list is counted.
+const TOTAL_COUNT: u64 = 5 * UNIT;
+/// What a mutation weighs.
+const WRITE: u64 = 10 * UNIT;
+/// What each element of a mutation's input weighs, and the same of what operators define, which leaves no events.
+const RECORDED: u64 = limits::COST_OF_RECORDED * UNIT;
+const DEFINED: u64 = UNIT;
 
-/// What something costs, as far as it is known without variables.
+/// What something weighs, as far as it is known without variables and the catalogue.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cost {
     fixed: u64,
-    /// What depends on variables.
+    /// So much for each that is measured.
+    sized: Vec<(Measure, u64)>,
+    /// What is done several times, or depends on variables.
     parts: Vec<(Times, Arc<Self>)>,
+}
+
+/// What an operation weighs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Costs {
+    rest: Cost,
+    /// The fields of a mutation.
+    writes: Vec<Writing>,
+}
+
+/// A field of a mutation.
+#[derive(Debug, Clone)]
+struct Writing {
+    /// How many elements its input has, and what each of them weighs.
+    elements: Cost,
+    each: u64,
+    /// What its answer weighs.
+    answer: Cost,
 }
 
 /// How often something is done.
@@ -43,50 +76,128 @@ enum Times {
     Length(Name),
     /// As often as the value of this variable has elements, in all of its lists.
     Elements(Name),
-    /// As often as a page has elements whose size is in these variables.
+    /// As often as a page has elements whose size is in these variables or `otherwise` so, and no more often than this.
     Page {
         sizes: Vec<Name>,
+        otherwise: u64,
         most: u64,
+        of: Option<Measure>,
     },
+    Catalogue(Measure),
+    /// As often as the one says when this variable is true, and as the other when it is not.
+    Chosen(Name, Measure, Measure),
+    /// So often for each item of a write, and so often at least.
+    Items(u64, u64),
+    /// Once for each item of a write; what depends on items in it, once in all.
+    Shared,
+    /// Once if this variable is as it is said, and else not.
+    When(Name, bool),
+}
+
+/// What a formula is worked out with.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    variables: &'a Variables,
+    sizes: &'a Sizes,
+    /// How many items a write has. `None` where those of the write are counted elsewhere, and outside of writes.
+    items: Option<u64>,
+}
+
+impl Given<'_> {
+    /// A write may make the catalogue longer by what it is given, before its answer shows it.
+    fn size(&self, measure: Measure) -> u64 {
+        let size = self.sizes.get(measure);
+        if measure.is_count() { size.max(self.items.unwrap_or(0)) } else { size }
+    }
 }
 
 impl Cost {
     const fn fixed(fixed: u64) -> Self {
-        Self { fixed, parts: Vec::new() }
+        Self { fixed, sized: Vec::new(), parts: Vec::new() }
     }
 
-    fn add(&mut self, times: Times, each: Self) {
-        match times {
-            Times::Fixed(times) if each.parts.is_empty() => {
-                self.fixed = self.fixed.saturating_add(each.fixed.saturating_mul(times));
-            }
-            times => self.parts.push((times, Arc::new(each))),
+    fn weigh(&mut self, fixed: u64) {
+        self.fixed = self.fixed.saturating_add(fixed);
+    }
+
+    fn weigh_each(&mut self, measure: Measure, weight: u64) {
+        match self.sized.iter_mut().find(|(known, _)| *known == measure) {
+            Some((_, known)) => *known = known.saturating_add(weight),
+            None => self.sized.push((measure, weight)),
         }
     }
 
-    /// What it costs with these variables.
-    pub(super) fn with(&self, variables: &Variables) -> u64 {
-        let parts = self.parts.iter().map(|(times, each)| times.with(variables).saturating_mul(each.with(variables)));
-        parts.fold(self.fixed, u64::saturating_add)
+    fn add(&mut self, times: Times, each: Self) {
+        let Times::Fixed(times) = times else { return self.parts.push((times, Arc::new(each))) };
+        self.weigh(each.fixed.saturating_mul(times));
+        for (measure, weight) in each.sized {
+            self.weigh_each(measure, weight.saturating_mul(times));
+        }
+        if times == 1 {
+            self.parts.extend(each.parts);
+        } else if times > 0 && !each.parts.is_empty() {
+            let parts = Self { parts: each.parts, ..Self::default() };
+            self.parts.push((Times::Fixed(times), Arc::new(parts)));
+        }
+    }
+
+    fn with(&self, given: Given<'_>) -> u64 {
+        let sized = self.sized.iter().map(|(measure, weight)| given.size(*measure).saturating_mul(*weight));
+        let parts = self.parts.iter().map(|(times, each)| match times {
+            Times::Shared => {
+                let apart = each.with(Given { items: None, ..given });
+                given.items.unwrap_or(0).saturating_mul(apart).saturating_add(each.with(given))
+            }
+            times => match times.with(given) {
+                0 => 0,
+                times => times.saturating_mul(each.with(given)),
+            },
+        });
+        sized.chain(parts).fold(self.fixed, u64::saturating_add)
+    }
+}
+
+impl Costs {
+    /// What the operation costs with these variables while the catalogue is like this.
+    pub(super) fn with(&self, variables: &Variables, sizes: &Sizes) -> u64 {
+        let given = Given { variables, sizes, items: None };
+        let writes = self.writes.iter().map(|Writing { elements, each, answer }| {
+            let elements = elements.with(given);
+            let items = Some(elements.saturating_add(1));
+            let answer = answer.with(Given { items, ..given });
+            elements.saturating_mul(*each).saturating_add(answer).saturating_add(WRITE)
+        });
+        writes.fold(self.rest.with(given), u64::saturating_add).div_ceil(UNIT)
     }
 }
 
 impl Times {
-    fn with(&self, variables: &Variables) -> u64 {
+    fn with(&self, given: Given<'_>) -> u64 {
+        let value = |name: &Name| given.variables.get(name.as_str());
         match self {
             Self::Fixed(times) => *times,
-            Self::Length(name) => match variables.get(name.as_str()) {
+            Self::Length(name) => match value(name) {
                 Some(EngineValue::List(items)) => length(items.len()),
-                _ => 1,
+                Some(EngineValue::Null) | None => 0,
+                Some(_) => 1,
             },
-            Self::Elements(name) => variables.get(name.as_str()).map_or(0, elements),
-            Self::Page { sizes, most } => {
-                let given = sizes.iter().filter_map(|name| match variables.get(name.as_str()) {
+            Self::Elements(name) => value(name).map_or(0, elements),
+            Self::Page { sizes, otherwise, most, of } => {
+                let asked = sizes.iter().filter_map(|name| match value(name) {
                     Some(EngineValue::Number(size)) => Some(size.as_u64().unwrap_or(0)),
                     _ => None,
                 });
-                given.max().unwrap_or(u64::from(DEFAULT_PAGE)).min(*most)
+                let most = of.map_or(*most, |measure| given.size(measure).min(*most));
+                asked.max().unwrap_or(*otherwise).min(most)
             }
+            Self::Catalogue(measure) => given.size(*measure),
+            Self::Chosen(name, then, otherwise) => {
+                let is_true = matches!(value(name), Some(EngineValue::Boolean(true)));
+                given.size(if is_true { *then } else { *otherwise })
+            }
+            Self::Items(each, least) => given.items.map_or(0, |items| items.saturating_mul(*each).max(*least)),
+            Self::Shared => given.items.unwrap_or(0),
+            Self::When(name, is) => u64::from(matches!(value(name), Some(EngineValue::Boolean(value)) if value == is)),
         }
     }
 }
@@ -118,32 +229,43 @@ impl<'a> Pricing<'a> {
         Self { schema, document, most: limits.max_page_size.into(), fragments: HashMap::new() }
     }
 
-    pub(super) fn operation(&mut self, operation: &'a Operation) -> Cost {
-        let mut cost = self.selections(&operation.selection_set, &Times::Fixed(ASSUMED));
+    pub(super) fn operation(&mut self, operation: &'a Operation) -> Costs {
+        let mut costs = Costs::default();
         if operation.is_mutation() {
             for field in operation.root_fields(self.document) {
-                cost.fixed = cost.fixed.saturating_add(WRITE);
+                let mut elements = Cost::default();
                 for argument in &field.arguments {
-                    count_input(&argument.value, &mut cost);
+                    count_input(&argument.value, &mut elements);
                 }
+                let mut answer = Cost::default();
+                self.field(&operation.selection_set.ty, field, &Times::Fixed(0), &mut answer);
+                let each = if field.name.starts_with("upsert") { DEFINED } else { RECORDED };
+                costs.writes.push(Writing { elements, each, answer });
             }
+        } else {
+            costs.rest = self.selections(&operation.selection_set, &Times::Fixed(0));
         }
-        cost
+        costs
     }
 
     /// What selections cost that stand in a connection with a page of this size, or somewhere else.
     fn selections(&mut self, selections: &'a SelectionSet, page: &Times) -> Cost {
         let mut sum = Cost::default();
         for selection in &selections.selections {
-            match selection {
-                Selection::Field(field) => self.field(&selections.ty, field, page, &mut sum),
-                Selection::InlineFragment(inline) => {
-                    sum.add(Times::Fixed(1), self.selections(&inline.selection_set, page));
+            let (directives, each) = match selection {
+                Selection::Field(field) => {
+                    if field.directives.is_empty() {
+                        self.field(&selections.ty, field, page, &mut sum);
+                        continue;
+                    }
+                    let mut each = Cost::default();
+                    self.field(&selections.ty, field, page, &mut each);
+                    (&field.directives, each)
                 }
-                Selection::FragmentSpread(spread) => {
-                    sum.add(Times::Fixed(1), self.fragment(&spread.fragment_name, page));
-                }
-            }
+                Selection::InlineFragment(inline) => (&inline.directives, self.selections(&inline.selection_set, page)),
+                Selection::FragmentSpread(spread) => (&spread.directives, self.fragment(&spread.fragment_name, page)),
+            };
+            add_conditionally(&mut sum, directives, each);
         }
         sum
     }
@@ -162,33 +284,114 @@ impl<'a> Pricing<'a> {
         cost
     }
 
-    fn field(&mut self, parent: &Name, field: &'a Field, page: &Times, sum: &mut Cost) {
-        let name = field.definition.ty.inner_named_type();
-        let in_connection = is_connection(parent);
-        if matches!(self.schema.types.get(name), None | Some(ExtendedType::Scalar(_) | ExtendedType::Enum(_))) {
-            if in_connection && field.name == "totalCount" {
-                sum.fixed = sum.fixed.saturating_add(TOTAL_COUNT);
+    fn field(&mut self, parent: &'a Name, field: &'a Field, page: &Times, sum: &mut Cost) {
+        let key = length(field.response_key().len()).saturating_add(AROUND);
+        if field.name.starts_with("__") {
+            return sum.weigh(introspection::weight(self.schema, self.document, field).saturating_add(key).max(FIELD));
+        }
+        for (measure, weight) in bounds::work(parent, &field.name, |name| is_given(field, name)) {
+            sum.weigh_each(measure, weight);
+        }
+        let ty = &field.definition.ty;
+        let name = ty.inner_named_type();
+        match self.schema.types.get(name) {
+            None => sum.weigh(u64::MAX),
+            Some(ExtendedType::Scalar(_) | ExtendedType::Enum(_)) => self.leaf(parent, field, key, sum),
+            Some(_) => {
+                // A list that may be missing can bring an error in its place.
+                sum.weigh(if ty.is_list() && !ty.is_non_null() { OBJECT.max(key) } else { key.max(FIELD) });
+                let page = if is_connection(name) { self.page(parent, field) } else { page.clone() };
+                let mut each = self.selections(&field.selection_set, &page);
+                // What only wraps others weighs what its fields do.
+                if !is_edge(name) && name != "PageInfo" {
+                    each.weigh(OBJECT);
+                }
+                for (measure, weight) in bounds::work(name, "*", |_| true) {
+                    each.weigh_each(measure, weight);
+                }
+                if ty.is_list() {
+                    sum.add(self.times(parent, field, page), each);
+                } else {
+                    sum.add(Times::Fixed(1), each);
+                }
             }
-            return;
         }
-        let list = field.definition.ty.is_list();
-        let page = if is_connection(name) { self.page(field) } else { page.clone() };
-        let times = match (list, in_connection) {
-            (false, _) => Times::Fixed(1),
-            (true, true) => page.clone(),
-            (true, false) => by_argument(field).unwrap_or(Times::Fixed(ASSUMED)),
-        };
-        let mut each = self.selections(&field.selection_set, &page);
-        // What only wraps others is free: the object that an edge leads to is counted.
-        if !is_edge(name) && name != "PageInfo" {
-            each.fixed = each.fixed.saturating_add(1);
+    }
+
+    /// A field without fields of its own, whose key takes up so much.
+    fn leaf(&self, parent: &'a Name, field: &'a Field, key: u64, sum: &mut Cost) {
+        let text = self.text(parent, field);
+        let mut each = Cost::fixed(text.most);
+        if let Some(measure) = text.catalogue {
+            each.weigh_each(measure, 1);
         }
-        sum.add(times, each);
+        if let Some((measure, weight)) = text.each {
+            each.weigh_each(measure, weight);
+        }
+        if field.definition.ty.is_list() {
+            // Each with a comma.
+            each.weigh(1);
+            sum.weigh(key.max(FIELD));
+            return sum.add(self.times(parent, field, Times::Fixed(0)), each);
+        }
+        each.fixed = each.fixed.saturating_add(key).max(FIELD);
+        sum.add(Times::Fixed(1), each);
+        if field.name == "totalCount" && is_connection(parent) {
+            sum.weigh(TOTAL_COUNT);
+        }
+    }
+
+    /// How many bytes the value of a field can have.
+    fn text(&self, parent: &Name, field: &Field) -> Text {
+        let most = |most| Text { most, catalogue: None, each: None };
+        let name = field.definition.ty.inner_named_type();
+        match name.as_str() {
+            "Boolean" => most(5),
+            "Int" => most(11),
+            "BigInt" | "Float" => most(24),
+            "Credits" | "DateTime" => most(26),
+            _ => match self.schema.types.get(name) {
+                Some(ExtendedType::Enum(values)) => {
+                    most(2 + values.values.keys().map(|value| length(value.len())).max().unwrap_or(0))
+                }
+                _ => bounds::text(parent, &field.name).unwrap_or_else(|| most(u64::MAX)),
+            },
+        }
+    }
+
+    /// How many elements the list of a field can have; `page` says it of a connection's.
+    fn times(&self, parent: &Name, field: &'a Field, page: Times) -> Times {
+        if is_connection(parent) {
+            return page;
+        }
+        match bounds::list(parent, &field.name) {
+            None => Times::Fixed(u64::MAX),
+            Some(Bound::Most(most)) => Times::Fixed(most),
+            Some(Bound::Catalogue(measure)) => Times::Catalogue(measure),
+            Some(Bound::Given(argument)) => by_argument(field, argument),
+            Some(Bound::First(otherwise)) => self.sized(field, &["first"], otherwise, None),
+            Some(Bound::Chosen(argument, then, otherwise)) => {
+                match field.argument_by_name(argument).map(|value| &**value) {
+                    Ok(Value::Boolean(true)) => Times::Catalogue(then),
+                    Ok(Value::Variable(name)) => Times::Chosen(name.clone(), then, otherwise),
+                    _ => Times::Catalogue(otherwise),
+                }
+            }
+            Some(Bound::Items(each)) => Times::Items(each, 0),
+            Some(Bound::ItemsOr(each, least)) => Times::Items(each, least),
+            Some(Bound::Shared) => Times::Shared,
+        }
     }
 
     /// How many elements the page of a connection may have.
-    fn page(&self, field: &Field) -> Times {
-        let given = ["first", "last"].into_iter().filter_map(|name| field.specified_argument_by_name(name));
+    fn page(&self, parent: &Name, field: &Field) -> Times {
+        let of = bounds::connection(parent, &field.name);
+        self.sized(field, &["first", "last"], DEFAULT_PAGE.into(), of)
+    }
+
+    /// How many elements a list may have whose length is given by one of these arguments, and otherwise is this.
+    fn sized(&self, field: &Field, arguments: &[&str], otherwise: u64, of: Option<Measure>) -> Times {
+        let given = arguments.iter().filter_map(|name| field.specified_argument_by_name(name));
         let (mut sizes, mut literal) = (Vec::new(), None);
         for value in given {
             match &**value {
@@ -197,36 +400,65 @@ impl<'a> Pricing<'a> {
                 _ => {}
             }
         }
-        match (literal, sizes.is_empty()) {
-            (Some(size), _) => Times::Fixed(u64::try_from(size).unwrap_or(0).min(self.most)),
-            (None, true) => Times::Fixed(u64::from(DEFAULT_PAGE).min(self.most)),
-            (None, false) => Times::Page { sizes, most: self.most },
+        let literal = literal.map(|size| u64::try_from(size).unwrap_or(0));
+        let otherwise = literal.unwrap_or(otherwise);
+        if sizes.is_empty() && of.is_none() {
+            return Times::Fixed(otherwise.min(self.most));
         }
+        Times::Page { sizes, otherwise, most: self.most, of }
     }
 }
 
-/// How many things a field names in the list that it is given.
-fn by_argument(field: &Field) -> Option<Times> {
-    field.arguments.iter().find_map(|argument| {
-        let ty: &Type = &field.definition.argument_by_name(&argument.name)?.ty;
-        match &*argument.value {
-            _ if !ty.is_list() => None,
-            Value::List(items) => Some(Times::Fixed(length(items.len()))),
-            Value::Variable(name) => Some(Times::Length(name.clone())),
-            _ => Some(Times::Fixed(1)),
+/// Adds what is done if directives allow it.
+fn add_conditionally(sum: &mut Cost, directives: &DirectiveList, mut each: Cost) {
+    for directive in directives.iter() {
+        let is = match directive.name.as_str() {
+            "include" => true,
+            "skip" => false,
+            _ => continue,
+        };
+        match directive.specified_argument_by_name("if").map(|value| &**value) {
+            Some(Value::Boolean(value)) if *value != is => return,
+            Some(Value::Variable(name)) => {
+                let mut conditional = Cost::default();
+                conditional.add(Times::When(name.clone(), is), each);
+                each = conditional;
+            }
+            _ => {}
         }
-    })
+    }
+    sum.add(Times::Fixed(1), each);
 }
 
-/// Adds what the elements of an input cost.
-fn count_input(value: &Value, cost: &mut Cost) {
+/// Whether something stands for an argument.
+fn is_given(field: &Field, name: &str) -> bool {
+    field.specified_argument_by_name(name).is_some_and(|value| !value.is_null())
+}
+
+/// How many things a field names in the list that it is given.
+fn by_argument(field: &Field, name: &str) -> Times {
+    let Some(value) = field.specified_argument_by_name(name) else { return Times::Fixed(0) };
+    let is_list = field.definition.argument_by_name(name).is_some_and(|argument| {
+        let ty: &Type = &argument.ty;
+        ty.is_list()
+    });
+    match &**value {
+        _ if !is_list => Times::Fixed(u64::MAX),
+        Value::List(items) => Times::Fixed(length(items.len())),
+        Value::Variable(name) => Times::Length(name.clone()),
+        _ => Times::Fixed(1),
+    }
+}
+
+/// Counts the elements of an input.
+fn count_input(value: &Value, elements: &mut Cost) {
     match value {
-        Value::Variable(name) => cost.add(Times::Elements(name.clone()), Cost::fixed(1)),
+        Value::Variable(name) => elements.add(Times::Elements(name.clone()), Cost::fixed(1)),
         Value::List(items) => {
-            cost.fixed = cost.fixed.saturating_add(length(items.len()));
-            items.iter().for_each(|item| count_input(item, cost));
+            elements.weigh(length(items.len()));
+            items.iter().for_each(|item| count_input(item, elements));
         }
-        Value::Object(members) => members.iter().for_each(|(_, member)| count_input(member, cost)),
+        Value::Object(members) => members.iter().for_each(|(_, member)| count_input(member, elements)),
         _ => {}
     }
 }

@@ -1,5 +1,8 @@
-//! What validation leaves open about input: objects of which exactly one field is to be given, fields given twice, and
-//! variables without a value.
+//! What validation leaves open about input: objects of which exactly one field is to be given, fields given twice, texts
+//! that cannot be stored, and variables without a value.
+//!
+//! A text that holds a NUL refuses the whole request and is named by its place, unless it stands in a list: items of lists
+//! are looked at one by one by whoever takes them, and fail one by one.
 
 use apollo_compiler::ast::{Type, Value};
 use apollo_compiler::executable::{Operation, Selection, SelectionSet};
@@ -15,6 +18,7 @@ use async_graphql_value::Value as EngineValue;
 
 use super::Refusal;
 use crate::error::Code;
+use crate::text;
 
 /// Checks every value that is written in a document.
 pub(super) fn check_document(schema: &Valid<Schema>, document: &ExecutableDocument) -> Result<(), Refusal> {
@@ -23,6 +27,7 @@ pub(super) fn check_document(schema: &Valid<Schema>, document: &ExecutableDocume
         for variable in &operation.variables {
             if let Some(default) = &variable.default_value {
                 check_value(schema, &variable.ty, default)?;
+                refuse_nul(Code::GraphqlValidationFailed, &variable.name, nul_in_value(default))?;
             }
         }
         check_selections(schema, &operation.selection_set)?;
@@ -37,6 +42,7 @@ fn check_selections(schema: &Valid<Schema>, selections: &SelectionSet) -> Result
                 for argument in &field.arguments {
                     if let Some(definition) = field.definition.argument_by_name(&argument.name) {
                         check_value(schema, &definition.ty, &argument.value)?;
+                        refuse_nul(Code::GraphqlValidationFailed, &argument.name, nul_in_value(&argument.value))?;
                     }
                 }
                 check_selections(schema, &field.selection_set)?;
@@ -80,11 +86,85 @@ fn first_twice(members: &[(Name, Node<Value>)]) -> Option<&(Name, Node<Value>)> 
 }
 
 /// Checks the coerced values of an operation's variables.
-pub(super) fn check_variables(schema: &Valid<Schema>, operation: &Operation, values: &JsonMap) -> Result<(), Refusal> {
+pub(super) fn check_variables(
+    schema: &Valid<Schema>,
+    document: &ExecutableDocument,
+    operation: &Operation,
+    values: &JsonMap,
+) -> Result<(), Refusal> {
     operation.variables.iter().try_for_each(|variable| match values.get(variable.name.as_str()) {
-        Some(value) => check_json(schema, &variable.ty, value),
+        Some(value) => {
+            check_json(schema, &variable.ty, value)?;
+            let Some(place) = nul_in_json(value) else { return Ok(()) };
+            let argument = argument_of(document, operation, &variable.name);
+            let argument = argument.unwrap_or_else(|| variable.name.to_string());
+            refuse_nul(Code::BadUserInput, &argument, Some(place))
+        }
         None => Ok(()),
     })
+}
+
+/// Refuses the argument or variable `name` in whose value there is a NUL at this place, if there is one.
+fn refuse_nul(code: Code, name: &str, place: Option<String>) -> Result<(), Refusal> {
+    match place {
+        Some(place) => refuse(code, format!("{name}{place} {}", text::HOLDS_NUL)),
+        None => Ok(()),
+    }
+}
+
+/// The argument into which a variable goes first, with the steps inside of it.
+fn argument_of(document: &ExecutableDocument, operation: &Operation, variable: &Name) -> Option<String> {
+    let fragments = document.fragments.values().map(|fragment| &fragment.selection_set);
+    std::iter::once(&operation.selection_set).chain(fragments).find_map(|set| argument_in(set, variable))
+}
+
+fn argument_in(selections: &SelectionSet, variable: &Name) -> Option<String> {
+    selections.selections.iter().find_map(|selection| match selection {
+        Selection::Field(field) => {
+            let mut arguments = field.arguments.iter();
+            let argument =
+                arguments.find_map(|one| Some(format!("{}{}", one.name, variable_in(&one.value, variable)?)));
+            argument.or_else(|| argument_in(&field.selection_set, variable))
+        }
+        Selection::InlineFragment(inline) => argument_in(&inline.selection_set, variable),
+        Selection::FragmentSpread(_) => None,
+    })
+}
+
+/// The steps to a variable in a value.
+fn variable_in(value: &Value, variable: &Name) -> Option<String> {
+    match value {
+        Value::Variable(name) => (name == variable).then(String::new),
+        Value::Object(members) => {
+            members.iter().find_map(|(name, member)| variable_in(member, variable).map(in_member(name)))
+        }
+        Value::List(items) => items.iter().find_map(|item| variable_in(item, variable)),
+        _ => None,
+    }
+}
+
+/// Where a text that is written in a document holds a NUL, outside of lists: `.account.id`, or nothing for the value itself.
+fn nul_in_value(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => text.contains('\0').then(String::new),
+        Value::Object(members) => members.iter().find_map(|(name, member)| nul_in_value(member).map(in_member(name))),
+        _ => None,
+    }
+}
+
+/// The same in the value of a variable.
+fn nul_in_json(value: &JsonValue) -> Option<String> {
+    match value {
+        JsonValue::String(text) => text.as_str().contains('\0').then(String::new),
+        JsonValue::Object(members) => {
+            members.iter().find_map(|(name, member)| nul_in_json(member).map(in_member(name.as_str())))
+        }
+        _ => None,
+    }
+}
+
+fn in_member(name: &str) -> impl FnOnce(String) -> String {
+    move |rest| format!(".{name}{rest}")
 }
 
 fn check_json(schema: &Valid<Schema>, ty: &Type, value: &JsonValue) -> Result<(), Refusal> {

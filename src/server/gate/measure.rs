@@ -1,6 +1,6 @@
 //! How large a document is, counted without spreading its fragments.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use apollo_compiler::Name;
 use apollo_compiler::ast::{self, Definition, Selection};
@@ -36,8 +36,6 @@ pub(super) struct Measure<'a> {
     directives: u32,
     /// Whether it asks for the schema.
     pub(super) introspection: bool,
-    /// Whether it has no fragments and asks for nothing twice under one name, so that no answers have to be merged.
-    pub(super) plain: bool,
     size: Size,
 }
 
@@ -49,7 +47,6 @@ impl<'a> Measure<'a> {
             aliases: 0,
             directives: 0,
             introspection: false,
-            plain: true,
             size: Size::default(),
         };
         for definition in &document.definitions {
@@ -82,11 +79,9 @@ impl<'a> Measure<'a> {
             sum.levels = MAX_LEVELS + 1;
             return sum;
         }
-        let mut keys = HashSet::new();
         for selection in selections {
             let (size, directives) = match selection {
                 Selection::Field(field) => {
-                    self.plain &= keys.insert(field.response_name());
                     self.aliases = self.aliases.saturating_add(u32::from(field.alias.is_some()));
                     self.introspection |= matches!(field.name.as_str(), "__schema" | "__type");
                     let inner = self.selections(&field.selection_set, level + 1);
@@ -94,11 +89,9 @@ impl<'a> Measure<'a> {
                     (Size { fields, depth, ..inner }, field.directives.len())
                 }
                 Selection::FragmentSpread(spread) => {
-                    self.plain = false;
                     (self.fragment(&spread.fragment_name, level + 1), spread.directives.len())
                 }
                 Selection::InlineFragment(inline) => {
-                    self.plain = false;
                     (self.selections(&inline.selection_set, level + 1), inline.directives.len())
                 }
             };

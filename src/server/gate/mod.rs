@@ -6,7 +6,9 @@
 
 mod cost;
 mod inputs;
+mod introspection;
 mod measure;
+mod merging;
 mod subscriptions;
 
 use std::path::Path;
@@ -20,7 +22,7 @@ use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
 use async_graphql::parser::types::ExecutableDocument as EngineDocument;
 use async_graphql::{Name as EngineName, Request, Value, Variables};
-use cost::{Cost, Pricing};
+use cost::{Costs, Pricing};
 use measure::Measure;
 use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
@@ -28,6 +30,7 @@ use sha2::{Digest as _, Sha256};
 use super::documents::Documents;
 use crate::config::Limits;
 use crate::error::{Code, Error, Result};
+use crate::schema::bounds::Sizes;
 
 /// The most bytes of a document. Long texts belong into variables.
 const MAX_BYTES: usize = 128 * 1024;
@@ -60,7 +63,7 @@ pub(crate) struct Document {
     checked: Valid<ExecutableDocument>,
     engine: EngineDocument,
     /// What each operation costs, by its name.
-    costs: Vec<(Option<Name>, Cost)>,
+    costs: Vec<(Option<Name>, Costs)>,
     /// Whether no two answers in it have to be merged.
     plain: bool,
 }
@@ -94,7 +97,7 @@ pub struct Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        if matches!(error.code(), Code::Internal | Code::Unavailable) {
+        if matches!(error.code(), Code::Internal | Code::Unavailable) && !error.is_noted() {
             tracing::error!(error = error.chain(), "a request failed");
         }
         Self { retry_after: error.retry_after(), ..Self::new(error.code(), error.message()) }
@@ -141,15 +144,16 @@ impl Gate {
         (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed), self.passed.entry_count())
     }
 
-    /// Lets an operation pass: the one of this name in the document, or its only one.
+    /// Lets an operation pass: the one of this name in the document, or its only one. `sizes` says how large the catalogue
+    /// is, for what it costs.
     ///
     /// # Errors
     /// When the document, the name or the values are refused, and when it costs too much.
-    pub fn pass(&self, text: &str, name: Option<&str>, values: &Values) -> Result<Passed, Refusal> {
+    pub fn pass(&self, text: &str, name: Option<&str>, values: &Values, sizes: &Sizes) -> Result<Passed, Refusal> {
         let document = self.document(text)?;
         let operation = document.operation(name)?;
         let variables = self.variables(&document, operation, values)?;
-        let cost = self.cost(&document, operation, &variables)?;
+        let cost = self.cost(&document, operation, &variables, sizes)?;
         let (kind, plain) = (operation.operation_type, document.plain);
         let omits = operation.variables.iter().any(|variable| !variables.contains_key(&*variable.name));
         let name = operation.name.clone();
@@ -182,7 +186,6 @@ impl Gate {
         })?;
         let measure = Measure::of(&syntax);
         measure.check(&self.limits)?;
-        let plain = measure.plain;
         if measure.introspection && !self.introspection {
             return Err(Refusal::new(Code::GraphqlValidationFailed, "this server does not tell its schema"));
         }
@@ -190,6 +193,7 @@ impl Gate {
             .to_executable_validate(&self.schema)
             .map_err(|faults| Refusal::of(Code::GraphqlValidationFailed, &faults.errors))?;
         inputs::check_document(&self.schema, &checked)?;
+        let plain = !merging::is_needed(&syntax);
         let mut engine = async_graphql::parser::parse_query(text)
             .map_err(|error| Refusal::new(Code::GraphqlParseFailed, error.to_string()))?;
         subscriptions::flatten_all(&mut engine);
@@ -209,9 +213,15 @@ impl Gate {
     }
 
     /// What the operation costs with these variables.
-    fn cost(&self, document: &Document, operation: &Operation, variables: &Variables) -> Result<u64, Refusal> {
+    fn cost(
+        &self,
+        document: &Document,
+        operation: &Operation,
+        variables: &Variables,
+        sizes: &Sizes,
+    ) -> Result<u64, Refusal> {
         let known = document.costs.iter().find(|(name, _)| *name == operation.name);
-        let cost = known.map_or(0, |(_, cost)| cost.with(variables));
+        let cost = known.map_or(0, |(_, cost)| cost.with(variables, sizes));
         let most = u64::from(self.limits.max_cost);
         if cost <= most {
             return Ok(cost);
@@ -219,7 +229,8 @@ impl Gate {
         let mut refusal = Refusal::new(
             Code::LimitExceeded,
             format!(
-                "the operation costs {cost}, and {most} is allowed; ask for smaller pages or for less inside of lists"
+                "the operation costs {cost}, and {most} is allowed; ask for smaller pages (`first`), for fewer things or long \
+                 texts inside of lists, or for the rest in another request"
             ),
         );
         for fault in &mut refusal.faults {
@@ -242,7 +253,7 @@ impl Gate {
                 Refusal { code: Code::BadUserInput, faults: vec![fault], retry_after: None }
             })?;
         let coerced = coerced.into_inner();
-        inputs::check_variables(&self.schema, operation, &coerced)?;
+        inputs::check_variables(&self.schema, &document.checked, operation, &coerced)?;
         let mut variables = Variables::default();
         for (name, value) in coerced {
             variables.insert(EngineName::new(name.as_str()), engine_value(value));
@@ -388,7 +399,7 @@ mod tests {
     fn a_subscription_has_one_root() {
         let sdl = "type Query { x: Int } type Subscription { a: Int b: Int }";
         let gate = Gate::new(sdl, &Config::from_sources(None, []).unwrap().limits, true).unwrap();
-        let kind = |text: &str| gate.pass(text, None, &Values::default()).map(|passed| passed.kind);
+        let kind = |text: &str| gate.pass(text, None, &Values::default(), &Sizes::all(1)).map(|passed| passed.kind);
         assert_eq!(kind("subscription { a }").unwrap(), OperationType::Subscription);
         for text in [
             "subscription { a b }",
@@ -408,11 +419,60 @@ mod tests {
         let gate = gate();
         let values = serde_json::from_str(r#"{"n": 3}"#).unwrap();
         let text = "query A($n: Int) { games(first: $n) { nodes { id } } } query B { viewer { kind } }";
-        let cost = |name| gate.pass(text, name, &values).map(|passed| passed.cost).map_err(|refusal| refusal.code);
-        assert_eq!(cost(Some("A")), Ok(4));
-        assert_eq!(cost(Some("B")), Ok(1));
+        let sizes = Sizes::all(100);
+        let cost =
+            |name| gate.pass(text, name, &values, &sizes).map(|passed| passed.cost).map_err(|refusal| refusal.code);
+        assert_eq!(cost(Some("A")), Ok(6));
+        assert_eq!(cost(Some("B")), Ok(2));
         assert_eq!(cost(Some("C")), Err(Code::BadUserInput));
         assert_eq!(cost(None), Err(Code::BadUserInput));
+    }
+
+    #[test]
+    fn an_operation_costs_what_its_answer_can_hold() {
+        let (gate, sizes) = (gate(), Sizes::all(10));
+        let long = format!("{{ viewer {{ {}: kind }} }}", "a".repeat(600));
+        for (text, cost) in [
+            ("{ __typename }", 1),
+            ("{ viewer { kind } }", 2),
+            // Three objects with ids of 68 bytes, and one for the connection.
+            ("{ games(first: 3) { nodes { id } } }", 5),
+            // There are ten, whatever is asked for.
+            ("{ games { nodes { id } } }", 13),
+            ("{ games(first: 3) { totalCount } }", 7),
+            (r#"{ collection(id: "c") { cards { id } } }"#, 13),
+            ("{ currentSeason { goals { season { goals { id } } } } }", 141),
+            (r#"{ nodes(ids: ["game:1", "game:2"]) { id } }"#, 4),
+            ("{ games(first: 3) @skip(if: true) { nodes { id } } viewer { kind } }", 2),
+            (&long, 3),
+        ] {
+            let passed = gate.pass(text, None, &Values::default(), &sizes);
+            assert_eq!(passed.map(|passed| passed.cost).map_err(|refusal| refusal.code), Ok(cost), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_write_costs_by_its_items_and_what_it_can_change() {
+        let limits =
+            Config::from_sources(None, [("WAYMARK_MAX_COST".to_owned(), "1000000".to_owned())]).unwrap().limits;
+        let gate = Gate::new(&crate::schema::sdl(), &limits, true).unwrap();
+        let cost = |items: usize, selection: &str| {
+            let text = format!(
+                "mutation($e: [ProgressEventInput!]!) {{ recordProgress(input: {{ events: $e }}) {{ {selection} }} }}"
+            );
+            let event = r#"{"enrollment": {"user": {"handle": "grace"}}}"#;
+            let values = format!(r#"{{"e": [{}]}}"#, vec![event; items].join(","));
+            let passed = gate.pass(&text, None, &serde_json::from_str(&values).unwrap(), &Sizes::all(10));
+            passed.unwrap().cost
+        };
+        let events = "changes { user { handle } events { kind } }";
+        let (ten, thousand) = (cost(10, events), cost(1000, events));
+        // The events of all users together are no more than the items can make, so it grows as the input does, which is a little
+        // less than the cost: a write costs something by itself.
+        assert!((80 * ten..110 * ten).contains(&thousand), "{ten} {thousand}");
+        let results = cost(1000, "results { id status } userErrors { code }");
+        assert!((5 * 1000..10 * 1000).contains(&results), "{results}");
+        assert!(thousand < 20_000, "{thousand}");
     }
 
     #[test]

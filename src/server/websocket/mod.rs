@@ -1,5 +1,6 @@
 //! GraphQL over WebSockets: `graphql-transport-ws` on the upgrade of `/graphql`.
 
+mod frames;
 mod protocol;
 mod socket;
 
@@ -7,86 +8,135 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{State, WebSocketUpgrade};
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, RETRY_AFTER, UPGRADE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{
+    AUTHORIZATION, CONNECTION, HOST, ORIGIN, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value};
 
-use super::peer::{self, Connection};
-use super::{graphql, refusal};
+use super::peer::{self, Peer};
+use super::{graphql, refusal, refusal_of};
 use crate::app::App;
 use crate::auth::extract;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
+use frames::Frames;
 use protocol::Close;
 use socket::Socket;
+
+/// What is said to whoever shows a signature.
+const SIGNED: &str = "a signature is good for one request and not for a WebSocket";
 
 /// How long the other end has to answer when a socket is closed.
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// `GET /graphql`, with or without an upgrade.
-pub(super) async fn get(
-    State(app): State<Arc<App>>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-    connection: Connection,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    if !headers.contains_key(UPGRADE) {
-        return graphql::get(State(app), connection, method, uri, headers).await;
+pub(super) async fn get(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let connection = parts.extensions.get::<Peer>().cloned().map(Extension);
+    if !parts.headers.contains_key(UPGRADE) {
+        return graphql::get(State(app), connection, parts.method, parts.uri, parts.headers).await;
     }
-    match upgrade {
-        Ok(upgrade) => {
-            let peer = peer::of(&connection, &headers, app.config.proxies);
-            open(app, upgrade, peer, &headers)
+    let peer = peer::of(&connection, &parts.headers, app.config.proxies);
+    let upgrade = parts.extensions.remove::<OnUpgrade>();
+    match (upgrade, connection, asked_for(&parts)) {
+        (Some(upgrade), Some(Extension(line)), Some(accept)) => {
+            open(app, Upgrade { upgrade, accept, line, peer }, &parts.headers)
         }
-        Err(rejection) => refusal(rejection.status(), "this is no upgrade to a WebSocket"),
+        _ => {
+            let message = "this is no upgrade to a WebSocket of version 13";
+            let mut response = refusal(StatusCode::BAD_REQUEST, message);
+            response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            response
+        }
     }
 }
 
-fn open(app: Arc<App>, upgrade: WebSocketUpgrade, peer: Option<IpAddr>, headers: &HeaderMap) -> Response {
+/// A connection that is to become a WebSocket.
+struct Upgrade {
+    upgrade: OnUpgrade,
+    accept: HeaderValue,
+    line: Peer,
+    peer: Option<IpAddr>,
+}
+
+/// What answers to a request for a WebSocket; `None` when it is none.
+fn asked_for(parts: &Parts) -> Option<HeaderValue> {
+    let headers = &parts.headers;
+    let is = |name: HeaderName, wanted: &str| tokens(headers, name).any(|token| token.eq_ignore_ascii_case(wanted));
+    let fits = parts.method == Method::GET
+        && is(CONNECTION, "upgrade")
+        && is(UPGRADE, "websocket")
+        && is(SEC_WEBSOCKET_VERSION, "13");
+    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|_| fits)?;
+    HeaderValue::try_from(frames::accept(key.as_bytes())).ok()
+}
+
+/// The parts of a header that is a list.
+fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|token| !token.is_empty())
+}
+
+fn open(app: Arc<App>, asked: Upgrade, headers: &HeaderMap) -> Response {
     if !is_welcome(headers, &app.config.cors_origins) {
         return refusal(StatusCode::FORBIDDEN, "pages of this origin may not connect; see the setting cors_origins");
     }
     if extract::signature(headers).is_some() {
-        return refusal(StatusCode::BAD_REQUEST, "a signature is good for one request and not for a WebSocket");
+        return match app.authenticator.takes_signatures() {
+            Ok(()) => refusal(StatusCode::BAD_REQUEST, SIGNED),
+            Err(error) => refusal_of(None, StatusCode::UNAUTHORIZED, error.code(), error.message()),
+        };
     }
     let shown = match extract::credential(headers) {
         Ok(credential) => credential.map(str::to_owned),
         Err(error) => return refusal(StatusCode::UNAUTHORIZED, error.message()),
     };
-    let Some(place) = app.streams.enter() else {
+    let Some(place) = app.streams.enter_unknown(asked.peer) else {
         let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, "there are too many connections; try again later");
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
         return response;
     };
-    let most = app.config.limits.max_body_bytes;
-    let mut upgrade = upgrade.max_message_size(most).max_frame_size(most).write_buffer_size(0);
-    let speaks = upgrade.requested_protocols().any(|requested| requested == protocol::NAME);
+    let speaks = tokens(headers, SEC_WEBSOCKET_PROTOCOL).any(|requested| requested == protocol::NAME);
     // A client that speaks something else learns why by a closing frame, which it can read only if we seem to agree.
-    let answer = if speaks {
-        Some(HeaderValue::from_static(protocol::NAME))
-    } else {
-        upgrade.requested_protocols().next().cloned()
-    };
-    if let Some(answer) = answer {
-        upgrade.set_selected_protocol(answer);
-    }
-    upgrade.on_failed_upgrade(|error| tracing::debug!(%error, "an upgrade to a WebSocket failed")).on_upgrade(
-        move |stream| async move {
-            let mut socket = Socket::new(app, stream, place, peer);
-            let close = if speaks {
-                socket.serve(shown).await
-            } else {
-                Some(Close::new(Close::NO_PROTOCOL, "Subprotocol not acceptable"))
-            };
-            if let Some(close) = close {
-                socket.close(close).await;
-            }
-        },
-    )
+    let agreed = if speaks { Some(protocol::NAME) } else { tokens(headers, SEC_WEBSOCKET_PROTOCOL).next() };
+    let agreed = agreed.and_then(|name| HeaderValue::from_str(name).ok());
+    let Upgrade { upgrade, accept, line: Peer(line), peer } = asked;
+    tokio::spawn(async move {
+        let stream = match upgrade.await {
+            Ok(stream) => TokioIo::new(stream),
+            Err(error) => return tracing::debug!(%error, "an upgrade to a WebSocket failed"),
+        };
+        line.upgrade();
+        let frames = Frames::new(stream, app.config.limits.max_body_bytes, app.admission.hold(peer));
+        let mut socket = Socket::new(app, frames, place, peer);
+        let close = if speaks {
+            socket.serve(shown).await
+        } else {
+            Some(Close::new(Close::NO_PROTOCOL, "Subprotocol not acceptable"))
+        };
+        // Boxed, because it comes once and last.
+        if let Some(close) = close {
+            Box::pin(socket.close(close)).await;
+        }
+    });
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let ours = [
+        (CONNECTION, Some(HeaderValue::from_static("upgrade"))),
+        (UPGRADE, Some(HeaderValue::from_static("websocket"))),
+        (SEC_WEBSOCKET_ACCEPT, Some(accept)),
+        (SEC_WEBSOCKET_PROTOCOL, agreed),
+    ];
+    response.headers_mut().extend(ours.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    response
 }
 
 /// Whether a page of this origin may connect. Browsers let any page open a socket, cookies or not, and leave it to the
@@ -100,11 +150,13 @@ fn is_welcome(headers: &HeaderMap, allowed: &[String]) -> bool {
     same || allowed.iter().any(|one| one == "*" || one.eq_ignore_ascii_case(origin))
 }
 
-/// The credential in the payload of `connection_init`, where members are named as headers are; `None` when there is none.
-fn credential_in(payload: &Map<String, Value>) -> Result<Option<String>> {
-    let mut headers = HeaderMap::new();
+/// The credential in the payload of `connection_init`, where members are named as headers are; `None` when there is none. A
+/// signature instead of one is refused: it is none that would be taken.
+fn credential_in(payload: &Map<String, Value>, signatures: Result<()>) -> Result<Option<String>> {
+    let (mut headers, mut signed) = (HeaderMap::new(), false);
     for (name, value) in payload {
         let name = name.to_ascii_lowercase();
+        signed |= name.starts_with("x-identity-");
         if name != AUTHORIZATION.as_str() && name != "x-api-key" {
             continue;
         }
@@ -114,7 +166,10 @@ fn credential_in(payload: &Map<String, Value>) -> Result<Option<String>> {
             headers.insert(name, value.unwrap_or_else(|| HeaderValue::from_static("")));
         }
     }
-    Ok(extract::credential(&headers)?.map(str::to_owned))
+    match extract::credential(&headers)? {
+        None if signed => signatures.and(Err(Error::new(Code::InvalidCredential, SIGNED))),
+        credential => Ok(credential.map(str::to_owned)),
+    }
 }
 
 #[cfg(test)]
@@ -123,6 +178,32 @@ mod tests {
 
     fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_websocket_is_asked_for_by_all_of_its_headers() {
+        let good = [
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "WebSocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        let asked = |method: Method, headers: &[(&str, &str)]| {
+            let mut request = Request::builder().method(method);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            asked_for(&request.body(()).unwrap().into_parts().0)
+        };
+        assert_eq!(asked(Method::GET, &good).unwrap(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert!(asked(Method::HEAD, &good).is_none());
+        for missing in 0..good.len() {
+            let mut headers = good.to_vec();
+            headers.remove(missing);
+            assert!(asked(Method::GET, &headers).is_none(), "{missing}");
+        }
+        let other = [good[0], good[1], ("sec-websocket-version", "8"), good[3]];
+        assert!(asked(Method::GET, &other).is_none());
     }
 
     #[test]
@@ -147,12 +228,19 @@ mod tests {
 
     #[test]
     fn a_credential_is_read_off_the_payload_whatever_its_case() {
-        let read = |json: Value| credential_in(json.as_object().unwrap());
+        let read = |json: Value| credential_in(json.as_object().unwrap(), Ok(()));
         assert_eq!(read(serde_json::json!({ "Authorization": "Bearer abc" })).unwrap().as_deref(), Some("abc"));
         assert_eq!(read(serde_json::json!({ "X-API-Key": "wmk_1" })).unwrap().as_deref(), Some("wmk_1"));
         assert_eq!(read(serde_json::json!({ "other": 1 })).unwrap(), None);
-        for bad in [serde_json::json!({ "authorization": 7 }), serde_json::json!({ "authorization": "abc" })] {
+        for bad in [
+            serde_json::json!({ "authorization": 7 }),
+            serde_json::json!({ "authorization": "abc" }),
+            serde_json::json!({ "X-Identity-Auth-Chain-0": "{}" }),
+        ] {
             assert!(read(bad).is_err());
         }
+        let off = Err(Error::new(Code::InvalidCredential, "off"));
+        let signed = serde_json::json!({ "x-identity-timestamp": "1" });
+        assert_eq!(credential_in(signed.as_object().unwrap(), off).unwrap_err().message(), "off");
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Code;
 use crate::server::operation::Asked;
+use crate::text;
 
 /// What clients call the protocol.
 pub(super) const NAME: &str = "graphql-transport-ws";
@@ -26,9 +27,10 @@ impl Close {
     pub(super) const GOING_AWAY: u16 = 1001;
     pub(super) const PROTOCOL: u16 = 1002;
     pub(super) const NO_TEXT: u16 = 1007;
+    pub(super) const POLICY: u16 = 1008;
     pub(super) const TOO_BIG: u16 = 1009;
     pub(super) const TRY_AGAIN: u16 = 1013;
-    const BAD_REQUEST: u16 = 4400;
+    pub(super) const BAD_REQUEST: u16 = 4400;
     const UNAUTHORIZED: u16 = 4401;
     pub(super) const FORBIDDEN: u16 = 4403;
     pub(super) const NO_PROTOCOL: u16 = 4406;
@@ -53,8 +55,12 @@ pub(super) enum Step {
     Introduce(Map<String, Value>),
     /// Send this.
     Reply(String),
+    /// Send this, in place of running what is asked.
+    Refuse(String),
     /// Run this, and note it down by [`Session::begin`].
     Start { id: String, asked: Box<Asked> },
+    /// An operation was stopped.
+    Stopped,
     /// Nothing any more.
     Nothing,
 }
@@ -104,7 +110,7 @@ impl Session {
             return Err(bad("a message is a JSON object"));
         }
         let message: Message =
-            serde_json::from_str(text).map_err(|_| bad("a message has a type, and maybe id and payload"))?;
+            text::from_json(text.as_bytes()).map_err(|_| bad("a message has a type, and maybe id and payload"))?;
         match message.kind.as_str() {
             "connection_init" => {
                 let payload = object(message.payload)?;
@@ -126,10 +132,9 @@ impl Session {
             "subscribe" => self.subscribe(message),
             "complete" => {
                 let id = message.id.ok_or_else(|| bad("complete needs the id of an operation"))?;
-                if let Some(running) = self.running.remove(&id) {
-                    running.abort();
-                }
-                Ok(Step::Nothing)
+                let Some(running) = self.running.remove(&id) else { return Ok(Step::Nothing) };
+                running.abort();
+                Ok(Step::Stopped)
             }
             _ => Err(bad("there is no such type of message")),
         }
@@ -152,7 +157,7 @@ impl Session {
         if self.running.len() >= self.most {
             let message = format!("{} operations run on this socket, and there may be no more", self.most);
             let fault = json!({ "message": message, "extensions": { "code": Code::LimitExceeded.as_str() } });
-            return Ok(Step::Reply(json!({ "id": id, "type": "error", "payload": [fault] }).to_string()));
+            return Ok(Step::Refuse(json!({ "id": id, "type": "error", "payload": [fault] }).to_string()));
         }
         Ok(Step::Start { id, asked: Box::new(asked) })
     }
@@ -265,7 +270,7 @@ mod tests {
         let (handle, _) = AbortHandle::new_pair();
         session.begin("1".to_owned(), handle.clone());
         assert_eq!(code(&mut session, SUBSCRIBE), 4409);
-        assert!(matches!(session.take(r#"{"type":"complete","id":"1"}"#), Ok(Step::Nothing)));
+        assert!(matches!(session.take(r#"{"type":"complete","id":"1"}"#), Ok(Step::Stopped)));
         assert!(handle.is_aborted());
         assert!(matches!(session.take(SUBSCRIBE), Ok(Step::Start { .. })));
         session.begin("1".to_owned(), AbortHandle::new_pair().0);
@@ -278,7 +283,7 @@ mod tests {
     fn one_operation_too_many_is_refused_and_the_others_go_on() {
         let mut session = open(1);
         session.begin("0".to_owned(), AbortHandle::new_pair().0);
-        let Ok(Step::Reply(text)) = session.take(SUBSCRIBE) else { panic!("it is refused by a message") };
+        let Ok(Step::Refuse(text)) = session.take(SUBSCRIBE) else { panic!("it is refused by a message") };
         let message: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&message["id"], &message["type"]), (&"1".into(), &"error".into()));
         assert_eq!(message["payload"][0]["extensions"]["code"], "LIMIT_EXCEEDED");

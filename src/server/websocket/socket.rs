@@ -3,24 +3,35 @@
 //! Nothing is queued: an operation is asked for its next answer only when the last one has been written. So whoever does
 //! not read holds up nobody else, keeps little in memory, and is closed after a while.
 
+use std::future::pending;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::stream::{self, BoxStream, SelectAll, StreamExt as _};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::tungstenite;
 
+use super::frames::{Frames, Said};
 use super::protocol::{self, Close, Session, Step};
 use super::{FAREWELL, credential_in};
+use crate::admission::{Applicant, Held};
 use crate::app::App;
 use crate::auth::{Caller, Standing};
 use crate::error::{Code, Error};
 use crate::server::gate::Refusal;
 use crate::server::operation::{self, Answer, Asked, Client, Kind, Prepared};
 use crate::server::streams::Place;
+
+/// How many messages that cost nothing a client may send at once, and per second from then on. Operations have a cost, and
+/// the rate of whoever asks bounds them.
+const MOST_FREE: f64 = 200.0;
+const FREE_PER_SECOND: f64 = 20.0;
+/// The length of a message that counts as one more, in bytes.
+const LENGTH_OF_ONE: f64 = 4096.0;
 
 /// What an operation has to say.
 enum Piece {
@@ -31,14 +42,38 @@ enum Piece {
     Done,
 }
 
+/// How many messages that cost nothing a client may still send.
+struct Allowance {
+    left: f64,
+    at: Instant,
+}
+
+impl Allowance {
+    fn new() -> Self {
+        Self { left: MOST_FREE, at: Instant::now() }
+    }
+
+    /// Takes a message of so many bytes.
+    ///
+    /// # Errors
+    /// When there are too many of them.
+    fn take(&mut self, bytes: usize, now: Instant) -> Result<(), Close> {
+        let since = now.duration_since(self.at).as_secs_f64();
+        let left = (self.left + since * FREE_PER_SECOND).min(MOST_FREE) - 1.0 - bytes as f64 / LENGTH_OF_ONE;
+        (self.left, self.at) = (left.max(0.0), now);
+        if left < 0.0 { Err(Close::new(Close::POLICY, "too many messages that ask for nothing")) } else { Ok(()) }
+    }
+}
+
 /// One connection.
 pub(super) struct Socket {
     app: Arc<App>,
-    stream: WebSocket,
+    frames: Frames<TokioIo<Upgraded>>,
     place: Place,
     /// Where the other end is, if that is known.
     peer: Option<IpAddr>,
     session: Session,
+    allowance: Allowance,
     /// Who is at the other end, once that is known.
     standing: Option<Standing>,
     operations: SelectAll<BoxStream<'static, (String, Piece)>>,
@@ -48,7 +83,7 @@ pub(super) struct Socket {
 
 /// What there is to do next.
 enum Event {
-    Said(Message),
+    Said(Said),
     Piece(String, Piece),
     /// The client has been silent for a while.
     Silence,
@@ -58,10 +93,10 @@ enum Event {
 }
 
 impl Socket {
-    pub(super) fn new(app: Arc<App>, stream: WebSocket, place: Place, peer: Option<IpAddr>) -> Self {
+    pub(super) fn new(app: Arc<App>, frames: Frames<TokioIo<Upgraded>>, place: Place, peer: Option<IpAddr>) -> Self {
         let session = Session::new(app.config.limits.max_socket_operations);
-        let operations = SelectAll::new();
-        Self { app, stream, place, peer, session, standing: None, operations, heard: Instant::now() }
+        let (operations, allowance, heard) = (SelectAll::new(), Allowance::new(), Instant::now());
+        Self { app, frames, place, peer, session, allowance, standing: None, operations, heard }
     }
 
     /// Talks until one side has had enough: why the socket is to be closed; `None` when it is.
@@ -72,18 +107,20 @@ impl Socket {
         let mut ping_at = Instant::now() + keep_alive;
         loop {
             let done = match self.next(too_late, ping_at).await {
-                Event::Said(message) => {
+                Event::Said(said) => {
                     self.heard = Instant::now();
                     ping_at = self.heard + keep_alive;
-                    self.hear(message, shown.as_deref()).await
+                    // Boxed, like all that is large and hardly ever under way: most sockets wait.
+                    Box::pin(self.hear(said, shown.as_deref())).await
                 }
-                Event::Piece(id, piece) => self.tell(&id, piece).await,
+                Event::Piece(id, piece) => Box::pin(self.tell(&id, piece)).await,
                 Event::Silence if self.heard.elapsed() > keep_alive * 2 => {
                     Err(Some(Close::new(Close::GOING_AWAY, "nothing was heard for too long")))
                 }
                 Event::Silence => {
                     ping_at = Instant::now() + keep_alive;
-                    self.send(Message::Ping(Default::default())).await
+                    let patience = self.patience();
+                    sent(timeout(patience, self.frames.ping()).await)
                 }
                 Event::Over(close) => Err(Some(close)),
                 Event::Gone => Err(None),
@@ -96,45 +133,93 @@ impl Socket {
 
     async fn next(&mut self, too_late: Instant, ping_at: Instant) -> Event {
         let silent = self.session.is_silent();
+        let longest = Duration::from_secs(self.app.config.limits.request_timeout_seconds);
+        // One clock for all that may come too late.
+        let unfinished = self.frames.unfinished_since().map(|since| since + longest);
+        let introduction = silent.then_some(too_late);
+        let first = [Some(ping_at), unfinished, introduction].into_iter().flatten().min().unwrap_or(ping_at);
         let ended = async {
             match &mut self.standing {
                 Some(standing) => standing.ended().await,
-                None => std::future::pending().await,
+                None => pending().await,
             }
         };
         tokio::select! {
             biased;
             () = self.place.stopping() => Event::Over(Close::new(Close::GOING_AWAY, "the server is going away")),
             error = ended => Event::Over(Close::new(Close::FORBIDDEN, error.message())),
-            () = sleep_until(too_late), if silent => {
-                Event::Over(Close::new(Close::TOO_LATE, "Connection initialisation timeout"))
+            () = sleep_until(first) => {
+                let now = Instant::now();
+                if introduction.is_some_and(|at| at <= now) {
+                    Event::Over(Close::new(Close::TOO_LATE, "Connection initialisation timeout"))
+                } else if unfinished.is_some_and(|at| at <= now) {
+                    Event::Over(Close::new(Close::POLICY, "the message was not finished in time"))
+                } else {
+                    Event::Silence
+                }
             }
-            said = self.stream.recv() => match said {
-                Some(Ok(message)) => Event::Said(message),
-                Some(Err(error)) => misheard(error).map_or(Event::Gone, Event::Over),
-                None => Event::Gone,
+            said = self.frames.hear() => match said {
+                Ok(Some(said)) => Event::Said(said),
+                Ok(None) => Event::Gone,
+                Err(close) => Event::Over(close),
             },
             Some((id, piece)) = self.operations.next() => Event::Piece(id, piece),
-            () = sleep_until(ping_at) => Event::Silence,
         }
     }
 
-    async fn hear(&mut self, message: Message, shown: Option<&str>) -> Result<(), Option<Close>> {
-        let text = match message {
-            Message::Text(text) => text,
-            Message::Binary(_) => return Err(Some(Close::new(4400, "Invalid message: send text"))),
-            // Pings and farewells are answered when more is read.
-            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => return Ok(()),
-        };
-        match self.session.take(text.as_str())? {
-            Step::Introduce(payload) => {
-                self.standing = Some(self.introduce(&payload, shown).await?);
-                let answer = self.session.acknowledge();
-                self.send(Message::text(answer)).await
+    async fn hear(&mut self, said: Said, shown: Option<&str>) -> Result<(), Option<Close>> {
+        let (text, held) = match said {
+            Said::Text(text, held) => (text, held),
+            Said::Ping(payload) => {
+                self.allowance.take(payload.len(), self.heard)?;
+                let patience = self.patience();
+                return sent(timeout(patience, self.frames.pong(&payload)).await);
             }
-            Step::Reply(text) => self.send(Message::text(text)).await,
+            Said::Pong => return Ok(self.allowance.take(0, self.heard)?),
+            Said::Begun => return Ok(()),
+            Said::Farewell(code) => {
+                // Clients go by the code that comes back.
+                let close = code.map(|code| Close::new(code, ""));
+                let _ = timeout(FAREWELL, self.frames.farewell(close.as_ref())).await;
+                self.frames.shut().await;
+                return Err(None);
+            }
+        };
+        let step = self.session.take(&text)?;
+        if matches!(step, Step::Introduce(_) | Step::Reply(_) | Step::Nothing) {
+            self.allowance.take(text.len(), self.heard)?;
+        }
+        drop(text);
+        match step {
+            Step::Introduce(payload) => {
+                let standing = self.introduce(&payload, shown).await?;
+                let caller = standing.caller().map_err(|error| Close::new(Close::FORBIDDEN, error.message()))?;
+                if !self.place.introduce(&caller, self.peer) {
+                    let message = "there are too many connections; try again later";
+                    return Err(Some(Close::new(Close::TRY_AGAIN, message)));
+                }
+                self.standing = Some(standing);
+                let answer = self.session.acknowledge();
+                self.send(answer).await
+            }
+            Step::Reply(text) => self.send(&text).await,
+            Step::Refuse(text) => {
+                if let Some(caller) = self.standing.as_ref().and_then(|standing| standing.caller().ok()) {
+                    let client = Client { caller, peer: self.peer };
+                    operation::look(&self.app, &client).map_err(|error| Close::new(Close::POLICY, error.message()))?;
+                }
+                self.send(&text).await
+            }
             Step::Start { id, asked } => {
-                self.start(id, *asked);
+                self.start(id, *asked, held);
+                Ok(())
+            }
+            Step::Stopped => {
+                // It may have been stopped before it cost anything. Apps have reasons of their own.
+                let caller = self.standing.as_ref().and_then(|standing| standing.caller().ok());
+                if !matches!(caller.as_deref(), Some(Caller::App(_))) {
+                    self.allowance.take(0, self.heard)?;
+                }
                 Ok(())
             }
             Step::Nothing => Ok(()),
@@ -146,22 +231,26 @@ impl Socket {
         let now = self.app.clock.now();
         let refused = |error: Error| match error.code() {
             Code::InvalidCredential => Close::new(Close::FORBIDDEN, error.message()),
+            Code::RateLimited => Close::new(Close::TRY_AGAIN, error.message()),
             _ => {
                 tracing::error!(error = error.chain(), "a client could not be authenticated");
                 Close::new(Close::TRY_AGAIN, error.message())
             }
         };
-        let credential = credential_in(payload).map_err(refused)?;
+        let credential = credential_in(payload, self.app.authenticator.takes_signatures()).map_err(refused)?;
         let (caller, expires_at) = match credential.as_deref().or(shown) {
-            Some(credential) => self.app.authenticator.admit(credential, &self.app.db, now).await.map_err(refused)?,
+            Some(credential) => {
+                self.app.authenticator.admit(credential, self.peer, &self.app.db, now).await.map_err(refused)?
+            }
             None => (Arc::new(Caller::Anonymous), None),
         };
         Ok(self.app.vigil.watch(caller, expires_at, now))
     }
 
-    fn start(&mut self, id: String, asked: Asked) {
+    /// Runs what is asked by a message whose bytes `held` counts until it runs.
+    fn start(&mut self, id: String, asked: Asked, held: Held) {
         let Some(standing) = self.standing.clone() else { return };
-        let pieces = pieces(Arc::clone(&self.app), standing, self.peer, asked);
+        let pieces = pieces(Arc::clone(&self.app), standing, self.peer, asked, held);
         let (pieces, handle) = stream::abortable(pieces);
         self.session.begin(id.clone(), handle);
         self.operations.push(pieces.map(move |piece| (id.clone(), piece)).boxed());
@@ -176,8 +265,13 @@ impl Socket {
         if !matches!(piece, Piece::Next(_)) {
             self.session.end(id);
         }
+        if matches!(&piece, Piece::Failed(answer) if answer.is_limited()) {
+            // Whoever has nothing left to pay with would be refused for nothing.
+            self.allowance.take(0, Instant::now())?;
+        }
+        drop(piece);
         match written {
-            Ok(text) => self.send(Message::text(text)).await,
+            Ok(text) => self.send(&text).await,
             Err(error) => {
                 tracing::error!(%error, "an answer could not be written");
                 Err(Some(Close::new(1011, "internal error")))
@@ -185,48 +279,51 @@ impl Socket {
         }
     }
 
-    async fn send(&mut self, message: Message) -> Result<(), Option<Close>> {
-        let patience = Duration::from_secs(self.app.config.limits.slow_reader_seconds);
-        match timeout(patience, self.stream.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(None),
-            Err(_) => {
-                tracing::info!("a WebSocket is closed whose other end does not read");
-                Err(Some(Close::new(Close::TRY_AGAIN, "what is sent is not read")))
-            }
-        }
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.app.config.limits.slow_reader_seconds)
+    }
+
+    async fn send(&mut self, text: &str) -> Result<(), Option<Close>> {
+        sent(timeout(self.patience(), self.frames.say(text)).await)
     }
 
     /// Says farewell, and waits a moment for the answer.
     pub(super) async fn close(mut self, close: Close) {
         self.operations.clear();
-        let frame = CloseFrame { code: close.code, reason: close.reason.into() };
+        self.frames.forget();
         let farewell = async {
-            if self.stream.send(Message::Close(Some(frame))).await.is_ok() {
-                while let Some(Ok(_)) = self.stream.recv().await {}
-                // A stream that was broken off is read no further, and closing it at once would take back what was sent.
-                tokio::time::sleep(FAREWELL / 10).await;
+            if self.frames.farewell(Some(&close)).await.is_ok() {
+                self.frames.shut().await;
+                // Closing at once would take back what was sent while something is still coming.
+                self.frames.drain().await;
             }
         };
         let _ = timeout(FAREWELL, farewell).await;
     }
 }
 
-/// Why a socket is to be closed whose stream cannot be read; `None` when there is nobody to be told.
-fn misheard(error: axum::Error) -> Option<Close> {
-    let error = error.into_inner();
-    match error.downcast_ref::<tungstenite::Error>()? {
-        tungstenite::Error::Capacity(_) => Some(Close::new(Close::TOO_BIG, "the message is too big")),
-        tungstenite::Error::Utf8(_) => Some(Close::new(Close::NO_TEXT, "the message is no UTF-8")),
-        tungstenite::Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => None,
-        tungstenite::Error::Protocol(_) => Some(Close::new(Close::PROTOCOL, "this is not how WebSockets talk")),
-        _ => None,
+/// What comes of sending something.
+fn sent(outcome: Result<io::Result<()>, tokio::time::error::Elapsed>) -> Result<(), Option<Close>> {
+    match outcome {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(None),
+        Err(_) => {
+            tracing::info!("a WebSocket is closed whose other end does not read");
+            Err(Some(Close::new(Close::TRY_AGAIN, "what is sent is not read")))
+        }
     }
 }
 
 /// Runs what is asked, piece by piece.
-fn pieces(app: Arc<App>, standing: Standing, peer: Option<IpAddr>, asked: Asked) -> BoxStream<'static, Piece> {
+fn pieces(
+    app: Arc<App>,
+    standing: Standing,
+    peer: Option<IpAddr>,
+    asked: Asked,
+    held: Held,
+) -> BoxStream<'static, Piece> {
     let begun = async move {
+        let _held = held;
         let client = match standing.caller() {
             Ok(caller) => Client { caller, peer },
             Err(error) => return failed(error.into()),
@@ -246,15 +343,20 @@ fn pieces(app: Arc<App>, standing: Standing, peer: Option<IpAddr>, asked: Asked)
             },
         }
     };
-    stream::once(begun).flatten().boxed()
+    // Boxed, so that what it takes to begin is given back once it has begun.
+    stream::once(Box::pin(begun)).flatten().boxed()
 }
 
+/// Runs a query or a mutation in its turn, like one that comes by itself.
 async fn run(app: &App, client: &Client, prepared: Prepared) -> Result<Answer, Refusal> {
-    let limit = Duration::from_secs(app.config.limits.request_timeout_seconds);
     let cost = operation::take(app, client, &prepared)?;
-    let answer = timeout(limit, operation::execute(app, client, prepared, cost)).await;
-    let too_long = || Error::new(Code::Unavailable, "the answer took too long; try again");
-    answer.unwrap_or_else(|_| Err(too_long().into()))
+    let applicant = Applicant { app: matches!(*client.caller, Caller::App(_)), origin: client.peer };
+    let work = || operation::execute(app, client, prepared, cost, None);
+    let answer = app.admission.work(applicant, work).await;
+    answer.unwrap_or_else(|unanswered| {
+        let code = if unanswered.is_ours() { Code::Internal } else { Code::Unavailable };
+        Err(Error::new(code, unanswered.message()).into())
+    })
 }
 
 fn failed(refusal: Refusal) -> BoxStream<'static, Piece> {
@@ -272,4 +374,24 @@ fn until_failed(answers: BoxStream<'static, Answer>) -> BoxStream<'static, Piece
         })
     })
     .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_that_cost_nothing_are_counted_by_number_and_length() {
+        let now = Instant::now();
+        let fresh = || Allowance { left: MOST_FREE, at: now };
+        let mut pings = fresh();
+        assert!((0..200).all(|_| pings.take(0, now).is_ok()));
+        assert_eq!(pings.take(0, now).unwrap_err().code, Close::POLICY);
+        let later = now + Duration::from_secs(1);
+        assert!((0..20).all(|_| pings.take(0, later).is_ok()) && pings.take(0, later).is_err());
+        assert!(fresh().take(700_000, now).is_ok() && fresh().take(1_000_000, now).is_err());
+        // Whoever pings once a second does so for ever.
+        let mut slow = fresh();
+        assert!((0..1000).all(|second| slow.take(100, now + Duration::from_secs(second)).is_ok()));
+    }
 }

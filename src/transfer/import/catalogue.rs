@@ -14,6 +14,7 @@ use crate::features::games::entity::{achievement, game};
 use crate::features::learning::entity::{plan, plan_resource, resource};
 use crate::features::seasons::entity::{budget, goal, pause, season, week};
 use crate::graphql::ids::Kind;
+use crate::limits;
 use crate::transfer::records::{
     Achievement, At, Budget, Card, Collection, Game, Goal, Record, Resource, Reward, Season, StudyPlan,
 };
@@ -243,12 +244,9 @@ impl Thing for Season {
     }
 
     fn row(&self, given: &Given<'_, season::Model>) -> Result<season::Model, String> {
-        if self.duration_seconds < 1 || self.week_length_seconds < 1 {
-            return Err("a season and its weeks last one second or more".to_owned());
-        }
         let numbers: BTreeSet<i32> = self.weeks.iter().map(|week| week.number).collect();
-        if numbers.len() < self.weeks.len() || numbers.first().is_some_and(|first| *first < 1) {
-            return Err("weeks have numbers from 1, each once".to_owned());
+        if numbers.len() < self.weeks.len() {
+            return Err("weeks have different numbers".to_owned());
         }
         let pauses: BTreeSet<At> = self.pauses.iter().map(|pause| pause.from).collect();
         if pauses.len() < self.pauses.len() || self.pauses.iter().any(|one| one.until.is_some_and(|at| at <= one.from))
@@ -256,9 +254,7 @@ impl Thing for Season {
             return Err("pauses begin at different instants, and end after they begin".to_owned());
         }
         let weeks: BTreeSet<Option<i32>> = self.budgets.iter().map(|budget| budget.week).collect();
-        let fits = |budget: &Budget| {
-            budget.week.is_none_or(|week| week > 0) && (0..=budget.cap_micros).contains(&budget.spent_micros)
-        };
+        let fits = |budget: &Budget| budget.spent_micros <= budget.cap_micros;
         if weeks.len() < self.budgets.len() || !self.budgets.iter().all(fits) {
             return Err("budgets are for different weeks, and no more is spent than the cap says".to_owned());
         }
@@ -375,9 +371,6 @@ impl Thing for Goal {
 
     fn row(&self, given: &Given<'_, goal::Model>) -> Result<goal::Model, String> {
         let season_id = *given.known.seasons.get(&self.season).ok_or_else(|| unknown("season", &self.season))?;
-        if self.total_steps < 1 || self.reward_micros < 0 || self.week.is_some_and(|week| week < 1) {
-            return Err("a goal has one step or more, a reward of 0 or more, and weeks count from 1".to_owned());
-        }
         if let Some(stored) = given.stored {
             if stored.season_id != season_id {
                 return Err("the goal belongs to another season".to_owned());
@@ -423,9 +416,6 @@ impl Thing for Resource {
     }
 
     fn row(&self, given: &Given<'_, resource::Model>) -> Result<resource::Model, String> {
-        if self.estimated_minutes.is_some_and(|minutes| minutes < 0) {
-            return Err("a resource takes 0 minutes or more".to_owned());
-        }
         let created_at = given.created(|row| row.created_at, self.created_at);
         let external_id = given
             .stored
@@ -651,9 +641,6 @@ impl Thing for Achievement {
 
     fn row(&self, given: &Given<'_, achievement::Model>) -> Result<achievement::Model, String> {
         let game_id = *given.known.games.get(&self.game).ok_or_else(|| unknown("game", &self.game))?;
-        if self.points < 0 {
-            return Err("an achievement is worth 0 points or more".to_owned());
-        }
         if given.stored.is_some_and(|row| row.game_id != game_id) {
             return Err("the achievement belongs to another game".to_owned());
         }
@@ -695,7 +682,33 @@ impl Thing for Achievement {
     }
 }
 
+/// Refuses achievements with which a game would be worth more than its players' scores can hold, one after the other.
+fn refuse_too_many_points(work: &mut Work<'_>) {
+    // By game, and what its published achievements in this chunk are worth by their last records.
+    let mut sums: HashMap<i64, i64> = HashMap::new();
+    let mut last: HashMap<&str, i64> = HashMap::new();
+    for (at, record, _) in work.records(only!(Achievement)) {
+        let Some(game) = work.known.games.get(&record.game).copied() else { continue };
+        let sum = *sums.entry(game).or_insert_with(|| {
+            let published = work.known.achievements_of(game).filter(|one| one.published);
+            published.map(|one| i64::from(one.points)).sum()
+        });
+        let stored = work.known.achievements.get(&record.key).filter(|one| one.published);
+        let before =
+            last.get(record.key.as_str()).copied().unwrap_or_else(|| stored.map_or(0, |one| one.points.into()));
+        let points = if record.published { i64::from(record.points) } else { 0 };
+        let after = sum - before + points;
+        if after > limits::MOST_SCORE {
+            work.bad(at, format!("the points of a game are at most {} together", limits::MOST_SCORE));
+            continue;
+        }
+        sums.insert(game, after);
+        last.insert(&record.key, points);
+    }
+}
+
 async fn take_achievements(work: &mut Work<'_>) -> Result<()> {
+    refuse_too_many_points(work);
     let achievements = things::<Achievement>(work, only!(Achievement)).await?;
     let (mut counted, mut scored) = (BTreeSet::new(), BTreeSet::new());
     for (_, achievement) in achievements {
@@ -716,6 +729,7 @@ async fn take_achievements(work: &mut Work<'_>) -> Result<()> {
     for row in &mut rows {
         let published = || work.known.achievements_of(row.id).filter(|achievement| achievement.published);
         row.num_possible = i32::try_from(published().count()).unwrap_or(i32::MAX);
+        // What would not fit was refused before.
         row.possible_score = published().fold(0, |sum, achievement| sum.saturating_add(achievement.points));
     }
     sql::store(work.transaction, &rows).await?;
@@ -738,7 +752,7 @@ impl Thing for Collection {
         if self.starts_at.zip(self.ends_at).is_some_and(|(starts, ends)| ends <= starts) {
             return Err("a collection ends after it starts".to_owned());
         }
-        let fits = |reward: &Reward| reward.claimed >= 0 && reward.stock.is_none_or(|stock| reward.claimed <= stock);
+        let fits = |reward: &Reward| reward.stock.is_none_or(|stock| reward.claimed <= stock);
         if !self.reward.as_ref().is_none_or(fits) {
             return Err("no more rewards are claimed than there are".to_owned());
         }

@@ -113,10 +113,6 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
             work.bad(item.at, unknown("card", &record.card));
             continue;
         };
-        if record.quantity < 0 {
-            work.bad(item.at, "nobody has less than 0 of a card");
-            continue;
-        }
         let place = (item.user, card_id);
         let before = owned.get(&place);
         let quantity = before.map_or(0, |row| row.quantity);

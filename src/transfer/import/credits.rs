@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
+use super::Outcome;
 use super::catalogue::unknown;
 use super::{Item, Work, only};
+use crate::clock::{Ids, Timestamp};
+use crate::db::Transaction;
 use crate::error::Result;
-use crate::features::credits::entity::{BlockScope, EntryKind, block, entry, lot};
-use crate::features::credits::rules::micros_to_decimal;
+use crate::features::credits::entity::{BlockScope, EntryKind, LotSource, block, entry, lot};
+use crate::features::credits::rules::{LONGEST_REASON, is_reason, micros_to_decimal};
 use crate::features::seasons::entity::goal_claim;
 use crate::graphql::ids::Kind;
-use crate::transfer::records::{CreditLot, GoalClaim};
+use crate::limits;
+use crate::transfer::records::{CreditEntry, CreditLot, GoalClaim};
 use crate::transfer::sql;
 use crate::write::HistoryKind;
 use crate::write::entity::write_ref;
@@ -25,39 +29,15 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
     let entries = work.items(only!(CreditEntry));
     let claims = work.items(only!(GoalClaim));
     if !(lots.is_empty() && entries.is_empty() && claims.is_empty()) {
-        let mut ledger =
-            Ledger::read(work, &lots, entries.iter().map(|item| (item.user, item.record.lot)), &claims).await?;
-        for item in lots {
-            if let Err(reason) = ledger.take_lot(work, item)? {
+        let mut ledger = Ledger::read(work, &lots, &entries, &claims).await?;
+        for item in &lots {
+            if let Err(reason) = ledger.take_lot(work, *item)? {
                 work.bad(item.at, reason);
             }
         }
-        let pairs: BTreeSet<(i64, i64)> = entries.iter().map(|item| (item.user, item.record.number)).collect();
-        for row in sql::with_pairs::<entry::Model>(work.transaction, "seq", &pairs).await? {
-            ledger.entries.insert((row.user_id, row.seq), row);
-        }
         for item in entries {
-            let record = item.record;
-            let row = entry::Model {
-                user_id: item.user,
-                seq: record.number,
-                lot_seq: record.lot,
-                kind: record.kind,
-                amount_micros: record.amount_micros,
-                reason: record.reason.clone(),
-                operation: record.operation.clone(),
-                recorded_at: record.at.0,
-            };
-            if record.amount_micros < 1 || record.number < 1 {
-                work.bad(item.at, "an entry has a number and an amount of 1 or more");
-            } else if !ledger.lots.contains_key(&(item.user, record.lot)) {
-                work.bad(item.at, unknown("lot", &record.lot.to_string()));
-            } else {
-                match ledger.entries.get(&(item.user, record.number)) {
-                    Some(there) if *there == row => {}
-                    Some(_) => work.bad(item.at, format!("entry {} is there already and is another", record.number)),
-                    None => ledger.enter(work, item.at, row)?,
-                }
+            if let Err(reason) = ledger.take_entry(work, item)? {
+                work.bad(item.at, reason);
             }
         }
         for item in claims {
@@ -65,6 +45,7 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
                 work.bad(item.at, reason);
             }
         }
+        ledger.settle(work, &lots);
         ledger.store(work).await?;
     }
     take_blocks(work).await
@@ -75,6 +56,10 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
 struct Ledger {
     lots: HashMap<(i64, i64), lot::Model>,
     entries: HashMap<(i64, i64), entry::Model>,
+    /// What entries granted and took of the lots, by lot.
+    sums: HashMap<(i64, i64), Sums>,
+    /// What is left of all lots of a user that have not expired, as the records say.
+    left: HashMap<i64, i128>,
     /// By user and goal.
     claims: HashMap<(i64, i64), goal_claim::Model>,
     references: BTreeSet<(i64, String)>,
@@ -86,19 +71,145 @@ struct Ledger {
     spent: BTreeMap<(i64, i64), i64>,
 }
 
+/// What the entries of a lot come to, in millionths.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    granted: Option<i64>,
+    taken: i64,
+}
+
+impl Sums {
+    /// With one more entry. What is stored sums up to no more than a lot holds; anything else stays at the end.
+    const fn with(self, kind: EntryKind, micros: i64) -> Self {
+        match kind {
+            EntryKind::Grant => Self { granted: Some(micros), ..self },
+            EntryKind::Spend | EntryKind::Expire | EntryKind::Revoke => {
+                Self { taken: self.taken.saturating_add(micros), ..self }
+            }
+        }
+    }
+}
+
+/// What the file says of a lot that does not follow from the entries and claims that came so far. They may be in a later
+/// chunk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unsettled {
+    /// What is left of it.
+    remaining_micros: i64,
+    /// The goal that it is the reward of.
+    goal: Option<i64>,
+}
+
+/// What may not be in any file: what is left of a lot is what its entries leave, and the reward of a goal has a claim. Here
+/// nothing comes any more, so the ledgers are made whole by what there is. Says what was wrong with which lot.
+pub(super) async fn settle(
+    transaction: &Transaction,
+    ids: &Ids,
+    unsettled: &BTreeMap<(i64, i64), Unsettled>,
+) -> Result<Vec<((i64, i64), String)>> {
+    let places: BTreeSet<(i64, i64)> = unsettled.keys().copied().collect();
+    let users: BTreeSet<i64> = places.iter().map(|(user, _)| *user).collect();
+    let mut numbers: BTreeMap<i64, (i64, i64)> = sql::lock_users(transaction, users.into_iter().collect())
+        .await?
+        .into_iter()
+        .map(|user| (user.id, (user.history_seq, user.ledger_seq)))
+        .collect();
+    let mut sums: HashMap<(i64, i64), Sums> = HashMap::new();
+    for row in sql::with_pairs::<entry::Model>(transaction, "lot_seq", &places).await? {
+        let sum = sums.entry((row.user_id, row.lot_seq)).or_default();
+        *sum = sum.with(row.kind, row.amount_micros);
+    }
+    // A number that no entry has; most often that of the lot.
+    let entries_there = sql::with_pairs::<entry::Model>(transaction, "seq", &places).await?;
+    let used: BTreeSet<(i64, i64)> = entries_there.into_iter().map(|row| (row.user_id, row.seq)).collect();
+    let goals: BTreeSet<(i64, i64)> =
+        unsettled.iter().filter_map(|((user, _), lot)| Some((*user, lot.goal?))).collect();
+    let claims = sql::with_pairs::<goal_claim::Model>(transaction, "goal_id", &goals).await?;
+    let claims: HashMap<(i64, i64), i64> =
+        claims.into_iter().map(|row| ((row.user_id, row.goal_id), row.lot_seq)).collect();
+    let (mut lots, mut entries, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+    for mut lot in sql::with_pairs::<lot::Model>(transaction, "seq", &places).await? {
+        let place = (lot.user_id, lot.seq);
+        let Some(said) = unsettled.get(&place) else { continue };
+        let mut reasons = Vec::new();
+        let sum = sums.get(&place).copied().unwrap_or_default();
+        if sum.granted.is_none()
+            && let Some((_, last)) = numbers.get_mut(&lot.user_id)
+            && let Some(number) = if used.contains(&place) { limits::next_number(*last) } else { Some(lot.seq) }
+        {
+            *last = number.max(*last);
+            entries.push(grant_of(&lot, number, ids.ulid(lot.granted_at)));
+            reasons.push("no entry grants it, and one was added");
+        }
+        let rewards = |goal: i64| match claims.get(&(lot.user_id, goal)) {
+            Some(claimed) => *claimed == lot.seq || lot.remaining_micros == 0,
+            None => false,
+        };
+        if lot.remaining_micros > said.remaining_micros {
+            reasons.push("its entries leave more of it than the record says");
+        }
+        match said.goal.filter(|_| lot.source != LotSource::Goal) {
+            Some(goal) if rewards(goal) => {
+                (lot.source, lot.goal_id) = (LotSource::Goal, Some(goal));
+                lots.push(lot.clone());
+            }
+            Some(_) => reasons.push("it is the reward of a goal, and nothing claims it"),
+            None => {}
+        }
+        if !reasons.is_empty() {
+            wrong.push((place, format!("lot {}: {}", place.1, reasons.join("; "))));
+        }
+    }
+    sql::store(transaction, &lots).await?;
+    sql::store(transaction, &entries).await?;
+    let numbers: Vec<_> = numbers.into_iter().map(|(user, (history, ledger))| (user, history, ledger)).collect();
+    sql::number_users(transaction, &numbers).await?;
+    Ok(wrong)
+}
+
+/// The entry that grants a lot.
+fn grant_of(lot: &lot::Model, number: i64, operation: String) -> entry::Model {
+    entry::Model {
+        user_id: lot.user_id,
+        seq: number,
+        lot_seq: lot.seq,
+        kind: EntryKind::Grant,
+        amount_micros: lot.amount_micros,
+        reason: lot.reason.clone(),
+        operation,
+        recorded_at: lot.granted_at,
+    }
+}
+
 impl Ledger {
     async fn read(
         work: &Work<'_>,
         lots: &[Item<'_, CreditLot>],
-        of_entries: impl Iterator<Item = (i64, i64)>,
+        entries: &[Item<'_, CreditEntry>],
         claims: &[Item<'_, GoalClaim>],
     ) -> Result<Self> {
         let mut ledger = Self::default();
-        let numbered = lots.iter().filter_map(|item| Some((item.user, item.record.number?)));
+        let users: BTreeSet<i64> = lots.iter().map(|item| item.user).collect();
+        let users: Vec<i64> = users.into_iter().collect();
+        let of_entries = entries.iter().map(|item| (item.user, item.record.lot));
         let claimed = claims.iter().filter_map(|item| Some((item.user, item.record.lot?)));
-        let pairs: BTreeSet<(i64, i64)> = numbered.chain(of_entries).chain(claimed).collect();
-        for row in sql::with_pairs::<lot::Model>(work.transaction, "seq", &pairs).await? {
+        let pairs: BTreeSet<(i64, i64)> = of_entries.chain(claimed).collect();
+        let mut rows = sql::with_int::<lot::Model>(work.transaction, "user_id", &users).await?;
+        rows.extend(sql::with_pairs::<lot::Model>(work.transaction, "seq", &pairs).await?);
+        for row in rows {
             ledger.lots.insert((row.user_id, row.seq), row);
+        }
+        for row in ledger.lots.values().filter(|row| row.expires_at.is_none_or(|at| at > work.now)) {
+            *ledger.left.entry(row.user_id).or_default() += i128::from(row.remaining_micros);
+        }
+        let numbered = lots.iter().filter_map(|item| Some((item.user, item.record.number?)));
+        let pairs: BTreeSet<(i64, i64)> = pairs.into_iter().chain(numbered).collect();
+        for row in sql::with_pairs::<entry::Model>(work.transaction, "lot_seq", &pairs).await? {
+            ledger.count(&row);
+        }
+        let pairs: BTreeSet<(i64, i64)> = entries.iter().map(|item| (item.user, item.record.number)).collect();
+        for row in sql::with_pairs::<entry::Model>(work.transaction, "seq", &pairs).await? {
+            ledger.entries.insert((row.user_id, row.seq), row);
         }
         let goals = lots.iter().filter_map(|item| Some((item.user, item.record.goal.as_ref()?)));
         let goals = goals.chain(claims.iter().map(|item| (item.user, &item.record.goal)));
@@ -122,8 +233,21 @@ impl Ledger {
         let record = item.record;
         let granted_at = record.granted_at.map_or(work.now, |at| at.0);
         let remaining_micros = record.remaining_micros.unwrap_or(record.amount_micros);
-        if record.amount_micros < 1 || !(0..=record.amount_micros).contains(&remaining_micros) {
-            return Ok(Err("a lot has an amount of 1 or more, of which something may be left".to_owned()));
+        if remaining_micros > record.amount_micros {
+            return Ok(Err("no more is left of a lot than its amount".to_owned()));
+        }
+        let expires_at = record.expires_at.map(|at| at.0);
+        if expires_at.is_some_and(|at| at <= granted_at) {
+            return Ok(Err("a lot expires after it was granted".to_owned()));
+        }
+        if record.source == LotSource::Goal && (record.goal.is_none() || record.number.is_none()) {
+            return Ok(Err("the reward of a goal has a goal and a number, and comes with its claim".to_owned()));
+        }
+        if record.source != LotSource::Goal && record.goal.is_some() {
+            return Ok(Err("a lot with a goal has the source GOAL".to_owned()));
+        }
+        if let Err(reason) = check_reason(record.reason.as_deref()) {
+            return Ok(Err(reason));
         }
         let goal_id = match &record.goal {
             None => None,
@@ -133,7 +257,6 @@ impl Ledger {
             },
         };
         let (number, has_entry) = match (record.number, &record.reference) {
-            (Some(number), _) if number < 1 => return Ok(Err("lots are numbered from 1".to_owned())),
             (Some(number), _) => (number, false),
             (None, None) => {
                 return Ok(Err("a lot without a number needs a ref, so that it is granted once".to_owned()));
@@ -142,11 +265,16 @@ impl Ledger {
                 return Ok(Err("of a lot without a number everything is left".to_owned()));
             }
             (None, Some(name)) => {
-                if !self.references.insert((item.user, name.clone())) {
+                if self.references.contains(&(item.user, name.clone())) {
                     return Ok(Ok(()));
                 }
-                let person = work.person(item.user)?;
-                let number = person.ledger_seq + 1;
+                if let Err(reason) = self.check_room(work, item.user, record.amount_micros, expires_at) {
+                    return Ok(Err(reason));
+                }
+                let Some(number) = limits::next_number(work.person(item.user)?.ledger_seq) else {
+                    return Ok(Err("the ledger has its last number already".to_owned()));
+                };
+                self.references.insert((item.user, name.clone()));
                 self.new_references.push(write_ref::Model {
                     user_id: item.user,
                     kind: REFERENCE.to_owned(),
@@ -158,20 +286,19 @@ impl Ledger {
             }
         };
         let place = (item.user, number);
-        if let Some(there) = self.lots.get_mut(&place) {
+        if let Some(there) = self.lots.get(&place) {
+            let source = there.source == record.source
+                || (record.source == LotSource::Goal && there.source == LotSource::Import);
             let same = there.amount_micros == record.amount_micros
-                && there.source == record.source
+                && source
                 && record.granted_at.is_none_or(|at| at.0 == there.granted_at);
             if !same {
                 return Ok(Err(format!("lot {number} of {:?} is there already and is another", record.user)));
             }
-            // Of a lot less and less is left.
-            if remaining_micros < there.remaining_micros {
-                there.remaining_micros = remaining_micros;
-                self.changed_lots.insert(place);
-                work.landed(item.at);
-            }
             return Ok(Ok(()));
+        }
+        if !has_entry && let Err(reason) = self.check_room(work, item.user, remaining_micros, expires_at) {
+            return Ok(Err(reason));
         }
         if goal_id.and_then(|goal| self.claims.get(&(item.user, goal))).is_some_and(|claim| claim.lot_seq != number) {
             return Ok(Err("the goal was claimed already, and its reward is in another lot".to_owned()));
@@ -182,11 +309,13 @@ impl Ledger {
                 user_id: item.user,
                 seq: number,
                 amount_micros: record.amount_micros,
-                remaining_micros,
+                // What was taken of it is what its entries say.
+                remaining_micros: record.amount_micros,
                 granted_at,
-                expires_at: record.expires_at.map(|at| at.0),
-                source: record.source,
-                goal_id,
+                expires_at,
+                // It becomes the reward of a goal with the claim.
+                source: if goal_id.is_some() { LotSource::Import } else { record.source },
+                goal_id: None,
                 reason: record.reason.clone(),
             },
         );
@@ -194,17 +323,8 @@ impl Ledger {
         let person = work.person(item.user)?;
         person.ledger_seq = person.ledger_seq.max(number);
         person.changed = true;
-        if has_entry {
-            let row = entry::Model {
-                user_id: item.user,
-                seq: number,
-                lot_seq: number,
-                kind: EntryKind::Grant,
-                amount_micros: record.amount_micros,
-                reason: record.reason.clone(),
-                operation: work.ids.ulid(work.now),
-                recorded_at: granted_at,
-            };
+        if has_entry && let Some(lot) = self.lots.get(&place) {
+            let row = grant_of(lot, number, work.ids.ulid(work.now));
             self.enter(work, item.at, row)?;
         }
         let mut changes = json!({ "credits": micros_to_decimal(record.amount_micros), "lot": number });
@@ -217,11 +337,93 @@ impl Ledger {
         Ok(Ok(()))
     }
 
+    /// Refuses a lot with which a user would have more than anybody may have.
+    fn check_room(
+        &mut self,
+        work: &Work<'_>,
+        user: i64,
+        micros: i64,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(), String> {
+        if expires_at.is_some_and(|at| at <= work.now) {
+            return Ok(());
+        }
+        let left = self.left.entry(user).or_default();
+        let after = *left + i128::from(micros);
+        if after > i128::from(limits::MOST_MICROS) {
+            return Err(format!("nobody may have more than {} credits", micros_to_decimal(limits::MOST_MICROS)));
+        }
+        *left = after;
+        Ok(())
+    }
+
+    fn take_entry(&mut self, work: &mut Work<'_>, item: Item<'_, CreditEntry>) -> Result<Result<(), String>> {
+        let record = item.record;
+        let row = entry::Model {
+            user_id: item.user,
+            seq: record.number,
+            lot_seq: record.lot,
+            kind: record.kind,
+            amount_micros: record.amount_micros,
+            reason: record.reason.clone(),
+            operation: record.operation.clone(),
+            recorded_at: record.at.0,
+        };
+        if let Err(reason) = check_reason(record.reason.as_deref()) {
+            return Ok(Err(reason));
+        }
+        let place = (item.user, record.lot);
+        let Some(lot) = self.lots.get_mut(&place) else { return Ok(Err(unknown("lot", &record.lot.to_string()))) };
+        match self.entries.get(&(item.user, record.number)) {
+            Some(there) if *there == row => return Ok(Ok(())),
+            Some(_) => return Ok(Err(format!("entry {} is there already and is another", record.number))),
+            None => {}
+        }
+        let sum = self.sums.get(&place).copied().unwrap_or_default();
+        if record.kind == EntryKind::Grant {
+            if sum.granted.is_some() || record.amount_micros != lot.amount_micros {
+                return Ok(Err(format!("one entry grants lot {}, and all of it", record.lot)));
+            }
+        } else {
+            let Some(left) = lot.remaining_micros.checked_sub(record.amount_micros).filter(|left| *left >= 0) else {
+                return Ok(Err(format!("more is taken of lot {} than is left of it", record.lot)));
+            };
+            lot.remaining_micros = left;
+            self.changed_lots.insert(place);
+        }
+        self.enter(work, item.at, row)?;
+        Ok(Ok(()))
+    }
+
+    /// Keeps what the records say of lots and does not follow from what has come so far.
+    fn settle(&self, work: &mut Work<'_>, lots: &[Item<'_, CreditLot>]) {
+        for item in lots {
+            let record = item.record;
+            let Some(number) = record.number.filter(|_| !matches!(work.outcomes[item.at], Outcome::Bad(_))) else {
+                continue;
+            };
+            let Some(lot) = self.lots.get(&(item.user, number)) else { continue };
+            let goal = record.goal.as_ref().and_then(|goal| work.known.goals.get(goal)).map(|goal| goal.id);
+            let remaining_micros = record.remaining_micros.unwrap_or(record.amount_micros);
+            let granted = self.sums.get(&(item.user, number)).is_some_and(|sums| sums.granted.is_some());
+            if !granted || lot.remaining_micros > remaining_micros || (goal.is_some() && lot.goal_id != goal) {
+                work.unsettled.push((item.at, (item.user, number), Unsettled { remaining_micros, goal }));
+            }
+        }
+    }
+
+    /// Counts an entry in what is known of its lot.
+    fn count(&mut self, row: &entry::Model) {
+        let sum = self.sums.entry((row.user_id, row.lot_seq)).or_default();
+        *sum = sum.with(row.kind, row.amount_micros);
+    }
+
     fn enter(&mut self, work: &mut Work<'_>, at: usize, row: entry::Model) -> Result<()> {
         let person = work.person(row.user_id)?;
         person.ledger_seq = person.ledger_seq.max(row.seq);
         person.changed = true;
         self.entries.insert((row.user_id, row.seq), row.clone());
+        self.count(&row);
         self.new_entries.push(row);
         work.landed(at);
         Ok(())
@@ -235,17 +437,20 @@ impl Ledger {
         if self.claims.contains_key(&(item.user, goal.id)) {
             return Ok(Ok(()));
         }
-        match record.lot {
-            Some(lot) if !self.lots.contains_key(&(item.user, lot)) => {
-                return Ok(Err(unknown("lot", &lot.to_string())));
+        match (record.lot, record.reward_micros) {
+            (None, 0) => {}
+            (None, _) => return Ok(Err("a claim that granted something names its lot".to_owned())),
+            (Some(_), 0) => return Ok(Err("a claim that granted nothing has no lot".to_owned())),
+            (Some(number), reward) => {
+                let place = (item.user, number);
+                let Some(lot) = self.lots.get_mut(&place) else { return Ok(Err(unknown("lot", &number.to_string()))) };
+                let is_free = lot.source == LotSource::Import && lot.goal_id.is_none();
+                if lot.amount_micros != reward || !(is_free || lot.goal_id == Some(goal.id)) {
+                    return Ok(Err(format!("lot {number} is not the reward of this goal")));
+                }
+                (lot.source, lot.goal_id) = (LotSource::Goal, Some(goal.id));
+                self.changed_lots.insert(place);
             }
-            None if record.reward_micros != 0 => {
-                return Ok(Err("a claim that granted something names its lot".to_owned()));
-            }
-            _ => {}
-        }
-        if record.reward_micros < 0 {
-            return Ok(Err("a reward is 0 or more".to_owned()));
         }
         let claimed_at = record.at.map_or(work.now, |at| at.0);
         let lot_seq = record.lot.unwrap_or(0);
@@ -260,7 +465,9 @@ impl Ledger {
         self.new_claims.push(row);
         if !item.has_history && record.reward_micros > 0 {
             for week in std::iter::once(0).chain(goal.week) {
-                *self.spent.entry((goal.season_id, week.into())).or_default() += record.reward_micros;
+                let spent = self.spent.entry((goal.season_id, week.into())).or_default();
+                // A chunk of the highest rewards is far from the end of 64 bits.
+                *spent = spent.saturating_add(record.reward_micros);
             }
         }
         let changes: Value = json!({ "credits": micros_to_decimal(record.reward_micros), "lot": lot_seq });
@@ -284,6 +491,16 @@ impl Ledger {
     }
 }
 
+/// That people could have written this as a reason; an erasure leaves an empty one.
+fn check_reason(reason: Option<&str>) -> Result<(), String> {
+    match reason {
+        Some(reason) if !reason.is_empty() && !is_reason(reason) => {
+            Err(format!("a reason has 1 to {LONGEST_REASON} printable characters"))
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn take_blocks(work: &mut Work<'_>) -> Result<()> {
     let items = work.items(only!(Block));
     let users: BTreeSet<i64> = items.iter().map(|item| item.user).collect();
@@ -298,7 +515,19 @@ async fn take_blocks(work: &mut Work<'_>) -> Result<()> {
         let own = || blocks.range((item.user, 0)..=(item.user, i64::MAX)).map(|(_, row)| row);
         let same = |row: &&block::Model| row.scope == record.scope && row.from_at == record.from.0;
         let number = record.number.or_else(|| own().find(same).map(|row| row.seq));
-        let number = number.unwrap_or_else(|| own().next_back().map_or(1, |row| row.seq + 1));
+        let Some(number) = number.or_else(|| limits::next_number(own().next_back().map_or(0, |row| row.seq))) else {
+            work.bad(item.at, "the blocks of this user have their last number already");
+            continue;
+        };
+        if let Err(reason) = check_reason(Some(&record.reason)) {
+            work.bad(item.at, reason);
+            continue;
+        }
+        let from = record.from.0;
+        if record.until.is_some_and(|until| until.0 <= from) || record.lifted_at.is_some_and(|at| at.0 < from) {
+            work.bad(item.at, "a block ends, and is lifted, after it begins");
+            continue;
+        }
         let scope = match record.scope {
             BlockScope::Claim => "CLAIM",
             BlockScope::Spend => "SPEND",

@@ -126,10 +126,6 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
         };
         let at = record.at.or(record.hardcore_at).map_or(work.now, |at| at.0);
         let hardcore_at = record.hardcore_at.map(|at| at.0).or(record.hardcore.then_some(at));
-        if !item.has_history && (at > work.now || hardcore_at.is_some_and(|at| at > work.now)) {
-            work.bad(item.at, "an unlock does not lie in the future");
-            continue;
-        }
         let place = (item.user, id);
         let before = players
             .unlocks

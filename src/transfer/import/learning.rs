@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::features::learning::entity::{instance, instance_resource, plan_resource, progress, resource};
 use crate::features::learning::rules::{MAX_NOTES_CHARACTERS, StoredCompletion, transition};
 use crate::graphql::ids::Kind;
+use crate::limits;
 use crate::transfer::records::{InstanceResource, Record};
 use crate::transfer::sql;
 use crate::write::HistoryKind;
@@ -75,14 +76,11 @@ async fn take_progress(work: &mut Work<'_>) -> Result<()> {
             work.bad(item.at, unknown("resource", &record.resource));
             continue;
         };
-        if !(0..=100).contains(&record.progress)
-            || record.time_spent_minutes < 0
-            || record.notes.chars().nth(MAX_NOTES_CHARACTERS).is_some()
+        if record.notes.chars().nth(MAX_NOTES_CHARACTERS).is_some()
             || record.external_id.as_ref().is_some_and(|id| !is_hex24(id))
         {
             let reason = format!(
-                "progress is 0 to 100, timeSpentMinutes 0 or more, notes have at most {MAX_NOTES_CHARACTERS} \
-                 characters, and an externalId has 24 hexadecimal digits"
+                "notes have at most {MAX_NOTES_CHARACTERS} characters, and an externalId has 24 hexadecimal digits"
             );
             work.bad(item.at, reason);
             continue;
@@ -194,7 +192,10 @@ async fn take_instances(work: &mut Work<'_>) -> Result<()> {
         };
         let own = || instances.range((item.user, 0)..=(item.user, i64::MAX)).map(|(_, row)| row);
         let number = record.number.or_else(|| own().find(|row| row.plan_id == plan_id).map(|row| row.seq));
-        let number = number.unwrap_or_else(|| own().next_back().map_or(1, |row| row.seq + 1));
+        let Some(number) = number.or_else(|| limits::next_number(own().next_back().map_or(0, |row| row.seq))) else {
+            work.bad(item.at, "the instances of this user have their last number already");
+            continue;
+        };
         let place = (item.user, number);
         let created_at = record.created_at.map_or(work.now, |at| at.0);
         if let Some(row) = instances.get(&place) {
@@ -222,8 +223,8 @@ async fn take_instances(work: &mut Work<'_>) -> Result<()> {
             }
             continue;
         }
-        if record.external_id.as_ref().is_some_and(|id| !is_hex24(id)) || number < 1 {
-            work.bad(item.at, "instances are numbered from 1, and an externalId has 24 hexadecimal digits");
+        if record.external_id.as_ref().is_some_and(|id| !is_hex24(id)) {
+            work.bad(item.at, "an externalId has 24 hexadecimal digits");
             continue;
         }
         let row = instance::Model {

@@ -18,16 +18,18 @@ mod users;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use self::credits::Unsettled;
 use self::known::Known;
 use super::lines::{self, Line, Source};
+use super::ranges;
 use super::records::Record;
 use super::sql::{self, Names};
 use crate::clock::{Ids, Timestamp};
-use crate::db::{Db, Transaction, bulk};
+use crate::db::{Db, Transaction, bulk, is_held};
 use crate::error::{Error, Result};
 use crate::graphql::ids::Kind;
 use crate::write::HistoryKind;
@@ -35,6 +37,10 @@ use crate::write::entity::{audit_entry, event};
 
 /// How often a transaction that loses against others is tried.
 const TRIES: u32 = 5;
+/// How long a chunk waits for what somebody else has locked, and for how long it is tried again. It is short, because
+/// whoever waits to change the catalogue lets nobody pass.
+const WAIT: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Who did it, in the histories.
 const ACTOR: &str = "operator";
 
@@ -83,7 +89,7 @@ pub async fn import(
 ) -> Result<Imported> {
     sources.iter().try_for_each(Source::check)?;
     let profiles = (sources.len() > 1).then(HashMap::new);
-    let mut import = Import { db, ids, now, known: None, erased: HashSet::new(), profiles };
+    let mut import = Import { db, ids, now, known: None, erased: HashSet::new(), profiles, unsettled: BTreeMap::new() };
     let mut done = Imported::default();
     let mut chunks = lines::read(sources);
     while let Some(chunk) = chunks.recv().await {
@@ -91,7 +97,13 @@ pub async fn import(
         let mut lines = Vec::with_capacity(chunk.len());
         for line in &chunk {
             match &line.record {
-                Ok(record) => lines.push((line, record)),
+                Ok(record) => match ranges::check(record, now, line.has_history) {
+                    Ok(()) => lines.push((line, record)),
+                    Err(reason) => {
+                        done.bad += 1;
+                        complain(complaint(line, reason));
+                    }
+                },
                 Err(reason) => {
                     done.bad += 1;
                     complain(complaint(line, reason.clone()));
@@ -110,6 +122,12 @@ pub async fn import(
         }
         done.records += chunk.len() as u64;
         progress(done);
+    }
+    for (complaint, was_new) in import.settle().await? {
+        // It was counted with what landed before.
+        *(if was_new { &mut done.new } else { &mut done.unchanged }) -= 1;
+        done.bad += 1;
+        complain(complaint);
     }
     if done.new > 0 {
         sql::tidy(db).await?;
@@ -140,9 +158,36 @@ struct Import<'a> {
     /// How new the profiles are that were taken from exports, while the events that say so are still to come. Several files
     /// may tell of one user; a single one does not.
     profiles: Option<HashMap<i64, Timestamp>>,
+    /// Lots that did not follow from what had come by then, and the last record of each.
+    unsettled: BTreeMap<(i64, i64), (Place, Unsettled)>,
 }
 
+/// A file, a line in it, and whether that line changed something.
+type Place = (Arc<str>, u64, bool);
+
+/// How many lots are settled in one transaction.
+const SETTLED_TOGETHER: usize = 1000;
+
 impl Import<'_> {
+    /// Settles what nothing came for.
+    async fn settle(&mut self) -> Result<Vec<(Complaint, bool)>> {
+        let mut complaints = Vec::new();
+        let unsettled: Vec<_> = std::mem::take(&mut self.unsettled).into_iter().collect();
+        for some in unsettled.chunks(SETTLED_TOGETHER) {
+            let places: HashMap<(i64, i64), &Place> = some.iter().map(|(lot, (place, _))| (*lot, place)).collect();
+            let lots = some.iter().map(|(lot, (_, unsettled))| (*lot, *unsettled)).collect();
+            let transaction = self.db.begin().await?;
+            sql::lock_catalogue(&transaction, false).await?;
+            let wrong = credits::settle(&transaction, self.ids, &lots).await?;
+            transaction.commit().await?;
+            complaints.extend(wrong.into_iter().filter_map(|(lot, reason)| {
+                let (file, line, was_new) = places.get(&lot)?;
+                Some((Complaint { file: Arc::clone(file), line: *line, reason }, *was_new))
+            }));
+        }
+        Ok(complaints)
+    }
+
     /// Imports some records.
     async fn take(&mut self, lines: &[(&Line, &Record)]) -> Result<Vec<Outcome>> {
         for (line, record) in lines {
@@ -179,13 +224,15 @@ impl Import<'_> {
     }
 
     async fn attempt(&mut self, lines: &[(&Line, &Record)]) -> Result<Vec<Outcome>> {
-        let mut tries = 1;
+        let (mut tries, began) = (1, Instant::now());
         loop {
             match self.once(lines).await {
                 // What the database refuses it refuses again.
-                Err(error) if error.is_passing() && sql::refused_row(&error).is_none() && tries < TRIES => {
+                Err(error)
+                    if error.is_passing() && sql::refused_row(&error).is_none() && goes_on(&error, tries, began) =>
+                {
                     let [random] = self.ids.bytes::<1>();
-                    tokio::time::sleep(Duration::from_millis(u64::from(random) * u64::from(tries))).await;
+                    tokio::time::sleep(Duration::from_millis(u64::from(random) * u64::from(tries.min(TRIES)))).await;
                     tries += 1;
                 }
                 outcome => return outcome,
@@ -198,7 +245,7 @@ impl Import<'_> {
         if lines.is_empty() {
             return Ok(Vec::new());
         }
-        let transaction = self.db.begin().await?;
+        let transaction = self.db.begin_long(Some(WAIT)).await?;
         // What is known now may be undone with the transaction.
         let known = self.known.take();
         let earlier = Earlier { erased: &self.erased, profiles: self.profiles.as_ref() };
@@ -206,18 +253,27 @@ impl Import<'_> {
             Ok(done) => {
                 transaction.commit().await?;
                 self.known = Some(done.known);
+                for (at, lot, unsettled) in done.unsettled {
+                    let line = lines[at].0;
+                    let was_new = done.outcomes[at] == Outcome::New;
+                    self.unsettled.insert(lot, ((Arc::clone(&line.file), line.number, was_new), unsettled));
+                }
                 if let Some(profiles) = &mut self.profiles {
                     profiles.extend(done.profiles);
                 }
                 Ok(done.outcomes)
             }
             Err(error) => {
-                // A connection that cannot even roll back is closed by its pool, which does the same.
-                let _ = transaction.rollback().await;
+                transaction.rollback().await?;
                 Err(error)
             }
         }
     }
+}
+
+/// Whether a chunk that failed is tried again: so many times, and for longer what somebody else has locked.
+fn goes_on(error: &Error, tries: u32, began: Instant) -> bool {
+    if is_held(error) { began.elapsed() < PATIENCE } else { tries < TRIES }
 }
 
 /// What earlier chunks said.
@@ -233,6 +289,7 @@ struct Done {
     outcomes: Vec<Outcome>,
     /// How new the profiles are that were taken from exports.
     profiles: Vec<(i64, Timestamp)>,
+    unsettled: Vec<(usize, (i64, i64), Unsettled)>,
 }
 
 /// Somebody whom records of the chunk are about; their row is locked.
@@ -276,6 +333,8 @@ struct Work<'a> {
     /// Users by the names under which the records know them.
     names: HashMap<String, i64>,
     people: BTreeMap<i64, Person>,
+    /// Lots that do not follow from what has come so far, each with the place of its record.
+    unsettled: Vec<(usize, (i64, i64), Unsettled)>,
     /// The ids of the resources that are named, by their keys.
     resources: HashMap<String, i64>,
     events: Vec<event::Model>,
@@ -318,6 +377,7 @@ impl<'a> Work<'a> {
             profiles: Vec::new(),
             names: HashMap::new(),
             people: BTreeMap::new(),
+            unsettled: Vec::new(),
             resources: HashMap::new(),
             events: Vec::new(),
             audit: Vec::new(),
@@ -351,7 +411,7 @@ impl<'a> Work<'a> {
         let changed = self.people.iter().filter(|(_, person)| person.changed);
         let numbers: Vec<_> = changed.map(|(id, person)| (*id, person.history_seq, person.ledger_seq)).collect();
         sql::number_users(self.transaction, &numbers).await?;
-        Ok(Done { known: self.known, outcomes: self.outcomes, profiles: self.profiles })
+        Ok(Done { known: self.known, outcomes: self.outcomes, profiles: self.profiles, unsettled: self.unsettled })
     }
 
     /// Finds and locks everybody whom the records name.

@@ -131,8 +131,9 @@ impl Users {
             Some(id) => self.by_ulid.get(id).copied(),
             None => holder,
         };
+        let vouched = slot.is_some_and(|slot| self.slots[slot].is_vouched_for(record));
         if slot.is_some_and(|slot| self.slots[slot].has_nothing_to_learn(record, has_history)) {
-            return Ok(false);
+            return Ok(vouched);
         }
         if let (Some(holder), Some(handle)) = (holder, &record.handle)
             && slot != Some(holder)
@@ -153,7 +154,7 @@ impl Users {
         }
         let created_at = record.created_at.map_or(work.now, |at| at.0);
         let (slot, mut changed) = match slot {
-            Some(slot) => (slot, false),
+            Some(slot) => (slot, vouched),
             None => (self.add(work, record, created_at, has_history)?, true),
         };
         changed |= self.change(work, slot, record, has_history);
@@ -175,10 +176,11 @@ impl Users {
             handle,
             display_name: None,
             avatar_url: None,
-            visibility: record.visibility.unwrap_or(Visibility::Private),
+            visibility: record.visibility.unwrap_or(Visibility::Members),
             created_at: at,
             history_seq: 0,
             ledger_seq: 0,
+            self_made: record.self_made,
             merged_into: None,
             erased_at: record.erased_at.map(|at| at.0),
         };
@@ -215,7 +217,7 @@ impl Users {
         }
         if let Some(visibility) = record.visibility.filter(|visibility| *visibility != row.visibility) {
             row.visibility = visibility;
-            changes["visibility"] = if visibility == Visibility::Public { "PUBLIC" } else { "PRIVATE" }.into();
+            changes["visibility"] = visibility.as_str().into();
         }
         if has_history && row.erased_at.is_none() && record.erased_at.is_some() {
             row.erased_at = record.erased_at.map(|at| at.0);
@@ -289,6 +291,15 @@ impl Users {
 }
 
 impl Slot {
+    /// Notes that a file of the operator knows of the user, unless it says that nobody else did; whether that is news. It is,
+    /// however old the file is: whoever was vouched for once stays so.
+    fn is_vouched_for(&mut self, record: &User) -> bool {
+        let news = self.row.self_made && !record.self_made && self.row.erased_at.is_none();
+        self.row.self_made &= !news;
+        self.changed |= news;
+        news
+    }
+
     /// Whether a record says nothing that is news of this user: nothing is of those who were erased or merged, and what an
     /// export says is only if it is newer than what is there. An erasure is news whenever it was.
     fn has_nothing_to_learn(&self, record: &User, has_history: bool) -> bool {
@@ -326,10 +337,10 @@ fn well_formed(record: &User, has_history: bool) -> Result<User, String> {
         }
     }
     if record.display_name.as_deref().is_some_and(|name| !rules::is_display_name(name)) {
-        return Err("a displayName has 1 to 100 printable characters".to_owned());
+        return Err(format!("displayName: {}", rules::DISPLAY_NAME));
     }
     if record.avatar_url.as_deref().is_some_and(|url| !rules::is_picture_url(url)) {
-        return Err("an avatarUrl is the http or https address of a picture, at most 2000 characters".to_owned());
+        return Err(format!("avatarUrl: {}", rules::PICTURE_URL));
     }
     for account in &mut record.accounts {
         (account.provider, account.id) = stored_account(&account.provider, &account.id)

@@ -7,6 +7,7 @@
 mod actor;
 mod databases;
 mod postgres;
+mod proxy;
 mod stage;
 
 use std::pin::Pin;
@@ -19,6 +20,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 pub(crate) use actor::{Actor, Answer};
 use databases::Engine;
+pub(crate) use postgres::Cluster;
+pub(crate) use proxy::{Cut, Proxy, Way};
 pub(crate) use stage::{Blank, NOW, Stage, token};
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;

@@ -1,18 +1,19 @@
 //! A PostgreSQL cluster of our own, for as long as this process lives.
 //!
 //! A shell script makes the cluster in a temporary directory, as an unprivileged user where this process runs as root,
-//! and waits for its standard input to end. That happens when the tests are over, however they end, so nothing is ever
+//! does as it is told on its standard input, and waits for that to end. That happens when the tests are over, however they end, so nothing is ever
 //! left behind.
 
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const SCRIPT: &str = r#"
 set -e
-bin=$1 port=$2
+bin=$1 port=$2 more=$3
 directory=$(mktemp -d "${TMPDIR:-/tmp}/waymark-postgres.XXXXXX")
 finish() {
     status=$?
@@ -23,18 +24,41 @@ finish() {
 trap finish EXIT
 trap '' INT
 "$bin/initdb" -D "$directory/data" -U waymark -A trust -E UTF8 --locale=C --no-sync >"$directory/log" 2>&1
-"$bin/pg_ctl" -D "$directory/data" -l "$directory/log" -w -t 60 \
-    -o "-c port=$port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$directory -c max_connections=300" \
-    -o "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c autovacuum=off" start >/dev/null 2>&1
+start() {
+    "$bin/pg_ctl" -D "$directory/data" -l "$directory/log" -w -t 60 \
+        -o "-c port=$port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$directory -c max_connections=300" \
+        -o "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c autovacuum=off" -o "$more" \
+        start >/dev/null 2>&1
+}
+ours() {
+    for process in /proc/[0-9]*; do
+        [ "$(readlink "$process/cwd" 2>/dev/null)" != "$directory/data" ] || echo "${process#/proc/}"
+    done
+}
+start
 echo ready
-read -r _ || true
+while read -r word; do
+    case $word in
+        kill)
+            while processes=$(ours) && [ -n "$processes" ]; do
+                kill -9 $processes 2>/dev/null || true
+                sleep 0.02
+            done
+            # Who is dead and was not waited for yet counts as running there.
+            rm -f "$directory/data/postmaster.pid" ;;
+        start) start || { sleep 0.5; start; } ;;
+    esac
+    echo "$word"
+done
 "#;
 
 /// A running cluster; stopped and removed when dropped.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     script: Child,
+    said: BufReader<ChildStdout>,
+    pub(crate) port: u16,
     /// Where the database that every cluster has is found.
-    pub(super) url: String,
+    pub(crate) url: String,
 }
 
 /// Where the server's programs are: on the PATH, or where Linux distributions put them.
@@ -53,19 +77,52 @@ pub(super) fn installed() -> Option<PathBuf> {
 }
 
 impl Cluster {
+    /// Starts a cluster that keeps what it has acknowledged even when it is killed, with further settings as arguments of
+    /// `postgres`; `None` where its programs are not installed.
+    pub(crate) fn to_be_killed(settings: &str) -> Option<Self> {
+        let settings = format!("-c synchronous_commit=on -c full_page_writes=on {settings}");
+        installed().map(|bin| Self::start_with(&bin, &settings).expect("PostgreSQL starts"))
+    }
+
+    /// Kills all its processes, as a crash does.
+    pub(crate) fn kill(&mut self) {
+        self.tell("kill");
+    }
+
+    /// Starts it again, and waits until it takes connections.
+    pub(crate) fn start_again(&mut self) {
+        self.tell("start");
+    }
+
+    fn tell(&mut self, word: &str) {
+        let input = self.script.stdin.as_mut().expect("the script reads");
+        writeln!(input, "{word}").expect("the script runs");
+        let mut line = String::new();
+        self.said.read_line(&mut line).expect("the script answers");
+        if line.trim() != word {
+            let mut reason = String::new();
+            if let Some(mut errors) = self.script.stderr.take() {
+                let _ = errors.read_to_string(&mut reason);
+            }
+            panic!("the cluster does as it is told ({word}): {line}\n{reason}");
+        }
+    }
+
     /// Starts a cluster with the programs in `bin`.
     pub(super) fn start(bin: &Path) -> Result<Self, String> {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-        let port = port.map_err(|error| format!("there is no free port: {error}"))?.port();
+        Self::start_with(bin, "")
+    }
+
+    fn start_with(bin: &Path, settings: &str) -> Result<Self, String> {
+        let port = free_port().ok_or("there is no free port")?;
         let mut command = unprivileged()?;
-        command.args(["sh", "-c", SCRIPT, "sh"]).arg(bin).arg(port.to_string()).current_dir("/");
+        command.args(["sh", "-c", SCRIPT, "sh"]).arg(bin).arg(port.to_string()).arg(settings).current_dir("/");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut script = command.spawn().map_err(|error| format!("PostgreSQL cannot be started: {error}"))?;
         let mut line = String::new();
-        if let Some(output) = script.stdout.take() {
-            // An unreadable line is as good as none: what went wrong stands on stderr.
-            let _ = BufReader::new(output).read_line(&mut line);
-        }
+        let mut said = BufReader::new(script.stdout.take().ok_or("the script has no output")?);
+        // An unreadable line is as good as none: what went wrong stands on stderr.
+        let _ = said.read_line(&mut line);
         if line.trim() != "ready" {
             let mut reason = String::new();
             if let Some(mut errors) = script.stderr.take() {
@@ -73,8 +130,18 @@ impl Cluster {
             }
             return Err(format!("PostgreSQL in {} did not start (or set TEST_DATABASE_URL):\n{reason}", bin.display()));
         }
-        Ok(Self { script, url: format!("postgres://waymark@127.0.0.1:{port}/postgres") })
+        Ok(Self { script, said, port, url: format!("postgres://waymark@127.0.0.1:{port}/postgres") })
     }
+}
+
+/// A port that no connection gets by chance, as it might while the cluster is down that is to come back there.
+fn free_port() -> Option<u16> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let numbers = std::iter::repeat_with(|| {
+        std::process::id().wrapping_mul(31).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed))
+    });
+    numbers.take(10_000).filter_map(|number| u16::try_from(20_000 + number % 10_000).ok()).find(is_free)
 }
 
 impl Drop for Cluster {

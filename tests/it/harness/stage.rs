@@ -57,15 +57,27 @@ impl Stage {
         Self::with_settings(self.url.clone(), settings).await
     }
 
+    /// The same database and the time of today. Tokens of the harness have expired by then; keys are good.
+    pub(crate) async fn by_the_system_clock(&self) -> Self {
+        let mut config = (*self.app.config).clone();
+        config.clock = None;
+        Self::of(self.url.clone(), config).await
+    }
+
     async fn with_settings(url: String, settings: &[(&str, &str)]) -> Self {
         let always = [
             ("WAYMARK_DATABASE_URL", &*url),
             ("WAYMARK_JWT_SECRET", SECRET),
             ("WAYMARK_CLOCK", NOW),
             ("WAYMARK_RATE_PER_SECOND", "0"),
+            ("WAYMARK_SIGNED_FETCH", "true"),
         ];
         let settings = always.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let config = Config::from_sources(None, settings).expect("the settings fit");
+        Self::of(url.clone(), config).await
+    }
+
+    async fn of(url: String, config: Config) -> Self {
         let app = App::connect(config, Ids::seeded(1)).await.expect("the app starts");
         let server = Server::new(Arc::clone(&app), Mode::SERVE);
         Self { app, server, url }

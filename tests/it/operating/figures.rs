@@ -86,7 +86,7 @@ async fn operations_are_counted_by_name_once_their_document_has_passed(stage: St
     }
     anonymous.data("{ viewer { kind } }", Value::Null).await;
     anonymous.query("query Nonsense { nothing }", Value::Null).await;
-    anonymous.query("query Refused { user(by: { handle: \"ada\" }) { handle } }", Value::Null).await;
+    anonymous.query("query Refused { user(by: { handle: \"grace\" }) { credits { expiresIn } } }", Value::Null).await;
     let samples = samples(&stage).await;
     let count = |operation: &str, outcome: &str| {
         let name = format!("waymark_graphql_operations_total{{operation=\"{operation}\",outcome=\"{outcome}\"}}");
@@ -150,7 +150,7 @@ async fn statements_and_batches_and_connections_are_counted(stage: Stage) {
     let most = |pool: &str| samples[&format!("waymark_database_connections_most{{pool=\"{pool}\"}}")];
     let pools: &[&str] = match stage.db().kind() {
         Kind::Sqlite => &["readers", "writer", "loaders"],
-        Kind::Postgres => &["main", "loaders"],
+        Kind::Postgres => &["reads", "writes", "loaders"],
     };
     for pool in pools {
         assert!(open(pool) <= most(pool) && most(pool) >= 1.0, "{pool}");

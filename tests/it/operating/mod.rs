@@ -8,8 +8,8 @@ pub(crate) mod traces;
 
 use axum::body::Body;
 use axum::http::Request;
-use sea_orm::{ConnectionTrait as _, DatabaseTransaction};
-use waymark::db::{Db, Kind};
+use sea_orm::ConnectionTrait as _;
+use waymark::db::{Db, Kind, Transaction};
 
 use crate::harness::{Actor, Answer, Stage};
 
@@ -22,7 +22,7 @@ async fn get(actor: &Actor, path: &str) -> Answer {
 }
 
 /// Keeps everybody else from writing until the transaction ends.
-async fn lock(db: &Db) -> DatabaseTransaction {
+async fn lock(db: &Db) -> Transaction {
     let transaction = db.begin().await.unwrap();
     if db.kind() == Kind::Postgres {
         transaction.execute_unprepared("LOCK TABLE users IN EXCLUSIVE MODE").await.unwrap();

@@ -157,7 +157,7 @@ async fn without_a_good_key_nobody_is_shown(stage: Stage) {
     // The usual headers do as well.
     let app = stage.app(&[Scope::ProgressRead]).await;
     assert_eq!(get(&app, &format!("{PATH}?u=MaxMilyin&i=1"), &[]).await.status, 200);
-    // A private profile is read as well.
+    // A profile that not everybody sees is read as well.
     assert_eq!(get(&app, &format!("{PATH}?u=ada&i=1"), &[]).await.json["1"]["NumPossibleAchievements"], 23);
 }
 

@@ -67,15 +67,7 @@ async fn both_prefixes_and_all_three_headers_are_understood(stage: Stage) {
 }
 
 async fn whoever_is_unknown_has_collected_nothing(stage: Stage) {
-    for user in [
-        "discord/1",
-        "nothing/1",
-        "discord/%00",
-        "discord/a%2Fb",
-        "discord/%F0%9F%8E%AE",
-        "ethereum/0x1",
-        "jwt/%7Cgrace%00",
-    ] {
+    for user in ["discord/1", "nothing/1", "discord/a%2Fb", "discord/%F0%9F%8E%AE", "ethereum/0x1", "jwt/%7Cnobody"] {
         let answer = ask(&stage, &format!("/users/{user}/progress/collection-challenges")).await;
         let list = answer.json.as_array().unwrap_or_else(|| panic!("{user}: {}", answer.text));
         assert!(list.len() > 3);
@@ -150,9 +142,14 @@ async fn keys_and_programs_are_refused_by_number(stage: Stage) {
     let powerless = stage.key("", None, None).await;
     let answer = get(&anonymous, DISCORD, &[("gft-api-key", powerless.credential())]).await;
     assert_eq!((answer.status.as_u16(), &answer.json["status"]["errorCode"]), (403, &json!(403)));
-    for program in ["nothing", "program_123%2F", "%00", "%20", "PROGRAM_123", "%F0%9F%8E%AE"] {
+    for program in ["nothing", "program_123%2F", "%20", "PROGRAM_123", "%F0%9F%8E%AE"] {
         let answer = ask(&stage, &format!("{DISCORD}/{program}")).await;
         assert_eq!((answer.status.as_u16(), &answer.json), (404, &refusal(5250, "Campaign not found")), "{program}");
+    }
+    for path in ["/users/discord/%00/progress/collection-challenges", &format!("{DISCORD}/%00")] {
+        let answer = ask(&stage, path).await;
+        assert_eq!((answer.status.as_u16(), &answer.json["status"]["errorCode"]), (400, &json!(400)), "{path}");
+        assert!(answer.text.contains("must not hold a NUL character"), "{}", answer.text);
     }
     for path in ["/users/discord/%FF/progress/collection-challenges", &format!("{DISCORD}/%FF")] {
         let answer = ask(&stage, path).await;

@@ -8,7 +8,7 @@ pub(crate) mod learning;
 pub(crate) mod openapi;
 pub(crate) mod shapes;
 pub(crate) mod signed_graphql;
-mod wallet;
+pub(crate) mod wallet;
 
 use axum::body::Body;
 use axum::http::Request;

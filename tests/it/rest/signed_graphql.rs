@@ -78,8 +78,7 @@ async fn another_credential_comes_first(stage: Stage) {
 async fn a_signed_mutation_names_its_body_and_counts_once(stage: Stage) {
     let wallet = Wallet::new(1);
     wallet.link(&stage, 1).await;
-    // Refused for what it does, which is for apps; but carried out.
-    let mutation = body("mutation { unlockAchievements(input: {unlocks: []}) { __typename } }");
+    let mutation = body("mutation { enrollInSeason(input: {}) { status } }");
     let hash = |body: &str| Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let named = |body: &str| format!(r#"{{"body":"sha256:{}"}}"#, hash(body));
     let post = async |metadata: &str, timestamp: i64, body: &str| {
@@ -104,6 +103,12 @@ async fn a_signed_mutation_names_its_body_and_counts_once(stage: Stage) {
     for _ in 0..2 {
         let answer = post(&named(&query), now(), &query).await;
         assert_eq!(answer.data()["viewer"]["user"], json!({ "handle": "grace" }));
+    }
+    // Nor is what was refused for what it does, which is for apps.
+    let forbidden = body("mutation { unlockAchievements(input: {unlocks: []}) { __typename } }");
+    for _ in 0..2 {
+        let answer = post(&named(&forbidden), now(), &forbidden).await;
+        assert_eq!(answer.codes(), ["FORBIDDEN"], "{}", answer.text);
     }
     // Nor is what never ran.
     let wrong = body("mutation { nothing }");

@@ -10,7 +10,7 @@ use waymark::clock::Timestamp;
 
 use crate::harness::{NOW, Stage};
 
-pub(super) fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     Timestamp::parse(NOW).unwrap().millis()
 }
 
@@ -19,24 +19,24 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// A wallet with a key of its own.
-pub(super) struct Wallet(SigningKey);
+pub(crate) struct Wallet(SigningKey);
 
 impl Wallet {
     /// The wallet of this number, which is above 0.
-    pub(super) fn new(number: u64) -> Self {
+    pub(crate) fn new(number: u64) -> Self {
         let mut key = [0; 32];
         key[24..].copy_from_slice(&number.to_be_bytes());
         Self(SigningKey::from_slice(&key).unwrap())
     }
 
     /// In lower case.
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let point = self.0.verifying_key().to_encoded_point(false);
         format!("0x{}", hex(&Keccak256::digest(&point.as_bytes()[1..])[12..]))
     }
 
     /// As wallets show it, with a checksum in its case.
-    pub(super) fn checksummed(&self) -> String {
+    pub(crate) fn checksummed(&self) -> String {
         let address = self.address();
         let hash = hex(&Keccak256::digest(&address[2..]));
         let digits = address[2..]
@@ -46,7 +46,7 @@ impl Wallet {
         format!("0x{}", digits.collect::<String>())
     }
 
-    pub(super) fn sign(&self, message: &str) -> [u8; 65] {
+    pub(crate) fn sign(&self, message: &str) -> [u8; 65] {
         let text = format!("\x19Ethereum Signed Message:\n{}{message}", message.len());
         let (signature, id) = self.0.sign_prehash_recoverable(&Keccak256::digest(text)).unwrap();
         let mut bytes = [27 + id.to_byte(); 65];
@@ -55,7 +55,7 @@ impl Wallet {
     }
 
     /// The user of the demo data with this number gets this wallet.
-    pub(super) async fn link(&self, stage: &Stage, user: u64) {
+    pub(crate) async fn link(&self, stage: &Stage, user: u64) {
         let sql = format!(
             "INSERT INTO accounts (user_id, provider, external_id, linked_at) VALUES ({user}, 'ethereum', '{}', 0)",
             self.address()
@@ -66,23 +66,23 @@ impl Wallet {
 
 /// A request to be signed.
 #[derive(Clone)]
-pub(super) struct Unsigned<'a> {
-    pub(super) method: &'a str,
-    pub(super) path: &'a str,
-    pub(super) timestamp: i64,
-    pub(super) metadata: &'a str,
+pub(crate) struct Unsigned<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) timestamp: i64,
+    pub(crate) metadata: &'a str,
     /// When the right that a wallet hands on to the next one expires.
-    pub(super) expires: String,
+    pub(crate) expires: String,
 }
 
 impl<'a> Unsigned<'a> {
-    pub(super) fn new(method: &'a str, path: &'a str) -> Self {
+    pub(crate) fn new(method: &'a str, path: &'a str) -> Self {
         let expires = Timestamp::from_millis(now()).plus_seconds(3600).to_string();
         Self { method, path, timestamp: now(), metadata: "{}", expires }
     }
 
     /// The headers, signed by the last of these wallets in the name of the first.
-    pub(super) fn headers(&self, wallets: &[&Wallet]) -> Vec<(String, String)> {
+    pub(crate) fn headers(&self, wallets: &[&Wallet]) -> Vec<(String, String)> {
         let path = self.path.split('?').next().unwrap();
         let text = format!("{}:{path}:{}:", self.method, self.timestamp).to_lowercase() + self.metadata;
         let link = |kind: &str, payload: &str, signature: &str| {
@@ -104,12 +104,12 @@ impl<'a> Unsigned<'a> {
     }
 
     /// The request, signed like this.
-    pub(super) fn signed(&self, wallets: &[&Wallet]) -> Request<Body> {
+    pub(crate) fn signed(&self, wallets: &[&Wallet]) -> Request<Body> {
         request(self.method, self.path, &self.headers(wallets))
     }
 }
 
-pub(super) fn request(method: &str, path: &str, headers: &[(String, String)]) -> Request<Body> {
+pub(crate) fn request(method: &str, path: &str, headers: &[(String, String)]) -> Request<Body> {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(name, value);

@@ -135,7 +135,7 @@ async fn who_follows_a_user_who_is_merged_learns_into_whom(stage: Stage) {
     // Somebody who may not see the survivor learns nothing.
     let mut other = Wire::open(&server.at, &stage.user("grace")).await;
     other.subscribe("1", FOLLOW, json!({ "user": { "id": absorbed } })).await;
-    assert_eq!(other.failed().await, "FORBIDDEN");
+    assert_eq!(other.failed().await, "BAD_USER_INPUT");
 }
 
 async fn the_absorbed_users_own_token_learns_it_too(stage: Stage) {

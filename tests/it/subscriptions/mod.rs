@@ -37,7 +37,7 @@ pub(crate) struct Served {
 }
 
 /// Serves the stage.
-async fn serve(stage: &Stage) -> Served {
+pub(crate) async fn serve(stage: &Stage) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap().to_string();
     let (stop, stopped) = oneshot::channel();
@@ -51,14 +51,14 @@ async fn serve(stage: &Stage) -> Served {
 
 impl Served {
     /// Stops the server, as SIGTERM does, and waits until it has ended.
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         timeout(PATIENCE, self.ended).await.expect("the server ends").unwrap();
     }
 }
 
 /// A client's side of a WebSocket.
-pub(crate) struct Wire(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Wire(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Wire {
     /// Opens a socket with these headers.
@@ -71,12 +71,12 @@ impl Wire {
     }
 
     /// Opens a socket that speaks the protocol, and says nothing yet.
-    async fn silent(at: &str) -> Self {
+    pub(crate) async fn silent(at: &str) -> Self {
         Self::dial(at, &[("sec-websocket-protocol", PROTOCOL)]).await.unwrap()
     }
 
     /// Opens a socket and introduces `actor`.
-    async fn open(at: &str, actor: &Actor) -> Self {
+    pub(crate) async fn open(at: &str, actor: &Actor) -> Self {
         let mut wire = Self::silent(at).await;
         let payload = match actor.credential() {
             "" => json!({}),
@@ -91,11 +91,11 @@ impl Wire {
         self.say_text(&message.to_string()).await;
     }
 
-    async fn say_text(&mut self, text: &str) {
+    pub(crate) async fn say_text(&mut self, text: &str) {
         self.0.send(Message::text(text)).await.unwrap();
     }
 
-    async fn next(&mut self) -> Option<Result<Message, Error>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Message, Error>> {
         timeout(PATIENCE, self.0.next()).await.expect("something comes")
     }
 
@@ -111,7 +111,7 @@ impl Wire {
     }
 
     /// Why the server closes the socket, whatever it says before.
-    async fn closed(&mut self) -> (u16, String) {
+    pub(crate) async fn closed(&mut self) -> (u16, String) {
         loop {
             match self.next().await {
                 Some(Ok(Message::Close(Some(CloseFrame { code, reason })))) => {
@@ -129,7 +129,7 @@ impl Wire {
     }
 
     /// Follows a user, behind a cursor or from now on.
-    async fn follow(&mut self, id: &str, handle: &str, after: Option<&str>) {
+    pub(crate) async fn follow(&mut self, id: &str, handle: &str, after: Option<&str>) {
         self.subscribe(id, FOLLOW, json!({ "user": { "handle": handle }, "after": after })).await;
     }
 
@@ -142,7 +142,7 @@ impl Wire {
     }
 
     /// The code of the error that ends the operation `1`.
-    async fn failed(&mut self) -> String {
+    pub(crate) async fn failed(&mut self) -> String {
         let message = self.hear().await;
         assert_eq!((&message["id"], &message["type"]), (&json!("1"), &json!("error")), "{message}");
         message["payload"][0]["extensions"]["code"].as_str().unwrap().to_owned()
@@ -156,7 +156,7 @@ impl Wire {
     }
 
     /// Waits until what was said is being worked on.
-    async fn settled(&mut self) {
+    pub(crate) async fn settled(&mut self) {
         self.say(json!({ "type": "ping" })).await;
         assert_eq!(self.hear().await["type"], "pong");
         // A subscription begins to wait when it has looked the user up.
@@ -164,11 +164,11 @@ impl Wire {
     }
 }
 
-const FOLLOW: &str = "subscription($user: UserBy!, $after: String) {
+pub(crate) const FOLLOW: &str = "subscription($user: UserBy!, $after: String) {
     userProgress(user: $user, after: $after) { cursor number kind subject } }";
 
 /// Something happens to a user: one event. Gives its number.
-async fn happen(app: &Actor, handle: &str) -> i64 {
+pub(crate) async fn happen(app: &Actor, handle: &str) -> i64 {
     let grant = "mutation($input: GrantCreditsInput!) { grantCredits(input: $input) {
         userErrors { message } changes { events { number } } } }";
     let input = json!({ "user": { "handle": handle }, "amount": { "micros": 1 } });

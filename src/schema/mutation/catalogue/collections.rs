@@ -13,6 +13,7 @@ use crate::features::collections::graphql::Collection;
 use crate::features::collections::operate::{GivenCard, GivenReward, MOST_CARDS, UpsertCollection};
 use crate::graphql::context::{Ask as _, Nullable, present};
 use crate::graphql::ids::{self, Kind};
+use crate::graphql::list::List;
 use crate::graphql::refusal::Refusal;
 use crate::graphql::scalars::BigInt;
 
@@ -92,7 +93,7 @@ pub(crate) struct UpsertCollectionPayload {
     /// Whether it is new.
     created: bool,
     /// Why nothing was done; empty when it was.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
 }
 
 /// Mutations of collections in the catalogue.
@@ -132,7 +133,7 @@ impl CatalogueCollectionMutation {
             };
             let outcome = request.write(write, input.idempotency_key).await?.outcome;
             let collection = request.catalogue::<Collections>()?.by_key(&key).map(Arc::clone).map(Collection);
-            Ok(UpsertCollectionPayload { collection, created: outcome.created, user_errors: outcome.refusals })
+            Ok(UpsertCollectionPayload { collection, created: outcome.created, user_errors: outcome.refusals.into() })
         })
         .await
     }

@@ -12,6 +12,7 @@ use crate::features::games::graphql::{AchievementKind, Game};
 use crate::features::games::publish::{GivenAchievement, MOST_ACHIEVEMENTS, UpsertGame};
 use crate::graphql::context::{Ask as _, Nullable, present};
 use crate::graphql::ids::Kind;
+use crate::graphql::list::List;
 use crate::graphql::refusal::Refusal;
 
 /// A game as it is to be. What is not given stays as it is; of a new game only the title has to be given.
@@ -64,7 +65,7 @@ pub(crate) struct UpsertGamePayload {
     /// Whether it is new.
     created: bool,
     /// Why nothing was done; empty when it was.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
 }
 
 /// Mutations of games in the catalogue.
@@ -98,7 +99,7 @@ impl CatalogueGameMutation {
             };
             let outcome = request.write(write, input.idempotency_key).await?.outcome;
             let game = request.catalogue::<Games>()?.by_key(&key).map(Arc::clone).map(Game);
-            Ok(UpsertGamePayload { game, created: outcome.created, user_errors: outcome.refusals })
+            Ok(UpsertGamePayload { game, created: outcome.created, user_errors: outcome.refusals.into() })
         })
         .await
     }

@@ -12,6 +12,7 @@ use crate::features::learning::graphql::{Resource, StudyPlan};
 use crate::features::learning::operate::{MOST_RESOURCES, UpsertResource, UpsertStudyPlan};
 use crate::graphql::context::{Ask as _, Nullable, present};
 use crate::graphql::ids::Kind;
+use crate::graphql::list::List;
 use crate::graphql::refusal::Refusal;
 
 /// A resource as it is to be. What is not given stays as it is; of a new resource only the title has to be given.
@@ -45,7 +46,7 @@ pub(crate) struct UpsertResourcePayload {
     /// Whether the catalogue did not describe it before. Users may have had progress with it all the same.
     created: bool,
     /// Why nothing was done; empty when it was.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
 }
 
 /// A study plan as it is to be. What is not given stays as it is; of a new study plan only the title has to be given.
@@ -71,7 +72,7 @@ pub(crate) struct UpsertStudyPlanPayload {
     /// Whether it is new.
     created: bool,
     /// Why nothing was done; empty when it was.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
 }
 
 /// Mutations of resources and study plans in the catalogue.
@@ -103,7 +104,7 @@ impl CatalogueLearningMutation {
             };
             let outcome = request.write(write, input.idempotency_key).await?.outcome;
             let resource = request.catalogue::<Learning>()?.resource(&key).map(Arc::clone).map(Resource);
-            Ok(UpsertResourcePayload { resource, created: outcome.created, user_errors: outcome.refusals })
+            Ok(UpsertResourcePayload { resource, created: outcome.created, user_errors: outcome.refusals.into() })
         })
         .await
     }
@@ -136,7 +137,7 @@ impl CatalogueLearningMutation {
             };
             let outcome = request.write(write, input.idempotency_key).await?.outcome;
             let study_plan = request.catalogue::<Learning>()?.plan(&key).map(Arc::clone).map(StudyPlan);
-            Ok(UpsertStudyPlanPayload { study_plan, created: outcome.created, user_errors: outcome.refusals })
+            Ok(UpsertStudyPlanPayload { study_plan, created: outcome.created, user_errors: outcome.refusals.into() })
         })
         .await
     }

@@ -15,6 +15,7 @@ use crate::features::seasons::operate::{
 use crate::features::seasons::service;
 use crate::graphql::context::{Ask as _, Nullable, nullable, present};
 use crate::graphql::ids::Kind;
+use crate::graphql::list::List;
 use crate::graphql::refusal::Refusal;
 use crate::request::Request;
 
@@ -141,7 +142,7 @@ pub(crate) struct SeasonPayload {
     /// Who and what is affected by it, or would be. Null when it was refused.
     affected: Option<SeasonImpact>,
     /// Why nothing was done; empty when it was, or would be.
-    user_errors: Vec<Refusal>,
+    user_errors: List<Refusal>,
 }
 
 /// Who and what an edit of a season affects.
@@ -209,7 +210,7 @@ impl SeasonImpact {
     }
 
     /// Other seasons whose start moves, because this one ends at another time.
-    async fn moved_seasons(&self) -> Vec<MovedSeason> {
+    async fn moved_seasons(&self) -> List<MovedSeason> {
         self.effect.moved.iter().map(MovedSeason::from).collect()
     }
 }
@@ -347,7 +348,7 @@ impl CatalogueSeasonMutation {
 fn payload(request: &Request, operator: Operator, key: String, outcome: SeasonEdited) -> Result<SeasonPayload> {
     let season = service::season(request, Some(&key))?.map(Season);
     let affected = outcome.effect.map(|effect| SeasonImpact { key, operator, effect });
-    Ok(SeasonPayload { season, created: outcome.created, affected, user_errors: outcome.refusals })
+    Ok(SeasonPayload { season, created: outcome.created, affected, user_errors: outcome.refusals.into() })
 }
 
 impl GoalInput {

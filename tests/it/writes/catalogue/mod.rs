@@ -252,7 +252,7 @@ async fn malformed_input_is_told_with_its_place(stage: Stage) {
         { "key": "b" },
     ]);
     let game =
-        json!({ "key": "g", "title": long, "number": 0, "description": "nul\u{0}", "achievements": achievements });
+        json!({ "key": "g", "title": long, "number": 0, "description": "bell\u{7}", "achievements": achievements });
     let payload = perform(&admin, "upsertGame", "game { key }", &game).await;
     let mut places = refusals(&payload);
     places.sort();

@@ -1,0 +1,713 @@
+//! The way to the database, and what becomes of it.
+//!
+//! Connections come in generations. When connections of one break, new ones are opened by the next, and what is under way
+//! on the old ones ends as it may. A peer that is gone without a word does not even break them: nothing comes any more, and
+//! no time-out of the server helps. So every statement has a deadline here too, and a heartbeat on a connection of its own
+//! asks once a second. When that gets no answer, and a fresh connection does, the whole generation is given up with
+//! everything that waits on it. When there is no fresh connection either, the database is away: statements fail at once,
+//! with the reason, until one can be opened.
+//!
+//! SQLite has one generation, no heartbeat and no deadlines but that for locks.
+
+use std::fmt;
+use std::pin::pin;
+use std::str::FromStr as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
+
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, Executor as _};
+use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, SqlxPostgresConnector};
+use tokio::sync::{Notify, SetOnce};
+use tokio::task::JoinHandle;
+
+use super::kept::Stock;
+use super::lane::Purpose;
+use super::statements::Statements;
+use crate::error::{Code, Error, Result};
+
+/// How long opening a connection may take.
+pub(super) const CONNECT: Duration = Duration::from_secs(3);
+/// How long a statement waits for a connection that is free or can be opened.
+pub(super) const ACQUIRE: Duration = Duration::from_secs(5);
+/// How long a statement may take, unless the settings say otherwise.
+pub const STATEMENT: Duration = Duration::from_secs(10);
+/// How much longer its answer may take: the server ends it by itself when it can.
+const ON_THE_WAY: Duration = Duration::from_secs(2);
+/// How long a statement waits for a lock that another transaction has.
+const LOCK: Duration = Duration::from_secs(3);
+/// How long a transaction may stay open with nothing to do: what it has locked is free again when its client is gone.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
+/// The same for what operators run: imports, exports, `verify`, migrations.
+const LONG: Duration = Duration::from_secs(60 * 60);
+const LONG_LOCK: Duration = Duration::from_secs(30);
+/// How long the server waits for a client that says nothing or takes nothing, in milliseconds, and how it asks for it.
+const GONE: [(&str, &str); 4] = [
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "25000"),
+];
+
+/// How long the first connection may take, and one that is to show whether the database can be reached.
+const START: Duration = Duration::from_secs(10);
+const PROBE: Duration = Duration::from_secs(2);
+/// From one beat of the heart to the next, and from one try to the next while the database is away.
+const BEAT: Duration = Duration::from_secs(1);
+const AGAIN: Duration = Duration::from_millis(100);
+/// The shortest time between two beats, however many statements fail.
+const SHORTEST: Duration = Duration::from_millis(50);
+/// Silence after which a fresh connection is tried, after which one that answers proves the old ones dead, and after
+/// which the database is away when neither answers.
+const DOUBTFUL: Duration = Duration::from_millis(1500);
+const DEAD: Duration = Duration::from_millis(2500);
+const AWAY: Duration = Duration::from_secs(4);
+
+/// How many connections each purpose has at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Split {
+    /// Of the loaders; 0: they use those of the other reads.
+    pub(super) loaders: u32,
+    /// Of credentials, the catalogue and all other reads.
+    pub(super) reads: u32,
+    /// Of writes; 0: they share those of the reads.
+    pub(super) writes: u32,
+}
+
+impl Split {
+    /// Shares out `all` connections to PostgreSQL: half of them to the loaders and three in ten to writes. With less than
+    /// three some have to share, and with one all do.
+    pub(super) const fn of(all: u32) -> Self {
+        match all {
+            0 | 1 => Self { loaders: 0, reads: 1, writes: 0 },
+            2 => Self { loaders: 0, reads: 1, writes: 1 },
+            all => {
+                let (loaders, tenths) = (all / 2, all * 3 / 10);
+                let writes = if tenths == 0 { 1 } else { tenths };
+                Self { loaders, reads: all - loaders - writes, writes }
+            }
+        }
+    }
+}
+
+/// How patient the database is with what is done there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// With what a request waits for, for which this is the longest statement.
+    Request(Duration),
+    /// With what an operator runs.
+    Long,
+}
+
+impl Patience {
+    const fn statement(self) -> Duration {
+        match self {
+            Self::Request(longest) => longest,
+            Self::Long => LONG,
+        }
+    }
+
+    /// What a session or a transaction asks of the server: names of settings with milliseconds.
+    pub(super) const fn settings(self) -> [(&'static str, u128); 3] {
+        let (lock, idle) = match self {
+            Self::Request(_) => (LOCK, IDLE_IN_TRANSACTION),
+            Self::Long => (LONG_LOCK, LONG),
+        };
+        [
+            ("statement_timeout", self.statement().as_millis()),
+            ("lock_timeout", lock.as_millis()),
+            ("idle_in_transaction_session_timeout", idle.as_millis()),
+        ]
+    }
+
+    /// How long to wait for the answer to a statement.
+    pub(super) fn answer(self) -> Duration {
+        self.statement() + ON_THE_WAY
+    }
+}
+
+/// Connections that were opened since the last ones were given up.
+pub(super) struct Generation {
+    number: u64,
+    pub(super) reads: DatabaseConnection,
+    pub(super) writes: DatabaseConnection,
+    pub(super) loaders: Option<Stock>,
+    /// Whether any statement was answered.
+    proven: AtomicBool,
+    /// Set when nothing will come any more.
+    ended: SetOnce<Arc<str>>,
+}
+
+impl Generation {
+    pub(super) const fn new(
+        number: u64,
+        reads: DatabaseConnection,
+        writes: DatabaseConnection,
+        loaders: Option<Stock>,
+    ) -> Self {
+        Self { number, reads, writes, loaders, proven: AtomicBool::new(false), ended: SetOnce::const_new() }
+    }
+
+    /// The connections for some purpose.
+    pub(super) const fn pool(&self, purpose: Purpose) -> &DatabaseConnection {
+        match purpose {
+            Purpose::Reads => &self.reads,
+            Purpose::Writes => &self.writes,
+        }
+    }
+
+    /// Closes whatever is given back, instead of testing it, which a silent connection does not survive.
+    fn take_nothing_back(&self) {
+        for pool in [&self.reads, &self.writes] {
+            // It is closed for newcomers by the call; nobody waits for the others.
+            drop(pool.get_postgres_connection_pool().close());
+        }
+    }
+
+    fn end(&self, reason: &Arc<str>) {
+        self.take_nothing_back();
+        // What has ended ends once.
+        let _ = self.ended.set(Arc::clone(reason));
+    }
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Generation({})", self.number)
+    }
+}
+
+struct State {
+    generation: Arc<Generation>,
+    /// Those before it on which something is still under way.
+    past: Vec<Weak<Generation>>,
+    /// Why the database cannot be reached.
+    away: Option<Arc<str>>,
+}
+
+impl State {
+    fn new(generation: Generation) -> Self {
+        Self { generation: Arc::new(generation), past: Vec::new(), away: None }
+    }
+
+    /// Lets `next` follow, and what is under way on the current one go on.
+    fn follow(&mut self, next: Generation) {
+        let old = std::mem::replace(&mut self.generation, Arc::new(next));
+        self.past.retain(|past| past.strong_count() > 0);
+        self.past.push(Arc::downgrade(&old));
+    }
+
+    /// Gives up everything that is under way on generations before the current one.
+    fn end_past(&mut self, reason: &Arc<str>) {
+        self.past.drain(..).filter_map(|past| past.upgrade()).for_each(|past| past.end(reason));
+    }
+}
+
+/// The way to a database.
+pub(super) struct Line {
+    state: RwLock<State>,
+    remote: Option<Remote>,
+    pub(super) statements: Arc<Statements>,
+    /// How often the database was away.
+    outages: AtomicU64,
+}
+
+/// What it takes to reach PostgreSQL.
+struct Remote {
+    options: PgConnectOptions,
+    split: Split,
+    patience: Patience,
+    /// Wakes the heartbeat before its time.
+    doubts: Notify,
+    closed: Notify,
+    heart: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Shows no options: they hold the password.
+impl fmt::Debug for Line {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "Line({})",
+            self.remote.as_ref().map_or_else(|| "SQLite".to_owned(), |remote| place(&remote.options))
+        )
+    }
+}
+
+/// How to connect to the server at `url` for what takes as long as `patience` says.
+pub(super) fn options(url: &str, patience: Patience) -> Result<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| Error::bad_input("the database URL cannot be read; try postgres://user:password@host/database"))?;
+    Ok(options
+        .application_name("waymark")
+        .options(patience.settings())
+        .options(GONE)
+        // Statements differ in what they are asked for and not in how they are best answered: a plan made once
+        // is as good, and making one costs more than most of them.
+        .options([("plan_cache_mode", "force_generic_plan")])
+        .disable_statement_logging())
+}
+
+/// Where a server is, for messages.
+fn place(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(socket) => format!("{}:{}", socket.display(), options.get_port()),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
+}
+
+/// Opens a connection that is known to answer.
+async fn open(options: &PgConnectOptions, longest: Duration) -> Result<PgConnection, sqlx::Error> {
+    let opening = async {
+        let mut connection = options.connect().await?;
+        ask(&mut connection).await?;
+        Ok(connection)
+    };
+    let late = || sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "it does not answer"));
+    tokio::time::timeout(longest, opening).await.unwrap_or_else(|_| Err(late()))
+}
+
+async fn ask(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    connection.execute("SELECT 1").await.map(drop)
+}
+
+/// What the server said, or what happened on the way to it, without what the driver says around it.
+fn words(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        sqlx::Error::Io(error) => error.to_string(),
+        error => error.to_string(),
+    }
+}
+
+fn reason(options: &PgConnectOptions, error: &sqlx::Error) -> Arc<str> {
+    Arc::from(format!("the database at {} cannot be reached: {}", place(options), words(error)))
+}
+
+fn gone(reason: &str) -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal(reason.to_owned()))
+}
+
+impl Line {
+    /// The one and only generation of an SQLite database.
+    pub(super) fn of_sqlite(generation: Generation, statements: Arc<Statements>) -> Arc<Self> {
+        let state = RwLock::new(State::new(generation));
+        Arc::new(Self { state, remote: None, statements, outages: AtomicU64::new(0) })
+    }
+
+    /// Reaches PostgreSQL, and keeps watch over it as long as the line is used.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`], with the place and what is wrong there.
+    pub(super) async fn to_postgres(
+        url: &str,
+        max_connections: u32,
+        statement: Duration,
+        statements: Arc<Statements>,
+    ) -> Result<Arc<Self>> {
+        let patience = Patience::Request(statement);
+        let options = options(url, patience)?;
+        let connection =
+            open(&options, START).await.map_err(|error| Error::new(Code::Unavailable, reason(&options, &error)))?;
+        let remote = Remote {
+            options,
+            split: Split::of(max_connections),
+            patience,
+            doubts: Notify::new(),
+            closed: Notify::new(),
+            heart: Mutex::default(),
+        };
+        let state = RwLock::new(State::new(remote.generation(1, &statements)));
+        let line = Self { state, remote: Some(remote), statements, outages: AtomicU64::new(0) };
+        let line = Arc::new(line);
+        if let Some(remote) = &line.remote {
+            let heart = tokio::spawn(beat(Arc::downgrade(&line), connection));
+            *remote.heart.lock().unwrap_or_else(PoisonError::into_inner) = Some(heart);
+        }
+        Ok(line)
+    }
+
+    /// The connections to be used now.
+    ///
+    /// # Errors
+    /// [`DbErr::Conn`] with the reason while the database is known to be away.
+    pub(super) fn current(&self) -> Result<Arc<Generation>, DbErr> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        match &state.away {
+            None => Ok(Arc::clone(&state.generation)),
+            Some(reason) => Err(gone(reason)),
+        }
+    }
+
+    /// The connections that were used last, whether the database is away or not.
+    pub(super) fn last(&self) -> Arc<Generation> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner).generation)
+    }
+
+    /// Whether the database can be reached as far as is known, and how often it could not so far.
+    pub(super) fn reach(&self) -> (bool, u64) {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        (state.away.is_none(), self.outages.load(Ordering::Relaxed))
+    }
+
+    /// How long the answer to a statement of a request may take.
+    pub(super) fn answer(&self) -> Duration {
+        self.remote.as_ref().map_or(LONG, |remote| remote.patience.answer())
+    }
+
+    /// How to connect to PostgreSQL in the way of the line; `None` for SQLite.
+    pub(super) fn options(&self) -> Option<&PgConnectOptions> {
+        self.remote.as_ref().map(|remote| &remote.options)
+    }
+
+    /// Does `work` on connections of `generation`, unless it takes longer than `longest` or the generation is given up.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`DbErr::Conn`] when there is no answer. Whoever has a connection is to close it then.
+    pub(super) async fn within<T>(
+        &self,
+        generation: &Generation,
+        longest: Duration,
+        work: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
+        let Some(remote) = &self.remote else { return work.await };
+        let mut work = pin!(work);
+        tokio::select! {
+            biased;
+            done = &mut work => {
+                match &done {
+                    Ok(_) if !generation.proven.load(Ordering::Relaxed) => {
+                        generation.proven.store(true, Ordering::Relaxed);
+                    }
+                    Err(error) if is_broken(error) => self.retire(generation),
+                    _ => {}
+                }
+                done
+            }
+            reason = generation.ended.wait() => Err(gone(reason)),
+            () = tokio::time::sleep(longest) => {
+                // Before the work is dropped, and gives its connection back.
+                generation.take_nothing_back();
+                self.retire(generation);
+                Err(gone(&format!("the database at {} did not answer within {longest:?}", place(&remote.options))))
+            }
+        }
+    }
+
+    /// Does `work`, which has a deadline of its own, unless the generation is given up before.
+    pub(super) async fn unless_ended<T>(
+        &self,
+        generation: &Generation,
+        work: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            reason = generation.ended.wait() => Err(gone(reason)),
+        }
+    }
+
+    /// Waits until connections of `generation` are not to be used any more.
+    pub(super) async fn ended(&self, generation: &Generation) {
+        generation.ended.wait().await;
+    }
+
+    /// Whether new statements use connections of this generation.
+    pub(super) fn is_current(&self, generation: &Generation) -> bool {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).generation.number == generation.number
+    }
+
+    /// Opens new connections from now on, because one of this generation broke. What is under way on the others goes on.
+    fn retire(&self, generation: &Generation) {
+        if let Some(remote) = &self.remote {
+            self.replace(generation.number);
+            remote.doubts.notify_one();
+        }
+    }
+
+    /// Begins the next generation in the place of the one with this number, if it is still the current one.
+    fn replace(&self, number: u64) {
+        let Some(remote) = &self.remote else { return };
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.generation.number == number {
+            state.follow(remote.generation(number + 1, &self.statements));
+        }
+    }
+
+    /// Gives up a generation and those before it with all that waits on them: nothing will come there, but new connections
+    /// work.
+    fn abandon(&self, generation: &Generation, reason: &Arc<str>) {
+        self.replace(generation.number);
+        generation.end(reason);
+        self.state.write().unwrap_or_else(PoisonError::into_inner).end_past(reason);
+    }
+
+    /// Lets everything fail until the database is [back](Line::is_back).
+    fn is_away(&self, reason: &Arc<str>) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.away.replace(Arc::clone(reason)).is_none() {
+            self.outages.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(remote) = &self.remote {
+            let number = state.generation.number + 1;
+            state.follow(remote.generation(number, &self.statements));
+            state.end_past(reason);
+        }
+    }
+
+    fn is_back(&self) {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).away = None;
+    }
+
+    /// Closes every connection that is not at work, and ends the heartbeat.
+    pub(super) async fn close(&self) -> Result<(), DbErr> {
+        let generation = {
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            state.away.get_or_insert_with(|| Arc::from("the database was closed"));
+            Arc::clone(&state.generation)
+        };
+        if let Some(remote) = &self.remote {
+            remote.closed.notify_one();
+            let heart = remote.heart.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(heart) = heart {
+                // It ended, or panicked; there is nothing more to close either way.
+                let _ = heart.await;
+            }
+        }
+        if let Some(loaders) = &generation.loaders {
+            loaders.close().await;
+        }
+        let close = async {
+            generation.reads.clone().close().await?;
+            generation.writes.clone().close().await
+        };
+        match self.remote {
+            None => close.await,
+            // What does not come back is not waited for.
+            Some(_) => tokio::time::timeout(ACQUIRE, close).await.unwrap_or(Ok(())),
+        }
+    }
+}
+
+impl Remote {
+    fn generation(&self, number: u64, statements: &Arc<Statements>) -> Generation {
+        let Split { loaders, reads, writes } = self.split;
+        let pool = |most: u32| {
+            let pool = pool_options(most).connect_lazy_with(self.options.clone());
+            counted(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), statements)
+        };
+        let reads = pool(reads);
+        let writes = if writes == 0 { reads.clone() } else { pool(writes) };
+        let loaders = (loaders > 0).then(|| Stock::of_postgres(reads.get_postgres_connection_pool().clone(), loaders));
+        Generation::new(number, reads, writes, loaders)
+    }
+}
+
+/// How a pool of at most so many connections behaves.
+pub(super) fn pool_options(most: u32) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(most).acquire_timeout(ACQUIRE).test_before_acquire(false)
+}
+
+/// Lets every statement on `connection` be counted.
+pub(super) fn counted(mut connection: DatabaseConnection, statements: &Arc<Statements>) -> DatabaseConnection {
+    let statements = Arc::clone(statements);
+    connection.set_metric_callback(move |info| statements.ran(Some(&info.statement.sql), info.elapsed, info.failed));
+    connection
+}
+
+/// Whether a statement failed because its connection is of no more use.
+pub(super) fn is_broken(error: &DbErr) -> bool {
+    let error = match error {
+        DbErr::Query(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Conn(RuntimeErr::SqlxError(error)) => error,
+        _ => return false,
+    };
+    match &**error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
+        // The server was told to end sessions, or it ends, or it has crashed.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| ["57P01", "57P02", "57P03"].contains(&&*code)),
+        _ => false,
+    }
+}
+
+/// What came of one beat.
+enum Beat {
+    Answered,
+    /// The connection broke.
+    Broken,
+    /// Nothing came, and this fresh connection answers.
+    Silent(PgConnection),
+    /// Nothing came, not even to a fresh connection.
+    Dead(sqlx::Error),
+}
+
+/// Watches over a line as long as it is used.
+async fn beat(line: Weak<Line>, connection: PgConnection) {
+    let mut heart = Heart { connection: Some(connection), away: None };
+    loop {
+        let Some(line) = line.upgrade() else { return };
+        let Some(remote) = &line.remote else { return };
+        let pause = async {
+            tokio::time::sleep(SHORTEST).await;
+            let rest = if heart.away.is_some() { AGAIN } else { BEAT } - SHORTEST;
+            let _ = tokio::time::timeout(rest, remote.doubts.notified()).await;
+        };
+        tokio::select! {
+            biased;
+            () = remote.closed.notified() => break,
+            () = pause => {}
+        }
+        tokio::select! {
+            biased;
+            () = remote.closed.notified() => break,
+            () = heart.beat(&line, remote) => {}
+        }
+    }
+    if let Some(connection) = heart.connection {
+        let _ = tokio::time::timeout(CONNECT, connection.close()).await;
+    }
+}
+
+/// What watches over a line.
+struct Heart {
+    /// `None` when it has to be opened for the next beat.
+    connection: Option<PgConnection>,
+    /// Since when, and why, the database cannot be reached.
+    away: Option<(Instant, Arc<str>)>,
+}
+
+impl Heart {
+    /// One beat, with what follows from it.
+    async fn beat(&mut self, line: &Line, remote: &Remote) {
+        let generation = line.last();
+        let beat = match self.connection.take() {
+            Some(mut connection) => match remote.listen(&mut connection).await {
+                Beat::Answered => {
+                    self.connection = Some(connection);
+                    return;
+                }
+                beat => beat,
+            },
+            None => Beat::Broken,
+        };
+        match beat {
+            Beat::Answered => {}
+            Beat::Silent(fresh) => {
+                let reason = Arc::from(format!("connections to the database at {} went silent", remote.place()));
+                tracing::warn!("{reason}; new ones are opened");
+                line.abandon(&generation, &reason);
+                self.connection = Some(fresh);
+            }
+            Beat::Dead(error) => self.cannot(line, remote, &error),
+            Beat::Broken => match open(&remote.options, PROBE).await {
+                Ok(fresh) => self.can(line, remote, &generation, fresh),
+                // The server answers, and other connections to it work.
+                Err(sqlx::Error::Database(_))
+                    if self.away.is_none()
+                        && line.is_current(&generation)
+                        && generation.proven.load(Ordering::Relaxed) => {}
+                Err(error) => self.cannot(line, remote, &error),
+            },
+        }
+    }
+
+    /// There is a connection again.
+    fn can(&mut self, line: &Line, remote: &Remote, generation: &Generation, fresh: PgConnection) {
+        self.connection = Some(fresh);
+        if let Some((began, _)) = self.away.take() {
+            line.is_back();
+            let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(millis, "the database at {} can be reached again", remote.place());
+        } else {
+            // What broke this connection may have broken the others: the server was restarted.
+            line.replace(generation.number);
+        }
+    }
+
+    /// There is none.
+    fn cannot(&mut self, line: &Line, remote: &Remote, error: &sqlx::Error) {
+        let why = reason(&remote.options, error);
+        match &mut self.away {
+            Some((_, known)) if *known == why => {}
+            Some((_, known)) => {
+                tracing::warn!("{why}");
+                known.clone_from(&why);
+                line.is_away(&why);
+            }
+            None => {
+                tracing::error!("{why}; it is tried until it can");
+                line.is_away(&why);
+                self.away = Some((Instant::now(), why));
+            }
+        }
+    }
+}
+
+impl Remote {
+    fn place(&self) -> String {
+        place(&self.options)
+    }
+
+    /// Asks over a connection that should be there, and over a fresh one when it is silent.
+    async fn listen(&self, connection: &mut PgConnection) -> Beat {
+        let began = Instant::now();
+        let left = |until: Duration| until.saturating_sub(began.elapsed());
+        let heard = |answer: Result<(), sqlx::Error>| if answer.is_ok() { Beat::Answered } else { Beat::Broken };
+        let mut answer = pin!(ask(connection));
+        if let Ok(answer) = tokio::time::timeout(DOUBTFUL, &mut answer).await {
+            return heard(answer);
+        }
+        let fresh = tokio::select! {
+            answer = &mut answer => return heard(answer),
+            fresh = open(&self.options, PROBE) => fresh,
+            () = tokio::time::sleep(left(AWAY)) => {
+                let silence = std::io::Error::new(std::io::ErrorKind::TimedOut, "it does not answer");
+                return Beat::Dead(sqlx::Error::Io(silence));
+            }
+        };
+        let (until, beat) = match fresh {
+            Ok(fresh) => (DEAD, Beat::Silent(fresh)),
+            Err(error) => (AWAY, Beat::Dead(error)),
+        };
+        tokio::time::timeout(left(until), answer).await.map_or(beat, heard)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_purpose_has_connections_of_its_own_where_there_are_three() {
+        for all in 1..200 {
+            let Split { loaders, reads, writes } = Split::of(all);
+            assert_eq!(loaders + reads + writes, all, "{all}");
+            assert!(reads > 0, "{all}");
+            assert_eq!(loaders > 0, all > 2, "{all}");
+            assert_eq!(writes > 0, all > 1, "{all}");
+        }
+        assert_eq!(Split::of(10), Split { loaders: 5, reads: 2, writes: 3 });
+    }
+
+    #[test]
+    fn a_server_is_named_without_the_password() {
+        let options = options("postgres://me:hunter2@db.example:6543/waymark", Patience::Long).unwrap();
+        assert_eq!(place(&options), "db.example:6543");
+        let error = sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
+        assert!(!reason(&options, &error).contains("hunter2"));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_said_to_be_so_at_once() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let began = Instant::now();
+        let url = format!("postgres://me:hunter2@{free}/waymark");
+        let error = super::super::Db::connect(&url, 2).await.unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable);
+        assert!(error.chain().contains(&free.to_string()) && !error.chain().contains("hunter2"), "{}", error.chain());
+        assert_eq!(error.chain().matches("refused").count(), 1, "it is said once: {}", error.chain());
+        assert!(began.elapsed() < CONNECT);
+    }
+}
