@@ -18,6 +18,13 @@ impl Ask for Context<'_> {
     }
 }
 
+/// Whether the elements of the connection that is being answered are asked for this field. Long texts are not loaded where
+/// nobody asks for them, because nobody pays for them there.
+pub(crate) fn elements_show(context: &Context<'_>, field: &str) -> bool {
+    let asked = context.look_ahead();
+    asked.field("nodes").field(field).exists() || asked.field("edges").field("node").field(field).exists()
+}
+
 /// The value of a field that may fail or be absent without taking its parent along: `null`, with an error beside it
 /// when it failed.
 pub(crate) type Nullable<T> = Option<Result<T>>;

@@ -87,6 +87,25 @@ impl OutputType for Written {
     }
 }
 
+/// A JSON value as it is stored, which is parsed where it is asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Unparsed(pub(crate) String);
+
+impl OutputType for Unparsed {
+    fn type_name() -> Cow<'static, str> {
+        <Json as OutputType>::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        <Json as OutputType>::create_type_info(registry)
+    }
+
+    async fn resolve(&self, _: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
+        let json = serde_json::from_str(&self.0).ok();
+        Ok(json.and_then(|json| Value::from_json(json).ok()).unwrap_or_default())
+    }
+}
+
 /// A span of time as GraphQL shows it: whole seconds, cut off where a GraphQL integer ends (68 years).
 pub(crate) fn seconds(span: i64) -> i32 {
     i32::try_from(span).unwrap_or(if span < 0 { i32::MIN } else { i32::MAX })

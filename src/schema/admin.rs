@@ -10,7 +10,7 @@ use crate::features::history::graphql::AuditEntry;
 use crate::features::users::graphql::UserBy;
 use crate::features::users::service::ApiKey as Stored;
 use crate::features::{collections, credits, games, history, learning, seasons, users};
-use crate::graphql::context::{Ask as _, Nullable, nullable, present};
+use crate::graphql::context::{Ask as _, Nullable, elements_show, nullable, present};
 use crate::graphql::list::List;
 use crate::graphql::pagination::{Connection, PageArgs};
 use crate::graphql::scalars::{BigInt, Written};
@@ -136,7 +136,8 @@ impl AdminQuery {
             let request = context.ask()?;
             let operator = policy::operate(&request.caller)?;
             let page = PageArgs { first, after, last, before }.check("audit", request)?;
-            Ok(history::service::audit_log(request, operator, page).await?.map(AuditEntry::from))
+            let changes = elements_show(context, "changes");
+            Ok(history::service::audit_log(request, operator, page, changes).await?.map(AuditEntry::from))
         })
         .await
     }

@@ -23,7 +23,7 @@ use crate::features::seasons::graphql::{GoalProgress, GoalState, SeasonProgress}
 use crate::features::users::graphql::Account;
 use crate::features::users::service::User as Stored;
 use crate::features::{collections, credits, games, history, learning, seasons, users};
-use crate::graphql::context::{Ask as _, Nullable, nullable, present};
+use crate::graphql::context::{Ask as _, Nullable, elements_show, nullable, present};
 use crate::graphql::ids::Kind;
 use crate::graphql::list::List;
 use crate::graphql::pagination::{Connection, PageArgs, Portion};
@@ -404,7 +404,8 @@ impl User {
             let page = PageArgs { first, after, last, before }.check(history::service::LIST, request)?;
             let kinds = kinds.unwrap_or_default().into_iter().map(Into::into).collect();
             let count = context.look_ahead().field("totalCount").exists();
-            let events = history::service::events(request, own, kinds, page, count).await?;
+            let shown = (count, elements_show(context, "changes"));
+            let events = history::service::events(request, own, kinds, page, shown).await?;
             Ok(events.map(|event| ProgressEvent::of(own.key(), event)))
         })
         .await

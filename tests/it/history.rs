@@ -11,6 +11,7 @@ tests! {
         a_filtered_history_counts_what_it_lists,
         every_unlock_and_claim_is_in_the_history,
         the_newest_events_of_grace,
+        long_texts_are_there_wherever_they_are_asked_for,
     ],
 }
 
@@ -69,4 +70,44 @@ async fn every_unlock_and_claim_is_in_the_history(stage: Stage) {
 async fn the_newest_events_of_grace(stage: Stage) {
     let events = history(&stage, "grace", "first: 10", "number kind actor subject changes occurredAt recordedAt").await;
     insta::assert_json_snapshot!("newest_events_of_grace", events);
+}
+
+async fn long_texts_are_there_wherever_they_are_asked_for(stage: Stage) {
+    let admin = stage.app(&[waymark::auth::Scope::Admin]).await;
+    let grant = "mutation { grantCredits(input: {user: {handle: \"grace\"}, amount: {micros: 7}, reason: \"for texts\"}) { status } }";
+    admin.data(grant, Value::Null).await;
+    let key = "mutation { createApiKey(input: {name: \"for texts\", scopes: [PROGRESS_READ]}) { secret } }";
+    admin.data(key, Value::Null).await;
+    // The same page without the text, with it, and with it in another place: what one asks for is not missing in the other.
+    let list = |field: &str, shown: &str, of: &str| {
+        format!(
+            "none: {field}(first: 1) {{ nodes {{ recordedAt }} }} nodes: {field}(first: 1) {{ nodes {{ recordedAt other: {shown} }} }}
+            edges: {field}(first: 1) {{ edges {{ node {{ ... on {of} {{ ...{of}Text }} }} }} }}"
+        )
+    };
+    let [history, ledger, audit] = [
+        list("history", "changes", "ProgressEvent"),
+        list("ledger", "reason", "CreditEntry"),
+        list("auditLog", "changes", "AuditEntry"),
+    ];
+    let query = format!(
+        "query($is: Boolean!) {{ user(by: {{handle: \"grace\"}}) {{ {history} credits {{ {ledger} }} }} {audit} }}
+        fragment ProgressEventText on ProgressEvent {{ changes @include(if: $is) }}
+        fragment CreditEntryText on CreditEntry {{ reason @include(if: $is) }}
+        fragment AuditEntryText on AuditEntry {{ changes @include(if: $is) }}"
+    );
+    let data = admin.data(&query, json!({ "is": true })).await;
+    let without = admin.data(&query, json!({ "is": false })).await;
+    for (list, place, field, text) in [
+        ("history", "/user", "changes", "0.000007"),
+        ("ledger", "/user/credits", "reason", "for texts"),
+        ("auditLog", "", "changes", "progress:read"),
+    ] {
+        let lists = data.pointer(place).unwrap();
+        assert!(lists["none"]["nodes"][0]["recordedAt"].is_string(), "{list}");
+        let shown = &lists["nodes"]["nodes"][0]["other"];
+        assert!(shown.to_string().contains(text), "{list}: {shown}");
+        assert_eq!(lists["edges"]["edges"][0]["node"], json!({ field: shown }), "{list}");
+        assert_eq!(without.pointer(place).unwrap()["edges"]["edges"][0]["node"], json!({}), "{list}");
+    }
 }

@@ -12,7 +12,7 @@ use super::service::{self, Entry, StoredBlock, StoredLot, Wallet};
 use crate::auth::policy::OwnUser;
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::graphql::context::{Ask as _, Nullable, present};
+use crate::graphql::context::{Ask as _, Nullable, elements_show, present};
 use crate::graphql::list::List;
 use crate::graphql::pagination::{Connection, PageArgs, Portion};
 use crate::graphql::ready::{MostlyReady, Ready};
@@ -173,7 +173,8 @@ impl CreditAccount {
             let request = context.ask()?;
             let page = PageArgs { first, after, last, before }.check("ledger", request)?;
             let count = context.look_ahead().field("totalCount").exists();
-            Ok(service::ledger(request, &self.user, &self.wallet, page, count).await?.map(CreditEntry::from))
+            let shown = (count, elements_show(context, "reason"));
+            Ok(service::ledger(request, &self.user, &self.wallet, page, shown).await?.map(CreditEntry::from))
         })
         .await
     }
@@ -216,7 +217,7 @@ pub(crate) struct CreditLot {
     /// Where it comes from.
     source: CreditLotSource,
     /// Why it was granted, for people. Null when nobody said.
-    reason: Option<String>,
+    reason: Option<Arc<str>>,
 }
 
 impl From<&StoredLot> for CreditLot {
@@ -294,7 +295,7 @@ pub(crate) struct CreditBlock {
     /// What the user may not do.
     scope: CreditBlockScope,
     /// Why, for people.
-    reason: String,
+    reason: Arc<str>,
     /// Since when.
     from: Timestamp,
     /// Until when. Null when nobody knows.

@@ -46,6 +46,8 @@ impl Loader<WalletOf> for Reader {
 pub(super) struct EntriesOf {
     pub(super) user: i64,
     pub(super) slice: Slice,
+    /// Whether the reasons are wanted too.
+    pub(super) reasons: bool,
 }
 
 impl Key for EntriesOf {}
@@ -56,9 +58,9 @@ impl Loader<EntriesOf> for Reader {
 
     async fn load(&self, keys: &[EntriesOf]) -> Result<HashMap<EntriesOf, Self::Value>> {
         let mut pages = HashMap::new();
-        for (slice, users) in grouped(keys.iter().map(|key| (key.slice, key.user))) {
-            for (user, entries) in grouped(repo::entries(self.connection(), users, slice).await?) {
-                pages.insert(EntriesOf { user, slice }, entries);
+        for ((slice, reasons), users) in grouped(keys.iter().map(|key| ((key.slice, key.reasons), key.user))) {
+            for (user, entries) in grouped(repo::entries(self.connection(), users, slice, reasons).await?) {
+                pages.insert(EntriesOf { user, slice, reasons }, entries);
             }
         }
         Ok(pages)

@@ -1,5 +1,7 @@
 //! SQL of lots, ledger entries and blocks.
 
+use std::sync::Arc;
+
 use super::entity::{EntryKind, LotSource, block, entry, lot};
 use super::rules::{Block, BlockScope, Lot};
 use crate::clock::Timestamp;
@@ -17,7 +19,8 @@ pub(crate) struct StoredLot {
     pub(crate) seq: i64,
     pub(crate) lot: Lot,
     pub(crate) source: LotSource,
-    pub(crate) reason: Option<String>,
+    /// Shared with whatever shows the lot: a reason may have 2 KB.
+    pub(crate) reason: Option<Arc<str>>,
 }
 
 /// A block with its number and its reason.
@@ -25,7 +28,8 @@ pub(crate) struct StoredLot {
 pub(crate) struct StoredBlock {
     pub(crate) seq: i64,
     pub(crate) block: Block,
-    pub(crate) reason: String,
+    /// Shared with whatever shows the block.
+    pub(crate) reason: Arc<str>,
 }
 
 /// A part of what a user has.
@@ -58,12 +62,12 @@ pub(super) async fn holdings(connection: &impl ConnectionTrait, users: Vec<i64>)
                 seq,
                 lot: Lot { amount_micros, remaining_micros, granted_at: from, expires_at: until },
                 source: source.unwrap_or(LotSource::Grant),
-                reason,
+                reason: reason.map(Arc::from),
             }),
             Some(scope) => Holding::Block(StoredBlock {
                 seq,
                 block: Block { scope: scope.into(), from, until, lifted_at: None },
-                reason: reason.unwrap_or_default(),
+                reason: reason.unwrap_or_default().into(),
             }),
         };
         Ok((user, holding))
@@ -138,7 +142,7 @@ pub(super) async fn add_block(
         user_id: user,
         seq,
         scope: block.scope.into(),
-        reason,
+        reason: reason.to_string(),
         from_at: block.from,
         until_at: block.until,
         lifted_at: block.lifted_at,
@@ -178,27 +182,34 @@ impl Entry {
     }
 }
 
-const LEDGER: List = List {
-    columns: "t.user_id, t.tie, t.lot_seq, t.kind, t.amount_micros, t.reason, t.recorded_at",
-    table: "(SELECT e.*, CASE WHEN e.kind = 'EXPIRE' THEN -e.lot_seq ELSE e.seq END AS tie FROM credit_entries e) t",
-    condition: "true",
-    sort: "recorded_at",
-    tie: "tie",
-    descending: true,
-};
+const fn ledger(reasons: bool) -> List {
+    List {
+        columns: if reasons {
+            "t.user_id, t.tie, t.lot_seq, t.kind, t.amount_micros, t.recorded_at, t.reason"
+        } else {
+            "t.user_id, t.tie, t.lot_seq, t.kind, t.amount_micros, t.recorded_at, CAST(NULL AS text)"
+        },
+        table: "(SELECT e.*, CASE WHEN e.kind = 'EXPIRE' THEN -e.lot_seq ELSE e.seq END AS tie FROM credit_entries e) t",
+        condition: "true",
+        sort: "recorded_at",
+        tie: "tie",
+        descending: true,
+    }
+}
 
-/// One page of each user's ledger, as far as it is written.
+/// One page of each user's ledger, as far as it is written. Reasons are read only where they are wanted.
 pub(super) async fn entries(
     connection: &impl ConnectionTrait,
     users: Vec<i64>,
     slice: Slice,
+    reasons: bool,
 ) -> Result<Vec<(i64, Entry)>> {
-    LEDGER.fetch(connection, users, None, slice, read_entry).await
+    ledger(reasons).fetch(connection, users, None, slice, read_entry).await
 }
 
 /// How many entries each user's ledger has, as far as it is written.
 pub(super) async fn entry_count(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, i64)>> {
-    LEDGER.count(connection, users, None).await
+    ledger(false).count(connection, users, None).await
 }
 
 fn read_entry(row: &mut Row) -> Result<(i64, Entry), DbErr> {
@@ -208,8 +219,8 @@ fn read_entry(row: &mut Row) -> Result<(i64, Entry), DbErr> {
         lot_seq: row.take()?,
         kind: row.take_entity()?,
         amount_micros: row.take()?,
-        reason: row.take()?,
         recorded_at: row.take()?,
+        reason: row.take()?,
     };
     Ok((user, entry))
 }

@@ -77,15 +77,15 @@ impl Wallet {
 }
 
 /// One page of the ledger of a user with this wallet, the newest entry first. Expiries that were not written yet stand
-/// where they will stand.
+/// where they will stand. The number of entries is there only where `count` is set, and reasons where `reasons` is.
 pub(crate) async fn ledger(
     request: &Request,
     user: &OwnUser,
     wallet: &Wallet,
     page: Page,
-    count: bool,
+    (count, reasons): (bool, bool),
 ) -> Result<Connection<Entry>> {
-    let written = request.load.one(EntriesOf { user: user.key(), slice: page.slice() });
+    let written = request.load.one(EntriesOf { user: user.key(), slice: page.slice(), reasons });
     let counted = only_if(count, async { Ok(request.load.one(EntryCountOf(user.key())).await?.unwrap_or(0)) });
     let (written, total) = futures_util::try_join!(written, counted)?;
     let unswept = wallet.unswept(request.now());

@@ -1,6 +1,7 @@
 //! Changing credits: the ledger of locked users, what is granted, spent and taken away, expiries, and blocks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -112,7 +113,7 @@ impl Ledger {
         let seq = unit.next_ledger_number(user)?;
         self.enter(user, (seq, seq), EntryKind::Grant, micros, reason, now);
         let lot = Lot { amount_micros: micros, remaining_micros: micros, granted_at: now, expires_at };
-        let stored = StoredLot { seq, lot, source, reason: reason.map(str::to_owned) };
+        let stored = StoredLot { seq, lot, source, reason: reason.map(Arc::from) };
         self.lots.entry(user).or_default().push(Held { stored, goal, changed: true });
         Ok(seq)
     }
@@ -181,7 +182,7 @@ impl Ledger {
                 expires_at: stored.lot.expires_at,
                 source: stored.source,
                 goal_id: goal,
-                reason: stored.reason,
+                reason: stored.reason.as_deref().map(str::to_owned),
             })
             .collect();
         repo::store_lots(unit.stores(), lots);
@@ -473,7 +474,7 @@ impl Write for BlockUser {
             return Ok(Blocked::refused(invalid("the blocks of this user have their last number already", "user")));
         };
         let block = Block { scope: self.scope, from: unit.now, until: self.until, lifted_at: None };
-        let stored = StoredBlock { seq, block, reason: self.reason.clone() };
+        let stored = StoredBlock { seq, block, reason: self.reason.as_str().into() };
         repo::add_block(unit.transaction(), user, stored).await?;
         tell(unit, user, HistoryKind::Blocked, &json!({ "block": seq, "scope": self.scope }))?;
         Ok(Blocked { blocks: vec![seq], refusal: None })

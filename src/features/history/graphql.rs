@@ -1,10 +1,10 @@
 //! History in GraphQL.
 
-use async_graphql::{Enum, ID, SimpleObject, Value};
+use async_graphql::{Enum, ID, SimpleObject};
 
 use super::service::{self, Audited};
 use crate::clock::Timestamp;
-use crate::graphql::scalars::{BigInt, Json};
+use crate::graphql::scalars::{BigInt, Unparsed};
 use crate::write::{Event, HistoryKind as Kind};
 
 /// What an event says happened. New kinds may be added.
@@ -87,7 +87,7 @@ pub(crate) struct ProgressEvent {
     /// What it happened to, as a global id.
     subject: ID,
     /// What changed, as a small object whose members depend on the kind. Amounts of credits in it are decimal strings.
-    changes: Json,
+    changes: Unparsed,
     /// When it happened.
     occurred_at: Timestamp,
     /// When it was recorded.
@@ -97,14 +97,13 @@ pub(crate) struct ProgressEvent {
 impl ProgressEvent {
     /// An event of the user with this key in the database.
     pub(crate) fn of(user: i64, event: Event) -> Self {
-        let changes = serde_json::from_str(&event.changes).ok();
         Self {
             cursor: service::cursor(user, event.seq),
             number: BigInt(event.seq),
             kind: Kind::parse(&event.kind).map(ProgressEventKind::from),
             actor: event.actor,
             subject: ID(format!("{}:{}", event.subject_type, event.subject_key)),
-            changes: Json(changes.and_then(|json| Value::from_json(json).ok()).unwrap_or_default()),
+            changes: Unparsed(event.changes),
             occurred_at: event.occurred_at,
             recorded_at: event.recorded_at,
         }
@@ -123,20 +122,19 @@ pub(crate) struct AuditEntry {
     /// What it was done to: the type, a colon and the key.
     subject: String,
     /// What changed, as a small object whose members depend on the action.
-    changes: Json,
+    changes: Unparsed,
     /// When it was recorded.
     recorded_at: Timestamp,
 }
 
 impl From<Audited> for AuditEntry {
     fn from(entry: Audited) -> Self {
-        let changes = serde_json::from_str(&entry.changes).ok();
         Self {
             number: BigInt(entry.id),
             actor: entry.actor,
             action: entry.action,
             subject: format!("{}:{}", entry.subject_type, entry.subject_key),
-            changes: Json(changes.and_then(|json| Value::from_json(json).ok()).unwrap_or_default()),
+            changes: Unparsed(entry.changes),
             recorded_at: entry.recorded_at,
         }
     }

@@ -20,6 +20,8 @@ pub(super) struct EventsOf {
     /// Only events of these kinds; all when there are none.
     pub(super) kinds: Arc<[HistoryKind]>,
     pub(super) slice: Slice,
+    /// Whether what changed is wanted too.
+    pub(super) changes: bool,
 }
 
 impl Key for EventsOf {}
@@ -30,10 +32,10 @@ impl Loader<EventsOf> for Reader {
 
     async fn load(&self, keys: &[EventsOf]) -> Result<HashMap<EventsOf, Self::Value>> {
         let mut pages = HashMap::new();
-        let wanted = keys.iter().map(|key| ((Arc::clone(&key.kinds), key.slice), key.user));
-        for ((kinds, slice), users) in grouped(wanted) {
-            for (user, events) in grouped(repo::page(self.connection(), users, &kinds, slice).await?) {
-                pages.insert(EventsOf { user, kinds: Arc::clone(&kinds), slice }, events);
+        let wanted = keys.iter().map(|key| ((Arc::clone(&key.kinds), key.slice, key.changes), key.user));
+        for ((kinds, slice, changes), users) in grouped(wanted) {
+            for (user, events) in grouped(repo::page(self.connection(), users, &kinds, slice, changes).await?) {
+                pages.insert(EventsOf { user, kinds: Arc::clone(&kinds), slice, changes }, events);
             }
         }
         Ok(pages)
@@ -103,7 +105,11 @@ impl Loader<EventCountOf> for Reader {
 
 /// One page of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct AuditPage(pub(super) Slice);
+pub(super) struct AuditPage {
+    pub(super) slice: Slice,
+    /// Whether what changed is wanted too.
+    pub(super) changes: bool,
+}
 
 impl Key for AuditPage {}
 
@@ -114,7 +120,7 @@ impl Loader<AuditPage> for Reader {
     async fn load(&self, keys: &[AuditPage]) -> Result<HashMap<AuditPage, Self::Value>> {
         let mut pages = HashMap::new();
         for key in keys {
-            pages.insert(key.clone(), repo::audit(self.connection(), key.0).await?);
+            pages.insert(key.clone(), repo::audit(self.connection(), key.slice, key.changes).await?);
         }
         Ok(pages)
     }

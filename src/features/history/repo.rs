@@ -1,6 +1,7 @@
 //! SQL of the history.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait as _};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait as _, Iterable as _, QuerySelect as _};
 
 use crate::db::page::{List, Slice};
 use crate::db::records::{As, Records};
@@ -9,9 +10,13 @@ use crate::error::Result;
 use crate::write::entity::audit_entry;
 use crate::write::{Event, HistoryKind};
 
-const fn list(some_kinds: bool) -> List {
+const fn list(some_kinds: bool, changes: bool) -> List {
     List {
-        columns: "t.user_id, t.seq, t.kind, t.actor, t.subject_type, t.subject_key, t.changes, t.occurred_at, t.recorded_at",
+        columns: if changes {
+            "t.user_id, t.seq, t.kind, t.actor, t.subject_type, t.subject_key, t.changes, t.occurred_at, t.recorded_at"
+        } else {
+            "t.user_id, t.seq, t.kind, t.actor, t.subject_type, t.subject_key, '', t.occurred_at, t.recorded_at"
+        },
         table: "history_events t",
         condition: if some_kinds { "t.kind = ANY($2)" } else { "true" },
         sort: "seq",
@@ -25,14 +30,16 @@ fn filter(kinds: &[HistoryKind]) -> Option<Param> {
     (!kinds.is_empty()).then(|| Param::Texts(kinds.iter().map(|kind| kind.as_str().to_owned()).collect()))
 }
 
-/// One page of each user's history, the newest event first; only events of these kinds, or of all when there are none.
+/// One page of each user's history, the newest event first; only events of these kinds, or of all when there are none. What
+/// changed is read only where it is wanted.
 pub(super) async fn page(
     connection: &impl ConnectionTrait,
     users: Vec<i64>,
     kinds: &[HistoryKind],
     slice: Slice,
+    changes: bool,
 ) -> Result<Vec<(i64, Event)>> {
-    list(!kinds.is_empty()).fetch(connection, users, filter(kinds), slice, read_event).await
+    list(!kinds.is_empty(), changes).fetch(connection, users, filter(kinds), slice, read_event).await
 }
 
 /// How many events of these kinds each user has.
@@ -41,7 +48,7 @@ pub(super) async fn count(
     users: Vec<i64>,
     kinds: &[HistoryKind],
 ) -> Result<Vec<(i64, i64)>> {
-    list(!kinds.is_empty()).count(connection, users, filter(kinds)).await
+    list(!kinds.is_empty(), false).count(connection, users, filter(kinds)).await
 }
 
 static BEHIND: Sql = Sql::new(
@@ -113,9 +120,19 @@ fn read_event(row: &mut Row) -> Result<(i64, Event), DbErr> {
     Ok((user, event))
 }
 
-/// One page of the audit log, the newest entry first.
-pub(super) async fn audit(connection: &impl ConnectionTrait, slice: Slice) -> Result<Vec<audit_entry::Model>> {
-    Ok(slice.of(audit_entry::Entity::find(), audit_entry::Column::Id, true).all(connection).await?)
+/// One page of the audit log, the newest entry first. What changed is read only where it is wanted.
+pub(super) async fn audit(
+    connection: &impl ConnectionTrait,
+    slice: Slice,
+    changes: bool,
+) -> Result<Vec<audit_entry::Model>> {
+    use audit_entry::Column;
+    let mut entries = audit_entry::Entity::find();
+    if !changes {
+        let others = Column::iter().filter(|column| !matches!(column, Column::Changes));
+        entries = entries.select_only().columns(others).column_as(Expr::val(""), Column::Changes);
+    }
+    Ok(slice.of(entries, Column::Id, true).all(connection).await?)
 }
 
 /// Everything that is stored about a user's history, and the references of the user's additive writes.

@@ -32,26 +32,33 @@ pub(super) async fn check_owner(request: &Request, user: &OwnUser, owner: i64) -
     }
 }
 
-/// One page of a user's history, the newest event first; only events of these kinds, or of all when there are none.
+/// One page of a user's history, the newest event first; only events of these kinds, or of all when there are none. What
+/// changed is empty unless `changes` is set, and the number of events is there only where `count` is.
 pub(crate) async fn events(
     request: &Request,
     user: &OwnUser,
     kinds: Arc<[HistoryKind]>,
     page: Page,
-    count: bool,
+    (count, changes): (bool, bool),
 ) -> Result<Connection<Event>> {
     for (_, owner) in page.bounds() {
         check_owner(request, user, owner).await?;
     }
-    let events = request.load.one(EventsOf { user: user.key(), kinds: Arc::clone(&kinds), slice: page.slice() });
+    let key = EventsOf { user: user.key(), kinds: Arc::clone(&kinds), slice: page.slice(), changes };
+    let events = request.load.one(key);
     let counted =
         only_if(count, async { Ok(request.load.one(EventCountOf { user: user.key(), kinds }).await?.unwrap_or(0)) });
     let (events, total) = futures_util::try_join!(events, counted)?;
     Ok(page.of_rows(events.unwrap_or_default(), |event| (event.seq, user.key())).with_total(total))
 }
 
-/// One page of the audit log, the newest entry first.
-pub(crate) async fn audit_log(request: &Request, _operator: Operator, page: Page) -> Result<Connection<Audited>> {
-    let entries = request.load.one(AuditPage(page.slice())).await?.unwrap_or_default();
+/// One page of the audit log, the newest entry first. What changed is empty unless `changes` is set.
+pub(crate) async fn audit_log(
+    request: &Request,
+    _operator: Operator,
+    page: Page,
+    changes: bool,
+) -> Result<Connection<Audited>> {
+    let entries = request.load.one(AuditPage { slice: page.slice(), changes }).await?.unwrap_or_default();
     Ok(page.of_rows(entries, |entry| (entry.id, entry.id)))
 }

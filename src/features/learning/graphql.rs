@@ -6,7 +6,7 @@ use async_graphql::parser::types::Field;
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 
 use super::rules::{self, InstanceStatus as Status};
-use super::service::{Followed, Item, Learned};
+use super::service::{self, Followed, Item, Learned};
 use super::{Learning, Plan as StoredPlan, Resource as StoredResource};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -136,7 +136,7 @@ impl ResourceProgress {
 }
 
 impl MostlyReady for ResourceProgress {
-    const WAITING: &'static [&'static str] = &[];
+    const WAITING: &'static [&'static str] = &["notes"];
 }
 
 impl Plain for ResourceProgress {
@@ -154,7 +154,6 @@ impl Plain for ResourceProgress {
             "timeSpent" => plan::value(|progress: &Self| {
                 progress.0.progress.as_ref().map_or(0, |stored| stored.time_spent_minutes)
             }),
-            "notes" => plan::text(|progress: &Self| progress.0.progress.as_ref().map_or("", |stored| &stored.notes)),
             "completedAt" => {
                 plan::instant(|progress: &Self| progress.0.progress.as_ref().and_then(|stored| stored.completed_at))
             }
@@ -237,8 +236,8 @@ impl ResourceProgress {
     }
 
     /// The user's notes; empty when there are none.
-    async fn notes(&self) -> &str {
-        self.0.progress.as_ref().map_or("", |stored| &stored.notes)
+    async fn notes(&self, context: &Context<'_>) -> Result<Arc<str>> {
+        service::notes(context.ask()?, &self.0).await
     }
 
     /// When progress was last recorded. Null when the user has not touched the resource.

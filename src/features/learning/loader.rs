@@ -38,6 +38,28 @@ impl Loader<ProgressOf> for Reader {
     }
 }
 
+/// The notes of a user on a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct NotesOf {
+    pub(super) user: i64,
+    pub(super) resource: i64,
+}
+
+impl Key for NotesOf {}
+
+impl Loader<NotesOf> for Reader {
+    /// Shared by all who ask for the same ones: notes may have 40 KB.
+    type Value = Arc<str>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[NotesOf]) -> Result<HashMap<NotesOf, Arc<str>>> {
+        let resources = grouped(keys.iter().map(|key| (key.user, key.resource)));
+        let wanted = resources.iter().map(|(user, resources)| (*user, resources.as_slice()));
+        let found = repo::notes(self.connection(), wanted).await?;
+        Ok(found.into_iter().map(|(user, (resource, notes))| (NotesOf { user, resource }, notes.into())).collect())
+    }
+}
+
 /// A user's progress with a resource that is not in the catalogue, by its 24-digit id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct ProgressElsewhere {

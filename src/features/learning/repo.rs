@@ -31,14 +31,13 @@ pub(super) async fn plan_resources(connection: &impl ConnectionTrait) -> Result<
     Ok(grouped(rows.into_iter().map(|row| (row.plan_id, row.resource_id))))
 }
 
-/// A user's progress with a resource, as it is stored.
+/// A user's progress with a resource, as it is stored. Its notes may be long, and are read where they are asked for.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Progress {
     pub(crate) resource_id: i64,
     pub(crate) completed: bool,
     pub(crate) percent: i16,
     pub(crate) time_spent_minutes: i32,
-    pub(crate) notes: String,
     pub(crate) completed_at: Option<Timestamp>,
     pub(crate) last_accessed_at: Timestamp,
     pub(crate) created_at: Timestamp,
@@ -54,7 +53,6 @@ fn read_progress(row: &mut Row) -> Result<(i64, Progress), DbErr> {
         completed: row.take()?,
         percent: row.take()?,
         time_spent_minutes: row.take()?,
-        notes: row.take()?,
         completed_at: row.take()?,
         last_accessed_at: row.take()?,
         created_at: row.take()?,
@@ -69,10 +67,10 @@ fn read_keyed_progress(row: &mut Row) -> Result<(i64, Progress), DbErr> {
     Ok((user, Progress { resource_key: Some(row.take()?), ..progress }))
 }
 
-const PROGRESS: &str = "t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, t.notes, \
+const PROGRESS: &str = "t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, \
     t.completed_at, t.last_accessed_at, t.created_at, t.updated_at";
 
-const KEYED_PROGRESS: &str = "t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, t.notes, \
+const KEYED_PROGRESS: &str = "t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, \
     t.completed_at, t.last_accessed_at, t.created_at, t.updated_at, \
     (SELECT r.key FROM resources r WHERE r.id = t.resource_id)";
 
@@ -109,8 +107,37 @@ fn read_main_progress(row: &mut Row) -> Result<(i64, Progress), DbErr> {
     Ok((user, progress))
 }
 
+static NOTED: PairSql = PairSql::new(
+    "t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, t.completed_at, t.last_accessed_at, \
+     t.created_at, t.updated_at, t.notes",
+    "resource_progress",
+    "resource_id",
+);
+
+/// The progress of each user with these resources, and the notes on it.
+pub(super) async fn noted_progress<'a>(
+    connection: &impl ConnectionTrait,
+    wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
+) -> Result<Vec<(i64, (Progress, String))>> {
+    let read = |row: &mut Row| {
+        let (user, progress) = read_progress(row)?;
+        Ok((user, (progress, row.take()?)))
+    };
+    NOTED.fetch(connection, wanted, read).await
+}
+
+static NOTES: PairSql = PairSql::new("t.user_id, t.resource_id, t.notes", "resource_progress", "resource_id");
+
+/// The notes of each user on these resources.
+pub(super) async fn notes<'a>(
+    connection: &impl ConnectionTrait,
+    wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
+) -> Result<Vec<(i64, (i64, String))>> {
+    NOTES.fetch(connection, wanted, |row| Ok((row.take()?, (row.take()?, row.take()?)))).await
+}
+
 static BY_EXTERNAL_ID: Sql = Sql::new(
-    "SELECT t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, t.notes, \
+    "SELECT t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, \
      t.completed_at, t.last_accessed_at, t.created_at, t.updated_at, r.external_id \
      FROM resources r JOIN resource_progress t ON t.resource_id = r.id \
      WHERE r.external_id = ANY($2) AND t.user_id = ANY($1)",
@@ -131,12 +158,13 @@ pub(crate) struct Record {
     pub(crate) id: String,
     pub(crate) user_id: String,
     pub(crate) resource_id: String,
+    pub(crate) notes: String,
     pub(crate) progress: Progress,
 }
 
 static ROWS: Sql = Sql::new(
-    "SELECT t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, t.notes, \
-     t.completed_at, t.last_accessed_at, t.created_at, t.updated_at, t.external_id, u.external_id, r.external_id \
+    "SELECT t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, \
+     t.completed_at, t.last_accessed_at, t.created_at, t.updated_at, t.notes, t.external_id, u.external_id, r.external_id \
      FROM resource_progress t JOIN users u ON u.id = t.user_id JOIN resources r ON r.id = t.resource_id \
      WHERE t.user_id = $1 AND (t.created_at, t.resource_id) > ($2, $3) ORDER BY t.created_at, t.resource_id LIMIT $4",
 );
@@ -145,8 +173,8 @@ static ROWS: Sql = Sql::new(
 const ROWS_AT_A_TIME: i64 = 256;
 
 static ROWS_OF_RESOURCES: Sql = Sql::new(
-    "SELECT t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, t.notes, \
-     t.completed_at, t.last_accessed_at, t.created_at, t.updated_at, t.external_id, u.external_id, r.external_id \
+    "SELECT t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, \
+     t.completed_at, t.last_accessed_at, t.created_at, t.updated_at, t.notes, t.external_id, u.external_id, r.external_id \
      FROM resources r JOIN resource_progress t ON t.resource_id = r.id JOIN users u ON u.id = t.user_id \
      WHERE t.user_id = ANY($1) AND r.external_id = ANY($2)",
 );
@@ -176,7 +204,8 @@ pub(super) async fn records_of_resources(
 
 fn read_record(row: &mut Row) -> Result<(i64, Record), DbErr> {
     let (user, progress) = read_progress(row)?;
-    Ok((user, Record { id: row.take()?, user_id: row.take()?, resource_id: row.take()?, progress }))
+    let notes = row.take()?;
+    Ok((user, Record { id: row.take()?, user_id: row.take()?, resource_id: row.take()?, notes, progress }))
 }
 
 static OWNERS: Sql = Sql::new("SELECT external_id, user_id FROM study_plan_instances WHERE external_id = ANY($1)");
@@ -425,22 +454,22 @@ async fn by_24_digits(connection: &impl ConnectionTrait, external_ids: &[String]
     Ok(rows.into_iter().collect())
 }
 
-/// Stores progress, each with its user and the id that its row gets when it is a new one.
+/// Stores progress, each with its user, the id that its row gets when it is a new one, and its notes.
 pub(super) async fn store_progress(
     connection: &impl ConnectionTrait,
-    rows: impl IntoIterator<Item = (i64, String, Progress)>,
+    rows: impl IntoIterator<Item = (i64, String, Progress, String)>,
 ) -> Result<()> {
     use progress::Column;
     let rows: Vec<progress::Model> = rows
         .into_iter()
-        .map(|(user_id, external_id, row)| progress::Model {
+        .map(|(user_id, external_id, row, notes)| progress::Model {
             user_id,
             resource_id: row.resource_id,
             external_id,
             completed: row.completed,
             progress: row.percent,
             time_spent_minutes: row.time_spent_minutes,
-            notes: row.notes,
+            notes,
             completed_at: row.completed_at,
             last_accessed_at: row.last_accessed_at,
             created_at: row.created_at,

@@ -83,7 +83,7 @@ impl From<Record> for ProgressRecord {
             completed: progress.completed,
             progress: progress.percent,
             time_spent: progress.time_spent_minutes,
-            notes: progress.notes,
+            notes: record.notes,
             completed_at: progress.completed_at.map(Date),
             last_accessed_at: Date(progress.last_accessed_at),
             created_at: Date(progress.created_at),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::loader::{
-    InstanceCountOf, InstancesOf, OwnerOfInstance, ProgressElsewhere, ProgressOf, RecordOf, RecordsBehind,
+    InstanceCountOf, InstancesOf, NotesOf, OwnerOfInstance, ProgressElsewhere, ProgressOf, RecordOf, RecordsBehind,
     ResourceCountOf, ResourcesOf,
 };
 pub(crate) use super::repo::RECORDS;
@@ -90,6 +90,13 @@ pub(crate) async fn progress(
     Ok(users.iter().zip(known).map(of_user).collect())
 }
 
+/// The user's notes on a resource; empty where there are none.
+pub(crate) async fn notes(request: &Request, learned: &Learned) -> Result<Arc<str>> {
+    let Some(progress) = &learned.progress else { return Ok(Arc::default()) };
+    let key = NotesOf { user: learned.user.key(), resource: progress.resource_id };
+    Ok(request.load.one(key).await?.unwrap_or_default())
+}
+
 /// A user's progress with the resource of this 24-digit id.
 pub(crate) async fn record(request: &Request, user: &OwnUser, resource: &str) -> Result<Option<Record>> {
     request.load.one(RecordOf { user: user.key(), resource: resource.to_ascii_lowercase() }).await
@@ -109,7 +116,7 @@ pub(crate) async fn records(request: &Request, user: &OwnUser) -> Result<Vec<Rec
         if let Some(Record { progress, .. }) = records.last() {
             after = (progress.created_at.millis(), progress.resource_id);
         }
-        meter.add(records.iter().map(|record| RECORD + record.progress.notes.len()).sum());
+        meter.add(records.iter().map(|record| RECORD + record.notes.len()).sum());
         all.extend(records);
         if !more {
             return Ok(all);

@@ -9,7 +9,6 @@ use super::repo::{self, Instance, Item, Place, Progress, Which};
 use super::rules::{self, InvalidProgress, MarkChange, StoredCompletion};
 use super::{Learning, Plan};
 use crate::auth::policy::ActingUser;
-use crate::db::Extent;
 use crate::error::Result;
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
@@ -317,7 +316,7 @@ fn shortened(text: &str) -> String {
 /// The progress of locked users with some resources, and the places of these in the users' instances.
 struct Learners {
     /// By user and resource, as they are stored.
-    progress: HashMap<(i64, i64), Progress>,
+    progress: HashMap<(i64, i64), (Progress, String)>,
     /// By user and resource; read only where marks may change.
     places: HashMap<(i64, i64), Vec<Place>>,
     written: BTreeSet<(i64, i64)>,
@@ -349,8 +348,8 @@ impl Learners {
         let resources: Vec<(i64, Vec<i64>)> =
             resources.into_iter().map(|(user, resources)| (user, resources.into_iter().collect())).collect();
         let wanted = resources.iter().map(|(user, resources)| (*user, resources.as_slice()));
-        for (user, row) in repo::progress(unit.transaction(), wanted, Extent::All).await? {
-            learners.progress.insert((user, row.resource_id), row);
+        for (user, (row, notes)) in repo::noted_progress(unit.transaction(), wanted).await? {
+            learners.progress.insert((user, row.resource_id), (row, notes));
         }
         if !marking.is_empty() {
             let (users, resources) = (marking.into_iter().collect(), marked.into_iter().collect());
@@ -371,19 +370,22 @@ impl Learners {
     ) -> Result<Result<bool, Refusal>> {
         let now = unit.now;
         let stored = self.progress.get(&(user, about.resource)).cloned();
-        let completion =
-            stored.as_ref().map(|row| StoredCompletion { completed: row.completed, completed_at: row.completed_at });
-        let mut row = stored.unwrap_or_else(|| Progress {
-            resource_id: about.resource,
-            completed: false,
-            percent: 0,
-            time_spent_minutes: 0,
-            notes: String::new(),
-            completed_at: None,
-            last_accessed_at: now,
-            created_at: now,
-            updated_at: now,
-            resource_key: None,
+        let completion = stored
+            .as_ref()
+            .map(|(row, _)| StoredCompletion { completed: row.completed, completed_at: row.completed_at });
+        let (mut row, mut notes) = stored.unwrap_or_else(|| {
+            let row = Progress {
+                resource_id: about.resource,
+                completed: false,
+                percent: 0,
+                time_spent_minutes: 0,
+                completed_at: None,
+                last_accessed_at: now,
+                created_at: now,
+                updated_at: now,
+                resource_key: None,
+            };
+            (row, String::new())
         });
         let mut told = Map::new();
         if let Some(minutes) = item.time_spent {
@@ -406,9 +408,9 @@ impl Learners {
             told.insert("progress".to_owned(), percent.into());
             row.percent = percent;
         }
-        if let Some(notes) = item.notes.as_ref().filter(|notes| **notes != row.notes) {
+        if let Some(given) = item.notes.as_ref().filter(|given| **given != notes) {
             told.insert("notes".to_owned(), true.into());
-            row.notes.clone_from(notes);
+            notes.clone_from(given);
         }
         let subject = (Kind::Resource, about.key.as_str());
         let mut changed = !told.is_empty();
@@ -438,7 +440,7 @@ impl Learners {
 
         row.last_accessed_at = now;
         row.updated_at = now;
-        self.progress.insert((user, about.resource), row);
+        self.progress.insert((user, about.resource), (row, notes));
         self.written.insert((user, about.resource));
         Ok(Ok(changed))
     }
@@ -475,8 +477,8 @@ impl Learners {
 
     async fn store(mut self, unit: &Unit<'_>) -> Result<()> {
         let rows = self.written.iter().filter_map(|place| {
-            let row = self.progress.remove(place)?;
-            Some((place.0, unit.ids.hex24(unit.now), row))
+            let (row, notes) = self.progress.remove(place)?;
+            Some((place.0, unit.ids.hex24(unit.now), row, notes))
         });
         repo::store_progress(unit.transaction(), rows).await?;
         let marked: Vec<Place> = self.marked.into_values().collect();

@@ -230,6 +230,7 @@ async fn a_disk_that_fills_and_empties_loses_nothing(blank: Blank) {
     let threads: Vec<_> = (0..4).map(|_| Arc::clone(&writers)).map(|one| thread::spawn(move || one.write())).collect();
     let db = Db::connect(&url, 2).await.unwrap();
     let mut dice = SEED;
+    let mut recoveries = Vec::new();
     for round in 0..rounds(6, 50) {
         let before = writers.acknowledged.lock().unwrap().len();
         let more = 1 + draw(&mut dice, 20) as usize;
@@ -253,7 +254,9 @@ async fn a_disk_that_fills_and_empties_loses_nothing(blank: Blank) {
         // Every other time nobody writes when there is room again.
         writers.pause.store(round.is_multiple_of(2), Ordering::Release);
         disk.empty(&writers.server).await;
+        let since = Instant::now();
         writers.until("it is ready again by itself", || writers.is_ready() == (200, "ready\n".to_owned()));
+        recoveries.push(since.elapsed());
         writers.pause.store(false, Ordering::Release);
         // Other processes can write: no lock was left behind.
         until("another process can write", async || match db.begin().await {
@@ -269,7 +272,14 @@ async fn a_disk_that_fills_and_empties_loses_nothing(blank: Blank) {
     let (acknowledged, refused) = (writers.acknowledged.into_inner().unwrap(), writers.refused.into_inner());
     assert_eq!(writers.server.terminate(), Some(0));
     assert_eq!(missing(&db, &acknowledged).await, [], "after a stop what was acknowledged is there");
-    println!("{} acknowledged, none missing; {refused} refused", acknowledged.len());
+    recoveries.sort_unstable();
+    println!(
+        "full {} times: {} acknowledged, none missing; {refused} refused; ready again after {:?}, at most {:?}",
+        recoveries.len(),
+        acknowledged.len(),
+        recoveries[recoveries.len() / 2],
+        recoveries[recoveries.len() - 1]
+    );
     // The log tells of each time, and not of each write.
     let log = writers.server.log();
     assert!(!log.contains("a field failed"), "{log}");
