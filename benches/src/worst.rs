@@ -387,8 +387,9 @@ impl Grammar {
                     pieces.push(Piece::Field { alias, field, arguments, of, inside: inside.clone() });
                 }
             }
+            (1, piece @ Piece::On { .. }) => pieces.push(piece),
             // The same again and again.
-            (2, piece @ Piece::Field { .. }) => {
+            (2, piece) => {
                 let times = *rng.pick(&[1, 5, 50]).unwrap_or(&1);
                 pieces.extend(std::iter::repeat_n(piece, times));
             }

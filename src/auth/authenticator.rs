@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
@@ -55,9 +55,9 @@ pub struct Authenticator {
     signed_fetch: Option<Verifier>,
     outcomes: moka::sync::Cache<[u8; 32], Outcome>,
     /// API keys that were good a short while ago.
-    apps: moka::sync::Cache<[u8; 32], ()>,
+    apps: moka::sync::Cache<[u8; 32], Instant>,
     /// Credentials that were good when they were looked at last.
-    trusted: moka::sync::Cache<[u8; 32], ()>,
+    trusted: moka::sync::Cache<[u8; 32], Instant>,
     refusals: Refusals,
     generation: AtomicU64,
 }
@@ -139,7 +139,7 @@ impl Authenticator {
         // Boxed: it is large, and hardly ever needed.
         let (caller, expires_at) = match Box::pin(self.look_up(credential, db, now, &mut work)).await {
             Ok((caller, expires_at)) => {
-                self.trusted.insert(key, ());
+                remember(&self.trusted, key, TRUSTED);
                 (Ok(Arc::new(caller)), expires_at)
             }
             Err(refusal) if refusal.code() == Code::InvalidCredential => {
@@ -150,7 +150,7 @@ impl Authenticator {
             Err(failure) => return Err(failure),
         };
         if matches!(caller.as_deref(), Ok(Caller::App(_))) {
-            self.apps.insert(key, ());
+            remember(&self.apps, key, APP_KNOWN);
         }
         self.outcomes.insert(key, Outcome { caller: caller.clone(), expires_at, generation });
         caller.map(|caller| (caller, expires_at))
@@ -274,6 +274,14 @@ async fn player(
     let provider = provider.to_owned();
     let nobody = Player { user: None, actor: None, member: false, provider, external_id, expires_at, handle_hint };
     Ok(nobody.of(owner))
+}
+
+/// Notes down that a credential was good just now, which is known for as long as `kept`. That is done anew when half of the
+/// time is over: to store something costs many times what it costs to look.
+fn remember(cache: &moka::sync::Cache<[u8; 32], Instant>, key: [u8; 32], kept: Duration) {
+    if cache.get(&key).is_none_or(|since| since.elapsed() >= kept / 2) {
+        cache.insert(key, Instant::now());
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::lines::LEAVING;
 use crate::config::Config;
 
 /// Files for everything but connections and the database: logs, timers, keys and traces that are fetched and sent.
@@ -38,7 +39,8 @@ impl Room {
             set => set,
         };
         let database = (config.database_max_connections as usize).saturating_add(1);
-        let left = limit.saturating_sub(OTHERS).saturating_sub(database.saturating_mul(PER_DATABASE_CONNECTION));
+        let others = OTHERS + LEAVING;
+        let left = limit.saturating_sub(others).saturating_sub(database.saturating_mul(PER_DATABASE_CONNECTION));
         Self { most: wanted.min(left.max(FEWEST)), wanted, limit }
     }
 
@@ -82,11 +84,11 @@ mod tests {
     #[test]
     fn connections_stay_below_the_limit_of_files_and_leave_room_for_the_database() {
         assert_eq!(room(usize::MAX, &[]).most, 10_000 + 256 + 1024 + IDLE);
-        assert_eq!(room(256, &[]).most, 256 - OTHERS - 11 * PER_DATABASE_CONNECTION);
+        assert_eq!(room(256, &[]).most, 256 - OTHERS - LEAVING - 11 * PER_DATABASE_CONNECTION);
         assert_eq!(room(256, &[("WAYMARK_MAX_CONNECTIONS", "100")]).most, 100);
-        assert_eq!(room(256, &[("WAYMARK_MAX_CONNECTIONS", "1000")]).most, 180);
+        assert_eq!(room(256, &[("WAYMARK_MAX_CONNECTIONS", "1000")]).most, 164);
         assert_eq!(room(20, &[]).most, FEWEST);
-        assert_eq!(room(4096, &[("WAYMARK_DATABASE_MAX_CONNECTIONS", "1000")]).most, 4096 - OTHERS - 4004);
+        assert_eq!(room(4096, &[("WAYMARK_DATABASE_MAX_CONNECTIONS", "1000")]).most, 4096 - OTHERS - LEAVING - 4004);
     }
 
     #[test]

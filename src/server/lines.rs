@@ -26,6 +26,11 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(300);
 const HURRY: Duration = Duration::from_secs(1);
 /// One line in so many makes room at once when there is none, so that not every newcomer has to look at all.
 const AT_ONCE: usize = 64;
+/// How many connections that made room may not be closed yet, beyond those that there may be: each is closed by its own
+/// task, which has to have its turn first.
+pub(super) const LEAVING: usize = 16;
+/// How often tasks are let go first when there are so many.
+const TURNS: usize = 32;
 /// How often the log says that connections were refused.
 const SELDOM: Duration = Duration::from_secs(60);
 
@@ -187,6 +192,8 @@ pub(crate) struct Lines {
 struct Open {
     next: u64,
     lines: HashMap<u64, Arc<Line>>,
+    /// Those that made room and are not closed yet. They are not counted among the lines.
+    leaving: usize,
     /// How many there are of each network.
     origins: HashMap<IpAddr, usize>,
     /// When there was no room to be made.
@@ -194,10 +201,17 @@ struct Open {
 }
 
 impl Open {
-    /// Counts a line no longer; nothing if it is not counted.
-    fn leave(&mut self, line: &Line) {
+    /// Counts a line no longer that is closed; it may have made room before.
+    fn gone(&mut self, line: &Line) {
+        if !self.leave(line) {
+            self.leaving = self.leaving.saturating_sub(1);
+        }
+    }
+
+    /// Counts a line no longer. Whether it was counted.
+    fn leave(&mut self, line: &Line) -> bool {
         if self.lines.remove(&line.number).is_none() {
-            return;
+            return false;
         }
         let origin = network(line.address);
         if let Some(count) = self.origins.get_mut(&origin) {
@@ -206,6 +220,7 @@ impl Open {
                 self.origins.remove(&origin);
             }
         }
+        true
     }
 
     fn of(&self, origin: IpAddr) -> usize {
@@ -221,7 +236,7 @@ pub(super) struct Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.lines.open().leave(&self.line);
+        self.lines.open().gone(&self.line);
     }
 }
 
@@ -260,12 +275,14 @@ impl Lines {
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Entry> {
         let origin = network(address);
         let mut open = self.open();
-        if open.of(origin) >= self.most_of_one {
+        if self.is_crowded(&open) {
+            // Others are about to go.
+        } else if open.of(origin) >= self.most_of_one {
             self.make_room(&mut open, Some(origin));
         } else if open.lines.len() >= self.most {
             self.make_room(&mut open, None);
         }
-        if open.lines.len() >= self.most || open.of(origin) >= self.most_of_one {
+        if open.lines.len() >= self.most || open.of(origin) >= self.most_of_one || self.is_crowded(&open) {
             self.refused.fetch_add(1, Ordering::Relaxed);
             self.metrics.connection_closed("refused");
             return None;
@@ -276,6 +293,21 @@ impl Lines {
         open.lines.insert(number, Arc::clone(&line));
         *open.origins.entry(origin).or_default() += 1;
         Some(Entry { lines: Arc::clone(self), line })
+    }
+
+    /// Whether those that made room take up what there is besides.
+    fn is_crowded(&self, open: &Open) -> bool {
+        open.lines.len() + open.leaving >= self.most + LEAVING
+    }
+
+    /// Lets those close their connections first that made room, as long as too many have not done so.
+    pub(super) async fn let_go(&self) {
+        for _ in 0..TURNS {
+            if !self.is_crowded(&self.open()) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Closes those on which nothing has been asked for the longest time, of one origin or of all; few of them.
@@ -302,6 +334,7 @@ impl Lines {
         for (since, line) in quiet.into_iter().take(wanted) {
             if line.close_if(|_, still| still == since) {
                 open.leave(&line);
+                open.leaving += 1;
                 self.metrics.connection_closed("crowded");
             }
         }
@@ -422,6 +455,23 @@ mod tests {
         assert!(is_closed(&entries[2].line) && !is_closed(&entries[0].line) && !is_closed(&entries[3].line));
         drop(entries);
         assert_eq!(lines.count(), 2, "those that made room are not counted twice");
+    }
+
+    #[tokio::test]
+    async fn connections_that_made_room_and_are_not_closed_yet_are_not_forgotten() {
+        let lines = lines(&[("WAYMARK_MAX_CONNECTIONS_PER_ADDRESS", "200")], 200);
+        // Nobody has a turn to close anything.
+        let mut entries: Vec<Entry> =
+            (0..5).flat_map(|_| 1..=200).filter_map(|last| lines.enter(address(last))).collect();
+        assert_eq!(entries.len(), 200 + LEAVING, "so many are open at a time");
+        lines.let_go().await;
+        assert!(lines.enter(address(1)).is_none());
+        entries.retain(|entry| !is_closed(&entry.line));
+        assert_eq!((lines.count(), lines.open().leaving), (entries.len(), 0));
+        assert!(lines.enter(address(1)).is_some());
+        drop(entries);
+        let open = lines.open();
+        assert_eq!((open.lines.len(), open.leaving, open.origins.len()), (0, 0, 0));
     }
 
     #[test]

@@ -56,6 +56,7 @@ impl Door {
             match accepted {
                 // Who finds no place is hung up on at once.
                 Ok((stream, address)) => {
+                    self.lines.let_go().await;
                     if let Some(entry) = self.lines.enter(address.ip()) {
                         self.take(stream, entry);
                     }

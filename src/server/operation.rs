@@ -254,6 +254,10 @@ impl From<Refusal> for Answer {
 const LOOK: u64 = 1;
 /// What a request costs in addition that is refused for what it says.
 const REFUSED: u64 = 10;
+/// How many bytes of a document are checked without a price of their own, and how many beyond them cost as much as
+/// [`LOOK`]. Only documents are checked that are not known yet.
+const CHECKED_FREELY: usize = 4096;
+const CHECKED: usize = 128;
 
 /// Checks what is asked: the document, which of its operations is meant, the variables, and what it costs.
 ///
@@ -261,7 +265,7 @@ const REFUSED: u64 = 10;
 /// When the document or its variables are refused, and when the client has asked for too much of late.
 pub(super) fn prepare(app: &App, client: &Client, asked: Asked) -> Result<Prepared, Refusal> {
     look(app, client)?;
-    check(app, asked).inspect_err(|_| {
+    check(app, client, asked).inspect_err(|_| {
         // There is nothing left to refuse, whatever is left in the bucket.
         let _ = charge(app, client, REFUSED);
     })
@@ -279,8 +283,12 @@ fn charge(app: &App, client: &Client, cost: u64) -> Result<Option<u32>, Error> {
     app.rates.charge(&client.caller, client.peer, cost)
 }
 
-fn check(app: &App, asked: Asked) -> Result<Prepared, Refusal> {
+fn check(app: &App, client: &Client, asked: Asked) -> Result<Prepared, Refusal> {
     let text = app.documents.text(asked.query, asked.document_id.as_deref())?;
+    let long = text.len().saturating_sub(CHECKED_FREELY) / CHECKED;
+    if long > 0 && !app.gate.knows(&text) {
+        charge(app, client, long as u64)?;
+    }
     let name = asked.operation_name.as_deref().filter(|name| !name.is_empty());
     let catalogue = app.catalogue.current();
     let sizes = catalogue.derived(Sizes::of)?;

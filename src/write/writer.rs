@@ -150,7 +150,8 @@ impl Writer {
             let _turn = turn;
             let written = match together {
                 Some(place) => place.run(write, order, idempotency).await?,
-                None => tools.run_alone(&write, &order, idempotency.as_ref(), alone).await?,
+                // Boxed: it is very large, and would be copied into the task with every write, this one or not.
+                None => Box::pin(tools.run_alone(&write, &order, idempotency.as_ref(), alone)).await?,
             };
             if let Some(mark) = mark {
                 mark.is_committed();

@@ -17,6 +17,7 @@ tests! {
         the_viewer_sees_how_much_an_operation_may_cost,
         a_caller_who_has_asked_for_too_much_is_told_how_long_to_wait,
         a_refused_document_is_paid_too,
+        a_long_document_is_paid_by_its_length_unless_it_is_known,
         rest_answers_429_in_the_words_of_each_dialect,
     ],
     own: [
@@ -230,6 +231,30 @@ async fn a_refused_document_is_paid_too(stage: Stage) {
     }
     let left = slow.anonymous().query("{ viewer { kind } }", Value::Null).await;
     assert_eq!(left.json["extensions"]["cost"]["remaining"], 30 - 2 * 11 - 3, "{}", left.text);
+}
+
+async fn a_long_document_is_paid_by_its_length_unless_it_is_known(stage: Stage) {
+    let slow = stage.with(&[("WAYMARK_RATE_PER_SECOND", "1"), ("WAYMARK_RATE_BURST_SECONDS", "2500")]).await;
+    let ask = async |bytes: usize, name: &str| {
+        let query = format!("query {name} {{ viewer {{ kind }} }}");
+        slow.anonymous().query(&format!("{query}{}", " ".repeat(bytes - query.len())), Value::Null).await
+    };
+    let remaining = |answer: Answer| {
+        let cost = &answer.json["extensions"]["cost"];
+        cost["remaining"].as_i64().unwrap_or_else(|| panic!("{}", answer.text))
+    };
+    // What may come in meanwhile, however slow this is: one a second.
+    let slack = 300;
+    let short = remaining(ask(4000, "a").await);
+    assert!(short >= 2500 - 3, "{short}");
+    let long = remaining(ask(4096 + 128 * 900, "a").await);
+    assert!((short - 903..short - 900 + slack).contains(&long), "{long} after {short}");
+    // Nothing has to be checked once more.
+    let again = remaining(ask(4096 + 128 * 900, "a").await);
+    assert!(again >= long - 3, "{again} after {long}");
+    ask(4096 + 128 * 900, "b").await.data();
+    ask(4096 + 128 * 900, "c").await.refused(429, "RATE_LIMITED");
+    ask(4096 + 128 * 900, "a").await.data();
 }
 
 async fn rest_answers_429_in_the_words_of_each_dialect(stage: Stage) {

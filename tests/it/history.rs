@@ -11,6 +11,8 @@ tests! {
         a_filtered_history_counts_what_it_lists,
         every_unlock_and_claim_is_in_the_history,
         the_newest_events_of_grace,
+    ],
+    own: [
         long_texts_are_there_wherever_they_are_asked_for,
     ],
 }

@@ -324,34 +324,46 @@ pub(super) enum Which {
     Numbers(Vec<i64>),
 }
 
+// An instance is one row, with its resources as JSON: a user may have a thousand instances with a long title each, which
+// would come along with each of their resources.
 macro_rules! instances {
     ($of:literal) => {
+        [
+            instances!($of, "json_agg(json_build_array("),
+            // The bundled SQLite knows the same under other names.
+            instances!($of, "json_group_array(json_array("),
+        ]
+    };
+    ($of:literal, $items:literal) => {
         Sql::new(concat!(
             "SELECT i.user_id, i.seq, i.external_id, i.plan_id, i.title, i.created_at, i.updated_at, i.place, i.many, \
-             r.resource_id, r.marked_at, p.completed, p.completed_at FROM (",
-            $of,
-            ") i LEFT JOIN study_plan_instance_resources r ON r.user_id = i.user_id AND r.instance_seq = i.seq \
+             CAST(COALESCE((SELECT ",
+            $items,
+            "r.resource_id, r.marked_at, CAST(p.completed AS integer), p.completed_at) ORDER BY r.position) \
+             FROM study_plan_instance_resources r \
              LEFT JOIN resource_progress p ON p.user_id = r.user_id AND p.resource_id = r.resource_id \
-             ORDER BY i.user_id, i.seq, r.position"
+             WHERE r.user_id = i.user_id AND r.instance_seq = i.seq), '[]') AS text) FROM (",
+            $of,
+            ") i ORDER BY i.user_id, i.seq"
         ))
     };
 }
 
-static FROM_START: Sql = instances!(
+static FROM_START: [Sql; 2] = instances!(
     "SELECT n.* FROM (SELECT t.*, row_number() OVER (PARTITION BY t.user_id ORDER BY t.seq) AS place, \
      count(*) OVER (PARTITION BY t.user_id) AS many FROM study_plan_instances t WHERE t.user_id = ANY($1)) n \
      WHERE n.place > $2 AND n.place < $3 AND n.place - $2 <= $4"
 );
-static FROM_END: Sql = instances!(
+static FROM_END: [Sql; 2] = instances!(
     "SELECT n.* FROM (SELECT t.*, row_number() OVER (PARTITION BY t.user_id ORDER BY t.seq) AS place, \
      count(*) OVER (PARTITION BY t.user_id) AS many FROM study_plan_instances t WHERE t.user_id = ANY($1)) n \
      WHERE n.place > $2 AND n.place < $3 AND CASE WHEN n.many < $3 THEN n.many ELSE $3 - 1 END - n.place < $4"
 );
-static BY_ID: Sql = instances!(
+static BY_ID: [Sql; 2] = instances!(
     "SELECT t.*, CAST(0 AS bigint) AS place, CAST(0 AS bigint) AS many FROM study_plan_instances t \
      WHERE t.user_id = ANY($1) AND t.external_id = ANY($2)"
 );
-static BY_NUMBER: Sql = instances!(
+static BY_NUMBER: [Sql; 2] = instances!(
     "SELECT t.*, CAST(0 AS bigint) AS place, CAST(0 AS bigint) AS many FROM study_plan_instances t \
      WHERE t.user_id = ANY($1) AND t.seq = ANY($2)"
 );
@@ -371,39 +383,37 @@ pub(super) async fn instances(
         Which::ExternalIds(ids) => (&BY_ID, vec![users, Param::Texts(ids)]),
         Which::Numbers(numbers) => (&BY_NUMBER, vec![users, Param::Ints(numbers)]),
     };
-    let rows = fetch(connection, sql, params, |row| {
-        let user: i64 = row.take()?;
-        let instance = Instance {
-            seq: row.take()?,
-            external_id: row.take()?,
-            plan_id: row.take()?,
-            title: row.take()?,
-            created_at: row.take()?,
-            updated_at: row.take()?,
-            place: row.take()?,
-            many: row.take()?,
-            items: Vec::new(),
-        };
-        let resource: Option<i64> = row.take()?;
-        let (marked_at, completed): (_, Option<bool>) = (row.take()?, row.take()?);
-        let completed_at = row.take()?;
-        let item = resource.map(|resource_id| Item {
-            resource_id,
-            marked_at,
-            completed: completed.unwrap_or(false),
-            completed_at,
-        });
-        Ok((user, instance, item))
-    })
-    .await?;
-    let mut instances: Vec<(i64, Instance)> = Vec::new();
-    for (user, instance, item) in rows {
-        match instances.last_mut() {
-            Some((last_user, last)) if *last_user == user && last.seq == instance.seq => last.items.extend(item),
-            _ => instances.push((user, Instance { items: item.into_iter().collect(), ..instance })),
-        }
-    }
-    Ok(instances)
+    let [postgres, sqlite] = sql;
+    let sql = if connection.get_database_backend() == DbBackend::Sqlite { sqlite } else { postgres };
+    fetch(connection, sql, params, read_instance).await
+}
+
+/// Of a resource of an instance: its key, when it was marked, whether it is completed (1 if it is), and when that was.
+type ItemRow = (i64, Option<i64>, Option<i64>, Option<i64>);
+
+fn read_instance(row: &mut Row) -> Result<(i64, Instance), DbErr> {
+    let user = row.take()?;
+    let mut instance = Instance {
+        seq: row.take()?,
+        external_id: row.take()?,
+        plan_id: row.take()?,
+        title: row.take()?,
+        created_at: row.take()?,
+        updated_at: row.take()?,
+        place: row.take()?,
+        many: row.take()?,
+        items: Vec::new(),
+    };
+    let items: String = row.take()?;
+    let items: Vec<ItemRow> = serde_json::from_str(&items).map_err(|error| DbErr::Json(error.to_string()))?;
+    let item = |(resource_id, marked_at, completed, completed_at): ItemRow| Item {
+        resource_id,
+        marked_at: marked_at.map(Timestamp::from_millis),
+        completed: completed == Some(1),
+        completed_at: completed_at.map(Timestamp::from_millis),
+    };
+    instance.items = items.into_iter().map(item).collect();
+    Ok((user, instance))
 }
 
 static INSTANCE_COUNT: Sql =

@@ -160,6 +160,11 @@ impl Gate {
         Ok(Passed { cost, kind, plain, document, name, variables, omits })
     }
 
+    /// Whether the document of this text passed before, and is still known.
+    pub(crate) fn knows(&self, text: &str) -> bool {
+        self.passed.contains_key(text)
+    }
+
     /// The document of this text, checked now or before.
     fn document(&self, text: &str) -> Result<Arc<Document>, Refusal> {
         if text.len() > MAX_BYTES {
