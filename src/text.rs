@@ -6,6 +6,7 @@
 //! what stands beside it.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -19,6 +20,100 @@ pub(crate) fn is_unprintable(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
         || is_noncharacter(letter)
+}
+
+/// How long a key may be, in characters.
+const KEY: RangeInclusive<usize> = 1..=255;
+/// How long a title or a name may be, in characters.
+const TITLE: RangeInclusive<usize> = 1..=500;
+/// How long a description may be, in characters.
+const DESCRIPTION: RangeInclusive<usize> = 0..=10_000;
+/// How long an address may be, in characters.
+const URL: RangeInclusive<usize> = 1..=2000;
+/// How long a word of the operator's own may be, in characters.
+const LABEL: RangeInclusive<usize> = 1..=100;
+
+/// Why this is no key of a thing whose ids begin with `kind`. Any text that people can read is one, as long as an id made of it
+/// can be told apart.
+pub(crate) fn no_key(kind: &str, key: &str) -> Option<String> {
+    if key.strip_prefix(kind).is_some_and(|rest| rest.starts_with(':')) {
+        return Some(format!("no key begins with \"{kind}:\", as ids do"));
+    }
+    if key.chars().any(char::is_control) {
+        return Some("no control characters may stand in a key".to_owned());
+    }
+    if key == "." || key == ".." || (!key.is_empty() && key.trim().is_empty()) {
+        return Some("a key is not blank, and neither \".\" nor \"..\"".to_owned());
+    }
+    wrong_length("a key", key, &KEY)
+}
+
+/// The key of a resource as it is stored: one of 24 hexadecimal digits in lower case.
+pub(crate) fn resource_key(key: &str) -> Cow<'_, str> {
+    let is_hex = key.len() == 24 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hex { Cow::Owned(key.to_ascii_lowercase()) } else { Cow::Borrowed(key) }
+}
+
+/// A title with one blank for white space of any kind and length, and none at its ends.
+pub(crate) fn tidied(title: &str) -> String {
+    let mut tidy = String::with_capacity(title.len());
+    for word in title.split_whitespace() {
+        if !tidy.is_empty() {
+            tidy.push(' ');
+        }
+        tidy.push_str(word);
+    }
+    tidy
+}
+
+/// Why this is no title or name for `field`, once it is [`tidied`].
+pub(crate) fn no_title(field: &str, title: &str) -> Option<String> {
+    let tidy = tidied(title);
+    if tidy.chars().any(is_unprintable) {
+        return Some(format!("no control characters and no turns of lines may stand in {field}"));
+    }
+    wrong_length(field, &tidy, &TITLE)
+}
+
+/// Why this is no word of the operator's own for `field`.
+pub(crate) fn no_label(field: &str, text: &str) -> Option<String> {
+    no_line(field, text, &LABEL)
+}
+
+/// Why this is no address for `field`.
+pub(crate) fn no_url(field: &str, text: &str) -> Option<String> {
+    let is_of = |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    if !(is_of("http://") || is_of("https://")) {
+        return Some(format!("{field} is an address that begins with http:// or https://"));
+    }
+    if text.contains(char::is_whitespace) {
+        return Some(format!("{field} is an address, and no spaces may stand in one"));
+    }
+    no_line(field, text, &URL)
+}
+
+/// Why this is no description for `field`: it may have lines, and be empty.
+pub(crate) fn no_description(field: &str, text: &str) -> Option<String> {
+    if text.chars().any(|letter| letter.is_control() && !['\n', '\r', '\t'].contains(&letter)) {
+        return Some(format!("no control characters but line ends and tabs may stand in {field}"));
+    }
+    wrong_length(field, text, &DESCRIPTION)
+}
+
+fn no_line(field: &str, text: &str, length: &RangeInclusive<usize>) -> Option<String> {
+    if text.chars().any(is_unprintable) {
+        return Some(format!("no control characters and no ends or turns of lines may stand in {field}"));
+    }
+    if !text.is_empty() && text.trim().is_empty() {
+        return Some(format!("{field} must not be blank"));
+    }
+    wrong_length(field, text, length)
+}
+
+fn wrong_length(what: &str, text: &str, length: &RangeInclusive<usize>) -> Option<String> {
+    let count = text.chars().count();
+    let (least, most) = (length.start(), length.end());
+    (!length.contains(&count)).then(|| format!("{what} has {least} to {most} characters, and not {count}"))
 }
 
 /// The 66 code points that Unicode says will never be characters.
@@ -109,6 +204,47 @@ mod tests {
         for letter in "aé字ع🦀\u{200d}\u{200e}\u{200f}\u{fe0f}\u{301}\u{fffd}\u{a0} ".chars() {
             assert!(!is_unprintable(letter), "{letter:?}");
         }
+    }
+
+    #[test]
+    fn a_key_is_any_text_that_makes_an_id() {
+        let longest = "é".repeat(255);
+        for key in [
+            "14402",
+            "TLAD: Easy Rider ",
+            "ex10-?",
+            "card:5",
+            "hooks:basic-hooks:use-state",
+            "http://a/x?y#z",
+            "ä",
+            &longest,
+        ] {
+            assert_eq!(no_key("game", key), None, "{key:?}");
+        }
+        for key in ["", " ", "\u{a0}", ".", "..", "a\tb", "a\0", "game:", "game:14402", &format!("{longest}é")] {
+            assert!(no_key("game", key).is_some(), "{key:?}");
+        }
+        assert_eq!(resource_key("507F191E810C19729DE860EA"), "507f191e810c19729de860ea");
+        assert_eq!(resource_key("Intro"), "Intro");
+    }
+
+    #[test]
+    fn titles_are_tidied_and_addresses_are_of_the_web() {
+        assert_eq!(tidied(" Basic \t Thuganomics\n"), "Basic Thuganomics");
+        let longest = "x".repeat(500);
+        for title in ["a\nb", &longest, &format!(" {longest} ")] {
+            assert_eq!(no_title("title", title), None, "{title:?}");
+        }
+        for title in ["", " \n", "a\u{7}", "a\u{202e}b", &format!("{longest}x")] {
+            assert!(no_title("title", title).is_some(), "{title:?}");
+        }
+        for url in ["https://example.org/a.png", "HTTP://x"] {
+            assert_eq!(no_url("image", url), None, "{url:?}");
+        }
+        for url in ["", "javascript:alert(1)", "/a.png", "https://a b", &format!("https://{}", "x".repeat(2000))] {
+            assert!(no_url("image", url).is_some(), "{url:?}");
+        }
+        assert_eq!((no_description("d", "a\n"), no_description("d", &"x".repeat(10_001)).is_some()), (None, true));
     }
 
     #[test]

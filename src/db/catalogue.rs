@@ -182,12 +182,18 @@ pub(crate) async fn version(connection: &impl sea_orm::ConnectionTrait) -> Resul
 
 async fn read(db: &Db, readings: &[Reading]) -> Result<Snapshot> {
     let source = db.snapshot().await?;
-    let version = version(&source).await?;
+    let snapshot = read_in(&source, readings).await?;
+    source.commit().await?;
+    Ok(snapshot)
+}
+
+/// The catalogue as a transaction sees it, changes of its own included.
+pub(crate) async fn read_in(source: &Source, readings: &[Reading]) -> Result<Snapshot> {
+    let version = version(source).await?;
     let mut parts = HashMap::new();
     for reading in readings {
-        let (kind, part) = (reading.0)(&source).await?;
+        let (kind, part) = (reading.0)(source).await?;
         parts.insert(kind, part);
     }
-    source.commit().await?;
     Ok(Snapshot { version, parts, derived: OnceLock::new() })
 }

@@ -315,6 +315,7 @@ impl Collections {
             completed_at,
             reward_claimed_at,
             updated_at,
+            completed_told: false,
         });
     }
 }

@@ -213,6 +213,7 @@ fn facts(achievements: &[achievement::Model], unlocks: &BTreeMap<i64, rules::Unl
         .map(|achievement| {
             let unlock = unlocks.get(&achievement.id);
             AchievementFacts {
+                id: achievement.id,
                 kind: match achievement.kind {
                     AchievementKind::Standard => rules::AchievementKind::Standard,
                     AchievementKind::Progression => rules::AchievementKind::Progression,

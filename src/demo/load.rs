@@ -373,6 +373,7 @@ impl Load {
                 completed_at: None,
                 reward_claimed_at: None,
                 updated_at,
+                completed_told: false,
             }
         }));
     }

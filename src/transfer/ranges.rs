@@ -275,7 +275,15 @@ fn of_users(all: &mut Members, record: &Record) {
             all.planned("until", *until);
             all.happened("liftedAt", *lifted_at);
         }
-        Record::Awards(Awards { user: _, game: _, beaten_at, beaten_hardcore_at, completed_at, mastered_at }) => {
+        Record::Awards(Awards {
+            user: _,
+            game: _,
+            beaten_at,
+            beaten_hardcore_at,
+            completed_at,
+            mastered_at,
+            rests_on: _,
+        }) => {
             all.happened("beatenAt", *beaten_at);
             all.happened("beatenHardcoreAt", *beaten_hardcore_at);
             all.happened("completedAt", *completed_at);
@@ -289,6 +297,7 @@ fn of_users(all: &mut Members, record: &Record) {
             user: _,
             collection: _,
             completed_at,
+            completed_told: _,
             reward_claimed_at,
             updated_at,
         }) => {

@@ -8,16 +8,7 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 use crate::graphql::refusal::{Refusal, UserErrorCode};
 use crate::limits;
-use crate::text::is_unprintable;
-
-/// How long a title or a name may be, in characters.
-const TITLE: RangeInclusive<usize> = 1..=200;
-/// How long a description may be, in characters.
-const DESCRIPTION: RangeInclusive<usize> = 0..=5000;
-/// How long an address may be, in characters.
-const URL: RangeInclusive<usize> = 1..=2000;
-/// How long a word of the operator's own may be, in characters.
-const LABEL: RangeInclusive<usize> = 1..=100;
+use crate::text::{self, tidied};
 
 /// What came of writing something into the catalogue.
 #[derive(Debug, Serialize, Deserialize)]
@@ -80,48 +71,29 @@ impl Checks {
         }
     }
 
-    /// A title or a name: one line.
+    /// A title or a name, which is stored [`tidied`].
     pub(crate) fn title(&mut self, field: &str, text: Option<&String>) {
-        self.line(field, text, &TITLE);
+        self.text(field, text, text::no_title);
     }
 
     /// A word of the operator's own.
     pub(crate) fn label(&mut self, field: &str, text: Option<&String>) {
-        self.line(field, text, &LABEL);
+        self.text(field, text, text::no_label);
     }
 
     /// Where something is.
     pub(crate) fn url(&mut self, field: &str, text: Option<&String>) {
-        self.line(field, text, &URL);
-        if text.is_some_and(|text| text.contains(char::is_whitespace)) {
-            self.invalid(field, format!("{field} is an address, and no spaces may stand in one"));
-        }
+        self.text(field, text, text::no_url);
     }
 
     /// A description: it may have lines, and be empty.
     pub(crate) fn description(&mut self, field: &str, text: Option<&String>) {
-        let Some(text) = text else { return };
-        self.length(field, text, &DESCRIPTION);
-        if text.chars().any(|letter| letter.is_control() && !['\n', '\r', '\t'].contains(&letter)) {
-            self.invalid(field, format!("no control characters but line ends and tabs may stand in {field}"));
-        }
+        self.text(field, text, text::no_description);
     }
 
-    fn line(&mut self, field: &str, text: Option<&String>, length: &RangeInclusive<usize>) {
-        let Some(text) = text else { return };
-        self.length(field, text, length);
-        if text.chars().any(is_unprintable) {
-            self.invalid(field, format!("no control characters and no ends or turns of lines may stand in {field}"));
-        } else if !text.is_empty() && text.trim().is_empty() {
-            self.invalid(field, format!("{field} must not be blank"));
-        }
-    }
-
-    fn length(&mut self, field: &str, text: &str, length: &RangeInclusive<usize>) {
-        let count = text.chars().count();
-        if !length.contains(&count) {
-            let (least, most) = (length.start(), length.end());
-            self.invalid(field, format!("{field} has {least} to {most} characters, and not {count}"));
+    fn text(&mut self, field: &str, text: Option<&String>, wrong: fn(&str, &str) -> Option<String>) {
+        if let Some(message) = text.and_then(|text| wrong(field, text)) {
+            self.invalid(field, message);
         }
     }
 
@@ -180,6 +152,11 @@ impl Patch {
         true
     }
 
+    /// The same for a title or a name.
+    pub(crate) fn set_title(&mut self, name: &str, place: &mut String, given: Option<&String>) -> bool {
+        self.set(name, place, given.map(|given| tidied(given)).as_ref())
+    }
+
     /// Notes something else that changes.
     pub(crate) fn note(&mut self, name: &str, value: impl Serialize) {
         self.0.insert(name.to_owned(), serde_json::to_value(value).unwrap_or_default());
@@ -232,7 +209,7 @@ mod tests {
     #[test]
     fn all_that_is_wrong_is_told_with_its_place() {
         let mut checks = Checks::default();
-        checks.title("title", Some(&"x".repeat(201)));
+        checks.title("title", Some(&"x".repeat(501)));
         checks.enter("goals", 2);
         checks.range("totalSteps", Some(0), 1..=10);
         checks.leave();

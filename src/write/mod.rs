@@ -87,6 +87,20 @@ pub(crate) trait Write: Serialize + Send + Sync + 'static {
     }
 }
 
+/// Where a fact comes from that nobody asks for now: it is told of, with the instant at which it happened. No window, no
+/// budget and no order of things keeps it out, and it is merged with what is there so that the order in which facts come
+/// does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Somebody's own file: histories tell of what it changes.
+    Told,
+    /// An export, which brings along what the histories tell of it.
+    Restored,
+}
+
+/// Whether a fact was news, or what is wrong with it.
+pub(crate) type Taken = std::result::Result<bool, String>;
+
 /// The items of several writes in one list, each with its user.
 pub(crate) fn in_one_list<T>(writes: impl Iterator<Item = (i64, Vec<T>)>) -> Vec<(i64, T)> {
     writes.flat_map(|(user, items)| items.into_iter().map(move |item| (user, item))).collect()
@@ -121,4 +135,20 @@ pub(crate) struct Event {
     pub(crate) changes: String,
     pub(crate) occurred_at: Timestamp,
     pub(crate) recorded_at: Timestamp,
+}
+
+impl Event {
+    /// The event that a row holds.
+    pub(crate) fn of(row: entity::event::Model) -> Self {
+        Self {
+            seq: row.seq,
+            kind: row.kind,
+            actor: row.actor,
+            subject_type: row.subject_type,
+            subject_key: row.subject_key,
+            changes: row.changes,
+            occurred_at: row.occurred_at,
+            recorded_at: row.recorded_at,
+        }
+    }
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::{ConnectionTrait, DbBackend, EntityTrait as _};
+use sea_orm::{ConnectionTrait, DbBackend};
 use serde::{Deserialize, Serialize};
 
 use super::entity::{audit_entry, event, write_ref};
@@ -250,17 +249,16 @@ pub(super) async fn append_audit(transaction: &Transaction, entries: Vec<AuditEn
     if entries.is_empty() {
         return Ok(());
     }
-    let rows = entries.into_iter().map(|entry| audit_entry::ActiveModel {
-        id: NotSet,
-        actor: Set(entry.actor),
-        action: Set(entry.action.to_owned()),
-        subject_type: Set(entry.subject_type),
-        subject_key: Set(entry.subject_key),
-        changes: Set(entry.changes),
-        recorded_at: Set(now),
+    let rows = entries.into_iter().map(|entry| audit_entry::Model {
+        id: 0,
+        actor: entry.actor,
+        action: entry.action.to_owned(),
+        subject_type: entry.subject_type,
+        subject_key: entry.subject_key,
+        changes: entry.changes,
+        recorded_at: now,
     });
-    audit_entry::Entity::insert_many(rows).exec_without_returning(transaction).await?;
-    Ok(())
+    bulk::add(transaction, &rows.collect::<Vec<_>>()).await
 }
 
 /// Appends one entry to the audit log in a transaction that is no [`Unit`](super::Unit).

@@ -131,6 +131,24 @@ impl<'a> Unit<'a> {
         }
     }
 
+    /// A unit for facts that a file tells, at this instant and in the operator's name. It knows no catalogue, and no users
+    /// but those whom it is told of.
+    pub(crate) fn of_facts(transaction: &'a Transaction, now: Timestamp, ids: &'a Ids, config: &'a Config) -> Self {
+        let moment = Moment { now, by_database: false };
+        Self::new(transaction, moment, Wish { actor: "operator", vouches: true }, ids, config, Snapshot::none())
+    }
+
+    /// Goes by this state of the catalogue, which is that of the transaction.
+    pub(crate) fn know(&mut self, catalogue: Arc<Snapshot>) {
+        self.catalogue = catalogue;
+    }
+
+    /// Takes over a user whom the transaction has locked or made, with the last numbers of the history and the ledger.
+    pub(crate) fn adopt(&mut self, user: i64, ulid: &str, [history_seq, ledger_seq]: [i64; 2]) {
+        let locked = Locked { ulid: ulid.into(), history_seq, ledger_seq, changed: false, vouched: false };
+        self.users.entry(user).or_insert(locked);
+    }
+
     /// Says who wants what is written for this user.
     pub(super) fn order(&mut self, user: i64, wish: Wish<'a>) {
         self.wishes.insert(user, wish);
@@ -247,6 +265,24 @@ impl<'a> Unit<'a> {
         Ok(user.ledger_seq)
     }
 
+    /// The last number in a user's history.
+    pub(crate) fn last_history_number(&self, user: i64) -> Result<i64> {
+        Ok(self.user(user)?.history_seq)
+    }
+
+    /// The last number in a user's ledger.
+    pub(crate) fn last_ledger_number(&self, user: i64) -> Result<i64> {
+        Ok(self.user(user)?.ledger_seq)
+    }
+
+    /// Notes that a number of a user's ledger was brought along from elsewhere.
+    pub(crate) fn take_ledger_number(&mut self, user: i64, number: i64) -> Result<()> {
+        let user = self.locked(user)?;
+        user.changed = true;
+        user.ledger_seq = user.ledger_seq.max(number);
+        Ok(())
+    }
+
     /// The number that the next event in a locked user's history gets. Greater than any before, whatever was deleted since.
     pub(crate) fn next_history_number(&self, user: i64) -> Result<i64> {
         limits::next_number(self.user(user)?.history_seq).ok_or_else(|| full("history"))
@@ -313,6 +349,15 @@ impl<'a> Unit<'a> {
         Ok(())
     }
 
+    /// Puts back an event that was brought along, which is the next one of the history.
+    pub(crate) fn restore_event(&mut self, user: i64, event: Event) -> Result<()> {
+        let locked = self.locked(user)?;
+        locked.changed = true;
+        locked.history_seq = event.seq;
+        self.events.push((user, event));
+        Ok(())
+    }
+
     /// Notes that whoever wants this write knows the locked user, although nothing may be recorded; see
     /// [`Order::vouches`](super::Order).
     pub(crate) fn vouch(&mut self, user: i64) -> Result<()> {
@@ -356,8 +401,13 @@ impl<'a> Unit<'a> {
         self.abandoned
     }
 
+    /// Stores the rows that were collected so far, for statements that are to find them.
+    pub(crate) async fn flush(&mut self) -> Result<()> {
+        std::mem::take(&mut self.stores).flush(self.transaction, None).await
+    }
+
     /// Writes what was reported.
-    pub(super) async fn finish(mut self) -> Result<Vec<(i64, Event)>> {
+    pub(crate) async fn finish(mut self) -> Result<Vec<(i64, Event)>> {
         repo::keep_references(&mut self.stores, self.references, self.now);
         repo::store(self.transaction, self.stores, &self.events, &self.users).await?;
         repo::append_audit(self.transaction, self.audit, self.now).await?;

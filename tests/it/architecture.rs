@@ -36,6 +36,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("service", &["loader", "repo", "rules", "catalogue"]),
     ("live", &["loader", "repo", "service"]),
     ("write", &["repo", "rules", "catalogue"]),
+    ("told", &["repo", "rules", "catalogue", "write"]),
     // What operators write are the rows of the catalogue.
     ("operate", &["repo", "rules", "catalogue", "entity"]),
     ("publish", &["repo", "rules", "catalogue", "entity", "write"]),

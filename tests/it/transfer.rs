@@ -565,7 +565,7 @@ async fn bad_records_are_reported_and_the_others_land(stage: Stage) {
             "durationSeconds is a number from 1",
         ),
         (r#"{"type":"game","key":"twin","number":14402,"title":"The same number"}"#, "the number 14402 belongs to"),
-        (r#"{"type":"game","key":"","title":"No key"}"#, "1 to 128"),
+        (r#"{"type":"game","key":"","title":"No key"}"#, "1 to 255"),
         (r#"{"type":"user","handle":"nul","displayName":"a\u0000b"}"#, "displayName must not hold a NUL"),
         (r#"{"type":"user","handle":"half","displayName":"a\ud83eb"}"#, "displayName must not hold a NUL"),
         (r#"{"type":"user","handle":"turned","displayName":"a\u202eb"}"#, "turns its direction"),

@@ -158,6 +158,8 @@ pub mod progress {
         pub reward_claimed_at: Option<Timestamp>,
         /// When the row last changed.
         pub updated_at: Timestamp,
+        /// Whether `completed_at` was told, and does not follow from the dates of the cards.
+        pub completed_told: bool,
     }
 
     impl ActiveModelBehavior for ActiveModel {}

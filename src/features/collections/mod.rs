@@ -11,6 +11,7 @@ mod repo;
 pub(crate) mod rest;
 pub mod rules;
 pub(crate) mod service;
+pub(crate) mod told;
 pub(crate) mod write;
 
 pub(crate) use catalogue::{Card, Collection, Collections};

@@ -14,7 +14,8 @@ use crate::error::Result;
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::UserErrorCode;
 use crate::limits;
-use crate::write::{Checks, HistoryKind, Patch, Unit, Upserted, Write, arranged};
+use crate::text::tidied;
+use crate::write::{Checks, HistoryKind, Origin, Patch, Unit, Upserted, Write, arranged};
 
 /// The most cards that a collection may have.
 pub(crate) const MOST_CARDS: usize = 10_000;
@@ -114,7 +115,7 @@ impl Write for UpsertCollection {
             repo::store_reward(unit.transaction(), row.id, reward).await?;
         }
         if !created && (after != size || self::window(&row) != window) {
-            complete(unit, &row, after).await?;
+            complete(unit, &row, after, Origin::Told).await?;
         }
         unit.audit("UPSERT_COLLECTION", (Kind::Collection.name(), &self.key), &patch.into_changes(created));
         Ok(Upserted::done(created))
@@ -156,7 +157,7 @@ impl UpsertCollection {
     }
 
     fn put(&self, patch: &mut Patch, row: &mut collection::Model) {
-        patch.set("name", &mut row.name, self.name.as_ref());
+        patch.set_title("name", &mut row.name, self.name.as_ref());
         patch.set("description", &mut row.description, self.description.as_ref());
         patch.set("image", &mut row.image, self.image.as_ref());
         patch.set("environment", &mut row.environment, self.environment.as_ref());
@@ -337,7 +338,7 @@ impl GivenCard {
         let before = row.clone();
         row.position = position;
         if let Some(name) = &self.name {
-            row.name.clone_from(name);
+            row.name = tidied(name);
         }
         if let Some(image) = &self.image {
             row.image.clone_from(image);
@@ -379,7 +380,7 @@ impl GivenReward {
 
     fn put(&self, row: &mut reward::Model) {
         if let Some(name) = &self.name {
-            row.name.clone_from(name);
+            row.name = tidied(name);
         }
         if let Some(description) = &self.description {
             row.description.clone_from(description);
@@ -401,7 +402,7 @@ impl GivenReward {
 
 /// Completes a collection, which now has `size` cards, for whoever owns as many, if it runs or is still to start. Whoever
 /// had completed it stays so. What is completed at a start that lies ahead is not told of before.
-async fn complete(unit: &mut Unit<'_>, row: &collection::Model, size: usize) -> Result<()> {
+pub(crate) async fn complete(unit: &mut Unit<'_>, row: &collection::Model, size: usize, origin: Origin) -> Result<()> {
     let size = i64::try_from(size).unwrap_or(i64::MAX);
     let completion = rules::completion(None, &window(row), size, size, unit.now);
     let mut after = 0;
@@ -412,7 +413,7 @@ async fn complete(unit: &mut Unit<'_>, row: &collection::Model, size: usize) -> 
         unit.lock_more(users.clone()).await?;
         for user in users {
             // Whoever has been merged or erased has no history to go on.
-            if unit.user(user).is_ok() {
+            if origin == Origin::Told && unit.user(user).is_ok() {
                 let subject = (Kind::Collection, row.key.as_str());
                 unit.record(user, HistoryKind::CollectionCompleted, subject, &json!({ "size": size }))?;
             }

@@ -28,7 +28,7 @@ pub(super) async fn rewards(connection: &impl ConnectionTrait) -> Result<HashMap
 }
 
 /// How far a user is with a collection, as it is stored.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Collected {
     pub(crate) collection_id: i64,
     pub(crate) count: i32,
@@ -36,10 +36,12 @@ pub(crate) struct Collected {
     pub(crate) reward_claimed_at: Option<Timestamp>,
     /// When it last changed; `None` when nothing is stored.
     pub(crate) updated_at: Option<Timestamp>,
+    /// Whether the completion was told.
+    pub(crate) completed_told: bool,
 }
 
 static COLLECTED: Sql = Sql::new(
-    "SELECT user_id, collection_id, collected_count, completed_at, reward_claimed_at, updated_at \
+    "SELECT user_id, collection_id, collected_count, completed_at, reward_claimed_at, updated_at, completed_told \
      FROM collection_progress WHERE user_id = ANY($1)",
 );
 
@@ -53,6 +55,7 @@ pub(super) async fn collected(connection: &impl ConnectionTrait, users: Vec<i64>
             completed_at: row.take()?,
             reward_claimed_at: row.take()?,
             updated_at: row.take()?,
+            completed_told: row.take()?,
         };
         Ok((user, collected))
     })
@@ -86,6 +89,47 @@ pub(super) async fn owned<'a>(
         .await
 }
 
+/// A card that a user owns, as it is stored.
+pub(crate) type OwnedRow = owned_card::Model;
+
+static OWNED_ROWS: PairSql = PairSql::new(
+    "t.user_id, t.card_id, t.collection_id, t.quantity, t.first_acquired_at, t.updated_at",
+    "owned_cards",
+    "collection_id",
+);
+
+/// The same with all that is stored.
+pub(super) async fn owned_rows<'a>(
+    connection: &impl ConnectionTrait,
+    wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
+) -> Result<Vec<OwnedRow>> {
+    OWNED_ROWS
+        .fetch(connection, wanted, |row| {
+            Ok(OwnedRow {
+                user_id: row.take()?,
+                card_id: row.take()?,
+                collection_id: row.take()?,
+                quantity: row.take()?,
+                first_acquired_at: row.take()?,
+                updated_at: row.take()?,
+            })
+        })
+        .await
+}
+
+/// Stores cards that users own, whole.
+pub(super) fn store_owned_rows(stores: &mut Stores, rows: Vec<OwnedRow>) {
+    use owned_card::Column;
+    stores.upsert(rows, &[Column::Quantity, Column::FirstAcquiredAt, Column::UpdatedAt]);
+}
+
+static COUNT_CLAIMS: Sql = Sql::new("UPDATE collection_rewards SET claimed = claimed + $2 WHERE collection_id = $1");
+
+/// Counts claims of the reward of a collection that were brought along.
+pub(super) async fn count_claims(connection: &impl ConnectionTrait, collection: i64, claims: i64) -> Result<()> {
+    execute(connection, &COUNT_CLAIMS, [Param::Int(collection), Param::Int(claims)]).await.map(drop)
+}
+
 static CLAIMED: Sql = Sql::new("SELECT collection_id, claimed FROM collection_rewards WHERE collection_id = ANY($1)");
 
 /// How often the reward of each of these collections has been claimed. The catalogue in memory does not follow this.
@@ -106,9 +150,17 @@ pub(super) fn store_owned(stores: &mut Stores, owned: impl IntoIterator<Item = (
     stores.upsert(rows.collect(), &[owned_card::Column::Quantity, owned_card::Column::UpdatedAt]);
 }
 
+/// What changes of how far a user is with a collection.
+const PROGRESS: [progress::Column; 5] = [
+    progress::Column::CollectedCount,
+    progress::Column::CompletedAt,
+    progress::Column::RewardClaimedAt,
+    progress::Column::UpdatedAt,
+    progress::Column::CompletedTold,
+];
+
 /// Stores how far users are with collections, each with its user, as of an instant.
 pub(super) fn store_collected(stores: &mut Stores, collected: impl IntoIterator<Item = (i64, Collected, Timestamp)>) {
-    use progress::Column;
     let rows = collected.into_iter().map(|(user_id, collected, updated_at)| progress::Model {
         user_id,
         collection_id: collected.collection_id,
@@ -116,9 +168,9 @@ pub(super) fn store_collected(stores: &mut Stores, collected: impl IntoIterator<
         completed_at: collected.completed_at,
         reward_claimed_at: collected.reward_claimed_at,
         updated_at,
+        completed_told: collected.completed_told,
     });
-    let columns = [Column::CollectedCount, Column::CompletedAt, Column::RewardClaimedAt, Column::UpdatedAt];
-    stores.upsert(rows.collect(), &columns);
+    stores.upsert(rows.collect(), &PROGRESS);
 }
 
 static TAKE_REWARD: Sql = Sql::new(
@@ -270,9 +322,7 @@ pub(super) async fn complete(
 
 /// Stores how far users are with collections.
 pub(super) async fn store_progress(connection: &impl ConnectionTrait, rows: &[progress::Model]) -> Result<()> {
-    use progress::Column;
-    let columns = [Column::CollectedCount, Column::CompletedAt, Column::RewardClaimedAt, Column::UpdatedAt];
-    bulk::upsert(connection, rows, &columns).await
+    bulk::upsert(connection, rows, &PROGRESS).await
 }
 
 static UNCLAIM: Sql =

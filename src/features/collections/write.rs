@@ -278,7 +278,8 @@ impl Owners {
             let changes = json!({ "cards": cards, "collectedCount": count });
             unit.record(*user, direction.told_as(), (Kind::Collection, &collection.row.key), &changes)?;
             tell_completion(unit, *user, collection, &stored, completed_at)?;
-            let collected = Collected { collection_id: *id, count, completed_at, ..stored };
+            let completed_told = stored.completed_told && completed_at == stored.completed_at;
+            let collected = Collected { collection_id: *id, count, completed_at, completed_told, ..stored };
             progress.push((*user, collected, unit.now));
         }
         let owned = self.changed.iter().filter_map(|(user, collection, card)| {
@@ -294,7 +295,7 @@ impl Owners {
 
 /// Tells the history that a collection is completed, unless an earlier write did. Cards that were all owned before the
 /// start complete a collection at its start, when nothing is written; then the next write tells of it.
-fn tell_completion(
+pub(super) fn tell_completion(
     unit: &mut Unit<'_>,
     user: i64,
     collection: &Collection,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::entity::AchievementKind;
 use super::repo;
+use super::rules::{AchievementFacts, Unlock};
 use crate::clock::Timestamp;
 use crate::db::catalogue::{Part, Source};
 use crate::error::Result;
@@ -29,7 +30,25 @@ pub(crate) struct Game {
     pub(crate) achievements: Vec<Arc<Achievement>>,
 }
 
-/// A published achievement.
+impl Game {
+    /// The published achievements with a player's unlocks.
+    pub(crate) fn facts(&self, unlock: impl Fn(i64) -> Option<Unlock>) -> Vec<AchievementFacts> {
+        let facts = self.achievements.iter().map(|achievement| {
+            let unlock = unlock(achievement.id);
+            AchievementFacts {
+                id: achievement.id,
+                kind: achievement.kind.into(),
+                points: achievement.points,
+                published: true,
+                unlocked_at: unlock.map(|unlock| unlock.unlocked_at),
+                unlocked_hardcore_at: unlock.and_then(|unlock| unlock.unlocked_hardcore_at),
+            }
+        });
+        facts.collect()
+    }
+}
+
+/// An achievement.
 #[derive(Debug)]
 pub(crate) struct Achievement {
     pub(crate) id: i64,
@@ -41,6 +60,8 @@ pub(crate) struct Achievement {
     pub(crate) badge: Option<String>,
     pub(crate) points: i32,
     pub(crate) kind: AchievementKind,
+    /// Whether it can be unlocked and counts.
+    pub(crate) published: bool,
 }
 
 /// All games.
@@ -51,6 +72,7 @@ pub(crate) struct Games {
     by_id: HashMap<i64, Arc<Game>>,
     by_key: HashMap<String, Arc<Game>>,
     by_number: HashMap<i64, Arc<Game>>,
+    /// Unpublished ones too.
     achievements: HashMap<String, Arc<Achievement>>,
 }
 
@@ -67,7 +89,13 @@ impl Games {
         self.by_number.get(&number)
     }
 
+    /// The published achievement of this key.
     pub(crate) fn achievement(&self, key: &str) -> Option<&Arc<Achievement>> {
+        self.any_achievement(key).filter(|achievement| achievement.published)
+    }
+
+    /// The achievement of this key, also one that is not published, or not any more.
+    pub(crate) fn any_achievement(&self, key: &str) -> Option<&Arc<Achievement>> {
         self.achievements.get(key)
     }
 
@@ -80,10 +108,12 @@ impl Part for Games {
     async fn read(source: &Source) -> Result<Self> {
         let mut of_game: HashMap<i64, Vec<Arc<Achievement>>> = HashMap::new();
         let mut achievements = HashMap::new();
-        for achievement in repo::published_achievements(source).await? {
+        for achievement in repo::all_achievements(source).await? {
             let achievement = Arc::new(achievement);
             achievements.insert(achievement.key.clone(), Arc::clone(&achievement));
-            of_game.entry(achievement.game_id).or_default().push(achievement);
+            if achievement.published {
+                of_game.entry(achievement.game_id).or_default().push(achievement);
+            }
         }
         let games: Vec<Arc<Game>> = repo::games(source)
             .await?

@@ -91,7 +91,7 @@ impl Write for UpsertResource {
             updated_at: unit.now,
         });
         let mut patch = Patch::default();
-        patch.set("title", &mut row.title, self.title.as_ref());
+        patch.set_title("title", &mut row.title, self.title.as_ref());
         patch.set("type", &mut row.kind, self.kind.as_ref());
         patch.set("section", &mut row.section, self.section.as_ref());
         patch.set("url", &mut row.url, self.url.as_ref());
@@ -150,7 +150,7 @@ impl Write for UpsertStudyPlan {
             updated_at: unit.now,
         });
         let mut patch = Patch::default();
-        patch.set("title", &mut row.title, self.title.as_ref());
+        patch.set_title("title", &mut row.title, self.title.as_ref());
         patch.set("description", &mut row.description, self.description.as_ref());
         let before = if created { Vec::new() } else { repo::resources_of_plan(unit.transaction(), row.id).await? };
         let resources = resources.filter(|resources| *resources != before);

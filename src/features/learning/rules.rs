@@ -10,7 +10,7 @@ pub const MAX_NOTES_CHARACTERS: usize = 10_000;
 pub const MAX_BULK_ITEMS: usize = 1_000;
 
 /// The most characters that the title of a study plan instance may have.
-pub const MAX_TITLE_CHARACTERS: usize = 200;
+pub const MAX_TITLE_CHARACTERS: usize = 500;
 
 /// Whether and since when a resource is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

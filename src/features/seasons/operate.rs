@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::graphql::ids::Kind;
 use crate::graphql::refusal::{Refusal, UserErrorCode};
 use crate::limits;
+use crate::text::tidied;
 use crate::write::{Checks, HistoryKind, Patch, Unit, Write, arranged};
 
 /// The most goals that a season may have.
@@ -186,7 +187,7 @@ impl Write for UpsertSeason {
             ..Season::from(row.clone())
         });
         let effect = Effect::of(&seasons, &after, &self.key, unit.now)?;
-        if rescheduled && let Some(refusal) = self.misplaced(&seasons, &after, &effect, unit.now) {
+        if rescheduled && let Some(refusal) = misplaced(&self.key, (&seasons, &after), &effect, unit.now) {
             return Ok(SeasonEdited::refused(vec![refusal]));
         }
         let edited = SeasonEdited { created, refusals: Vec::new(), effect: Some(effect) };
@@ -200,7 +201,9 @@ impl Write for UpsertSeason {
         let titles: Vec<&(i32, Option<String>)> = self
             .weeks
             .iter()
-            .filter(|(number, title)| before.and_then(|season| season.week_titles.get(number)) != title.as_ref())
+            .filter(|(number, title)| {
+                before.and_then(|season| season.week_titles.get(number)) != title.as_deref().map(tidied).as_ref()
+            })
             .collect();
         if !titles.is_empty() {
             patch.note("weeks", &titles);
@@ -272,7 +275,7 @@ impl UpsertSeason {
     }
 
     fn put(&self, patch: &mut Patch, row: &mut season::Model) {
-        patch.set("title", &mut row.title, self.title.as_ref());
+        patch.set_title("title", &mut row.title, self.title.as_ref());
         patch.set("description", &mut row.description, self.description.as_ref());
         patch.set("duration", &mut row.duration_seconds, self.duration_seconds.as_ref());
         patch.set("weekLength", &mut row.week_length_seconds, self.week_length_seconds.as_ref());
@@ -288,27 +291,6 @@ impl UpsertSeason {
             row.pause_mode = mode;
             patch.note("pauseMode", self.pause_mode);
         }
-    }
-
-    /// Why the season cannot run when it would.
-    fn misplaced(&self, before: &Seasons, after: &Seasons, effect: &Effect, now: Timestamp) -> Option<Refusal> {
-        if effect.before.is_some_and(|before| before.state == SeasonState::Ended) {
-            let message = format!("the season {:?} is over, and does not run otherwise any more", self.key);
-            return Some(Refusal::new(UserErrorCode::SeasonEnded, message));
-        }
-        let (season, schedule) = after.by_key(&self.key, now)?;
-        let starts_anew = before.by_key(&self.key, now).is_none_or(|(old, _)| old.starts_at != season.starts_at);
-        let own = season.schedule();
-        // It would have to make way itself, or another one would have to make way for it.
-        let behind = (starts_anew && schedule.starts_at != season.starts_at).then(|| {
-            let mut others = after.scheduled(now).filter(|(other, _)| other.key != self.key);
-            others.find(|(_, other)| own.overlaps(other, now)).map_or("another one", |(other, _)| &other.key)
-        });
-        let ahead = || effect.moved.iter().find(|moved| moved.after > moved.before).map(|moved| moved.key.as_str());
-        let other = behind.or_else(ahead)?;
-        let message = format!("the season {:?} would overlap with {other:?}", self.key);
-        let place = if starts_anew { "startDate" } else { "duration" };
-        Some(Refusal::new(UserErrorCode::SeasonOverlap, message).at([place]))
     }
 
     /// The goals as they will be.
@@ -452,6 +434,45 @@ impl UpsertSeason {
     }
 }
 
+/// Why the season cannot run when it would.
+fn misplaced(key: &str, (before, after): (&Seasons, &Seasons), effect: &Effect, now: Timestamp) -> Option<Refusal> {
+    if effect.before.is_some_and(|before| before.state == SeasonState::Ended) {
+        let message = format!("the season {:?} is over, and does not run otherwise any more", key);
+        return Some(Refusal::new(UserErrorCode::SeasonEnded, message));
+    }
+    let (season, schedule) = after.by_key(key, now)?;
+    let starts_anew = before.by_key(key, now).is_none_or(|(old, _)| old.starts_at != season.starts_at);
+    let own = season.schedule();
+    // It would have to make way itself, or another one would have to make way for it.
+    let behind = (starts_anew && schedule.starts_at != season.starts_at).then(|| {
+        let mut others = after.scheduled(now).filter(|(other, _)| other.key != key);
+        others.find(|(_, other)| own.overlaps(other, now)).map_or("another one", |(other, _)| other.key.as_str())
+    });
+    let ahead = || effect.moved.iter().find(|moved| moved.after > moved.before).map(|moved| moved.key.as_str());
+    let other = behind.or_else(ahead)?;
+    let message = format!("the season {:?} would overlap with {other:?}", key);
+    let place = if starts_anew { "startDate" } else { "duration" };
+    Some(Refusal::new(UserErrorCode::SeasonOverlap, message).at([place]))
+}
+
+/// The seasons with this one, which a file tells of, in the place of that of its key if there is one.
+///
+/// # Errors
+/// Why it cannot run when it would.
+pub(crate) fn placed(seasons: &Seasons, season: Season, now: Timestamp) -> Result<Result<Seasons, String>> {
+    let key = season.key.clone();
+    let timing = |one: &Season| {
+        let paused: Vec<_> = one.pauses.iter().map(|pause| (pause.from, pause.until)).collect();
+        (one.starts_at, one.duration_seconds, one.week_length_seconds, one.pause_mode, one.ended_at, paused)
+    };
+    let before = seasons.by_key(&key, now).map(|(season, _)| timing(season));
+    let rescheduled = before != Some(timing(&season));
+    let after = seasons.with(season);
+    let effect = Effect::of(seasons, &after, &key, now)?;
+    let misplaced = misplaced(&key, (seasons, &after), &effect, now).filter(|_| rescheduled);
+    Ok(misplaced.map_or(Ok(after), |refusal| Err(refusal.message)))
+}
+
 impl GivenGoal {
     fn check(&self, checks: &mut Checks, weeks: i64) {
         checks.range("week", self.week.flatten().map(i64::from), 1..=weeks);
@@ -486,7 +507,7 @@ impl GivenGoal {
         row.position = position;
         row.week = self.week.unwrap_or(row.week);
         if let Some(title) = &self.title {
-            row.title.clone_from(title);
+            row.title = tidied(title);
         }
         if let Some(description) = &self.description {
             row.description.clone_from(description);

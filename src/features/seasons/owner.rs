@@ -37,7 +37,7 @@ pub(crate) async fn merge(unit: &Unit<'_>, merger: Merger, offset: i64) -> Resul
             transaction,
             |row| {
                 row.user_id = into;
-                // 0 stands for a claim of a goal without reward, which opened no lot.
+                // 0 stands for a claim that opened no lot here: of a goal without reward, or made elsewhere.
                 if row.lot_seq > 0 {
                     row.lot_seq += offset;
                 }
@@ -51,7 +51,7 @@ pub(crate) async fn merge(unit: &Unit<'_>, merger: Merger, offset: i64) -> Resul
         )
         .await?;
     repo::lock_budgets_of(transaction, undone.iter().map(|claim| claim.goal_id).collect()).await?;
-    for claim in &undone {
+    for claim in undone.iter().filter(|claim| claim.lot_seq > 0) {
         repo::give_back_budget(transaction, claim.goal_id, claim.reward_micros).await?;
     }
     Ok(undone.into_iter().map(|claim| claim.lot_seq).filter(|lot| *lot > 0).collect())

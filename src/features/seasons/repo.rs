@@ -11,6 +11,7 @@ use crate::db::records::{As, Records};
 use crate::db::{PairSql, Param, Sql, execute, fetch};
 use crate::error::{Error, Result};
 use crate::graphql::batcher::grouped;
+use crate::text::tidied;
 use sea_orm::{ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 use std::collections::{HashMap, HashSet};
 
@@ -298,7 +299,7 @@ pub(super) async fn budgets(connection: &impl ConnectionTrait, season: i64) -> R
 
 static GRANTED: Sql = Sql::new(
     "SELECT COALESCE(g.week, 0), CAST(sum(c.reward_micros) AS bigint) FROM goals g \
-     JOIN goal_claims c ON c.goal_id = g.id WHERE g.season_id = $1 GROUP BY 1",
+     JOIN goal_claims c ON c.goal_id = g.id AND c.lot_seq > 0 WHERE g.season_id = $1 GROUP BY 1",
 );
 
 /// What the claims of a season's goals have granted, by the week of the goals; 0: goals of the whole season.
@@ -346,7 +347,7 @@ pub(super) async fn store_weeks(
     let (mut named, mut nameless) = (Vec::new(), Vec::new());
     for (number, title) in titles {
         match title {
-            Some(title) => named.push(week::Model { season_id: season, number, title: title.clone() }),
+            Some(title) => named.push(week::Model { season_id: season, number, title: tidied(title) }),
             None => nameless.push(i64::from(number)),
         }
     }

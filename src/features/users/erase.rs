@@ -54,16 +54,23 @@ impl Write for EraseUser {
             },
         };
         unit.lock([user]).await?;
-        let transaction = unit.transaction();
-        let accounts = repo::accounts(transaction, vec![user]).await?;
-        let mut principals: Vec<String> =
-            accounts.into_iter().map(|(_, account)| format!("{}:{}", account.provider, account.external_id)).collect();
-        principals.extend(api_key::forget(transaction, user, unit.now).await?.iter().map(|key| format!("key:{key}")));
-        forget_writes(transaction, user, principals).await?;
-        credits::owner::forget(unit, user).await?;
-        learning::owner::forget(unit, user).await?;
-        repo::erase(transaction, user, &rules::tombstone(&ulid), unit.now).await?;
+        forget(unit, user).await?;
+        repo::erase(unit.transaction(), user, &rules::tombstone(&ulid), unit.now).await?;
         unit.record(user, HistoryKind::Erased, (Kind::User, &ulid), &json!({}))?;
         Ok(ErasedUser { user: Some(ulid), refusals: Vec::new() })
     }
+}
+
+/// Takes away what is personal of a user beside the user's own row: accounts, API keys, texts that people wrote, and what makes
+/// the user's writes safe to repeat.
+pub(crate) async fn forget(unit: &mut Unit<'_>, user: i64) -> Result<()> {
+    let transaction = unit.transaction();
+    let accounts = repo::accounts(transaction, vec![user]).await?;
+    let mut principals: Vec<String> =
+        accounts.into_iter().map(|(_, account)| format!("{}:{}", account.provider, account.external_id)).collect();
+    principals.extend(api_key::forget(transaction, user, unit.now).await?.iter().map(|key| format!("key:{key}")));
+    forget_writes(transaction, user, principals).await?;
+    credits::owner::forget(unit, user).await?;
+    learning::owner::forget(unit, user).await?;
+    repo::remove_accounts(transaction, user).await
 }

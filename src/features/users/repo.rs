@@ -301,9 +301,13 @@ static ERASE: Sql = Sql::new(
      visibility = 'PRIVATE' WHERE id = $1",
 );
 
-/// Takes away the accounts and the profile of a user, and marks the user as erased.
+/// Takes away the accounts of a user.
+pub(super) async fn remove_accounts(connection: &impl ConnectionTrait, user: i64) -> Result<()> {
+    execute(connection, &REMOVE_ACCOUNTS, [Param::Int(user)]).await.map(drop)
+}
+
+/// Takes away the profile of a user, and marks the user as erased.
 pub(super) async fn erase(connection: &impl ConnectionTrait, user: i64, tombstone: &str, now: Timestamp) -> Result<()> {
-    execute(connection, &REMOVE_ACCOUNTS, [Param::Int(user)]).await?;
     let params = [Param::Int(user), Param::Int(now.millis()), Param::Text(tombstone.to_owned())];
     execute(connection, &ERASE, params).await.map(drop)
 }

@@ -79,7 +79,7 @@ pub(crate) struct CreateStudyPlanInstanceInput {
     user: Option<UserBy>,
     /// The study plan's global id or its key.
     study_plan_id: ID,
-    /// The instance's title, 1 to 200 characters; by default the study plan's.
+    /// The instance's title, 1 to 500 characters; by default the study plan's.
     title: Option<String>,
     /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
     idempotency_key: Option<String>,
@@ -92,7 +92,7 @@ pub(crate) struct UpdateStudyPlanInstanceInput {
     user: Option<UserBy>,
     /// The instance's global or external id.
     instance_id: ID,
-    /// The new title, 1 to 200 characters.
+    /// The new title, 1 to 500 characters.
     title: Option<String>,
     /// Whether the instance takes over the list of resources that its study plan has now. Marks of resources that stay on the
     /// list are kept.

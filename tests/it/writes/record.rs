@@ -253,7 +253,7 @@ async fn what_is_malformed_fails_alone(stage: Stage) {
     let app = writer(&stage).await;
     let key = achievement(&stage).await;
     let events = json!([
-        { "achievementUnlock": { "user": named("xelnia"), "achievementId": "game:1" } },
+        { "achievementUnlock": { "user": named("xelnia"), "achievementId": "a\u{7}" } },
         { "goalSteps": { "user": named("grace"), "goalId": GOAL, "add": 1, "setTo": 1 } },
         { "achievementUnlock": { "achievementId": key } },
         { "achievementUnlock": { "user": named("a b"), "achievementId": key } },

@@ -530,7 +530,7 @@ async fn only_those_who_may_enrol_claim_and_record(stage: Stage) {
     stage.app(&[Scope::Admin]).await.data(CORRECT, correct).await;
     // Nobody is meant by a key that belongs to no user.
     assert_eq!(writer.query(CLAIM, json!({ "input": { "goalIds": [] } })).await.codes(), ["BAD_USER_INPUT"]);
-    let malformed = json!({ "input": { "user": user, "goalIds": ["a b"] } });
+    let malformed = json!({ "input": { "user": user, "goalIds": ["a\u{7}"] } });
     assert_eq!(writer.query(CLAIM, malformed).await.codes(), ["BAD_USER_INPUT"]);
     let unknown = json!({ "input": { "user": { "handle": "nobody" }, "goalIds": [] } });
     assert_eq!(writer.query(CLAIM, unknown).await.codes(), ["BAD_USER_INPUT"]);

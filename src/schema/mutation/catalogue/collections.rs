@@ -20,13 +20,13 @@ use crate::graphql::scalars::BigInt;
 /// A collection as it is to be. What is not given stays as it is; of a new collection only the name has to be given.
 #[derive(Debug, InputObject)]
 pub(crate) struct UpsertCollectionInput {
-    /// The collection's key or its global id: up to 128 letters, digits, `.`, `_` and `-`.
+    /// The collection's key or its global id: 1 to 255 characters without control characters.
     key: ID,
-    /// The name, 1 to 200 characters.
+    /// The name, 1 to 500 characters.
     name: Option<String>,
-    /// A description, at most 5,000 characters.
+    /// A description, at most 10,000 characters.
     description: Option<String>,
-    /// Where a picture is, at most 2,000 characters; null for none.
+    /// Where a picture is, an http or https address of at most 2,000 characters; null for none.
     image: MaybeUndefined<String>,
     /// The environment in which it runs, 1 to 100 characters; `production` for a new one unless given.
     environment: Option<String>,
@@ -56,9 +56,9 @@ pub(crate) struct UpsertCollectionInput {
 pub(crate) struct CardInput {
     /// The card's key or its global id, unique among the cards of all collections.
     key: ID,
-    /// The name, 1 to 200 characters.
+    /// The name, 1 to 500 characters.
     name: Option<String>,
-    /// Where a picture is, at most 2,000 characters; null for none.
+    /// Where a picture is, an http or https address of at most 2,000 characters; null for none.
     image: MaybeUndefined<String>,
     /// How rare it is, 1 to 100 characters; `common` for a new one unless given.
     rarity: Option<String>,
@@ -70,13 +70,13 @@ pub(crate) struct CardInput {
 pub(crate) struct RewardInput {
     /// The reward's key, unique among the rewards of all collections.
     key: ID,
-    /// The name, 1 to 200 characters.
+    /// The name, 1 to 500 characters.
     name: Option<String>,
-    /// A description, at most 5,000 characters.
+    /// A description, at most 10,000 characters.
     description: Option<String>,
-    /// Where a picture is, at most 2,000 characters; null for none.
+    /// Where a picture is, an http or https address of at most 2,000 characters; null for none.
     image: MaybeUndefined<String>,
-    /// What it is worth, in your own words, at most 5,000 characters.
+    /// What it is worth, in your own words, at most 10,000 characters.
     value: Option<String>,
     /// How it is meant to be shown, 1 to 100 characters; `image` for a new one unless given.
     view_type: Option<String>,
@@ -152,7 +152,7 @@ impl CardInput {
 
 impl RewardInput {
     fn read(self) -> Result<GivenReward> {
-        ids::check(&self.key)?;
+        ids::check("reward", &self.key)?;
         Ok(GivenReward {
             key: self.key.0,
             name: self.name,

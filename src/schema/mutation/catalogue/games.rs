@@ -18,17 +18,17 @@ use crate::graphql::refusal::Refusal;
 /// A game as it is to be. What is not given stays as it is; of a new game only the title has to be given.
 #[derive(Debug, InputObject)]
 pub(crate) struct UpsertGameInput {
-    /// The game's key or its global id: up to 128 letters, digits, `.`, `_` and `-`.
+    /// The game's key or its global id: 1 to 255 characters without control characters.
     key: ID,
     /// The number under which clients that know games by numbers find it, at least 1; null for none.
     number: MaybeUndefined<i32>,
-    /// The title, 1 to 200 characters.
+    /// The title, 1 to 500 characters.
     title: Option<String>,
     /// What the game is played on, 1 to 100 characters; null for nothing in particular.
     platform: MaybeUndefined<String>,
-    /// A description, at most 5,000 characters.
+    /// A description, at most 10,000 characters.
     description: Option<String>,
-    /// Where a picture is, at most 2,000 characters; null for none.
+    /// Where a picture is, an http or https address of at most 2,000 characters; null for none.
     image: MaybeUndefined<String>,
     /// Achievements to be added or changed, in their order; those that are not listed stay as and where they are. A game
     /// has at most 5,000.
@@ -43,11 +43,11 @@ pub(crate) struct UpsertGameInput {
 pub(crate) struct AchievementInput {
     /// The achievement's key or its global id, unique among the achievements of all games.
     key: ID,
-    /// The title, 1 to 200 characters.
+    /// The title, 1 to 500 characters.
     title: Option<String>,
-    /// What has to be done, at most 5,000 characters.
+    /// What has to be done, at most 10,000 characters.
     description: Option<String>,
-    /// Where a picture is, at most 2,000 characters; null for none.
+    /// Where a picture is, an http or https address of at most 2,000 characters; null for none.
     badge: MaybeUndefined<String>,
     /// What it adds to the score, 0 to 1,000,000; 0 for a new one unless given.
     points: Option<i32>,

@@ -18,19 +18,19 @@ use crate::graphql::refusal::Refusal;
 /// A resource as it is to be. What is not given stays as it is; of a new resource only the title has to be given.
 #[derive(Debug, InputObject)]
 pub(crate) struct UpsertResourceInput {
-    /// The resource's key or its global id: up to 128 letters, digits, `.`, `_` and `-`. A key of 24 hexadecimal digits is
+    /// The resource's key or its global id: 1 to 255 characters without control characters. A key of 24 hexadecimal digits is
     /// kept in lower case.
     key: ID,
-    /// The title, 1 to 200 characters.
+    /// The title, 1 to 500 characters.
     title: Option<String>,
     /// What it is, 1 to 100 characters; `course` for a new one unless given.
     #[graphql(name = "type")]
     resource_type: Option<String>,
-    /// The part of the curriculum it belongs to, 1 to 200 characters; null for none.
+    /// The part of the curriculum it belongs to, 1 to 500 characters; null for none.
     section: MaybeUndefined<String>,
-    /// Where it is found, at most 2,000 characters; null for nowhere in particular.
+    /// Where it is found, an http or https address of at most 2,000 characters; null for nowhere in particular.
     url: MaybeUndefined<String>,
-    /// A description, at most 5,000 characters.
+    /// A description, at most 10,000 characters.
     description: Option<String>,
     /// How long it takes, in minutes, 0 to 1,000,000; null when nobody knows.
     estimated_minutes: MaybeUndefined<i32>,
@@ -52,11 +52,11 @@ pub(crate) struct UpsertResourcePayload {
 /// A study plan as it is to be. What is not given stays as it is; of a new study plan only the title has to be given.
 #[derive(Debug, InputObject)]
 pub(crate) struct UpsertStudyPlanInput {
-    /// The study plan's key or its global id: up to 128 letters, digits, `.`, `_` and `-`.
+    /// The study plan's key or its global id: 1 to 255 characters without control characters.
     key: ID,
-    /// The title, 1 to 200 characters.
+    /// The title, 1 to 500 characters.
     title: Option<String>,
-    /// A description, at most 5,000 characters.
+    /// A description, at most 10,000 characters.
     description: Option<String>,
     /// Global ids or keys of all its resources in their order, at most 1,000, each once and each in the catalogue.
     resource_ids: Option<Vec<ID>>,

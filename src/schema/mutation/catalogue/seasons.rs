@@ -23,11 +23,11 @@ use crate::request::Request;
 /// to be given.
 #[derive(Debug, InputObject)]
 pub(crate) struct UpsertSeasonInput {
-    /// The season's key or its global id: up to 128 letters, digits, `.`, `_` and `-`.
+    /// The season's key or its global id: 1 to 255 characters without control characters.
     key: ID,
-    /// The title, 1 to 200 characters.
+    /// The title, 1 to 500 characters.
     title: Option<String>,
-    /// A description, at most 5,000 characters.
+    /// A description, at most 10,000 characters.
     description: Option<String>,
     /// When it begins. A season that is over does not begin at another time any more.
     start_date: Option<Timestamp>,
@@ -62,7 +62,7 @@ pub(crate) struct UpsertSeasonInput {
 pub(crate) struct SeasonWeekInput {
     /// Which week; the first is 1.
     number: i32,
-    /// The title, 1 to 200 characters; without one the week loses the title it had.
+    /// The title, 1 to 500 characters; without one the week loses the title it had.
     title: Option<String>,
 }
 
@@ -82,11 +82,11 @@ pub(crate) struct GoalInput {
     key: ID,
     /// The week in which steps count, the first being 1; null for the whole season.
     week: MaybeUndefined<i32>,
-    /// The title, 1 to 200 characters.
+    /// The title, 1 to 500 characters.
     title: Option<String>,
-    /// What has to be done, at most 5,000 characters.
+    /// What has to be done, at most 10,000 characters.
     description: Option<String>,
-    /// Where a picture is, at most 2,000 characters; null for none.
+    /// Where a picture is, an http or https address of at most 2,000 characters; null for none.
     thumbnail: MaybeUndefined<String>,
     /// What a user gets for completing it; nothing for a new one unless given. Who has claimed it keeps what was granted.
     reward: Option<Credits>,
