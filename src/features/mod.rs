@@ -2,7 +2,8 @@
 //!
 //! - `entity`: the tables. `repo`: SQL, many keys in, rows out. `loader`: questions answered in batches.
 //! - `catalogue`: what operators define, in memory. `rules`: pure functions. `service`: use cases.
-//! - `write`: what changes users' progress. `operate` (for games `publish`): what operators write into the catalogue.
+//! - `write`: what changes users' progress. `told`: the same by facts that files tell, with their dates. `operate` (for games
+//!   `publish`): what operators write into the catalogue.
 //! - `graphql`: objects, inputs and the feature's queries. `rest`: a dialect of REST. `check`: what has to hold of the tables.
 //!
 //! Inside a feature `graphql → service → {rules, repo}` and `loader → repo → entity`. Features reach each other only
