@@ -1,8 +1,8 @@
 //! API keys: how applications authenticate.
 //!
-//! A key is `wmk_` and 256 random bits in hexadecimal digits. It is shown once, when it is made; the database has
-//! only its SHA-256. A plain hash is enough, because nobody can guess 256 random bits, and looking a key up by its
-//! hash takes the same time whatever was sent.
+//! A key is `wmk_` and 256 random bits in hexadecimal digits. It is shown once, when it is made; the database has only
+//! its SHA-256. A plain hash is enough, because nobody can guess 256 random bits, and looking a key up by its hash
+//! takes the same time for every input.
 
 use std::collections::HashMap;
 
@@ -10,17 +10,17 @@ use sha2::{Digest as _, Sha256};
 
 use super::caller::{AppKey, Scope, UserId};
 use super::entity::api_key::Model;
-pub(crate) use super::entity::api_key::Model as ApiKey;
+pub use super::entity::api_key::Model as ApiKey;
 use super::repo::{self, ConnectionTrait};
-use crate::clock::{Ids, Timestamp};
-use crate::config::Secret;
-use crate::db::page::Slice;
-use crate::error::{Error, Result};
-use crate::limits;
-use crate::text::is_unprintable;
+use waymark_db::page::Slice;
+use waymark_kernel::clock::{Ids, Timestamp};
+use waymark_kernel::config::Secret;
+use waymark_kernel::error::{Error, Result};
+use waymark_kernel::limits;
+use waymark_kernel::text::is_unprintable;
 
 /// What every key begins with.
-pub(crate) const MARK: &str = "wmk_";
+pub const MARK: &str = "wmk_";
 
 const RANDOM_BYTES: usize = 32;
 const PREFIX_LENGTH: usize = MARK.len() + 8;
@@ -29,9 +29,9 @@ const LONGEST_NAME: usize = 100;
 /// Makes a key and stores its hash. The secret is in this answer and nowhere else.
 ///
 /// # Errors
-/// [`Code::BadUserInput`](crate::error::Code::BadUserInput) when `name` is empty, longer than 100 characters or holds
-/// control characters, when there are no `scopes`, or when `expires_at` is not in the future.
-pub(crate) async fn create(
+/// [`Code::BadUserInput`](waymark_kernel::error::Code::BadUserInput) when `name` is empty, longer than 100 characters
+/// or holds control characters, when there are no `scopes`, or when `expires_at` is not in the future.
+pub async fn create(
     conn: &impl ConnectionTrait,
     ids: &Ids,
     now: Timestamp,
@@ -72,7 +72,7 @@ pub(crate) async fn create(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub(crate) async fn list(conn: &impl ConnectionTrait) -> Result<Vec<Model>> {
+pub async fn list(conn: &impl ConnectionTrait) -> Result<Vec<Model>> {
     repo::keys(conn).await
 }
 
@@ -80,7 +80,7 @@ pub(crate) async fn list(conn: &impl ConnectionTrait) -> Result<Vec<Model>> {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub(crate) async fn known_as(conn: &impl ConnectionTrait, which: &str) -> Result<Option<Model>> {
+pub async fn known_as(conn: &impl ConnectionTrait, which: &str) -> Result<Option<Model>> {
     let which = which.trim();
     let mut keys = repo::keys_known_as(conn, which.parse().ok(), which, &hash(which)).await?;
     Ok(match (keys.pop(), keys.pop()) {
@@ -93,7 +93,7 @@ pub(crate) async fn known_as(conn: &impl ConnectionTrait, which: &str) -> Result
 ///
 /// # Errors
 /// When the database cannot be read.
-pub(crate) async fn page(conn: &impl ConnectionTrait, slice: Slice) -> Result<Vec<Model>> {
+pub async fn page(conn: &impl ConnectionTrait, slice: Slice) -> Result<Vec<Model>> {
     repo::page(conn, slice).await
 }
 
@@ -101,7 +101,7 @@ pub(crate) async fn page(conn: &impl ConnectionTrait, slice: Slice) -> Result<Ve
 ///
 /// # Errors
 /// When the database cannot be read.
-pub(crate) async fn by_id(conn: &impl ConnectionTrait, id: i64) -> Result<Option<Model>> {
+pub async fn by_id(conn: &impl ConnectionTrait, id: i64) -> Result<Option<Model>> {
     repo::key_by_id(conn, id).await
 }
 
@@ -109,8 +109,8 @@ pub(crate) async fn by_id(conn: &impl ConnectionTrait, id: i64) -> Result<Option
 /// the same as once.
 ///
 /// # Errors
-/// [`Code::BadUserInput`](crate::error::Code::BadUserInput) when there is no such key, or several.
-pub(crate) async fn revoke(conn: &impl ConnectionTrait, which: &str, now: Timestamp) -> Result<Model> {
+/// [`Code::BadUserInput`](waymark_kernel::error::Code::BadUserInput) when there is no such key, or several.
+pub async fn revoke(conn: &impl ConnectionTrait, which: &str, now: Timestamp) -> Result<Model> {
     let key = known_as(conn, which).await?;
     let mut key =
         key.ok_or_else(|| Error::bad_input("that names no key, or several; name one by its id or its prefix"))?;
@@ -123,7 +123,7 @@ pub(crate) async fn revoke(conn: &impl ConnectionTrait, which: &str, now: Timest
 ///
 /// # Errors
 /// When the database cannot be written.
-pub(crate) async fn revoke_named(conn: &impl ConnectionTrait, name: &str, now: Timestamp) -> Result<()> {
+pub async fn revoke_named(conn: &impl ConnectionTrait, name: &str, now: Timestamp) -> Result<()> {
     for key in repo::keys(conn).await? {
         if key.name == name && key.revoked_at.is_none() {
             repo::revoke_key(conn, key.id, now).await?;
@@ -133,12 +133,12 @@ pub(crate) async fn revoke_named(conn: &impl ConnectionTrait, name: &str, now: T
 }
 
 /// Hands the keys of one user over to another.
-pub(crate) async fn hand_over(conn: &impl ConnectionTrait, from: i64, into: i64) -> Result<()> {
+pub async fn hand_over(conn: &impl ConnectionTrait, from: i64, into: i64) -> Result<()> {
     repo::hand_over(conn, from, into).await
 }
 
 /// Revokes the keys of a user who is erased, and takes their names away, which may be personal; gives their ids.
-pub(crate) async fn forget(conn: &impl ConnectionTrait, user: i64, now: Timestamp) -> Result<Vec<i64>> {
+pub async fn forget(conn: &impl ConnectionTrait, user: i64, now: Timestamp) -> Result<Vec<i64>> {
     repo::forget(conn, user, now).await
 }
 
@@ -146,7 +146,7 @@ pub(crate) async fn forget(conn: &impl ConnectionTrait, user: i64, now: Timestam
 ///
 /// # Errors
 /// When the database cannot be read.
-pub(crate) async fn find(
+pub async fn find(
     conn: &impl ConnectionTrait,
     secret: &str,
     now: Timestamp,
@@ -186,7 +186,7 @@ pub(super) async fn standing(
 
 /// The scopes of a stored key. A word this version does not know grants nothing.
 #[must_use]
-pub(crate) fn scopes(key: &Model) -> Vec<Scope> {
+pub fn scopes(key: &Model) -> Vec<Scope> {
     known_scopes(&key.scopes)
 }
 
@@ -211,7 +211,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::repo::testing::{TestDatabase, now};
+    use crate::repo::testing::{TestDatabase, now};
 
     #[tokio::test]
     async fn a_key_is_found_by_its_secret_and_only_its_hash_is_stored() {

@@ -17,23 +17,23 @@ use super::mark::Mark;
 use super::rate::Refusals;
 use super::repo;
 use super::signed_fetch::{Sent, Signed, Verifier};
-use crate::clock::Timestamp;
-use crate::config::Config;
-use crate::db::Db;
-use crate::error::{Code, Error, Result};
+use waymark_db::{Asker, Db};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::config::Config;
+use waymark_kernel::error::{Code, Error, Result};
 
 /// What an identity that comes from a JSON Web Token is filed under.
-pub(crate) const JWT_PROVIDER: &str = "jwt";
+pub const JWT_PROVIDER: &str = "jwt";
 
 /// What the identity of a wallet is filed under: an address in lower case.
-pub(crate) const WALLET_PROVIDER: &str = "ethereum";
+pub const WALLET_PROVIDER: &str = "ethereum";
 
 /// How long an outcome is good for: a key revoked by another process is refused after this at the latest.
 const KEPT: Duration = Duration::from_secs(1);
 const MOST_KEPT: u64 = 10_000;
 /// How long it is known that a credential was an API key's.
 const APP_KNOWN: Duration = Duration::from_secs(600);
-/// How long a credential that was good is looked at, whatever else comes from its address.
+/// How long a credential that was good is still checked, even when its address has sent too many refused ones.
 const TRUSTED: Duration = Duration::from_secs(3600);
 
 /// What a refused credential costs its address, however little had to be looked at.
@@ -43,11 +43,12 @@ const LOOK_UP: u64 = 10;
 /// What it costs in addition to verify the signature of a token.
 const TOKEN: u64 = 15;
 /// What it costs in addition to verify one signature of a wallet.
-pub(crate) const SIGNATURE: u64 = 8;
+pub const SIGNATURE: u64 = 8;
 
 /// Finds out who shows a credential: an API key (`wmk_…`), a JSON Web Token, or the signature of a wallet.
 ///
-/// Outcomes of keys and tokens, refusals too, are kept for one second, so that a burst of requests with one credential costs one look-up.
+/// Outcomes of keys and tokens, refusals too, are kept for one second, so that a burst of requests with one credential
+/// costs one look-up.
 #[derive(Debug)]
 pub struct Authenticator {
     jwt: JwtVerifier,
@@ -92,13 +93,13 @@ impl Authenticator {
         self.jwt.prepare();
     }
 
-    /// Who shows `credential`, at the address `peer` where that is known. A valid token of somebody who has no user yet is a [`Player`] without a user: nobody
-    /// is made here.
+    /// Who shows `credential`, at the address `peer` where that is known. A valid token of a person who has no user yet
+    /// gives a [`Player`] without a user: no user is created here.
     ///
     /// # Errors
-    /// [`Code::InvalidCredential`] when the credential is none of ours, has expired or was revoked,
-    /// [`Code::Unavailable`] while the keys of tokens could not be fetched, [`Code::RateLimited`] when too many from this
-    /// address were refused, and whatever keeps the database from answering.
+    /// [`Code::InvalidCredential`] when the credential is unknown, has expired or was revoked, [`Code::Unavailable`]
+    /// while the keys of tokens could not be fetched, [`Code::RateLimited`] when too many from this address were
+    /// refused, and every error of the database.
     pub async fn authenticate(
         &self,
         credential: &str,
@@ -113,7 +114,7 @@ impl Authenticator {
     ///
     /// # Errors
     /// As [`Authenticator::authenticate`].
-    pub(crate) async fn admit(
+    pub async fn admit(
         &self,
         credential: &str,
         peer: Option<IpAddr>,
@@ -156,9 +157,9 @@ impl Authenticator {
         caller.map(|caller| (caller, expires_at))
     }
 
-    /// Whether `credential` was an API key that was good some minutes ago. Says who is let in first when there is too much to
-    /// do, and nothing about what they may do.
-    pub(crate) fn has_seen_app(&self, credential: &str) -> bool {
+    /// Whether `credential` was an API key that was good some minutes ago. Says who is let in first when there is too
+    /// much to do, and nothing about what they may do.
+    pub fn has_seen_app(&self, credential: &str) -> bool {
         let key: [u8; 32] = Sha256::digest(credential).into();
         self.apps.contains_key(&key)
     }
@@ -167,20 +168,20 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`Code::RateLimited`] when too many were refused before.
-    pub(crate) fn refuse(&self, peer: Option<IpAddr>, work: u64) -> Result<()> {
+    pub fn refuse(&self, peer: Option<IpAddr>, work: u64) -> Result<()> {
         self.refusals.check(peer)?;
         self.refusals.refused(peer, REFUSED + work);
         Ok(())
     }
 
     /// Who signed the request of `method` for `path`, which is as the client sent it, without the query. A good
-    /// signature of somebody who has no user yet is a [`Player`] without a user: nobody is made here.
+    /// signature of a person who has no user yet gives a [`Player`] without a user: no user is created here.
     ///
     /// # Errors
     /// [`Code::InvalidCredential`] when the signature is not good, or none is taken here, [`Code::Forbidden`] when its
     /// metadata are no JSON object or not the player's own, [`Code::RateLimited`] when too many credentials from this
-    /// address were refused, and whatever keeps the database from answering.
-    pub(crate) async fn authenticate_signed(
+    /// address were refused, and every error of the database.
+    pub async fn authenticate_signed(
         &self,
         sent: &Sent<'_>,
         (method, path): (&str, &str),
@@ -201,7 +202,7 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`Code::InvalidCredential`] when they are not, with the setting that would change it.
-    pub(crate) fn takes_signatures(&self) -> Result<()> {
+    pub fn takes_signatures(&self) -> Result<()> {
         self.signed_fetch().map(drop)
     }
 
@@ -217,8 +218,8 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`Code::Forbidden`] when the signature does not name the body, [`Code::InvalidCredential`] when it was used, and
-    /// whatever keeps the database from answering.
-    pub(crate) async fn mark(&self, signed: &Signed, body: &[u8], db: &Db) -> Result<Mark> {
+    /// every error of the database.
+    pub async fn mark(&self, signed: &Signed, body: &[u8], db: &Db) -> Result<Mark> {
         signed.check_body(body)?;
         Mark::unused(signed.mark(), db).await
     }
@@ -238,7 +239,7 @@ impl Authenticator {
     ) -> Result<(Caller, Option<Timestamp>)> {
         if credential.starts_with(api_key::MARK) {
             *work += LOOK_UP;
-            let found = api_key::find(db.reads(), credential, now).await?;
+            let found = Asker::Credentials.run(api_key::find(db.reads(), credential, now)).await?;
             let (key, expires_at) = found
                 .ok_or_else(|| Error::new(Code::InvalidCredential, "the API key is unknown, revoked or expired"))?;
             return Ok((Caller::App(key), expires_at));
@@ -262,7 +263,7 @@ const fn code(refusal: AuthError) -> Code {
     }
 }
 
-/// Whoever has this identity.
+/// Returns the player with this identity.
 async fn player(
     db: &Db,
     provider: &str,
@@ -270,7 +271,7 @@ async fn player(
     expires_at: Option<Timestamp>,
     handle_hint: Option<String>,
 ) -> Result<Player> {
-    let owner = repo::user_of(db.reads(), provider, &external_id).await?;
+    let owner = Asker::Credentials.run(repo::user_of(db.reads(), provider, &external_id)).await?;
     let provider = provider.to_owned();
     let nobody = Player { user: None, actor: None, member: false, provider, external_id, expires_at, handle_hint };
     Ok(nobody.of(owner))
@@ -287,11 +288,11 @@ fn remember(cache: &moka::sync::Cache<[u8; 32], Instant>, key: [u8; 32], kept: D
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::caller::{Scope, UserId};
-    use crate::auth::jwt;
-    use crate::auth::repo::testing::{TestDatabase, link, now};
-    use crate::clock::Ids;
-    use crate::config::Secret;
+    use crate::caller::{Scope, UserId};
+    use crate::jwt;
+    use crate::repo::testing::{TestDatabase, link, now};
+    use waymark_kernel::clock::Ids;
+    use waymark_kernel::config::Secret;
 
     const SECRET: &str = "a secret of these tests, long enough";
 
@@ -391,11 +392,11 @@ mod tests {
         let db = TestDatabase::new().await;
         let authenticator = authenticator();
         let (key, _) = new_key(&db, None).await;
-        let before = db.statements();
+        let before = db.statements(Asker::Credentials);
         let first = authenticator.authenticate(&key, None, &db, now()).await.unwrap();
         let again = authenticator.authenticate(&key, None, &db, now()).await.unwrap();
         assert!(Arc::ptr_eq(&first, &again));
-        assert_eq!(db.statements() - before, 1);
+        assert_eq!(db.statements(Asker::Credentials) - before, 1);
     }
 
     #[tokio::test]

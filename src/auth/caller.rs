@@ -5,11 +5,11 @@ use std::fmt;
 use serde::Serialize;
 
 use super::authenticator::WALLET_PROVIDER;
-use crate::clock::Timestamp;
+use waymark_kernel::clock::Timestamp;
 
 /// A user's number inside the database. Never shown to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UserId(pub(crate) i64);
+pub struct UserId(pub i64);
 
 /// What an API key may do. Each scope includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -83,7 +83,7 @@ impl std::error::Error for ParseScopeError {}
 /// Who makes a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// Nobody in particular: no credential was shown.
+    /// Anonymous: no credential was shown.
     Anonymous,
     /// A person, known by an identity.
     User(Player),
@@ -128,8 +128,8 @@ impl Caller {
         matches!(self, Self::User(player) if player.member)
     }
 
-    /// The user behind the caller: the person themselves, or whom the API key belongs to. `None` for somebody who
-    /// has no user yet.
+    /// The user behind the caller: the person themselves, or whom the API key belongs to. `None` for a person who has
+    /// no user yet.
     #[must_use]
     pub const fn user(&self) -> Option<UserId> {
         match self {
@@ -154,10 +154,10 @@ pub struct Player {
     pub expires_at: Option<Timestamp>,
     /// The handle the credential suggests for a user that has still to be made; not checked.
     pub handle_hint: Option<String>,
-    /// Whether the person is known to somebody else than themselves: by the issuer of a token, or, with a wallet, which
-    /// anybody can make, by an app or operator that has written for the user or linked an account.
+    /// Whether another party knows the person: the issuer of a token, or, for a wallet, which anybody can make, an app
+    /// or operator that has written for the user or linked an account.
     pub member: bool,
-    /// How the history names the user: `user:<ULID>`. `None` for somebody who has no user yet.
+    /// How the history names the user: `user:<ULID>`. `None` for a person who has no user yet.
     pub actor: Option<String>,
 }
 
@@ -166,7 +166,7 @@ pub struct Player {
 pub(super) struct Owner {
     pub(super) user: UserId,
     pub(super) ulid: String,
-    /// Whether the user came to be by a wallet, and is known to nobody else.
+    /// Whether the user was created by a wallet, and no other party knows the user.
     pub(super) self_made: bool,
 }
 
@@ -190,7 +190,8 @@ pub struct AppKey {
     pub scopes: Vec<Scope>,
     /// The user it belongs to.
     pub owner: Option<UserId>,
-    /// How the history names whoever acts with it: `app:<name>`, or `user:<ULID>` when it belongs to a user.
+    /// How the history names the actor of writes with this key: `app:<name>`, or `user:<ULID>` when it belongs to a
+    /// user.
     pub actor: String,
 }
 

@@ -9,7 +9,7 @@ use sea_orm::entity::prelude::*;
 pub enum Visibility {
     /// The user, and apps that may read every user.
     Private,
-    /// Whoever is signed in, and apps.
+    /// Signed-in users, and apps.
     Members,
     /// Anyone.
     Public,
@@ -31,7 +31,7 @@ impl Visibility {
 pub mod api_key {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `api_keys`.
     #[sea_orm::model]

@@ -1,5 +1,6 @@
 //! Finds the credential of an HTTP request. The schemes are tried in a fixed order, `Authorization`, `X-Api-Key`, the
-//! headers of signed fetch, and the first that is present decides: a bad credential is refused, and never taken for none.
+//! headers of signed fetch, and the first that is present decides: a bad credential is refused, and never taken for
+//! none.
 
 use std::borrow::Cow;
 
@@ -8,13 +9,13 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use super::api_key::MARK;
 use super::signed_fetch::{MOST_LINKS, Sent};
-use crate::error::{Code, Error, Result};
+use waymark_kernel::error::{Code, Error, Result};
 
 /// The header that may carry an API key.
 const API_KEY: &str = "x-api-key";
 
 /// The headers that carry the chain of a signed request, and one beyond the longest chain.
-pub(crate) const CHAIN: [&str; MOST_LINKS + 1] = [
+pub const CHAIN: [&str; MOST_LINKS + 1] = [
     "x-identity-auth-chain-0",
     "x-identity-auth-chain-1",
     "x-identity-auth-chain-2",
@@ -27,11 +28,13 @@ pub(crate) const CHAIN: [&str; MOST_LINKS + 1] = [
     "x-identity-auth-chain-9",
     "x-identity-auth-chain-10",
 ];
-pub(crate) const TIMESTAMP: &str = "x-identity-timestamp";
-pub(crate) const METADATA: &str = "x-identity-metadata";
+/// The header with the instant of a signed request, in milliseconds since 1970-01-01T00:00:00Z.
+pub const TIMESTAMP: &str = "x-identity-timestamp";
+/// The header with the metadata of a signed request: a JSON object as text.
+pub const METADATA: &str = "x-identity-metadata";
 
 /// What signed fetch sends along with a request; `None` when it has none of its headers.
-pub(crate) fn signature(headers: &HeaderMap) -> Option<Sent<'_>> {
+pub fn signature(headers: &HeaderMap) -> Option<Sent<'_>> {
     let sent = Sent {
         links: CHAIN.iter().map_while(|name| headers.get(*name)).map(text).collect(),
         timestamp: headers.get(TIMESTAMP).map(text),
@@ -50,7 +53,7 @@ fn text(value: &HeaderValue) -> Cow<'_, str> {
 }
 
 /// The token or key of the request: `Authorization: Bearer …` first, then `X-Api-Key`. `None` when it has neither.
-pub(crate) fn credential(headers: &HeaderMap) -> Result<Option<&str>> {
+pub fn credential(headers: &HeaderMap) -> Result<Option<&str>> {
     if let Some(value) = headers.get(AUTHORIZATION) {
         let text = value.to_str().map_err(|_| malformed())?;
         let (scheme, credential) = text.split_once(' ').ok_or_else(malformed)?;
@@ -68,7 +71,7 @@ pub(crate) fn credential(headers: &HeaderMap) -> Result<Option<&str>> {
 }
 
 /// Something in a request that looks like an API key, wherever any of our interfaces takes one.
-pub(crate) fn api_key<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Option<&'a str> {
+pub fn api_key<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Option<&'a str> {
     let in_headers = headers.values().filter_map(|value| value.to_str().ok()).map(|text| {
         let (scheme, rest) = text.split_at_checked("bearer ".len()).unwrap_or_default();
         if scheme.eq_ignore_ascii_case("bearer ") { rest.trim() } else { text.trim() }

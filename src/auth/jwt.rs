@@ -2,9 +2,9 @@
 //!
 //! Which algorithm verifies a token is decided by our keys and never by the token alone: HS256 is tried with the
 //! configured secret only; RS256, ES256 and EdDSA only with a key of the JSON Web Key Set (RFC 7517) that is of that
-//! kind. A set of keys is read again every ten minutes, and when a token names an unknown key: how often that may happen is
-//! counted by itself, so that neither the regular reading nor whoever names keys that are none keeps a new key out. A key
-//! that could not be looked for is not said to be unknown.
+//! kind. A set of keys is read again every ten minutes, and when a token names an unknown key: how often that may
+//! happen is counted by itself, so that neither the regular reading nor clients that name unknown keys keep a new key
+//! out. While the set cannot be read, no key is said to be unknown.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,11 +18,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, crypto};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
-use crate::config::{Config, Secret, without_secrets};
-use crate::error::{Error, Result};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::config::{Config, Secret, without_secrets};
+use waymark_kernel::error::{Error, Result};
 
-/// How far the clocks of whoever signs and of this machine may be apart, in seconds.
+/// How far the clocks of the issuer and of this machine may be apart, in seconds.
 const LEEWAY_SECONDS: i64 = 60;
 /// The longest token that is looked at, in bytes.
 const LONGEST_TOKEN: usize = 16 * 1024;
@@ -32,7 +32,8 @@ const LONGEST_KID: usize = 200;
 const LONGEST_NAME: usize = 255;
 /// How often a set of keys is read again.
 const REFRESH: Duration = Duration::from_secs(600);
-/// How often the set is read because of unknown keys in the long run, and how long a key that is not in it is remembered.
+/// How often the set is read because of unknown keys in the long run, and how long a key that is not in it is
+/// remembered.
 const PAUSE: Duration = Duration::from_secs(30);
 /// How many such readings there may be at once.
 const AT_ONCE: u32 = 4;
@@ -47,20 +48,20 @@ const LARGEST_KEY_SET: u64 = 1024 * 1024;
 
 /// What a valid token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Claims {
+pub struct Claims {
     /// `iss`; empty when the token has none. Holds no `|`.
-    pub(crate) issuer: String,
+    pub issuer: String,
     /// `sub`: 1 to 255 characters without control characters.
-    pub(crate) subject: String,
+    pub subject: String,
     /// The instant from which the token counts no longer: its `exp` and the 60 seconds that clocks may be apart.
-    pub(crate) expires_at: Timestamp,
+    pub expires_at: Timestamp,
     /// `preferred_username`, unchecked.
-    pub(crate) preferred_username: Option<String>,
+    pub preferred_username: Option<String>,
 }
 
 /// Why a token is refused. Its text never holds any part of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AuthError {
+pub enum AuthError {
     /// Not three parts of base64url with JSON in them, or claims of the wrong type.
     Malformed,
     /// The header asks for something else than the algorithms of this module, `none` included.
@@ -73,7 +74,7 @@ pub(crate) enum AuthError {
     BadSignature,
     /// No `exp`.
     NoExpiry,
-    /// `exp` lies further ahead than so many days.
+    /// `exp` lies further ahead than this many days.
     TooLong(u32),
     /// `exp` has passed.
     Expired(Timestamp),
@@ -126,7 +127,7 @@ impl AuthError {
 
 /// Checks tokens against the configured keys, issuer and audience.
 #[derive(Debug)]
-pub(crate) struct JwtVerifier {
+pub struct JwtVerifier {
     secret: Option<DecodingKey>,
     key_set: Option<Arc<KeySet>>,
     issuer: Option<String>,
@@ -139,9 +140,9 @@ impl JwtVerifier {
     /// fetched by [`JwtVerifier::prepare`], or when the first token needs them.
     ///
     /// # Errors
-    /// [`Code::BadUserInput`](crate::error::Code::BadUserInput) when the file of keys cannot be read or has no usable
-    /// key.
-    pub(crate) fn from_config(config: &Config) -> Result<Self> {
+    /// [`Code::BadUserInput`](waymark_kernel::error::Code::BadUserInput) when the file of keys cannot be read or has no
+    /// usable key.
+    pub fn from_config(config: &Config) -> Result<Self> {
         let key_set = match (&config.jwt_jwks_file, &config.jwt_jwks_url) {
             (Some(path), _) => {
                 let key_set = KeySet::new(Source::File(path.clone()));
@@ -164,7 +165,7 @@ impl JwtVerifier {
 
     /// Fetches keys at a URL in the background, so that the first token need not wait for them. Must be called inside a
     /// Tokio runtime.
-    pub(crate) fn prepare(&self) {
+    pub fn prepare(&self) {
         let Some(key_set) = self.key_set.clone() else { return };
         tokio::spawn(async move {
             let mut reading = key_set.reading.lock().await;
@@ -178,7 +179,7 @@ impl JwtVerifier {
     ///
     /// # Errors
     /// Says why the token is refused.
-    pub(crate) async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, AuthError> {
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, AuthError> {
         if token.len() > LONGEST_TOKEN {
             return Err(AuthError::Malformed);
         }
@@ -242,8 +243,8 @@ impl JwtVerifier {
 /// An HS256 token for `subject` that is valid for `ttl_seconds` from `now`.
 ///
 /// # Errors
-/// [`Code::Internal`](crate::error::Code::Internal) when signing fails.
-pub(crate) fn mint(
+/// [`Code::Internal`](waymark_kernel::error::Code::Internal) when signing fails.
+pub fn mint(
     secret: &Secret,
     subject: &str,
     issuer: Option<&str>,
@@ -381,7 +382,7 @@ impl Reading {
     }
 }
 
-/// Somebody who waits for a reading; counted as long as this is kept.
+/// A task that waits for a reading; counted for as long as this value lives.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
@@ -429,7 +430,7 @@ impl KeySet {
         }
         let _waiting = Waiting::new(&self.waiting).ok_or(AuthError::KeysUnavailable)?;
         let mut reading = self.reading.lock().await;
-        // What was read since is as good as reading it now.
+        // A reading that began since then counts as a reading of now.
         let is_news = |reading: &Reading| reading.succeeded.is_some_and(|instant| instant >= asked_at);
         if self.known(algorithm, kid).is_empty() && !is_news(&reading) && reading.may_begin(Instant::now()) {
             self.read(&mut reading).await;
@@ -605,7 +606,7 @@ fn number(text: &str) -> Option<Vec<u8>> {
     Some(bytes.get(zeros..)?.to_vec())
 }
 
-/// Why nobody should trust what this RSA key verifies, if so.
+/// Returns why this RSA key is too weak to be trusted; `None` when it is not.
 fn weakness(modulus: &[u8], exponent: &[u8]) -> Option<&'static str> {
     let bits = modulus.first().map_or(0, |first| modulus.len() * 8 - first.leading_zeros() as usize);
     let is_odd = |number: &[u8]| number.last().is_some_and(|last| last % 2 == 1);
@@ -912,11 +913,11 @@ mod tests {
 
     #[test]
     fn a_key_file_is_read_at_the_start_and_has_to_be_usable() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/auth/testdata/jwks.json");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/jwks.json");
         let verifier = JwtVerifier::from_config(&config(&[("JWT_JWKS_FILE", path)])).unwrap();
         assert!(verify(&verifier, &sign(Algorithm::EdDSA, Some("ed"), &valid())).is_ok());
 
-        let useless = concat!(env!("CARGO_MANIFEST_DIR"), "/src/auth/testdata/refused.json");
+        let useless = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/refused.json");
         for path in [useless, "/nonexistent/jwks.json"] {
             let refusal = JwtVerifier::from_config(&config(&[("JWT_JWKS_FILE", path)])).unwrap_err();
             assert!(refusal.message().starts_with("jwt_jwks_file: "), "{refusal}");
@@ -983,7 +984,7 @@ mod tests {
         let verifier = JwtVerifier::from_config(&config(&[("JWT_JWKS_URL", &url)])).unwrap();
         let named = |kid: String| sign(Algorithm::ES256, Some(&kid), &valid());
         let key_set = verifier.key_set.clone().unwrap();
-        // The first reading is the regular one, and as good as one of its own.
+        // The first reading is the regular one, and counts as one of its own.
         for number in 0..=AT_ONCE {
             let token = named(format!("unknown{number}"));
             assert_eq!(verify(&verifier, &token), Err(AuthError::UnknownKey), "{number}");
@@ -993,7 +994,7 @@ mod tests {
         let new = named("ec".to_owned());
         assert_eq!(verify(&verifier, &new), Err(AuthError::KeysUnavailable), "it may be there by now");
         assert!(verify(&verifier, &sign(Algorithm::EdDSA, Some("ed"), &valid())).is_ok());
-        // The regular reading goes on whatever unknown keys did.
+        // The regular reading goes on, independent of unknown keys.
         key_set.reading.try_lock().unwrap().began = Instant::now().checked_sub(REFRESH);
         assert_eq!(verify(&verifier, &named("another".to_owned())), Err(AuthError::UnknownKey));
         assert_eq!(requests.load(Ordering::SeqCst), AT_ONCE as usize + 2);

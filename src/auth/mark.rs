@@ -3,15 +3,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::repo;
-use crate::clock::Timestamp;
-use crate::db::{Db, Transaction};
-use crate::error::{Code, Error, Result};
+use waymark_db::{Db, Transaction};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Code, Error, Result};
 
-/// The mark of a signed request. It is kept in the transaction of what the request writes first: either both are there or
-/// neither is, whenever the server is killed. So what was carried out is never carried out again, and a signature whose request
-/// failed may be sent again. What the request writes after that needs no mark any more.
+/// The mark of a signed request. It is kept in the transaction of what the request writes first: either both are there
+/// or neither is, whenever the server is killed. So what was carried out is never carried out again, and a signature
+/// whose request failed may be sent again. What the request writes after that needs no mark any more.
 #[derive(Debug)]
-pub(crate) struct Mark {
+pub struct Mark {
     name: String,
     /// Whether this request has kept it.
     is_kept: AtomicBool,
@@ -30,7 +30,7 @@ impl Mark {
     ///
     /// # Errors
     /// [`Code::InvalidCredential`] when another request with the same signature came first, which this waits for.
-    pub(crate) async fn keep(&self, transaction: &Transaction, now: Timestamp) -> Result<()> {
+    pub async fn keep(&self, transaction: &Transaction, now: Timestamp) -> Result<()> {
         if self.is_kept.load(Ordering::Acquire) || repo::keep_mark(transaction, self.name.clone(), now).await? {
             return Ok(());
         }
@@ -38,7 +38,7 @@ impl Mark {
     }
 
     /// A write that has kept the mark was committed.
-    pub(crate) fn is_committed(&self) {
+    pub fn is_committed(&self) {
         self.is_kept.store(true, Ordering::Release);
     }
 }

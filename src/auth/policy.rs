@@ -6,49 +6,53 @@
 //! | | anonymous | user | key `profiles:read` | key `progress:read` | key `progress:write` | key `admin` |
 //! | --- | --- | --- | --- | --- | --- | --- |
 //! | read the catalogue | yes | yes | yes | yes | yes | yes |
-//! | a user's id, handle, avatar, games, collections | of PUBLIC profiles | of PUBLIC and MEMBERS, own | of PUBLIC and MEMBERS, the owner's | any | any | any |
+//! | a user's public side | PUBLIC | PUBLIC, MEMBERS, own | PUBLIC, MEMBERS, the owner's | any | any | any |
 //! | accounts, season, goals, credits, learning, history | no | own | the owner's | any | any | any |
 //! | enrol, claim, own learning and instances, own visibility | no | own | no | no | for any | for any |
 //! | goal steps, unlocks, cards, grants, spends, blocks | no | no | no | no | for any | for any |
 //! | write the catalogue; users, accounts, merge, corrections; keys, audit log, verify | no | no | no | no | no | yes |
 //! | export and erase one user | no | own | no | no | no | any |
 //!
-//! A user whose wallet nobody else knows of ([`Player::member`](super::Player)) sees of others what an anonymous caller sees.
-//! Whoever may not see a user gets the same answer as about somebody who does not exist: [`see`] gives no reason.
+//! A user's public side is the id, handle, avatar, games and collections. PUBLIC and MEMBERS name the profiles for
+//! which it may be read.
+//!
+//! A user whose wallet no other party knows of ([`Player::member`](super::Player)) sees of others what an anonymous
+//! caller sees. A caller who may not see a user gets the same answer as for a user who does not exist: [`see`] gives no
+//! reason.
 
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
 use super::{Caller, Scope, UserId, Visibility};
-use crate::error::{Code, Error, Result};
+use waymark_kernel::error::{Code, Error, Result};
 
 /// The facts about a user that decide who sees what.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Subject {
+pub struct Subject {
     /// The user.
-    pub(crate) id: UserId,
+    pub id: UserId,
     /// The user's ULID.
-    pub(crate) ulid: Arc<str>,
+    pub ulid: Arc<str>,
     /// Whom the user lets see handle, avatar, games and collections.
-    pub(crate) visibility: Visibility,
+    pub visibility: Visibility,
 }
 
 macro_rules! proof {
     ($(#[$doc:meta])* $name:ident $(, $(#[$more_doc:meta])* $more:ty)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
-        pub(crate) struct $name(Subject $(, $(#[$more_doc])* $more)?);
+        pub struct $name(Subject $(, $(#[$more_doc])* $more)?);
 
         impl $name {
             /// The user's key in the database.
-            pub(crate) const fn key(&self) -> i64 {
+            pub const fn key(&self) -> i64 {
                 self.0.id.0
             }
 
             /// The user's ULID.
             #[must_use]
-            pub(crate) fn ulid(&self) -> &str {
+            pub fn ulid(&self) -> &str {
                 &self.0.ulid
             }
         }
@@ -65,7 +69,7 @@ macro_rules! proof {
 proof! {
     /// Proof that the caller may see a user's public side: handle, avatar, games and collections.
     VisibleUser,
-    /// Whether it is shown as anybody sees it, whoever asks.
+    /// Whether it is shown as an anonymous caller sees it, for every caller.
     bool
 }
 proof! {
@@ -88,11 +92,11 @@ proof! {
 
 /// Proof that the caller may record what is to be recorded of each of these users.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RecordedUsers(Vec<Subject>);
+pub struct RecordedUsers(Vec<Subject>);
 
 impl RecordedUsers {
     /// The users' keys in the database, in ascending order, each once.
-    pub(crate) fn keys(&self) -> Vec<i64> {
+    pub fn keys(&self) -> Vec<i64> {
         let mut keys: Vec<i64> = self.0.iter().map(|user| user.id.0).collect();
         keys.sort_unstable();
         keys.dedup();
@@ -100,32 +104,32 @@ impl RecordedUsers {
     }
 
     /// The key in the database of the user in this place.
-    pub(crate) fn key(&self, place: usize) -> Option<i64> {
+    pub fn key(&self, place: usize) -> Option<i64> {
         self.0.get(place).map(|user| user.id.0)
     }
 
     /// The ULID of the user in this place.
-    pub(crate) fn ulid(&self, place: usize) -> Option<&str> {
+    pub fn ulid(&self, place: usize) -> Option<&str> {
         self.0.get(place).map(|user| &*user.ulid)
     }
 }
 
 /// Proof that the caller is an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Operator(());
+pub struct Operator(());
 
 impl VisibleUser {
-    /// May `caller` see everything about the user? Not while the user is shown as anybody sees it.
+    /// May `caller` see everything about the user? Not while the user is shown as an anonymous caller sees them.
     ///
     /// # Errors
     /// [`Code::Forbidden`] with what would be needed.
-    pub(crate) fn everything(&self, caller: &Caller) -> Result<OwnUser> {
+    pub fn everything(&self, caller: &Caller) -> Result<OwnUser> {
         see_everything(if self.1 { &Caller::Anonymous } else { caller }, &self.0)
     }
 }
 
 /// May `caller` see the public side of `user`? `None` is to be answered as if there were no such user.
-pub(crate) fn see(caller: &Caller, user: &Subject) -> Option<VisibleUser> {
+pub fn see(caller: &Caller, user: &Subject) -> Option<VisibleUser> {
     let allowed = match user.visibility {
         Visibility::Public => true,
         Visibility::Members => caller.is_member() || caller.has(Scope::ProfilesRead),
@@ -134,17 +138,17 @@ pub(crate) fn see(caller: &Caller, user: &Subject) -> Option<VisibleUser> {
     (allowed || is_own(caller, user)).then(|| VisibleUser(user.clone(), matches!(caller, Caller::Anonymous)))
 }
 
-/// Whether the user is the person who asks, or whom the key that may read profiles belongs to.
+/// Whether the user is the caller, or the owner of the caller's key with the scope `profiles:read`.
 fn is_own(caller: &Caller, user: &Subject) -> bool {
     let may = matches!(caller, Caller::User(_)) || caller.has(Scope::ProfilesRead);
     may && caller.user() == Some(user.id)
 }
 
-/// May `caller` ask for people at all, where nobody without a credential may?
+/// May `caller` search for users at all, which no caller without a credential may?
 ///
 /// # Errors
 /// [`Code::Forbidden`] with what would be needed.
-pub(crate) fn ask_for_people(caller: &Caller) -> Result<()> {
+pub fn ask_for_people(caller: &Caller) -> Result<()> {
     match caller {
         Caller::User(_) => Ok(()),
         Caller::App(_) if caller.has(Scope::ProfilesRead) => Ok(()),
@@ -156,7 +160,7 @@ pub(crate) fn ask_for_people(caller: &Caller) -> Result<()> {
 ///
 /// # Errors
 /// [`Code::Forbidden`] with what would be needed.
-pub(crate) fn see_everything(caller: &Caller, user: &Subject) -> Result<OwnUser> {
+pub fn see_everything(caller: &Caller, user: &Subject) -> Result<OwnUser> {
     let granted = || Ok(OwnUser(user.clone()));
     match caller {
         _ if is_own(caller, user) => granted(),
@@ -173,19 +177,19 @@ pub(crate) fn see_everything(caller: &Caller, user: &Subject) -> Result<OwnUser>
 ///
 /// # Errors
 /// [`Code::Forbidden`] with what would be needed.
-pub(crate) fn act_for(caller: &Caller, user: &Subject) -> Result<ActingUser> {
+pub fn act_for(caller: &Caller, user: &Subject) -> Result<ActingUser> {
     if !matches!(caller, Caller::User(player) if player.user == Some(user.id)) {
         write_for_others(caller)?;
     }
     Ok(ActingUser(user.clone()))
 }
 
-/// May `caller` write anything for anybody but themselves? What is said to those who may not about a user who is not there,
-/// so that they learn nothing from it.
+/// May `caller` write anything for other users? A caller who may not gets this refusal also for a user who does not
+/// exist, and so learns nothing from it.
 ///
 /// # Errors
 /// [`Code::Forbidden`] with what would be needed.
-pub(crate) fn write_for_others(caller: &Caller) -> Result<()> {
+pub fn write_for_others(caller: &Caller) -> Result<()> {
     match caller {
         Caller::App(_) if caller.has(Scope::ProgressWrite) => Ok(()),
         Caller::User(_) => Err(forbidden("only this user and apps may do this")),
@@ -200,7 +204,7 @@ pub(crate) fn write_for_others(caller: &Caller) -> Result<()> {
 ///
 /// # Errors
 /// [`Code::Forbidden`] with what would be needed.
-pub(crate) fn record_for(caller: &Caller, user: &Subject) -> Result<RecordedUser> {
+pub fn record_for(caller: &Caller, user: &Subject) -> Result<RecordedUser> {
     if caller.has(Scope::ProgressWrite) {
         return Ok(RecordedUser(user.clone()));
     }
@@ -208,11 +212,11 @@ pub(crate) fn record_for(caller: &Caller, user: &Subject) -> Result<RecordedUser
 }
 
 /// May `caller` record progress of all of these `users`: only what users do for themselves, or also what only happens
-/// to them (`reported`)? Nobody whom nothing would be granted for any user gets to know whether these exist.
+/// to them (`reported`)? A caller who may record for no user does not learn whether these users exist.
 ///
 /// # Errors
 /// [`Code::Forbidden`] with what would be needed.
-pub(crate) fn record_all(caller: &Caller, users: Vec<Subject>, reported: bool) -> Result<RecordedUsers> {
+pub fn record_all(caller: &Caller, users: Vec<Subject>, reported: bool) -> Result<RecordedUsers> {
     match caller {
         Caller::User(_) if !reported => {
             for user in &users {
@@ -232,7 +236,7 @@ pub(crate) fn record_all(caller: &Caller, users: Vec<Subject>, reported: bool) -
 ///
 /// # Errors
 /// [`Code::Forbidden`] with what would be needed.
-pub(crate) fn dispose_of(caller: &Caller, user: &Subject) -> Result<DisposableUser> {
+pub fn dispose_of(caller: &Caller, user: &Subject) -> Result<DisposableUser> {
     match caller {
         Caller::User(player) if player.user == Some(user.id) => Ok(DisposableUser(user.clone())),
         _ if caller.has(Scope::Admin) => Ok(DisposableUser(user.clone())),
@@ -244,7 +248,7 @@ pub(crate) fn dispose_of(caller: &Caller, user: &Subject) -> Result<DisposableUs
 ///
 /// # Errors
 /// [`Code::Forbidden`] with what would be needed.
-pub(crate) fn operate(caller: &Caller) -> Result<Operator> {
+pub fn operate(caller: &Caller) -> Result<Operator> {
     if caller.has(Scope::Admin) {
         return Ok(Operator(()));
     }
@@ -253,7 +257,7 @@ pub(crate) fn operate(caller: &Caller) -> Result<Operator> {
 
 impl Operator {
     /// The operator at the command line, who has the database itself.
-    pub(crate) const fn at_the_command_line() -> Self {
+    pub const fn at_the_command_line() -> Self {
         Self(())
     }
 }
@@ -265,7 +269,7 @@ fn forbidden(message: &'static str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::{AppKey, Player};
+    use crate::{AppKey, Player};
 
     const ADA: UserId = UserId(1);
     const BOB: UserId = UserId(2);

@@ -1,9 +1,10 @@
 //! How much a caller may ask for in a time: a bucket of tokens for each, charged by what requests cost.
 //!
-//! A bucket fills at a steady rate up to what it holds, and a request takes out what it costs. A user has one bucket,
-//! whatever credential they show, an API key has one, and without a credential the address has one: a whole /64 of IPv6,
-//! which is what one customer of a provider gets. Wallets that only their owners know of draw on the bucket of their address
-//! too, with or without a user: anybody can make as many as they like. As many buckets are kept as [`MOST_KEPT`] says, those in use before others.
+//! A bucket fills at a steady rate up to what it holds, and a request takes out what it costs. A user has one bucket
+//! for all their credentials, an API key has one, and without a credential the address has one: a whole /64 of IPv6,
+//! which is what one customer of a provider gets. Wallets that only their owners know of draw on the bucket of their
+//! address too, with or without a user: anybody can make as many as they like. As many buckets are kept as
+//! `MOST_KEPT` says, those in use before others.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
@@ -12,15 +13,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Caller;
-use crate::config::Config;
-use crate::error::{Error, Result};
+use waymark_kernel::config::Config;
+use waymark_kernel::error::{Error, Result};
 
 /// How many buckets of a kind are kept; each takes about 200 bytes.
 const MOST_KEPT: u64 = 50_000;
 
 /// The buckets of all callers.
 #[derive(Debug)]
-pub(crate) struct Rates {
+pub struct Rates {
     people: Option<Buckets>,
     apps: Option<Buckets>,
 }
@@ -34,8 +35,8 @@ struct Buckets {
     buckets: moka::sync::Cache<Key, Arc<Bucket>>,
 }
 
-/// A bucket: in how many nanoseconds since the start of its books it will be full, if nothing more is taken out. That may
-/// lie farther ahead than an empty bucket takes to fill: somebody owes something then.
+/// A bucket: in how many nanoseconds since the start of its books it will be full, if nothing more is taken out. That
+/// may lie farther ahead than an empty bucket takes to fill: the caller then owes the difference.
 #[derive(Debug, Default)]
 struct Bucket(AtomicU64);
 
@@ -43,10 +44,10 @@ struct Bucket(AtomicU64);
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Key {
     User(i64),
-    /// Somebody with a token who has no user yet: provider and identity.
+    /// A person with a token and without a user: provider and identity.
     Newcomer(String),
     App(i64),
-    /// Nobody in particular, at this address where it is known.
+    /// An anonymous client, at this address where it is known.
     Address(Option<IpAddr>),
 }
 
@@ -63,7 +64,7 @@ impl Key {
 }
 
 /// The address, or the network of 64 bits to which it belongs.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         v4 => v4,
@@ -72,23 +73,24 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
 
 impl Rates {
     /// Empty books, with the rates of `config`.
-    pub(crate) fn from_config(config: &Config) -> Self {
+    pub fn from_config(config: &Config) -> Self {
         let buckets = |rate: u32| Buckets::new(rate, config.rate_burst_seconds);
         Self { people: buckets(config.rate_per_second), apps: buckets(config.app_rate_per_second) }
     }
 
-    /// Takes `cost` out of the caller's bucket, and says how much is left; `None` where the rate is not limited. What costs
-    /// more than a bucket holds takes a full one.
+    /// Takes `cost` out of the caller's bucket, and says how much is left; `None` where the rate is not limited. What
+    /// costs more than a bucket holds takes a full one.
     ///
     /// # Errors
-    /// [`Code::RateLimited`](crate::error::Code::RateLimited) with the time to wait, when there is not so much in it.
-    pub(crate) fn charge(&self, caller: &Caller, peer: Option<IpAddr>, cost: u64) -> Result<Option<u32>> {
+    /// [`Code::RateLimited`](waymark_kernel::error::Code::RateLimited) with the time to wait, when there is not so much
+    /// in it.
+    pub fn charge(&self, caller: &Caller, peer: Option<IpAddr>, cost: u64) -> Result<Option<u32>> {
         self.of(caller).map(|buckets| buckets.charge(Key::of(caller, peer), cost)).transpose()
     }
 
-    /// Takes `cost` out of the caller's bucket for what has been done already. What is not in it is owed: nothing more is
-    /// answered until the bucket has filled so far.
-    pub(crate) fn owe(&self, caller: &Caller, peer: Option<IpAddr>, cost: u64) {
+    /// Takes `cost` out of the caller's bucket for what has been done already. What is not in it is owed: nothing more
+    /// is answered until the bucket has filled so far.
+    pub fn owe(&self, caller: &Caller, peer: Option<IpAddr>, cost: u64) {
         if let Some(buckets) = self.of(caller) {
             buckets.owe(Key::of(caller, peer), cost);
         }
@@ -102,14 +104,15 @@ impl Rates {
 /// What part of the rate of an address may be spent on credentials that are refused.
 const REFUSED_PART: u32 = 10;
 
-/// What refused credentials cost the address they come from. It has a bucket for them that is a tenth of its other one, so
-/// that somebody who tries out credentials neither takes the server's time nor what others at the address may ask for.
+/// What refused credentials cost the address they come from. It has a bucket for them that is a tenth of its other one,
+/// so that a client that tries out credentials uses up neither the server's time nor the bucket of other clients at the
+/// address.
 #[derive(Debug)]
-pub(crate) struct Refusals(Option<Buckets>);
+pub struct Refusals(Option<Buckets>);
 
 impl Refusals {
     /// Empty books, with a part of the rate in `config`.
-    pub(crate) fn from_config(config: &Config) -> Self {
+    pub fn from_config(config: &Config) -> Self {
         let rate = config.rate_per_second;
         let part = if rate == 0 { 0 } else { (rate / REFUSED_PART).max(1) };
         Self(Buckets::new(part, config.rate_burst_seconds))
@@ -118,8 +121,9 @@ impl Refusals {
     /// Whether a credential from this address is looked at.
     ///
     /// # Errors
-    /// [`Code::RateLimited`](crate::error::Code::RateLimited) with the time to wait, when too many were refused of late.
-    pub(crate) fn check(&self, peer: Option<IpAddr>) -> Result<()> {
+    /// [`Code::RateLimited`](waymark_kernel::error::Code::RateLimited) with the time to wait, when too many were
+    /// refused recently.
+    pub fn check(&self, peer: Option<IpAddr>) -> Result<()> {
         let Some(seconds) = self.0.as_ref().and_then(|buckets| buckets.wait(&Key::Address(peer.map(network)))) else {
             return Ok(());
         };
@@ -128,7 +132,7 @@ impl Refusals {
     }
 
     /// A credential was refused, and finding that out took so much.
-    pub(crate) fn refused(&self, peer: Option<IpAddr>, cost: u64) {
+    pub fn refused(&self, peer: Option<IpAddr>, cost: u64) {
         if let Some(buckets) = &self.0 {
             buckets.owe(Key::Address(peer.map(network)), cost);
         }
@@ -142,7 +146,7 @@ impl Buckets {
     fn new(rate: u32, seconds: u32) -> Option<Self> {
         let rate = NonZeroU32::new(rate)?;
         let span = u64::from(seconds) * SECOND;
-        // A bucket that nobody has touched for so long is full, and as good as a new one, even if it was owed as much again.
+        // A bucket that was not used for so long is full, and equals a new one, even if it owed its whole size.
         let full = Duration::from_secs(2 * u64::from(seconds) + 1);
         let buckets = moka::sync::Cache::builder().max_capacity(MOST_KEPT).time_to_idle(full).build();
         Some(Self { rate, span, start: Instant::now(), buckets })
@@ -164,7 +168,7 @@ impl Buckets {
     fn owe(&self, key: Key, cost: u64) {
         let bucket = self.buckets.get_with(key, Arc::default);
         let (now, takes) = (self.now(), self.nanos(cost));
-        // Nobody owes more than a full bucket.
+        // No caller owes more than a full bucket.
         let most = now + 2 * self.span;
         let take = |full_at: u64| Some(full_at.max(now).saturating_add(takes).min(most.max(full_at)));
         // What is never refused never fails.
@@ -181,7 +185,7 @@ impl Buckets {
         u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX / 2)
     }
 
-    /// How long so many tokens take to come.
+    /// Returns how long the bucket takes to gain `tokens`.
     fn nanos(&self, tokens: u64) -> u64 {
         let nanos = u128::from(tokens) * u128::from(SECOND) / u128::from(self.rate.get());
         u64::try_from(nanos).unwrap_or(u64::MAX / 4).min(u64::MAX / 4)
@@ -200,8 +204,8 @@ fn seconds(nanos: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::{AppKey, Player, UserId};
-    use crate::error::Code;
+    use crate::{AppKey, Player, UserId};
+    use waymark_kernel::error::Code;
 
     fn rates(settings: &[(&str, &str)]) -> Rates {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));

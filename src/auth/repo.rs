@@ -12,10 +12,10 @@ pub(crate) use sea_orm::ConnectionTrait;
 
 use super::caller::{Owner, UserId};
 use super::entity::api_key::{ActiveModel, Column, Entity, Model};
-use crate::clock::Timestamp;
-use crate::db::page::Slice;
-use crate::db::{Param, Sql, execute, fetch};
-use crate::error::Result;
+use waymark_db::page::Slice;
+use waymark_db::{Param, Sql, execute, fetch};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
 
 /// Stores `key`; its `id` is given by the database.
 pub(crate) async fn insert_key(conn: &impl ConnectionTrait, key: Model) -> Result<Model> {
@@ -197,21 +197,21 @@ pub(super) mod testing {
     use sea_orm::{ConnectionTrait as _, Statement};
 
     use super::UserId;
-    use crate::clock::Timestamp;
-    use crate::db::Db;
+    use waymark_db::Db;
+    use waymark_kernel::clock::Timestamp;
 
-    pub(in crate::auth) fn now() -> Timestamp {
+    pub(crate) fn now() -> Timestamp {
         Timestamp::parse("2026-03-15T14:30:00Z").unwrap()
     }
 
     /// An empty, migrated SQLite database whose file goes away with it.
-    pub(in crate::auth) struct TestDatabase {
+    pub(crate) struct TestDatabase {
         db: Db,
         directory: PathBuf,
     }
 
     impl TestDatabase {
-        pub(in crate::auth) async fn new() -> Self {
+        pub(crate) async fn new() -> Self {
             static NEXT: AtomicU32 = AtomicU32::new(0);
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let directory = std::env::temp_dir().join(format!("waymark-auth-{}-{number}", std::process::id()));
@@ -237,7 +237,7 @@ pub(super) mod testing {
     }
 
     /// Makes a user with this identity.
-    pub(in crate::auth) async fn link(db: &Db, provider: &str, external_id: &str) -> UserId {
+    pub(crate) async fn link(db: &Db, provider: &str, external_id: &str) -> UserId {
         let backend = db.writes().get_database_backend();
         let user = "INSERT INTO users (ulid, external_id, handle, handle_lower, visibility, created_at) \
                     VALUES ($1, $1, $1, $1, 'MEMBERS', 0) RETURNING id";

@@ -2,11 +2,12 @@
 //!
 //! A request carries a chain of links. The first names the owner, an Ethereum address. Each one that follows is signed
 //! by the address before it: any number of links that hand the right to sign on to another address for a time, and at
-//! last one that signs this request: its method, path, timestamp and metadata. Neither the query nor the body is signed,
-//! so a request that changes something names the hash of its body in the metadata, and its signature counts once.
+//! last one that signs this request: its method, path, timestamp and metadata. Neither the query nor the body is
+//! signed, so a request that changes something names the hash of its body in the metadata, and its signature counts
+//! once.
 //!
-//! Whatever is sent costs little: what can be told without cryptography is looked at first, the number and the size of
-//! links are bounded, and links that were found good are remembered.
+//! No input costs much: everything that can be checked without cryptography is checked first, the number and the size
+//! of links are bounded, and links that were found good are remembered.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -17,41 +18,43 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 use sha3::{Digest as _, Keccak256};
 
-use crate::clock::Timestamp;
-use crate::config::Config;
-use crate::error::{Code, Error, Result};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::config::Config;
+use waymark_kernel::error::{Code, Error, Result};
 
 /// The most links that a chain may have.
-pub(crate) const MOST_LINKS: usize = 10;
+pub const MOST_LINKS: usize = 10;
 /// The longest header that is looked at, in bytes.
 const LONGEST_HEADER: usize = 16 * 1024;
-/// Whom the metadata of a request name as its signer that the client signed for a scene, which is a program by somebody
-/// else, and not for the player. Any other signer, and none at all, is the player's own client or site.
+/// Whom the metadata of a request name as its signer that the client signed for a scene, which is a program of another
+/// author, and not for the player. Any other signer, and none at all, is the player's own client or site.
 const SCENE: &str = "decentraland-kernel-scene";
 /// How many links that hand on the right to sign are remembered.
 const MOST_KEPT: u64 = 10_000;
 
 /// What a request brings along, as it was sent.
 #[derive(Debug)]
-pub(crate) struct Sent<'a> {
+pub struct Sent<'a> {
     /// The links of the chain, each a JSON object, in their order.
-    pub(crate) links: Vec<Cow<'a, str>>,
-    pub(crate) timestamp: Option<Cow<'a, str>>,
-    pub(crate) metadata: Option<Cow<'a, str>>,
+    pub links: Vec<Cow<'a, str>>,
+    /// The instant of the request, in milliseconds since 1970-01-01T00:00:00Z; `None`: its header is missing.
+    pub timestamp: Option<Cow<'a, str>>,
+    /// The signed metadata, a JSON object; `None`: its header is missing.
+    pub metadata: Option<Cow<'a, str>>,
 }
 
 /// A request whose signature was found good.
 #[derive(Debug)]
-pub(crate) struct Signed {
+pub struct Signed {
     /// Whose request it is: `0x` and 40 digits, in lower case.
-    pub(crate) address: String,
+    pub address: String,
     /// The instant from which the signature counts no longer.
-    pub(crate) expires_at: Timestamp,
+    pub expires_at: Timestamp,
     metadata: Map<String, Value>,
     /// The same for every signature of this owner for this request, however it is spelled.
     fingerprint: [u8; 32],
     /// How many signatures were verified for it.
-    pub(crate) verified: u64,
+    pub verified: u64,
 }
 
 impl Signed {
@@ -102,14 +105,15 @@ struct Link {
 
 /// Checks signed requests.
 #[derive(Debug)]
-pub(crate) struct Verifier {
+pub struct Verifier {
     window_millis: i64,
     prefix: String,
     delegates: moka::sync::Cache<[u8; 32], Delegate>,
 }
 
 impl Verifier {
-    pub(crate) fn from_config(config: &Config) -> Self {
+    /// Makes a verifier with the window of time and the path prefix of the settings.
+    pub fn from_config(config: &Config) -> Self {
         let window = i64::from(config.signed_fetch_window);
         Self {
             window_millis: window * 1000,
@@ -118,13 +122,13 @@ impl Verifier {
         }
     }
 
-    /// Who signed the request of `method` for `path`, which is as the client sent it, without the query. Adds to `verified`
-    /// how many signatures were verified for that, which is what it costs.
+    /// Who signed the request of `method` for `path`, which is as the client sent it, without the query. Adds to
+    /// `verified` how many signatures were verified for that, which is what it costs.
     ///
     /// # Errors
     /// [`Code::InvalidCredential`] when the signature is not good, [`Code::Forbidden`] when it is good and its metadata
     /// are no JSON object, or say that it was signed for a scene.
-    pub(crate) fn verify(
+    pub fn verify(
         &self,
         sent: &Sent<'_>,
         method: &str,

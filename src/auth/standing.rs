@@ -1,7 +1,7 @@
 //! Whether those who stay connected are still who they were.
 //!
 //! A request is answered and over; a connection lasts, and its credential may be revoked, change hands or expire
-//! meanwhile. All credentials in use are looked up every so often, all keys by one statement and all identities by
+//! meanwhile. All credentials in use are looked up at intervals, all keys by one statement and all identities by
 //! another, so what a silent connection costs is a row of a look-up.
 
 use std::collections::HashMap;
@@ -12,9 +12,9 @@ use tokio::sync::watch;
 
 use super::caller::Caller;
 use super::{api_key, repo};
-use crate::clock::{Timestamp, Watch};
-use crate::db::Db;
-use crate::error::{Code, Error, Result};
+use waymark_db::{Asker, Db};
+use waymark_kernel::clock::{Timestamp, Watch};
+use waymark_kernel::error::{Code, Error, Result};
 
 /// How often credentials are looked up.
 const EVERY: Duration = Duration::from_secs(1);
@@ -28,9 +28,9 @@ enum Who {
 
 type Found = Result<Arc<Caller>>;
 
-/// Looks after the credentials of those who stay connected.
+/// Watches the credentials of open connections.
 #[derive(Debug)]
-pub(crate) struct Vigil {
+pub struct Vigil {
     db: Db,
     clock: Watch,
     watched: Mutex<HashMap<Who, watch::Sender<Found>>>,
@@ -38,14 +38,14 @@ pub(crate) struct Vigil {
 
 /// Who a connection belongs to, now.
 #[derive(Debug, Clone)]
-pub(crate) struct Standing {
+pub struct Standing {
     found: watch::Receiver<Found>,
     /// How long the credential is good, from the moment it was shown.
     until: Option<tokio::time::Instant>,
     _watched: Option<Arc<Watched>>,
 }
 
-/// Takes a credential off the list when nobody uses it any more.
+/// Takes a credential off the list when no session uses it any more.
 #[derive(Debug)]
 struct Watched {
     who: Who,
@@ -64,10 +64,10 @@ impl Drop for Watched {
 
 impl Vigil {
     /// Starts to look, which ends with the vigil. Must be called inside a Tokio runtime.
-    pub(crate) fn start(db: Db, clock: Watch) -> Arc<Self> {
+    pub fn start(db: Db, clock: Watch) -> Arc<Self> {
         let vigil = Arc::new(Self { db, clock, watched: Mutex::default() });
         let weak = Arc::downgrade(&vigil);
-        tokio::spawn(async move {
+        tokio::spawn(Asker::Background.run(async move {
             loop {
                 tokio::time::sleep(EVERY).await;
                 let Some(vigil) = weak.upgrade() else { break };
@@ -75,7 +75,7 @@ impl Vigil {
                     tracing::warn!(error = error.chain(), "credentials in use could not be looked up; trying again");
                 }
             }
-        });
+        }));
         vigil
     }
 
@@ -83,13 +83,8 @@ impl Vigil {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks after the credential of `caller`, which is good until `expires_at`.
-    pub(crate) fn watch(
-        self: &Arc<Self>,
-        caller: Arc<Caller>,
-        expires_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Standing {
+    /// Watches the credential of `caller`, which is good until `expires_at`.
+    pub fn watch(self: &Arc<Self>, caller: Arc<Caller>, expires_at: Option<Timestamp>, now: Timestamp) -> Standing {
         let who = match &*caller {
             Caller::Anonymous => return Standing { found: watch::channel(Ok(caller)).1, until: None, _watched: None },
             Caller::App(key) => Who::Key(key.id),
@@ -178,7 +173,7 @@ impl Standing {
     ///
     /// # Errors
     /// [`Code::InvalidCredential`] when the credential is good no longer.
-    pub(crate) fn caller(&self) -> Result<Arc<Caller>> {
+    pub fn caller(&self) -> Result<Arc<Caller>> {
         if self.until.is_some_and(|until| until <= tokio::time::Instant::now()) {
             return Err(expired());
         }
@@ -186,14 +181,14 @@ impl Standing {
     }
 
     /// Waits until the caller is another one, or may do something else than before. May be given up at any time.
-    pub(crate) async fn changed(&mut self) {
+    pub async fn changed(&mut self) {
         if self.found.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
     /// Waits until the credential is good no longer, and says why. May be given up at any time.
-    pub(crate) async fn ended(&mut self) -> Error {
+    pub async fn ended(&mut self) -> Error {
         let expiry = async {
             match self.until {
                 Some(until) => tokio::time::sleep_until(until).await,
@@ -201,7 +196,7 @@ impl Standing {
             }
         };
         let revoked = async {
-            // Nobody looks after it any more when the whole server goes.
+            // The sender is dropped only when the whole server ends.
             let found = self.found.wait_for(Result::is_err).await.ok().map(|found| found.clone());
             match found.and_then(Result::err) {
                 Some(error) => error,
@@ -222,9 +217,9 @@ fn expired() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::repo::testing::{TestDatabase, link, now};
-    use crate::auth::{Player, Scope};
-    use crate::clock::{Clock, Ids};
+    use crate::repo::testing::{TestDatabase, link, now};
+    use crate::{Player, Scope};
+    use waymark_kernel::clock::{Clock, Ids};
 
     fn stranger(external_id: &str) -> Arc<Caller> {
         Arc::new(Caller::User(Player {

@@ -10,10 +10,10 @@ use sea_orm::{
 };
 
 use super::sql::Param;
-use crate::error::Result;
+use waymark_kernel::error::Result;
 
-/// How many rows one statement takes: on PostgreSQL bounded by memory, on SQLite by 32,766 parameters. A write of as many
-/// items as one may have takes as many statements as one of a single item.
+/// How many rows one statement takes: on PostgreSQL bounded by memory, on SQLite by 32,766 parameters. A write of as
+/// many items as one may have takes as many statements as one of a single item.
 const POSTGRES_ROWS: usize = 20_000;
 const SQLITE_ROWS: usize = 1_000;
 
@@ -28,29 +28,25 @@ enum Conflict<'a, M: ModelTrait> {
 }
 
 /// Inserts `rows` with the values they have, ids included.
-pub(crate) async fn insert<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M]) -> Result<()> {
+pub async fn insert<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M]) -> Result<()> {
     write(connection, rows, Conflict::Fail).await.map(drop)
 }
 
 /// Inserts `rows` under ids that the database counts up in their order; the `id` they have says nothing.
-pub(crate) async fn add<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M]) -> Result<()> {
+pub async fn add<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M]) -> Result<()> {
     let mut table = Table::<M>::of();
     table.columns.retain(|column| column.as_str() != "id");
     table.write(connection, rows, &Conflict::Fail).await.map(drop)
 }
 
 /// Inserts `rows`; those whose primary key is there already take the place of what was there.
-pub(crate) async fn replace<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M]) -> Result<()> {
+pub async fn replace<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M]) -> Result<()> {
     let columns: Vec<Column<M>> = Table::<M>::of().columns;
     write(connection, rows, Conflict::Set(&columns)).await.map(drop)
 }
 
 /// Inserts `rows`; of those whose primary key is there already, sets `columns`. No two rows may have the same key.
-pub(crate) async fn upsert<M: ModelTrait>(
-    connection: &impl ConnectionTrait,
-    rows: &[M],
-    columns: &[Column<M>],
-) -> Result<()> {
+pub async fn upsert<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M], columns: &[Column<M>]) -> Result<()> {
     write(connection, rows, Conflict::Set(columns)).await.map(drop)
 }
 
@@ -59,16 +55,16 @@ pub(crate) async fn upsert<M: ModelTrait>(
 ///
 /// No row may be stored twice, and nothing that is stored is seen before the end.
 #[derive(Default)]
-pub(crate) struct Stores(Vec<Box<dyn Part>>);
+pub struct Stores(Vec<Box<dyn Part>>);
 
 impl Stores {
     /// Inserts `rows`.
-    pub(crate) fn insert<M: ModelTrait + Send + Sync + 'static>(&mut self, rows: Vec<M>) {
+    pub fn insert<M: ModelTrait + Send + Sync + 'static>(&mut self, rows: Vec<M>) {
         self.add(rows, &Conflict::Fail);
     }
 
     /// Inserts `rows`; of those whose primary key is there already, sets `columns`.
-    pub(crate) fn upsert<M: ModelTrait + Send + Sync + 'static>(&mut self, rows: Vec<M>, columns: &[Column<M>]) {
+    pub fn upsert<M: ModelTrait + Send + Sync + 'static>(&mut self, rows: Vec<M>, columns: &[Column<M>]) {
         self.add(rows, &Conflict::Set(columns));
     }
 
@@ -82,7 +78,7 @@ impl Stores {
 
     /// Stores everything. On PostgreSQL `last`, whose parameters are these, is done by the same statement; on SQLite it
     /// is left to the caller.
-    pub(crate) async fn flush(
+    pub async fn flush(
         self,
         connection: &impl ConnectionTrait,
         last: Option<(&'static str, Vec<Param>)>,
@@ -255,7 +251,7 @@ fn array_type(kind: &ArrayType) -> (&'static str, Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::entity::catalogue_version;
+    use crate::entity::catalogue_version;
 
     #[test]
     fn one_statement_takes_any_number_of_rows_on_postgresql() {

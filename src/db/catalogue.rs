@@ -14,18 +14,18 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::{Db, Sql, Transaction, fetch, time};
-use crate::clock::Watch;
-use crate::error::{Error, Result};
+use super::{Asker, Db, Sql, Transaction, fetch, time};
+use waymark_kernel::clock::Watch;
+use waymark_kernel::error::{Error, Result};
 
 /// How often the version is compared, so that a write by another process is seen within a second.
 const POLL: Duration = Duration::from_millis(500);
 
 /// The transaction in which all parts are read, so that they agree with each other.
-pub(crate) type Source = Transaction;
+pub type Source = Transaction;
 
 /// A feature's part of the catalogue.
-pub(crate) trait Part: Any + Send + Sync + Sized {
+pub trait Part: Any + Send + Sync + Sized {
     /// Reads the part from the database.
     fn read(source: &Source) -> impl Future<Output = Result<Self>> + Send;
 }
@@ -34,10 +34,11 @@ type Loaded<'a> = Pin<Box<dyn Future<Output = Result<(TypeId, Arc<dyn Any + Send
 
 /// How to read one part; a list of these is what the catalogue consists of.
 #[derive(Clone, Copy)]
-pub(crate) struct Reading(fn(&Source) -> Loaded<'_>);
+pub struct Reading(fn(&Source) -> Loaded<'_>);
 
 impl Reading {
-    pub(crate) const fn of<P: Part>() -> Self {
+    /// Returns how the part `P` is read.
+    pub const fn of<P: Part>() -> Self {
         Self(|source| {
             Box::pin(async move {
                 let part: Arc<dyn Any + Send + Sync> = Arc::new(P::read(source).await?);
@@ -48,10 +49,10 @@ impl Reading {
 }
 
 /// One state of the catalogue.
-pub(crate) struct Snapshot {
+pub struct Snapshot {
     version: i64,
     parts: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
-    /// What follows from the parts, once somebody has asked for it.
+    /// What follows from the parts; made when it is first read.
     derived: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -63,20 +64,20 @@ impl fmt::Debug for Snapshot {
 
 impl Snapshot {
     /// A state without any part.
-    pub(crate) fn none() -> Arc<Self> {
+    pub fn none() -> Arc<Self> {
         Arc::new(Self { version: 0, parts: HashMap::new(), derived: OnceLock::new() })
     }
 
     /// The number of this state; another one whenever the catalogue has changed.
-    pub(crate) const fn version(&self) -> i64 {
+    pub const fn version(&self) -> i64 {
         self.version
     }
 
     /// What follows from the parts: `make` works it out when it is asked for first. There is one thing that is derived.
-    pub(crate) fn derived<T: Any + Send + Sync>(&self, make: impl FnOnce(&Self) -> Result<T>) -> Result<&T> {
+    pub fn derived<T: Any + Send + Sync>(&self, make: impl FnOnce(&Self) -> Result<T>) -> Result<&T> {
         if self.derived.get().is_none() {
             let made = make(self)?;
-            // Whoever was faster made the same.
+            // A faster task made the same value.
             let _ = self.derived.set(Box::new(made));
         }
         let derived = self.derived.get().and_then(|derived| derived.downcast_ref());
@@ -84,13 +85,13 @@ impl Snapshot {
     }
 
     /// The part of type `P`, for as long as it is wanted.
-    pub(crate) fn shared<P: Part>(&self) -> Result<Arc<P>> {
+    pub fn shared<P: Part>(&self) -> Result<Arc<P>> {
         let part = self.parts.get(&TypeId::of::<P>()).and_then(|part| Arc::clone(part).downcast().ok());
         part.ok_or_else(|| Error::internal(format!("the catalogue has no {}", std::any::type_name::<P>())))
     }
 
     /// The part of type `P`.
-    pub(crate) fn part<P: Part>(&self) -> Result<&P> {
+    pub fn part<P: Part>(&self) -> Result<&P> {
         self.parts
             .get(&TypeId::of::<P>())
             .and_then(|part| part.downcast_ref())
@@ -99,7 +100,7 @@ impl Snapshot {
 }
 
 /// The catalogue, kept up to date.
-pub(crate) struct Catalogue {
+pub struct Catalogue {
     db: Db,
     readings: &'static [Reading],
     current: RwLock<Arc<Snapshot>>,
@@ -114,19 +115,19 @@ impl fmt::Debug for Catalogue {
 
 impl Catalogue {
     /// Reads the whole catalogue for the first time.
-    pub(crate) async fn open(db: Db, readings: &'static [Reading]) -> Result<Self> {
+    pub async fn open(db: Db, readings: &'static [Reading]) -> Result<Self> {
         let current = RwLock::new(Arc::new(read(&db, readings).await?));
         Ok(Self { db, readings, current, refreshing: Mutex::default() })
     }
 
     /// The newest state known to this process.
-    pub(crate) fn current(&self) -> Arc<Snapshot> {
+    pub fn current(&self) -> Arc<Snapshot> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads the catalogue anew if it has changed. When this returns, every write that was committed before the call
     /// is visible.
-    pub(crate) async fn refresh(&self) -> Result<()> {
+    pub async fn refresh(&self) -> Result<()> {
         let _one_at_a_time = self.refreshing.lock().await;
         let newest = version(self.db.reads()).await?;
         self.keep_up(newest).await
@@ -149,9 +150,9 @@ impl Catalogue {
     }
 
     /// Follows the writes of other processes, and the database's clock by `watch`, until `self` is dropped elsewhere.
-    pub(crate) fn follow(self: &Arc<Self>, watch: Watch) {
+    pub fn follow(self: &Arc<Self>, watch: Watch) {
         let catalogue = Arc::downgrade(self);
-        tokio::spawn(async move {
+        tokio::spawn(Asker::Background.run(async move {
             let mut clocks = time::Clocks::default();
             loop {
                 clocks.compare(&watch);
@@ -168,26 +169,32 @@ impl Catalogue {
                     );
                 }
             }
-        });
+        }));
     }
 }
 
 static VERSION: Sql = Sql::new("SELECT version FROM catalogue_version WHERE id = 1");
 
 /// The number of the catalogue's state in the database.
-pub(crate) async fn version(connection: &impl sea_orm::ConnectionTrait) -> Result<i64> {
+pub async fn version(connection: &impl sea_orm::ConnectionTrait) -> Result<i64> {
     let rows = fetch(connection, &VERSION, [], |row| row.take::<i64>()).await?;
     rows.first().copied().ok_or_else(|| Error::internal("catalogue_version has no row; run the migrations"))
 }
 
 async fn read(db: &Db, readings: &[Reading]) -> Result<Snapshot> {
     let source = db.snapshot().await?;
-    let version = version(&source).await?;
+    let snapshot = read_in(&source, readings).await?;
+    source.commit().await?;
+    Ok(snapshot)
+}
+
+/// The catalogue as a transaction sees it, changes of its own included.
+pub async fn read_in(source: &Source, readings: &[Reading]) -> Result<Snapshot> {
+    let version = version(source).await?;
     let mut parts = HashMap::new();
     for reading in readings {
-        let (kind, part) = (reading.0)(&source).await?;
+        let (kind, part) = (reading.0)(source).await?;
         parts.insert(kind, part);
     }
-    source.commit().await?;
     Ok(Snapshot { version, parts, derived: OnceLock::new() })
 }

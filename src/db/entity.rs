@@ -1,6 +1,6 @@
 //! The tables of the database itself.
 
-/// One row whose number rises with every change of the catalogue, whoever makes it; triggers see to that.
+/// One row whose number rises with every change of the catalogue, also by other programs: triggers raise it.
 pub mod catalogue_version {
     use sea_orm::entity::prelude::*;
 

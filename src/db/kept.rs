@@ -1,8 +1,8 @@
 //! Connections kept for the loaders.
 //!
-//! A pool tests a connection whenever it is given back: one more round trip to the database, in a task of its own, after
-//! every statement. The loaders' statements are short and many, and so is this price. They get connections that stay
-//! theirs; one whose statement failed or was given up half-way is closed and not used again.
+//! A pool tests a connection whenever it is given back: one more round trip to the database, in a task of its own,
+//! after every statement. The loaders' statements are short and many, and so is this price. They get connections that
+//! stay theirs; one whose statement failed or was given up half-way is closed and not used again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,11 +19,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::lane::Lane;
 use super::line::{ACQUIRE, CONNECT, Generation, Line};
-use crate::trace;
+use waymark_kernel::trace;
 
 /// How the loaders reach the database.
 #[derive(Debug, Clone)]
-pub(crate) struct Kept {
+pub struct Kept {
     line: Arc<Line>,
     /// Serves when there are no connections for loaders, and for statements with parameters of rare kinds.
     reads: Lane,
@@ -144,7 +144,7 @@ impl<D: Database> Shelf<D> {
         let fetch = async { query.fetch_all(&mut connection).await.map_err(failed) };
         let fetched = line.within(generation, line.answer(), fetch).await;
         line.statements.ran(text.as_deref(), began.elapsed(), fetched.is_err());
-        // Whatever failed, its connection is closed.
+        // When a query failed, its connection is closed.
         let rows = fetched?;
         self.idle().push(connection);
         Ok(rows.into_iter().map(Into::into).collect())
@@ -156,8 +156,8 @@ impl<D: Database> Shelf<D> {
         opened.map_err(|_| unavailable())?.map_err(unreachable)
     }
 
-    /// A place among the connections there may be. They are never closed, and without one more connections would be opened
-    /// at the worst.
+    /// A place among the connections there may be. They are never closed, and without one more connections would be
+    /// opened at the worst.
     async fn place(&self) -> Result<SemaphorePermit<'_>, DbErr> {
         if let Ok(place) = self.places.try_acquire() {
             return Ok(place);
@@ -191,7 +191,7 @@ impl<D: Database> Shelf<D> {
     }
 }
 
-/// Counts somebody who waits, for as long as they do.
+/// Counts a waiting task, for as long as this value lives.
 struct Waiting<'a>(&'a AtomicU64);
 
 impl<'a> Waiting<'a> {

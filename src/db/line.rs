@@ -1,11 +1,11 @@
 //! The way to the database, and what becomes of it.
 //!
-//! Connections come in generations. When connections of one break, new ones are opened by the next, and what is under way
-//! on the old ones ends as it may. A peer that is gone without a word does not even break them: nothing comes any more, and
-//! no time-out of the server helps. So every statement has a deadline here too, and a heartbeat on a connection of its own
-//! asks once a second. When that gets no answer, and a fresh connection does, the whole generation is given up with
-//! everything that waits on it. When there is no fresh connection either, the database is away: statements fail at once,
-//! with the reason, until one can be opened.
+//! Connections come in generations. When connections of one break, new ones are opened by the next, and what is under
+//! way on the old ones ends as it may. A peer that is gone without a word does not even break them: nothing comes any
+//! more, and no time-out of the server helps. So every statement has a deadline here too, and a heartbeat on a
+//! connection of its own asks once a second. When that gets no answer, and a fresh connection does, the whole
+//! generation is given up with everything that waits on it. When there is no fresh connection either, the database is
+//! away: statements fail at once, with the reason, until one can be opened.
 //!
 //! SQLite has one generation, no heartbeat and no deadlines but that for locks.
 
@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use super::kept::Stock;
 use super::lane::Purpose;
 use super::statements::Statements;
-use crate::error::{Code, Error, Result};
+use waymark_kernel::error::{Code, Error, Result};
 
 /// How long opening a connection may take.
 pub(super) const CONNECT: Duration = Duration::from_secs(3);
@@ -76,8 +76,8 @@ pub(super) struct Split {
 }
 
 impl Split {
-    /// Shares out `all` connections to PostgreSQL: half of them to the loaders and three in ten to writes. With less than
-    /// three some have to share, and with one all do.
+    /// Shares out `all` connections to PostgreSQL: half of them to the loaders and three in ten to writes. With less
+    /// than three some have to share, and with one all do.
     pub(super) const fn of(all: u32) -> Self {
         match all {
             0 | 1 => Self { loaders: 0, reads: 1, writes: 0 },
@@ -157,10 +157,11 @@ impl Generation {
         }
     }
 
-    /// Closes whatever is given back, instead of testing it, which a silent connection does not survive.
+    /// Closes every connection that is given back, instead of testing it, because a test of a silent connection does
+    /// not end.
     fn take_nothing_back(&self) {
         for pool in [&self.reads, &self.writes] {
-            // It is closed for newcomers by the call; nobody waits for the others.
+            // The call itself closes the pool for new users; its future, which waits for the others, is dropped.
             drop(pool.get_postgres_connection_pool().close());
         }
     }
@@ -213,7 +214,7 @@ pub(super) struct Line {
     outages: AtomicU64,
 }
 
-/// What it takes to reach PostgreSQL.
+/// How to reach PostgreSQL.
 struct Remote {
     options: PgConnectOptions,
     split: Split,
@@ -364,7 +365,7 @@ impl Line {
     /// Does `work` on connections of `generation`, unless it takes longer than `longest` or the generation is given up.
     ///
     /// # Errors
-    /// Those of `work`, and [`DbErr::Conn`] when there is no answer. Whoever has a connection is to close it then.
+    /// Those of `work`, and [`DbErr::Conn`] when there is no answer. The caller has to close its connection then.
     pub(super) async fn within<T>(
         &self,
         generation: &Generation,
@@ -418,7 +419,8 @@ impl Line {
         self.state.read().unwrap_or_else(PoisonError::into_inner).generation.number == generation.number
     }
 
-    /// Opens new connections from now on, because one of this generation broke. What is under way on the others goes on.
+    /// Opens new connections from now on, because one of this generation broke. What is under way on the others goes
+    /// on.
     fn retire(&self, generation: &Generation) {
         if let Some(remote) = &self.remote {
             self.replace(generation.number);
@@ -435,8 +437,8 @@ impl Line {
         }
     }
 
-    /// Gives up a generation and those before it with all that waits on them: nothing will come there, but new connections
-    /// work.
+    /// Gives up a generation and those before it with all that waits on them: nothing will come there, but new
+    /// connections work.
     fn abandon(&self, generation: &Generation, reason: &Arc<str>) {
         self.replace(generation.number);
         generation.end(reason);
@@ -504,7 +506,7 @@ impl Remote {
     }
 }
 
-/// How a pool of at most so many connections behaves.
+/// Returns the options of a pool of at most `most` connections.
 pub(super) fn pool_options(most: u32) -> PgPoolOptions {
     PgPoolOptions::new().max_connections(most).acquire_timeout(ACQUIRE).test_before_acquire(false)
 }
@@ -532,7 +534,7 @@ pub(super) fn is_broken(error: &DbErr) -> bool {
     }
 }
 
-/// What came of one beat.
+/// The result of one heartbeat.
 enum Beat {
     Answered,
     /// The connection broke.

@@ -9,14 +9,14 @@ use sea_orm::{DbErr, RuntimeErr};
 
 use super::Db;
 use super::line::{ACQUIRE, CONNECT, Generation, Line};
-use crate::error::{Code, Error, Result};
+use waymark_kernel::error::{Code, Error, Result};
 
 /// The longest text of a notice, in bytes. PostgreSQL takes a little less than 8,000.
-pub(crate) const LONGEST: usize = 7_900;
+pub const LONGEST: usize = 7_900;
 
 /// What others tell on one channel, over a connection of its own beside the pools.
 #[derive(Debug)]
-pub(crate) struct Notices {
+pub struct Notices {
     listener: PgListener,
     line: Arc<Line>,
     generation: Arc<Generation>,
@@ -24,7 +24,7 @@ pub(crate) struct Notices {
 
 impl Db {
     /// Begins to listen on `channel`; `None` on an engine whose processes cannot tell each other anything.
-    pub(crate) async fn listen(&self, channel: &str) -> Result<Option<Notices>> {
+    pub async fn listen(&self, channel: &str) -> Result<Option<Notices>> {
         let Some(options) = self.line.options() else { return Ok(None) };
         let generation = self.line.current()?;
         let alone =
@@ -42,7 +42,7 @@ impl Db {
     }
 
     /// Tells all who listen on `channel`, this process included. Does nothing on an engine without channels.
-    pub(crate) async fn notify(&self, channel: &str, text: &str) -> Result<()> {
+    pub async fn notify(&self, channel: &str, text: &str) -> Result<()> {
         if self.line.options().is_none() {
             return Ok(());
         }
@@ -59,7 +59,7 @@ impl Notices {
     ///
     /// # Errors
     /// [`Code::Unavailable`] when nothing will come any more.
-    pub(crate) async fn next(&mut self) -> Result<Option<String>> {
+    pub async fn next(&mut self) -> Result<Option<String>> {
         let silent = || Error::new(Code::Unavailable, "the database cannot be reached at the moment");
         tokio::select! {
             notice = self.listener.try_recv() => {

@@ -6,19 +6,22 @@ use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{ConnectionTrait, EntityTrait, ModelTrait, QueryFilter as _};
 
 use super::bulk;
-use crate::error::Result;
+use waymark_kernel::error::Result;
 
 /// Two users, of whom one takes over everything of the other.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Merger {
-    pub(crate) from: i64,
-    pub(crate) into: i64,
+pub struct Merger {
+    /// The internal id of the user who is merged away and is left without rows.
+    pub from: i64,
+    /// The internal id of the user who survives and takes over the rows.
+    pub into: i64,
 }
 
 impl Merger {
-    /// Makes one user's rows of the rows of both in the table of `E`, and gives them. `hand_over` makes a row the survivor's;
-    /// of two rows with the same `key` the survivor keeps what `better` makes of them, the survivor's own being the first.
-    pub(crate) async fn rows<E, K>(
+    /// Makes one user's rows of the rows of both in the table of `E`, and gives them. `hand_over` makes a row the
+    /// survivor's; of two rows with the same `key` the survivor keeps what `better` makes of them, the survivor's own
+    /// being the first.
+    pub async fn rows<E, K>(
         self,
         connection: &impl ConnectionTrait,
         hand_over: impl Fn(&mut E::Model),

@@ -1,7 +1,8 @@
 //! One page of a long list for each of many users, by one statement.
 //!
 //! The list is cut by its sort key (keyset pagination), so a page far down costs what the first one costs. PostgreSQL
-//! runs the limited SELECT once per user (`LATERAL`) along an index; SQLite numbers each user's rows in a window, unless there is one user only.
+//! runs the limited SELECT once per user (`LATERAL`) along an index; SQLite numbers each user's rows in a window,
+//! unless there is one user only.
 
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait, Order, QueryFilter as _, QueryOrder as _,
@@ -9,24 +10,25 @@ use sea_orm::{
 };
 
 use super::sql::{Param, Row, fetch_text, for_sqlite};
-use crate::error::Result;
+use waymark_kernel::error::Result;
 
 /// Which part of a list is asked for. Keys are `(sort key, tie-break)`, both integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Slice {
+pub struct Slice {
     /// Only what comes behind this key, in the order of reading.
-    pub(crate) after: Option<(i64, i64)>,
+    pub after: Option<(i64, i64)>,
     /// Only what comes before this key, in the order of reading.
-    pub(crate) before: Option<(i64, i64)>,
+    pub before: Option<(i64, i64)>,
     /// How many rows at the most.
-    pub(crate) limit: u32,
+    pub limit: u32,
     /// Whether to take them from the end of the list; they come in reverse order then.
-    pub(crate) from_end: bool,
+    pub from_end: bool,
 }
 
 impl Slice {
-    /// The rows of the slice of a list that belongs to nobody and is sorted by its key `id`. They come in the slice's order.
-    pub(crate) fn of<E: EntityTrait>(&self, list: Select<E>, id: E::Column, descending: bool) -> Select<E> {
+    /// The rows of the slice of a list that belongs to no user and is sorted by its key `id`. They come in the slice's
+    /// order.
+    pub fn of<E: EntityTrait>(&self, list: Select<E>, id: E::Column, descending: bool) -> Select<E> {
         let mut list = list;
         for (bound, greater) in [(self.after, !descending), (self.before, descending)] {
             if let Some((key, _)) = bound {
@@ -40,25 +42,25 @@ impl Slice {
 
 /// A list that belongs to a user.
 #[derive(Debug)]
-pub(crate) struct List {
+pub struct List {
     /// The columns to read, of `t`; the first must be `t.user_id`.
-    pub(crate) columns: &'static str,
+    pub columns: &'static str,
     /// The table with its alias: `game_summaries t`.
-    pub(crate) table: &'static str,
+    pub table: &'static str,
     /// A condition on `t`, `true` for all. May use `$2` for what the caller passes as `filter`.
-    pub(crate) condition: &'static str,
+    pub condition: &'static str,
     /// The column that sorts the list, never null under the condition.
-    pub(crate) sort: &'static str,
+    pub sort: &'static str,
     /// The column that breaks ties, unique for a user.
-    pub(crate) tie: &'static str,
+    pub tie: &'static str,
     /// Whether the list reads from the greatest key down.
-    pub(crate) descending: bool,
+    pub descending: bool,
 }
 
 impl List {
     /// The rows of the slice for each of `users`, in no particular order between users and in the slice's order
     /// for each of them.
-    pub(crate) async fn fetch<T>(
+    pub async fn fetch<T>(
         &self,
         connection: &impl ConnectionTrait,
         users: Vec<i64>,
@@ -74,7 +76,7 @@ impl List {
     }
 
     /// How many rows the whole list has for each of `users`; users without any are absent.
-    pub(crate) async fn count(
+    pub async fn count(
         &self,
         connection: &impl ConnectionTrait,
         users: Vec<i64>,

@@ -6,19 +6,22 @@ use sea_orm::{ConnectionTrait, DbErr};
 use serde_json::{Map, Value};
 
 use super::sql::{Param, Row, Sql, fetch_text};
-use crate::clock::Timestamp;
-use crate::error::{Error, Result};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Error, Result};
 
 /// How many bytes of JSON what is stored about one user may have, so that it can be one answer.
-pub(crate) const MOST_BYTES: usize = 2_000_000;
+pub const MOST_BYTES: usize = 2_000_000;
 
 /// What a column becomes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum As {
+pub enum As {
+    /// Text as it is stored.
     Text,
     /// Any integer; selected as `bigint`.
     Number,
+    /// A boolean.
     Truth,
+    /// An instant, stored in milliseconds; becomes text as RFC 3339 has it, in UTC.
     Instant,
     /// Text that is JSON.
     Json,
@@ -26,9 +29,9 @@ pub(crate) enum As {
 
 /// The rows about one user in one place.
 #[derive(Debug)]
-pub(crate) struct Records {
+pub struct Records {
     /// What they are called in the whole.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     sql: Sql,
     columns: &'static [(&'static str, As)],
     /// Whether the rows depend on the instant.
@@ -37,23 +40,17 @@ pub(crate) struct Records {
 
 impl Records {
     /// The rows that `sql` selects for the user `$1`, with the names and kinds of its columns.
-    pub(crate) const fn new(name: &'static str, sql: &'static str, columns: &'static [(&'static str, As)]) -> Self {
+    pub const fn new(name: &'static str, sql: &'static str, columns: &'static [(&'static str, As)]) -> Self {
         Self { name, sql: Sql::new(sql), columns, dated: false }
     }
 
     /// The same for rows that depend on the instant, which is `$2`.
-    pub(crate) const fn dated(name: &'static str, sql: &'static str, columns: &'static [(&'static str, As)]) -> Self {
+    pub const fn dated(name: &'static str, sql: &'static str, columns: &'static [(&'static str, As)]) -> Self {
         Self { name, sql: Sql::new(sql), columns, dated: true }
     }
 
     /// A part of the rows of a user at an instant: those behind the first `skip`.
-    pub(crate) async fn of(
-        &self,
-        connection: &impl ConnectionTrait,
-        user: i64,
-        now: Timestamp,
-        skip: u32,
-    ) -> Result<Part> {
+    pub async fn of(&self, connection: &impl ConnectionTrait, user: i64, now: Timestamp, skip: u32) -> Result<Part> {
         let sql = self.sql.text(connection.get_database_backend());
         let (first, params) = match self.dated {
             true => (3, vec![Param::Int(user), Param::Int(now.millis())]),
@@ -76,18 +73,18 @@ const AT_A_TIME: u32 = 256;
 
 /// A part of the rows about one user in one place.
 #[derive(Debug)]
-pub(crate) struct Part {
+pub struct Part {
     /// Each as a JSON object, separated by commas.
-    pub(crate) json: String,
+    pub json: String,
     /// How many to skip for the next part, if there may be one.
-    pub(crate) next: Option<u32>,
+    pub next: Option<u32>,
 }
 
 /// Checks that what was read of a user is no more than one answer holds.
 ///
 /// # Errors
 /// When it has more than [`MOST_BYTES`].
-pub(crate) fn check_length(bytes: usize) -> Result<()> {
+pub fn check_length(bytes: usize) -> Result<()> {
     if bytes <= MOST_BYTES {
         return Ok(());
     }

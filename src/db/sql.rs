@@ -10,19 +10,20 @@ use sea_orm::sea_query::{ArrayType, Value};
 use sea_orm::sqlx::{self, Decode, Postgres, Row as _, Sqlite};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, RuntimeErr, Statement, TryGetable};
 
-use crate::error::{Error, Result};
+use waymark_kernel::error::{Error, Result};
 
 /// A statement in PostgreSQL's spelling with parameters `$1`, `$2`, …
 ///
 /// Besides plain SQL that both engines know, `= ANY($n)` over an array parameter is understood.
 #[derive(Debug)]
-pub(crate) struct Sql {
+pub struct Sql {
     postgres: &'static str,
     sqlite: OnceLock<String>,
 }
 
 impl Sql {
-    pub(crate) const fn new(postgres: &'static str) -> Self {
+    /// Makes a statement of its text for PostgreSQL; the text for SQLite is derived at its first use.
+    pub const fn new(postgres: &'static str) -> Self {
         Self { postgres, sqlite: OnceLock::new() }
     }
 
@@ -39,7 +40,7 @@ impl Sql {
 /// Pairs that form a grid (every user with the same ids) are asked for by two arrays, which is the cheapest for the
 /// engine; other pairs are joined one by one.
 #[derive(Debug)]
-pub(crate) struct PairSql {
+pub struct PairSql {
     columns: &'static str,
     table: &'static str,
     id: &'static str,
@@ -49,12 +50,12 @@ pub(crate) struct PairSql {
 
 impl PairSql {
     /// Reads `columns` of `table`, which is called `t`, by its columns `user_id` and `id`.
-    pub(crate) const fn new(columns: &'static str, table: &'static str, id: &'static str) -> Self {
+    pub const fn new(columns: &'static str, table: &'static str, id: &'static str) -> Self {
         Self { columns, table, id, grid: [const { OnceLock::new() }; 2], pairs: [const { OnceLock::new() }; 2] }
     }
 
     /// The rows for each user in `wanted` with each of the ids beside it.
-    pub(crate) async fn fetch<'a, T>(
+    pub async fn fetch<'a, T>(
         &self,
         connection: &impl ConnectionTrait,
         wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
@@ -110,12 +111,16 @@ pub(super) fn for_sqlite(postgres: &str) -> String {
 
 /// A parameter of a statement.
 #[derive(Debug, Clone)]
-pub(crate) enum Param {
+pub enum Param {
+    /// One integer, such as an internal id.
     Int(i64),
+    /// A list of integers: an array on PostgreSQL, JSON on SQLite.
     Ints(Vec<i64>),
     /// For SQLite only: one JSON array of arrays of two.
     Pairs(Vec<(i64, i64)>),
+    /// One text.
     Text(String),
+    /// A list of texts: an array on PostgreSQL, JSON on SQLite.
     Texts(Vec<String>),
 }
 
@@ -143,14 +148,14 @@ fn json<T: serde::Serialize>(values: &[T]) -> Value {
 }
 
 /// One row of an answer, read column by column in the order of the SELECT.
-pub(crate) struct Row {
+pub struct Row {
     result: QueryResult,
     column: usize,
 }
 
 impl Row {
     /// The next column. Which types the columns have is up to our own statements, and is not compared for each value.
-    pub(crate) fn take<T: Column>(&mut self) -> Result<T, DbErr> {
+    pub fn take<T: Column>(&mut self) -> Result<T, DbErr> {
         let (row, column) = (&self.result, self.column);
         self.column += 1;
         if let Some(row) = row.try_as_pg_row() {
@@ -163,7 +168,7 @@ impl Row {
     }
 
     /// The next column as one of an entity's own types.
-    pub(crate) fn take_entity<T: TryGetable>(&mut self) -> Result<T, DbErr> {
+    pub fn take_entity<T: TryGetable>(&mut self) -> Result<T, DbErr> {
         let column = self.column;
         self.column += 1;
         self.result.try_get_by_index(column)
@@ -171,7 +176,7 @@ impl Row {
 }
 
 /// What a column may hold.
-pub(crate) trait Column: for<'r> Decode<'r, Postgres> + for<'r> Decode<'r, Sqlite> {}
+pub trait Column: for<'r> Decode<'r, Postgres> + for<'r> Decode<'r, Sqlite> {}
 
 impl<T: for<'r> Decode<'r, Postgres> + for<'r> Decode<'r, Sqlite>> Column for T {}
 
@@ -180,7 +185,7 @@ fn unreadable(error: sqlx::Error) -> DbErr {
 }
 
 /// Runs `sql` and reads each row with `read`.
-pub(crate) async fn fetch<T>(
+pub async fn fetch<T>(
     connection: &impl ConnectionTrait,
     sql: &Sql,
     params: impl IntoIterator<Item = Param>,
@@ -191,7 +196,7 @@ pub(crate) async fn fetch<T>(
 }
 
 /// Runs `sql`, which gives no rows back, and says how many it concerned.
-pub(crate) async fn execute(
+pub async fn execute(
     connection: &impl ConnectionTrait,
     sql: &Sql,
     params: impl IntoIterator<Item = Param>,

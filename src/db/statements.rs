@@ -1,24 +1,52 @@
 //! How many statements were run, for how long, and on whose behalf.
 
+use std::future::Future;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::metrics::Sql as Observer;
-use crate::trace;
+use waymark_kernel::metrics::Sql as Observer;
+use waymark_kernel::trace;
+
+/// On whose behalf a statement is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// A request, a command or a write.
+    Request,
+    /// The look-up of a credential, which is remembered for a second.
+    Credentials,
+    /// A task that looks by itself every so often.
+    Background,
+}
+
+tokio::task_local! {
+    static ASKER: Asker;
+}
+
+impl Asker {
+    /// Runs `work`, whose statements are counted as those of this asker.
+    pub fn run<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        ASKER.scope(self, work)
+    }
+
+    fn current() -> Self {
+        ASKER.try_with(|asker| *asker).unwrap_or(Self::Request)
+    }
+}
 
 /// Counts the statements of a database.
 #[derive(Debug)]
 pub(super) struct Statements {
     /// The engine, as traces call it.
     engine: &'static str,
-    count: AtomicU64,
+    /// By asker.
+    counts: [AtomicU64; 3],
     observer: OnceLock<Observer>,
 }
 
 impl Statements {
     pub(super) const fn new(engine: &'static str) -> Self {
-        Self { engine, count: AtomicU64::new(0), observer: OnceLock::new() }
+        Self { engine, counts: [const { AtomicU64::new(0) }; 3], observer: OnceLock::new() }
     }
 
     /// A statement was run. Its text is for traces.
@@ -26,18 +54,27 @@ impl Statements {
         if let Some(sql) = sql {
             trace::statement(self.engine, sql, elapsed, failed);
         }
-        self.count.fetch_add(1, Ordering::Relaxed);
+        self.of(Asker::current()).fetch_add(1, Ordering::Relaxed);
         if let Some(observer) = self.observer.get() {
             observer.ran(elapsed, failed);
         }
     }
 
-    pub(super) fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
+    fn of(&self, asker: Asker) -> &AtomicU64 {
+        let [request, credentials, background] = &self.counts;
+        match asker {
+            Asker::Request => request,
+            Asker::Credentials => credentials,
+            Asker::Background => background,
+        }
+    }
+
+    pub(super) fn count(&self, asker: Asker) -> u64 {
+        self.of(asker).load(Ordering::Relaxed)
     }
 
     pub(super) fn observe(&self, observer: &Observer) {
-        // Whoever came first goes on counting.
+        // The first observer stays.
         let _ = self.observer.set(observer.clone());
     }
 }

@@ -3,10 +3,10 @@
 //! PostgreSQL has one; SQLite goes by that of the machine, as do all processes that share the file.
 
 use super::{Db, Kind, Sql, fetch};
-use crate::clock::Watch;
-use crate::error::{Error, Result};
+use waymark_kernel::clock::Watch;
+use waymark_kernel::error::{Error, Result};
 
-/// How often it is asked before anybody is served: the quickest answer says most.
+/// How often the clock is asked before the server answers requests; the quickest answer is the most exact.
 const FIRST_QUESTIONS: u32 = 4;
 
 static TIME: Sql = Sql::new("SELECT floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint");

@@ -1,13 +1,13 @@
 //! Transactions, and what becomes of the connections that they are given.
 //!
 //! A connection goes back to its pool only when the engine has said that no transaction is open on it any more, in its
-//! answer to `COMMIT` or `ROLLBACK`. In every other case it is closed: when one of the two failed, when a statement failed by which
-//! an engine rolls back by itself (a full disk), and when the transaction was dropped, at whatever point. For a
-//! connection on which a transaction is still open would take what is executed next into that transaction, and it would be
-//! answered as done and not be there.
+//! answer to `COMMIT` or `ROLLBACK`. In every other case it is closed: when one of the two failed, when a statement
+//! failed by which an engine rolls back by itself (a full disk), and when the transaction was dropped, at any point.
+//! For on a connection with an open transaction, the statements of the next user would become part of that transaction:
+//! they would be answered as done and not be stored.
 //!
-//! The driver's own transactions are not used, because they count how deep a connection is in transactions, and what they
-//! count differs from what is when `ROLLBACK` fails, or when somebody gives up while `BEGIN` is under way.
+//! The driver's own transactions are not used, because they count how deep a connection is in transactions, and the
+//! count is wrong when `ROLLBACK` fails, or when the caller gives up while `BEGIN` is under way.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,18 +24,18 @@ use sea_orm::{
 use sea_query_sqlx::SqlxValues;
 use tokio::sync::Mutex;
 
-use super::failure::Failure;
 use super::lane::Lane;
 use super::line::{ACQUIRE, Generation, Line, Patience, is_broken};
 use super::statements::Statements;
 use super::storage::Storage;
-use crate::error::Result;
-use crate::trace;
+use waymark_kernel::error::Result;
+use waymark_kernel::failure::Failure;
+use waymark_kernel::trace;
 
 /// A transaction, or a part of one that can be undone by itself (a savepoint).
 ///
-/// It ends by [`Transaction::commit`] or [`Transaction::rollback`]. When it is dropped before, everything is undone. Once a
-/// statement has failed, nothing but `rollback` works, on either engine.
+/// It ends by [`Transaction::commit`] or [`Transaction::rollback`]. When it is dropped before, everything is undone.
+/// Once a statement has failed, nothing but `rollback` works, on either engine.
 pub struct Transaction {
     open: Arc<Open>,
     /// How many savepoints it is inside of; 0 is the transaction itself.
@@ -62,9 +62,10 @@ struct Open {
 /// How a transaction begins.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Beginning {
-    /// To write. What it waits for, such as a locked row, it waits for so long; for as long as the database says without.
+    /// To write. What it waits for, such as a locked row, it waits for so long; for as long as the database says
+    /// without.
     Write(Option<Duration>),
-    /// To read one state of the database, whatever others write meanwhile.
+    /// Reads one state of the database, unaffected by writes of others.
     Snapshot,
 }
 
@@ -140,15 +141,16 @@ impl Transaction {
         Ok(self)
     }
 
-    /// Begins a part that can be undone by itself. It ends before whatever it was begun in.
-    pub(crate) async fn savepoint(&self) -> Result<Self> {
+    /// Begins a savepoint, which can be rolled back by itself. It ends before the transaction or savepoint in which it
+    /// was begun.
+    pub async fn savepoint(&self) -> Result<Self> {
         let level = self.level + 1;
         self.open.with(async |lent| lent.run(AssertSqlSafe(format!("SAVEPOINT s{level}"))).await).await?;
         Ok(Self { open: Arc::clone(&self.open), level, ended: false })
     }
 
-    /// Makes everything that was done in it last; of a savepoint, as far as the transaction does. When this fails nothing is
-    /// known about the transaction, unless the error says that it lost against another one.
+    /// Makes everything that was done in it last; of a savepoint, as far as the transaction does. When this fails
+    /// nothing is known about the transaction, unless the error says that it lost against another one.
     ///
     /// # Errors
     /// When a statement has failed in it, and when the database fails.
@@ -183,8 +185,8 @@ impl Transaction {
     /// Undoes everything that was done in it.
     ///
     /// # Errors
-    /// When the database fails. A transaction is undone then too, and its connection closed; when it was a savepoint, the
-    /// transaction is of no use any more.
+    /// When the database fails. A transaction is undone then too, and its connection closed; when it was a savepoint,
+    /// the transaction is of no use any more.
     pub async fn rollback(mut self) -> Result<()> {
         self.ended = true;
         if self.level == 0 {
@@ -239,7 +241,7 @@ impl Open {
             return Err(given_up());
         }
         let lent = connection.as_mut().ok_or_else(given_up)?;
-        // True for as long as nobody knows better: when this is given up half-way, it stays.
+        // True until the statement has ended: when this future is dropped half-way, it stays true.
         self.failed.store(true, Ordering::Release);
         let work = async { work(lent).await.map_err(failed) };
         match self.line.within(&self.generation, self.answer, work).await {
@@ -258,7 +260,7 @@ impl Open {
         }
     }
 
-    /// Runs a statement of somebody who uses the transaction.
+    /// Runs a statement of a user of the transaction.
     async fn state<T>(
         &self,
         statement: Statement,
@@ -342,8 +344,8 @@ impl ConnectionTrait for Transaction {
     }
 }
 
-/// A connection of a pool while a transaction has it. Dropped, it is closed, unless the engine has said that no transaction
-/// is open on it.
+/// A connection of a pool while a transaction has it. Dropped, it is closed, unless the engine has said that no
+/// transaction is open on it.
 struct Lent {
     connection: Connection,
     /// Whether the engine has said so.
@@ -399,8 +401,8 @@ impl Drop for Lent {
     }
 }
 
-/// What the engine says about a command that was run in the way of `begin_with`: the driver runs the command, and then looks at
-/// what the engine says of its state. So the error is what is wanted here: no transaction is open.
+/// What the engine says about a command that was run in the way of `begin_with`: the driver runs the command, and then
+/// looks at what the engine says of its state. So the error is what is wanted here: no transaction is open.
 fn ended<T>(begun: Result<T, sqlx::Error>) -> Result<(), sqlx::Error> {
     match begun {
         Err(sqlx::Error::BeginFailed) => Ok(()),

@@ -7,10 +7,11 @@ use super::dice::Dice;
 use super::ledger;
 use super::page::{Actor, Page};
 use super::rows::Rows;
-use crate::clock::Timestamp;
-use crate::features::collections::entity::{card, collection, owned_card, progress, reward};
-use crate::features::collections::rules::{self, Window};
-use crate::write::HistoryKind;
+use waymark_collections::entity::{card, collection, owned_card, progress, reward};
+use waymark_collections::rules;
+use waymark_collections::rules::Window;
+use waymark_kernel::clock::Timestamp;
+use waymark_write::HistoryKind;
 
 /// What is particular about a collection. Days are counted from the day of the data.
 struct Outline {
@@ -315,6 +316,7 @@ impl Collections {
             completed_at,
             reward_claimed_at,
             updated_at,
+            completed_told: false,
         });
     }
 }

@@ -1,6 +1,6 @@
 //! Chance that is the same in every run, on every machine and with every version of every library.
 
-use crate::clock::Timestamp;
+use waymark_kernel::clock::Timestamp;
 
 /// Decides which demo data there is; another seed would make other data.
 const SEED: u64 = 0x7761_796d_6172_6b21;

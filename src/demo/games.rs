@@ -8,10 +8,11 @@ use super::days;
 use super::dice::Dice;
 use super::page::{Actor, Page};
 use super::rows::Rows;
-use crate::clock::Timestamp;
-use crate::features::games::entity::{AchievementKind, achievement, game, summary, unlock};
-use crate::features::games::rules::{self, AchievementFacts};
-use crate::write::HistoryKind;
+use waymark_games::entity::{AchievementKind, achievement, game, summary, unlock};
+use waymark_games::rules;
+use waymark_games::rules::AchievementFacts;
+use waymark_kernel::clock::Timestamp;
+use waymark_write::HistoryKind;
 
 /// A game with a given number of published achievements and their points together, and some unpublished ones.
 struct Special {
@@ -213,6 +214,7 @@ fn facts(achievements: &[achievement::Model], unlocks: &BTreeMap<i64, rules::Unl
         .map(|achievement| {
             let unlock = unlocks.get(&achievement.id);
             AchievementFacts {
+                id: achievement.id,
                 kind: match achievement.kind {
                     AchievementKind::Standard => rules::AchievementKind::Standard,
                     AchievementKind::Progression => rules::AchievementKind::Progression,

@@ -2,11 +2,11 @@
 
 use sea_orm::{ConnectionTrait, DbBackend, ModelTrait, Statement};
 
-use crate::clock::Timestamp;
-use crate::db::{Db, Kind, bulk};
-use crate::error::Result;
+use waymark_db::{Db, Kind, bulk};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
 
-pub(super) use crate::db::Transaction;
+pub(super) use waymark_db::Transaction;
 
 /// The first season and the newest user, by which demo data is recognized.
 pub(super) struct Found {

@@ -8,9 +8,9 @@ use super::days;
 use super::dice::Dice;
 use super::page::{Actor, Page};
 use super::rows::Rows;
-use crate::clock::Timestamp;
-use crate::features::learning::entity::{instance, instance_resource, plan, plan_resource, progress, resource};
-use crate::write::HistoryKind;
+use waymark_kernel::clock::Timestamp;
+use waymark_learning::entity::{instance, instance_resource, plan, plan_resource, progress, resource};
+use waymark_write::HistoryKind;
 
 /// The resources that existing clients know, and the plan that holds them.
 const KNOWN_KEYS: [&str; 3] = ["507f1f77bcf86cd799439011", "507f191e810c19729de860ea", "507f191e810c19729de860eb"];

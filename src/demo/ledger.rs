@@ -4,11 +4,11 @@ use serde_json::json;
 
 use super::dice::Dice;
 use super::page::{Actor, Page};
-use crate::clock::Timestamp;
-use crate::features::credits::entity::{BlockScope, EntryKind, LotSource, block, entry, lot};
-use crate::features::credits::rules;
-use crate::features::seasons::entity::goal_claim;
-use crate::write::HistoryKind;
+use waymark_credits::entity::{BlockScope, EntryKind, LotSource, block, entry, lot};
+use waymark_credits::rules;
+use waymark_kernel::clock::Timestamp;
+use waymark_seasons::entity::goal_claim;
+use waymark_write::HistoryKind;
 
 /// A change of a user's credits.
 #[derive(Debug)]

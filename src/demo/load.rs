@@ -1,8 +1,8 @@
 //! Data to measure with: many users who are all alike, named by number so that a load generator can name them too.
 //!
-//! There are 1,000 games of 25 achievements, 200 resources, 10 collections of 30 cards, and one season that runs, with 10
-//! goals that are all current. Every user is enrolled, has steps of every goal, two lots of credits, 20 played games with
-//! one or two unlocked achievements each, progress on 20 resources, and 30 cards. There are no histories.
+//! There are 1,000 games of 25 achievements, 200 resources, 10 collections of 30 cards, and one season that runs, with
+//! 10 goals that are all current. Every user is enrolled, has steps of every goal, two lots of credits, 20 played games
+//! with one or two unlocked achievements each, progress on 20 resources, and 30 cards. There are no histories.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use super::days;
 use super::dice::{Dice, hex24, mixed, ulid as new_ulid};
 use super::games;
 use super::rows::Rows;
-use crate::clock::Timestamp;
-use crate::features::collections::entity::{card, collection, owned_card, progress as collection_progress};
-use crate::features::credits::entity::{EntryKind, LotSource, entry, lot};
-use crate::features::games::entity::{AchievementKind, achievement, game, unlock};
-use crate::features::games::rules::Unlock;
-use crate::features::learning::entity::{progress as resource_progress, resource};
-use crate::features::seasons::entity::{PauseMode, enrolment, goal, goal_progress, season};
-use crate::features::users::entity::{Visibility, account, user};
+use waymark_collections::entity::{card, collection, owned_card, progress as collection_progress};
+use waymark_credits::entity::{EntryKind, LotSource, entry, lot};
+use waymark_games::entity::{AchievementKind, achievement, game, unlock};
+use waymark_games::rules::Unlock;
+use waymark_kernel::clock::Timestamp;
+use waymark_learning::entity::{progress as resource_progress, resource};
+use waymark_seasons::entity::{PauseMode, enrolment, goal, goal_progress, season};
+use waymark_users::entity::{Visibility, account, user};
 
 /// How many games there are.
 pub const GAMES: u32 = 1000;
@@ -373,6 +373,7 @@ impl Load {
                 completed_at: None,
                 reward_claimed_at: None,
                 updated_at,
+                completed_told: false,
             }
         }));
     }

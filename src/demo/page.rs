@@ -6,10 +6,10 @@ use super::dice::Dice;
 use super::ledger::{self, Operation};
 use super::people::Person;
 use super::rows::Rows;
-use crate::clock::Timestamp;
-use crate::features::users::entity::{Visibility, account, user};
-use crate::write::HistoryKind;
-use crate::write::entity::event;
+use waymark_kernel::clock::Timestamp;
+use waymark_users::entity::{Visibility, account, user};
+use waymark_write::HistoryKind;
+use waymark_write::entity::event;
 
 /// Who did something, as the history names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

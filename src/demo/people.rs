@@ -8,8 +8,8 @@ use super::learning::Study;
 use super::ledger::{Change, Operation};
 use super::seasons::Effort;
 use super::world::Catalogue;
-use crate::clock::Timestamp;
-use crate::features::credits::entity::{BlockScope, LotSource, block};
+use waymark_credits::entity::{BlockScope, LotSource, block};
+use waymark_kernel::clock::Timestamp;
 
 /// Somebody in the demo data whom it is worth looking at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

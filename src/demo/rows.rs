@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::insert::{self, Transaction};
-use crate::error::Result;
-use crate::features::collections::entity as collections;
-use crate::features::credits::entity as credits;
-use crate::features::games::entity as games;
-use crate::features::learning::entity as learning;
-use crate::features::seasons::entity as seasons;
-use crate::features::users::entity as users;
-use crate::write::entity as history;
+use waymark_collections::entity as collections;
+use waymark_credits::entity as credits;
+use waymark_games::entity as games;
+use waymark_kernel::error::Result;
+use waymark_learning::entity as learning;
+use waymark_seasons::entity as seasons;
+use waymark_users::entity as users;
+use waymark_write::entity as history;
 
 macro_rules! rows {
     ($($table:ident: $model:ty,)*) => {

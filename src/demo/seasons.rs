@@ -7,11 +7,12 @@ use super::dice::Dice;
 use super::ledger::{self, Change, Operation};
 use super::page::{Actor, Page};
 use super::rows::Rows;
-use crate::clock::Timestamp;
-use crate::features::credits::rules::EXPIRES_AFTER_SEASON_SECONDS;
-use crate::features::seasons::entity::{PauseMode, budget, enrolment, goal, goal_progress, pause, season, week};
-use crate::features::seasons::rules::{self, Schedule};
-use crate::write::HistoryKind;
+use waymark_credits::rules::EXPIRES_AFTER_SEASON_SECONDS;
+use waymark_kernel::clock::Timestamp;
+use waymark_seasons::entity::{PauseMode, budget, enrolment, goal, goal_progress, pause, season, week};
+use waymark_seasons::rules;
+use waymark_seasons::rules::Schedule;
+use waymark_write::HistoryKind;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 const WEEK_SECONDS: i64 = 7 * DAY_SECONDS;
@@ -351,7 +352,7 @@ fn aims(effort: Effort, total_steps: i32, place: usize, dice: &mut Dice) -> (i32
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::seasons::rules::SeasonState;
+    use waymark_seasons::rules::SeasonState;
 
     fn day() -> Timestamp {
         Timestamp::parse("2026-06-01T00:00:00Z").unwrap()

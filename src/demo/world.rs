@@ -8,7 +8,7 @@ use super::page::Page;
 use super::rows::Rows;
 use super::seasons::{self, Season};
 use super::{ledger, people};
-use crate::clock::Timestamp;
+use waymark_kernel::clock::Timestamp;
 
 /// What operators would have defined.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl World {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::games::entity::summary;
+    use waymark_games::entity::summary;
 
     fn rows(users: i64) -> Rows {
         let world = World::new(Timestamp::parse("2026-06-01T00:00:00Z").unwrap());

@@ -4,17 +4,24 @@ use async_graphql::{Context, Object, SimpleObject};
 
 use super::user::User;
 use super::viewer::Scope;
-use crate::auth::{UserId, api_key, policy};
-use crate::clock::Timestamp;
-use crate::features::history::graphql::AuditEntry;
-use crate::features::users::graphql::UserBy;
-use crate::features::users::service::ApiKey as Stored;
-use crate::features::{collections, credits, games, history, learning, seasons, users};
-use crate::graphql::context::{Ask as _, Nullable, elements_show, nullable, present};
-use crate::graphql::list::List;
-use crate::graphql::pagination::{Connection, PageArgs};
-use crate::graphql::scalars::{BigInt, Written};
-use crate::graphql::search::checked;
+use waymark_auth::{UserId, api_key, policy};
+use waymark_collections as collections;
+use waymark_credits as credits;
+use waymark_games as games;
+use waymark_graphql_kit::context::{Nullable, elements_show, nullable, present};
+use waymark_graphql_kit::list::List;
+use waymark_graphql_kit::pagination::{Connection, PageArgs};
+use waymark_graphql_kit::scalars::{BigInt, Written};
+use waymark_graphql_kit::search::checked;
+use waymark_history as history;
+use waymark_history::graphql::AuditEntry;
+use waymark_kernel::clock::Timestamp;
+use waymark_learning as learning;
+use waymark_request::Ask as _;
+use waymark_seasons as seasons;
+use waymark_users as users;
+use waymark_users::graphql::UserBy;
+use waymark_users::service::ApiKey as Stored;
 
 /// An application's API key. The key itself was shown once, when it was made.
 #[derive(Debug, SimpleObject)]
@@ -76,8 +83,8 @@ pub(crate) struct AdminQuery;
 
 #[Object]
 impl AdminQuery {
-    /// The users whose handle begins with this text, or who have this id or an account of this id; in the order in which they
-    /// were created. Null for those who may not search: only API keys with the scope admin may.
+    /// The users whose handle begins with this text, or who have this id or an account of this id; in the order in
+    /// which they were created. Null for those who may not search: only API keys with the scope admin may.
     #[allow(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn search_users(
         &self,
@@ -95,14 +102,14 @@ impl AdminQuery {
             let operator = policy::operate(&request.caller)?;
             let page = PageArgs { first, after, last, before }.check("found", request)?;
             let found = users::service::search(request, operator, checked(&text, LONGEST)?, page).await?;
-            // Operators see everybody.
+            // Operators see all users.
             found.try_map(|stored| User::show_written(request, stored))
         })
         .await
     }
 
-    /// All API keys, those too that were revoked or have expired, the oldest first. Null for those who may not see them: only
-    /// API keys with the scope admin may.
+    /// All API keys, those too that were revoked or have expired, the oldest first. Null for those who may not see
+    /// them: only API keys with the scope admin may.
     async fn api_keys(
         &self,
         context: &Context<'_>,
@@ -121,8 +128,8 @@ impl AdminQuery {
         .await
     }
 
-    /// What operators and apps did that belongs to no user: keys, the catalogue, settings; the newest first. Null for those who
-    /// may not see it: only API keys with the scope admin may.
+    /// What operators and apps did outside of the histories of users: changes of keys, the catalogue and settings; the
+    /// newest first. Null for those who may not see it: only API keys with the scope admin may.
     async fn audit_log(
         &self,
         context: &Context<'_>,
@@ -142,13 +149,13 @@ impl AdminQuery {
         .await
     }
 
-    /// Everything that is stored about one user, as one object: a list of rows for each place where something is. For the users
-    /// themselves, and for API keys with the scope admin. Null when there is no such user whom the caller may see, and with a
-    /// FORBIDDEN error for others. Refused with LIMIT_EXCEEDED where it has more than 2,000,000 bytes.
+    /// Everything that is stored about one user, as one object: a list of rows for each place where something is. For
+    /// the users themselves, and for API keys with the scope admin. Null when there is no such user whom the caller may
+    /// see, and with a FORBIDDEN error for others. Refused with LIMIT_EXCEEDED where it has more than 2,000,000 bytes.
     async fn export_user(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Whose data it is.")] user: UserBy,
+        #[graphql(desc = "The user whose data is exported.")] user: UserBy,
     ) -> Nullable<Written> {
         nullable(async {
             let request = context.ask()?;

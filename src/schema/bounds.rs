@@ -1,26 +1,26 @@
-//! How much an answer can hold: how long each list of the schema can be, how long each text, and what has to be looked at
-//! for it. The gate works out from this what an operation costs before it runs.
+//! How much an answer can hold: how long each list of the schema can be, how long each text, and what has to be looked
+//! at for it. The gate works out from this what an operation costs before it runs.
 //!
-//! Nothing is assumed. A list or a text of the schema that is not stated here is as good as endless and cannot be asked
-//! for; a test compares the tables with the schema, so that this does not happen.
+//! Nothing is assumed. A list or a text of the schema that is not stated here counts as endless, and a document that
+//! asks for it is refused; a test compares the tables with the schema, so that this does not happen.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use crate::db::catalogue::Snapshot;
-use crate::db::records;
-use crate::error::Result;
-use crate::features::collections::Collections;
-use crate::features::credits::graphql::DEFAULT_LOTS;
-use crate::features::credits::rules::MOST_BLOCKS;
-use crate::features::games::Games;
-use crate::features::learning::Learning;
-use crate::features::seasons::Seasons;
+use waymark_collections::Collections;
+use waymark_credits::graphql::DEFAULT_LOTS;
+use waymark_credits::rules::MOST_BLOCKS;
+use waymark_db::catalogue::Snapshot;
+use waymark_db::records;
+use waymark_games::Games;
+use waymark_kernel::error::Result;
+use waymark_learning::Learning;
+use waymark_seasons::Seasons;
 
 /// What of the catalogue is measured: how many there are, or how many bytes the longest has as JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
-pub(crate) enum Measure {
+pub enum Measure {
     // How many.
     Seasons,
     /// Of the season that has most.
@@ -76,7 +76,7 @@ impl Measure {
     const COUNT: usize = Self::PlanDescription as usize + 1;
 
     /// Whether it counts things, and not bytes.
-    pub(crate) const fn is_count(self) -> bool {
+    pub const fn is_count(self) -> bool {
         (self as usize) < Self::Key as usize
     }
 }
@@ -86,18 +86,19 @@ impl Measure {
 pub struct Sizes([u64; Measure::COUNT]);
 
 impl Sizes {
-    /// A catalogue in which there are so many of everything, and every text has so many bytes.
+    /// Returns a catalogue with `size` items of each kind, in which every text has `size` bytes.
     #[must_use]
     pub const fn all(size: u64) -> Self {
         Self([size; Measure::COUNT])
     }
 
-    pub(crate) fn get(&self, measure: Measure) -> u64 {
+    /// Returns the measure: how many there are, or how many bytes the longest has as JSON.
+    pub fn get(&self, measure: Measure) -> u64 {
         self.0.get(measure as usize).copied().unwrap_or(u64::MAX)
     }
 
     /// Measures the catalogue.
-    pub(crate) fn of(catalogue: &Snapshot) -> Result<Self> {
+    pub fn of(catalogue: &Snapshot) -> Result<Self> {
         let mut sizes = Self::all(0);
         sizes.seasons(catalogue.part::<Seasons>()?);
         sizes.games(catalogue.part::<Games>()?);
@@ -219,7 +220,7 @@ fn json_length(text: &str) -> usize {
 
 /// How long a list can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bound {
+pub enum Bound {
     /// No longer than this.
     Most(u64),
     /// As long as the catalogue's is.
@@ -230,9 +231,9 @@ pub(crate) enum Bound {
     First(u64),
     /// As long as the first says where this argument is true, and as the second says where it is not.
     Chosen(&'static str, Measure, Measure),
-    /// Each item of a write's input can make so many. A write without lists has one item.
+    /// Each item of a write's input can make this many. A write without lists has one item.
     Items(u64),
-    /// The same, and so many at least.
+    /// The same, and at least this many.
     ItemsOr(u64, u64),
     /// One for each item of a write's input; but the lists in them that are bounded by items hold together no more than
     /// one of them could.
@@ -286,7 +287,7 @@ const LISTS: &[(&str, &str, Bound)] = &[
     ("SetResourcesCompletionPayload", "resourceProgress", Items(1)),
     ("BlocksPayload", "blocks", Most(MOST_BLOCKS as u64)),
     ("*", "results", Items(1)),
-    // What is wrong with something that is written into the catalogue is told at once.
+    // A write to the catalogue reports all its faults at once.
     ("SeasonPayload", "userErrors", ItemsOr(8, 20)),
     ("UpsertCollectionPayload", "userErrors", ItemsOr(8, 20)),
     ("UpsertGamePayload", "userErrors", ItemsOr(8, 20)),
@@ -301,15 +302,17 @@ const LISTS: &[(&str, &str, Bound)] = &[
 ];
 
 /// How many elements of a user's lists there are where `first` is not given.
-pub(crate) const DEFAULT_FIRST: u64 = 20;
+pub const DEFAULT_FIRST: u64 = 20;
 
-/// How many bytes a text can have as JSON: so many, and those of the catalogue's.
+/// How many bytes a text can have as JSON: a fixed number, and the bytes of the catalogue's texts in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Text {
-    pub(crate) most: u64,
-    pub(crate) catalogue: Option<Measure>,
+pub struct Text {
+    /// How many bytes it can have beside the catalogue's text.
+    pub most: u64,
+    /// Whose bytes of the catalogue come on top; `None`: none.
+    pub catalogue: Option<Measure>,
     /// How many of what this counts stand in the text, and how many bytes each takes beside the catalogue's text.
-    pub(crate) each: Option<(Measure, u64)>,
+    pub each: Option<(Measure, u64)>,
 }
 
 const fn most(most: u64) -> Text {
@@ -333,7 +336,8 @@ const ACTOR: Text = most(408);
 const REASON: Text = most(2_002);
 /// What a message says at most.
 const MESSAGE: Text = most(400);
-/// What changed, as a small object. The largest is that of cards that were granted: each card of a collection by its key.
+/// What changed, as a small object. The largest is that of cards that were granted: each card of a collection by its
+/// key.
 const CHANGES: Text = Text { most: 400, catalogue: None, each: Some((M::Cards, 140)) };
 
 /// The type, the field, and how many bytes it can have; `*` is any type. Other scalars are bounded by their types.
@@ -472,9 +476,9 @@ const CONNECTIONS: &[(&str, &str, Measure)] = &[
     ("User", "collections", M::Collections),
 ];
 
-/// What has to be looked at for a field, whatever is shown of it, each time the field is answered: the type, the field, an
-/// argument without which it is not done, what is looked at, and what each of them weighs in the gate's small unit (8 of
-/// which stand for a microsecond). The field `*` stands for each object of the type.
+/// What is read for a field each time it is answered, independent of the selection: the type, the field, an argument
+/// without which nothing is read, what is read, and what each of them weighs in the gate's small unit (8 of which stand
+/// for a microsecond). The field `*` stands for each object of the type.
 const WORK: &[(&str, &str, Option<&str>, Measure, u64)] = &[
     ("Query", "games", None, M::Games, 1),
     ("Query", "games", Some("search"), M::Games, 2),
@@ -495,7 +499,7 @@ const WORK: &[(&str, &str, Option<&str>, Measure, u64)] = &[
     ("User", "overview", None, M::Collections, 16),
     // How far an instance has come follows from its resources, and is known only then.
     ("User", "studyPlanInstances", Some("status"), M::PlanResources, 16_000),
-    // Whatever is said of an instance follows from its resources.
+    // Every field of an instance follows from its resources.
     ("StudyPlanInstance", "*", None, M::PlanResources, 16),
     ("Progress", "*", None, M::PlanResources, 16),
     ("Node", "*", None, M::PlanResources, 16),
@@ -504,26 +508,26 @@ const WORK: &[(&str, &str, Option<&str>, Measure, u64)] = &[
 type Named<T> = HashMap<(&'static str, &'static str), T>;
 
 /// How long the list of a field can be.
-pub(crate) fn list(parent: &str, field: &str) -> Option<Bound> {
+pub fn list(parent: &str, field: &str) -> Option<Bound> {
     static ALL: OnceLock<Named<Bound>> = OnceLock::new();
     let all = ALL.get_or_init(|| LISTS.iter().map(|(parent, field, bound)| ((*parent, *field), *bound)).collect());
     find(all, parent, field)
 }
 
 /// How many bytes a field that is a text can have.
-pub(crate) fn text(parent: &str, field: &str) -> Option<Text> {
+pub fn text(parent: &str, field: &str) -> Option<Text> {
     static ALL: OnceLock<Named<Text>> = OnceLock::new();
     let all = ALL.get_or_init(|| TEXTS.iter().map(|(parent, field, text)| ((*parent, *field), *text)).collect());
     find(all, parent, field)
 }
 
 /// How many elements a connection can have that only shows what the catalogue has.
-pub(crate) fn connection(parent: &str, field: &str) -> Option<Measure> {
+pub fn connection(parent: &str, field: &str) -> Option<Measure> {
     CONNECTIONS.iter().find(|(of, name, _)| *of == parent && *name == field).map(|(.., measure)| *measure)
 }
 
 /// What has to be looked at for a field, of those that are done without an argument or with one that is `given`.
-pub(crate) fn work<'a>(
+pub fn work<'a>(
     parent: &'a str,
     field: &'a str,
     given: impl Fn(&str) -> bool + 'a,
@@ -548,7 +552,7 @@ mod tests {
 
     /// Every field of the schema: its type, its name, whether it is a list, and what it is one of.
     fn fields() -> Vec<(String, String, bool, String)> {
-        let schema = Schema::parse_and_validate(crate::schema::sdl(), "schema.graphql").unwrap();
+        let schema = Schema::parse_and_validate(crate::sdl(), "schema.graphql").unwrap();
         let mut all = Vec::new();
         for (name, ty) in &schema.types {
             let fields = match ty {

@@ -3,15 +3,20 @@
 use async_graphql::{ID, Interface};
 
 use super::user::User;
-use crate::db::Extent;
-use crate::error::{Error, Result};
-use crate::features::collections::graphql::{Card, Collection, CollectionProgress};
-use crate::features::games::graphql::{Achievement, Game, GameSummary};
-use crate::features::learning::graphql::{Resource, ResourceProgress, StudyPlan, StudyPlanInstance};
-use crate::features::seasons::graphql::{Goal, GoalProgress, Season};
-use crate::features::{collections, games, learning, seasons, users};
-use crate::graphql::ids::{self, Kind};
-use crate::request::Request;
+use waymark_collections as collections;
+use waymark_collections::graphql::{Card, Collection, CollectionProgress};
+use waymark_db::Extent;
+use waymark_games as games;
+use waymark_games::graphql::{Achievement, Game, GameSummary};
+use waymark_kernel::error::{Error, Result};
+use waymark_learning as learning;
+use waymark_learning::graphql::{Resource, ResourceProgress, StudyPlan, StudyPlanInstance};
+use waymark_request::Request;
+use waymark_seasons as seasons;
+use waymark_seasons::graphql::{Goal, GoalProgress, Season};
+use waymark_users as users;
+use waymark_vocabulary::ids;
+use waymark_vocabulary::ids::Kind;
 
 /// An object with a global id.
 #[derive(Debug, Interface)]
@@ -91,7 +96,7 @@ pub(super) async fn find(request: &Request, id: &str) -> Result<Option<Node>> {
     })
 }
 
-fn catalogue<P: crate::db::catalogue::Part>(request: &Request) -> Result<&P> {
+fn catalogue<P: waymark_db::catalogue::Part>(request: &Request) -> Result<&P> {
     request.catalogue()
 }
 

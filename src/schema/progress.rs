@@ -4,21 +4,24 @@
 
 use async_graphql::{ID, Interface};
 
-use crate::auth::policy::{OwnUser, VisibleUser};
-use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::features::collections::graphql::CollectionProgress;
-use crate::features::games::graphql::GameSummary;
-use crate::features::games::service::{Listed, Sorted};
-use crate::features::learning::graphql::{ResourceProgress, StudyPlanInstance};
-use crate::features::learning::service::Places;
-use crate::features::seasons::graphql::GoalProgress;
-use crate::features::{collections, games, learning, seasons};
-use crate::graphql::pagination::{Connection, Page, Section, only_if};
-use crate::graphql::progress::{ProgressKind, ProgressState};
-use crate::request::Request;
+use waymark_auth::policy::{OwnUser, VisibleUser};
+use waymark_collections as collections;
+use waymark_collections::graphql::CollectionProgress;
+use waymark_games as games;
+use waymark_games::graphql::GameSummary;
+use waymark_games::service::{Listed, Sorted};
+use waymark_graphql_kit::pagination::{Connection, Page, Section, only_if};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_learning as learning;
+use waymark_learning::graphql::{ResourceProgress, StudyPlanInstance};
+use waymark_learning::service::Places;
+use waymark_request::Request;
+use waymark_seasons as seasons;
+use waymark_seasons::graphql::GoalProgress;
+use waymark_vocabulary::progress::{ProgressKind, ProgressState};
 
-/// How far a user is with something, whatever kind of thing it is.
+/// How far a user is with something, for every kind of progress.
 #[derive(Debug, Interface)]
 #[graphql(
     field(name = "id", ty = "ID", desc = "The global id of this progress."),
@@ -53,8 +56,8 @@ const COLLECTIONS: Section = Section(4);
 /// One page of everything the caller may see of a user's progress: the goals of the current season, study plan
 /// instances, resources, games and collections, in this order.
 ///
-/// Goals and collections come from lists that are short. Of instances, resources and games, only as many are loaded as the
-/// page may need, from where its cursors stand.
+/// Goals and collections come from lists that are short. Of instances, resources and games, only as many are loaded as
+/// the page may need, from where its cursors stand.
 pub(super) async fn overview(
     request: &Request,
     visible: &VisibleUser,

@@ -7,19 +7,20 @@ use super::node::{self, Node};
 use super::together::{Alone, Together};
 use super::user::{ProfileSide, User};
 use super::viewer::Viewer;
-use crate::error::Result;
-use crate::features::collections::graphql::CollectionQuery;
-use crate::features::games::graphql::GameQuery;
-use crate::features::learning::graphql::LearningQuery;
-use crate::features::seasons::graphql::SeasonQuery;
-use crate::features::users;
-use crate::features::users::graphql::UserBy;
-use crate::graphql::context::{Ask as _, Nullable, nullable};
-use crate::graphql::list::List;
+use waymark_collections::graphql::CollectionQuery;
+use waymark_games::graphql::GameQuery;
+use waymark_graphql_kit::context::{Nullable, nullable};
+use waymark_graphql_kit::list::List;
+use waymark_kernel::error::Result;
+use waymark_learning::graphql::LearningQuery;
+use waymark_request::Ask as _;
+use waymark_seasons::graphql::SeasonQuery;
+use waymark_users as users;
+use waymark_users::graphql::UserBy;
 
 /// Everything that can be read.
 #[derive(Debug, Default, MergedObject)]
-pub(crate) struct Query(UserQuery, SeasonQuery, LearningQuery, GameQuery, CollectionQuery, AdminQuery);
+pub struct Query(UserQuery, SeasonQuery, LearningQuery, GameQuery, CollectionQuery, AdminQuery);
 
 /// Users and nodes.
 #[derive(Debug, Default)]
@@ -27,21 +28,22 @@ pub(crate) struct UserQuery;
 
 #[Object]
 impl UserQuery {
-    /// Who makes this request, and what the credential allows.
+    /// The caller of this request, and what the credential allows.
     async fn viewer(&self) -> Viewer {
         Viewer
     }
 
-    /// The user whom this names. Null when there is none, and likewise when the caller may not see the profile. With a
-    /// FORBIDDEN error when the caller may see the user, and not the side that was asked for.
+    /// The user that `by` names. Null when there is none, and when the caller may not see the profile. Null with a
+    /// FORBIDDEN error when the caller may see the user, but not the view that `as` asks for.
     async fn user(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Names the user by exactly one of id, handle, address and account.")] by: UserBy,
         #[graphql(
             name = "as",
-            desc = "As whom the user is looked at: PUBLIC shows what anybody sees, SELF what the user sees, for the users \
-                    themselves and for API keys with the scope admin. By default as whoever asks."
+            desc = "From whose view the user is shown: PUBLIC as a caller without a credential sees it, SELF as the user \
+                    sees it, for the users themselves and for API keys with the scope admin. By default the \
+                    caller's view."
         )]
         side: Option<ProfileSide>,
     ) -> Nullable<Alone> {
@@ -54,7 +56,8 @@ impl UserQuery {
         .await
     }
 
-    /// The users whom these name, in the same order; null in place of one who does not exist or may not be seen.
+    /// The users that `by` names, in the same order; null in place of a user who does not exist or whom the caller may
+    /// not see.
     async fn users(
         &self,
         context: &Context<'_>,
@@ -68,8 +71,8 @@ impl UserQuery {
         Ok(Together(found.into_iter().map(show).collect()))
     }
 
-    /// The object with this global id. Null when there is none, and likewise when it belongs to a user whose profile the caller
-    /// may not see. With a FORBIDDEN error when the caller may see the user, and not this.
+    /// The object with this global id. Null when there is none, and when it belongs to a user whose profile the caller
+    /// may not see. Null with a FORBIDDEN error when the caller may see the user, but not this object.
     async fn node(
         &self,
         context: &Context<'_>,
@@ -78,7 +81,8 @@ impl UserQuery {
         nullable(async { node::find(context.ask()?, &id).await }).await
     }
 
-    /// The objects with these global ids, in the same order; null in place of one that does not exist or may not be seen.
+    /// The objects with these global ids, in the same order; null in place of an object that does not exist or that the
+    /// caller may not see.
     async fn nodes(
         &self,
         context: &Context<'_>,

@@ -3,24 +3,24 @@
 use async_graphql::{Context, Subscription};
 use futures_util::{Stream, StreamExt as _};
 
-use crate::auth::Standing;
-use crate::error::{Error, Result};
-use crate::features::history;
-use crate::features::history::graphql::ProgressEvent;
-use crate::features::users::graphql::UserBy;
-use crate::graphql::context::Ask as _;
+use waymark_auth::Standing;
+use waymark_history as history;
+use waymark_history::graphql::ProgressEvent;
+use waymark_kernel::error::{Error, Result};
+use waymark_request::Ask as _;
+use waymark_users::graphql::UserBy;
 
 /// Everything that can be followed.
 #[derive(Debug, Default)]
-pub(crate) struct Subscription;
+pub struct Subscription;
 
 /// What happens from now on. Over WebSockets (`graphql-transport-ws`) and server-sent events.
 #[Subscription]
 impl Subscription {
-    /// Everything that changes for a user, in the order of the user's history. A client that lost its connection gives the
-    /// cursor of the last event it saw as `after`, and gets every later one, each once. Ends with an error when the caller
-    /// may not see the user's progress any longer, and with USER_MERGED, which names the survivor, when the user is merged
-    /// into another one.
+    /// Everything that changes for a user, in the order of the user's history. A client that lost its connection gives
+    /// the cursor of the last event it saw as `after`, and gets every later one, each once. Ends with an error when the
+    /// caller may not see the user's progress any longer, and with USER_MERGED, which names the survivor, when the user
+    /// is merged into another one.
     async fn user_progress(
         &self,
         context: &Context<'_>,

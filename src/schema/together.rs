@@ -15,17 +15,19 @@ use async_graphql::{
 use futures_util::future::{BoxFuture, join_all};
 
 use super::user::User;
-use crate::auth::policy::OwnUser;
-use crate::error::Result;
-use crate::features::games::graphql::GameSummary;
-use crate::features::learning::graphql::ResourceProgress;
-use crate::features::{games, learning};
-use crate::graphql::context::Nullable;
-use crate::graphql::ids::Kind;
-use crate::graphql::list;
-use crate::graphql::plan::{self, Plain, Plan, Writer};
-use crate::graphql::ready::write_json;
-use crate::request::Request;
+use waymark_auth::policy::OwnUser;
+use waymark_games as games;
+use waymark_games::graphql::GameSummary;
+use waymark_graphql_kit::context::Nullable;
+use waymark_graphql_kit::list;
+use waymark_graphql_kit::plan;
+use waymark_graphql_kit::plan::{Plain, Plan, Writer};
+use waymark_graphql_kit::ready::write_json;
+use waymark_kernel::error::Result;
+use waymark_learning as learning;
+use waymark_learning::graphql::ResourceProgress;
+use waymark_request::Request;
+use waymark_vocabulary::ids::Kind;
 
 /// A list of users.
 #[derive(Debug)]
@@ -111,7 +113,7 @@ type Columns<'a> = Vec<(String, Column<'a>)>;
 
 /// The fields that are asked for, each with what stands before its value; `None` when the engine has to see to it.
 fn columns<'a>(context: &ContextSelectionSet<'a>, users: &'a [Placed<'a>]) -> Option<(&'a Request, Columns<'a>)> {
-    let request = context.data_opt::<Request>().filter(|request| request.written)?;
+    let request = context.data_opt::<Request>().filter(|request| request.load.is_written_at_once())?;
     let column = |selection: &'a Positioned<Selection>| {
         let Selection::Field(field) = &selection.node else { return None };
         if !field.node.directives.is_empty() || field.node.name.node == "__typename" {
@@ -234,7 +236,7 @@ async fn write<T: Send, U: Plain>(
     lists: Result<Vec<Vec<Option<T>>>>,
     show: impl Fn(T) -> U + Copy + Send,
 ) -> Vec<ServerResult<Value>> {
-    let failed = |error: &crate::error::Error, placed: &Placed<'_>| {
+    let failed = |error: &waymark_kernel::error::Error, placed: &Placed<'_>| {
         let context = placed.context.with_field(field);
         let error = async_graphql::Error::from(error.clone()).into_server_error(field.pos);
         context.add_error(context.set_error_path(error));

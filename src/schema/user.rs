@@ -7,29 +7,38 @@ use async_graphql::{Context, Enum, ID, Object};
 
 use super::bounds::DEFAULT_FIRST;
 use super::progress::{self, Progress};
-use crate::auth::policy::{self, OwnUser, VisibleUser};
-use crate::auth::{Caller, Visibility};
-use crate::clock::Timestamp;
-use crate::db::Extent;
-use crate::error::Result;
-use crate::features::collections::graphql::{CollectionProgress, CollectionStatus};
-use crate::features::credits::graphql::CreditAccount;
-use crate::features::games::graphql::{Award, GameSummary, GameSummaryOrder};
-use crate::features::games::service::Listed;
-use crate::features::history::graphql::{ProgressEvent, ProgressEventKind};
-use crate::features::learning::graphql::{ResourceProgress, StudyPlanInstance, StudyPlanInstanceStatus};
-use crate::features::learning::service::Places;
-use crate::features::seasons::graphql::{GoalProgress, GoalState, SeasonProgress};
-use crate::features::users::graphql::Account;
-use crate::features::users::service::User as Stored;
-use crate::features::{collections, credits, games, history, learning, seasons, users};
-use crate::graphql::context::{Ask as _, Nullable, elements_show, nullable, present};
-use crate::graphql::ids::Kind;
-use crate::graphql::list::List;
-use crate::graphql::pagination::{Connection, PageArgs, Portion};
-use crate::graphql::plan::{self, Plain, Writer};
-use crate::graphql::ready::Ready;
-use crate::request::Request;
+use waymark_auth::policy;
+use waymark_auth::policy::{OwnUser, VisibleUser};
+use waymark_auth::{Caller, Visibility};
+use waymark_collections as collections;
+use waymark_collections::graphql::{CollectionProgress, CollectionStatus};
+use waymark_credits as credits;
+use waymark_credits::graphql::CreditAccount;
+use waymark_db::Extent;
+use waymark_games as games;
+use waymark_games::graphql::{Award, GameSummary, GameSummaryOrder};
+use waymark_games::service::Listed;
+use waymark_graphql_kit::context::{Nullable, elements_show, nullable, present};
+use waymark_graphql_kit::list::List;
+use waymark_graphql_kit::pagination::{Connection, PageArgs, Portion};
+use waymark_graphql_kit::plan;
+use waymark_graphql_kit::plan::{Plain, Writer};
+use waymark_graphql_kit::ready::Ready;
+use waymark_history as history;
+use waymark_history::graphql::{ProgressEvent, ProgressEventKind};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_learning as learning;
+use waymark_learning::graphql::{ResourceProgress, StudyPlanInstance, StudyPlanInstanceStatus};
+use waymark_learning::service::Places;
+use waymark_request::Ask as _;
+use waymark_request::Request;
+use waymark_seasons as seasons;
+use waymark_seasons::graphql::{GoalProgress, GoalState, SeasonProgress};
+use waymark_users as users;
+use waymark_users::graphql::Account;
+use waymark_users::service::User as Stored;
+use waymark_vocabulary::ids::Kind;
 
 /// A user whom the caller may see.
 #[derive(Debug, Clone)]
@@ -40,12 +49,13 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// Shows a user to whoever makes the request; `None` when the user is nobody to them.
+    /// Returns the user as the caller of the request may see them; `None` when the caller may not see the user at all.
     pub(super) fn show(request: &Request, stored: Arc<Stored>) -> Option<Self> {
         Self::show_to(&request.caller, stored)
     }
 
-    /// Shows a user for whom the caller has just written, or may read anybody.
+    /// Returns a user for whom the caller has just written, or whom the caller may read because the caller may read all
+    /// users.
     pub(super) fn show_written(request: &Request, stored: Arc<Stored>) -> Result<Self> {
         Self::show(request, stored).ok_or_else(users::service::unknown)
     }
@@ -93,36 +103,36 @@ impl Plain for User {
     }
 }
 
-/// Who may see that a user exists, with handle, avatar, games and collections. To everybody else it is as if there were no
-/// such user.
+/// Who may see that a user exists, with handle, avatar, games and collections. For all other callers it is as if there
+/// were no such user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Visibility")]
-pub(crate) enum ProfileVisibility {
+pub enum ProfileVisibility {
     /// The user, and API keys with the scope progress:read.
     Private,
-    /// Whoever is signed in, and API keys; the default. Somebody with a wallet is signed in once an app or operator has
+    /// Every signed-in user, and API keys; the default. A user with a wallet is signed in once an app or operator has
     /// written for the user or linked an account.
     Members,
-    /// Anyone.
+    /// Everyone, also without a credential.
     Public,
 }
 
-/// As whom a user is looked at.
+/// From whose view a user is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-pub(crate) enum ProfileSide {
-    /// As a stranger without a credential.
+pub enum ProfileSide {
+    /// The view of a caller without a credential.
     Public,
-    /// As the user.
+    /// The view of the user.
     #[graphql(name = "SELF")]
     Themself,
 }
 
-/// Somebody whose progress is recorded. Fields that the caller may not see are null, with a FORBIDDEN error beside them;
+/// A user whose progress is recorded. Fields that the caller may not see are null, with a FORBIDDEN error beside them;
 /// the rest of the answer stands.
 #[Object]
 impl User {
     /// The global id: `user:<ULID>`. It never changes.
-    pub(crate) async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         Kind::User.id(&self.stored.subject.ulid)
     }
 
@@ -168,8 +178,8 @@ impl User {
         .await
     }
 
-    /// The user in a season. Null when there is no such season, and for those who may not see it: only the user and apps
-    /// may.
+    /// The user in a season. Null when there is no such season, and for those who may not see it: only the user and
+    /// apps may.
     async fn season(
         &self,
         context: &Context<'_>,
@@ -234,8 +244,8 @@ impl User {
         .await
     }
 
-    /// The resources the user has touched, the one touched last first. Null for those who may not see them: only the user
-    /// and apps may.
+    /// The resources the user has touched, the one touched last first. Null for those who may not see them: only the
+    /// user and apps may.
     #[allow(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn resources(
         &self,
@@ -256,8 +266,8 @@ impl User {
         .await
     }
 
-    /// The study plans the user follows, in the order in which they were begun. Null for those who may not see them: only
-    /// the user and apps may.
+    /// The study plans the user follows, in the order in which they were begun. Null for those who may not see them:
+    /// only the user and apps may.
     async fn study_plan_instances(
         &self,
         context: &Context<'_>,
@@ -280,8 +290,8 @@ impl User {
         .await
     }
 
-    /// What the user achieved in these games, in the order of the ids: zeros for a game never played, null in place of one
-    /// that the catalogue does not know. The whole is null when it could not be loaded.
+    /// What the user achieved in these games, in the order of the ids: zeros for a game never played, null in place of
+    /// one that the catalogue does not know. The whole is null when it could not be loaded.
     async fn game_summaries(
         &self,
         context: &Context<'_>,
@@ -325,8 +335,8 @@ impl User {
         .await
     }
 
-    /// How far the user is with the collections that are shown now, in the order in which they were added. Null when that
-    /// could not be loaded.
+    /// How far the user is with the collections that are shown now, in the order in which they were added. Null when
+    /// that could not be loaded.
     #[allow(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn collections(
         &self,
@@ -363,8 +373,8 @@ impl User {
         .await
     }
 
-    /// Everything the caller may see of the user's progress, kind after kind: the goals of the current season, study plan
-    /// instances, resources, games and collections. Null when it could not be loaded.
+    /// Everything the caller may see of the user's progress, kind after kind: the goals of the current season, study
+    /// plan instances, resources, games and collections. Null when it could not be loaded.
     async fn overview(
         &self,
         context: &Context<'_>,
@@ -384,8 +394,8 @@ impl User {
         .await
     }
 
-    /// Everything that changed for the user, the newest first. Null for those who may not see it: only the user and apps
-    /// may.
+    /// Everything that changed for the user, the newest first. Null for those who may not see it: only the user and
+    /// apps may.
     #[allow(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn history(
         &self,

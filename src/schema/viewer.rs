@@ -1,14 +1,15 @@
-//! Who asks.
+//! The caller of a request.
 
 use async_graphql::{Context, Enum, Object};
 
 use super::user::User;
-use crate::auth::{Caller, Scope as Granted};
-use crate::clock::Timestamp;
-use crate::features::users;
-use crate::graphql::context::{Ask as _, Nullable, nullable};
-use crate::graphql::list::List;
-use crate::request::Request;
+use waymark_auth::{Caller, Scope as Granted};
+use waymark_graphql_kit::context::{Nullable, nullable};
+use waymark_graphql_kit::list::List;
+use waymark_kernel::clock::Timestamp;
+use waymark_request::Ask as _;
+use waymark_request::Request;
+use waymark_users as users;
 
 /// Who makes a request.
 #[derive(Debug)]
@@ -16,10 +17,10 @@ pub(crate) struct Viewer;
 
 /// How a request was authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-pub(crate) enum ViewerKind {
-    /// Not at all.
+pub enum ViewerKind {
+    /// Without a credential.
     Anonymous,
-    /// As a user, by a token.
+    /// As a user, by a token or a signature.
     User,
     /// As an app, by an API key.
     App,
@@ -28,7 +29,7 @@ pub(crate) enum ViewerKind {
 /// What an API key allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Granted")]
-pub(crate) enum Scope {
+pub enum Scope {
     /// Read the games, awards and collections of users whose profile is PUBLIC or MEMBERS, and everything of the key's
     /// owner.
     ProfilesRead,
@@ -40,11 +41,11 @@ pub(crate) enum Scope {
     Admin,
 }
 
-/// Who makes this request, and what the credential allows.
+/// The caller of this request, and what the credential allows.
 #[Object]
 impl Viewer {
     /// How the request was authenticated.
-    async fn kind(&self, context: &Context<'_>) -> crate::error::Result<ViewerKind> {
+    async fn kind(&self, context: &Context<'_>) -> waymark_kernel::error::Result<ViewerKind> {
         Ok(match *context.ask()?.caller {
             Caller::Anonymous => ViewerKind::Anonymous,
             Caller::User(_) => ViewerKind::User,
@@ -52,8 +53,8 @@ impl Viewer {
         })
     }
 
-    /// The user who asks, or to whom the API key belongs. Null for an anonymous request, for a key without owner, and for
-    /// a token of somebody of whom nothing has been recorded yet: reading creates nobody.
+    /// The caller, or the user to whom the API key belongs. Null for an anonymous request, for a key without owner, and
+    /// for a token of a user for whom nothing has been recorded yet: reading creates no user.
     async fn user(&self, context: &Context<'_>) -> Nullable<User> {
         nullable(async {
             let request = context.ask()?;
@@ -65,7 +66,7 @@ impl Viewer {
     }
 
     /// What the API key allows; empty for users and anonymous requests.
-    async fn scopes(&self, context: &Context<'_>) -> crate::error::Result<List<Scope>> {
+    async fn scopes(&self, context: &Context<'_>) -> waymark_kernel::error::Result<List<Scope>> {
         Ok(match &*context.ask()?.caller {
             Caller::App(app) => app.scopes.iter().copied().map(Scope::from).collect(),
             Caller::Anonymous | Caller::User(_) => List::default(),
@@ -73,7 +74,7 @@ impl Viewer {
     }
 
     /// The name of the API key. Null when none was used.
-    async fn app_name(&self, context: &Context<'_>) -> crate::error::Result<Option<String>> {
+    async fn app_name(&self, context: &Context<'_>) -> waymark_kernel::error::Result<Option<String>> {
         Ok(match &*context.ask()?.caller {
             Caller::App(app) => Some(app.name.clone()),
             Caller::Anonymous | Caller::User(_) => None,
@@ -81,12 +82,12 @@ impl Viewer {
     }
 
     /// The instant of this request, which everything in the answer agrees on.
-    async fn now(&self, context: &Context<'_>) -> crate::error::Result<Timestamp> {
+    async fn now(&self, context: &Context<'_>) -> waymark_kernel::error::Result<Timestamp> {
         Ok(context.ask()?.now())
     }
 
     /// How much one request may ask for.
-    async fn limits(&self, context: &Context<'_>) -> crate::error::Result<Limits> {
+    async fn limits(&self, context: &Context<'_>) -> waymark_kernel::error::Result<Limits> {
         Ok(Limits::of(context.ask()?))
     }
 }
@@ -98,7 +99,8 @@ pub(crate) struct Limits {
     max_depth: i32,
     /// How many aliases a document may have.
     max_aliases: i32,
-    /// What an operation may cost: 1 for each object of its answer, and something for each field. `extensions.cost` says what it did cost.
+    /// What an operation may cost: 1 for each object of its answer, and something for each field. `extensions.cost` of
+    /// an answer says what it cost.
     max_cost: i32,
     /// How many elements a page may have.
     max_page_size: i32,

@@ -1,4 +1,4 @@
-//! The share card: the progress that a user shows to everybody, as a picture to put into other pages.
+//! The share card: the public progress of a user, as a picture to put into other pages.
 
 mod picture;
 
@@ -17,15 +17,17 @@ use self::picture::{Card, GameLine};
 use super::peer::{self, Connection};
 use super::{refusal, refusal_of};
 use crate::app::App;
-use crate::auth::{Caller, policy};
-use crate::db::page::Slice;
-use crate::error::{Code, Result};
-use crate::features::games::service::{Listed, Sorted};
-use crate::features::users::service::Name;
-use crate::features::{collections, games, users};
-use crate::request::Request;
+use waymark_auth::{Caller, policy};
+use waymark_collections as collections;
+use waymark_db::page::Slice;
+use waymark_games as games;
+use waymark_games::service::{Listed, Sorted};
+use waymark_kernel::error::{Code, Result};
+use waymark_request::Request;
+use waymark_users as users;
+use waymark_users::service::Name;
 
-/// Whoever hides a profile is hidden everywhere a minute later.
+/// A profile that is hidden is hidden everywhere a minute later.
 const CACHED: &str = "public, max-age=60";
 /// A picture that runs nothing and loads nothing, also when it is opened by itself.
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
@@ -41,7 +43,7 @@ const GAMES: u32 = 3;
 /// What a card costs of what an address may ask for: about as much as an operation that asks for the same.
 const COST: u64 = 20;
 
-/// `GET /u/{handle}/card.svg`: what anybody may see, whoever asks.
+/// `GET /u/{handle}/card.svg`: what an anonymous caller may see, for every caller.
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     Path(handle): Path<String>,
@@ -66,7 +68,8 @@ pub(super) async fn get(
     }
 }
 
-/// What the card of a user says. Profiles that not everybody may see have no card, and are not told from users who do not exist.
+/// What the card of a user says. Profiles that are not PUBLIC have no card; the answer is the same as for a user who
+/// does not exist.
 async fn card(request: &Request, handle: String) -> Result<Option<Card>> {
     let user = match users::service::user(request, Name::Handle(handle)).await {
         Ok(Some(user)) => user,

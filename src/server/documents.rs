@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::gate::Refusal;
-use crate::error::{Code, Error, Result};
+use waymark_kernel::error::{Code, Error, Result};
 
 /// How an id begins; the hash follows in hexadecimal digits.
 const PREFIX: &str = "sha256:";
@@ -14,15 +14,15 @@ const DIGITS: usize = 64;
 
 /// The documents that clients may run, when they may not run any others.
 #[derive(Debug, Default)]
-pub(crate) struct Documents(Option<HashMap<String, String>>);
+pub struct Documents(Option<HashMap<String, String>>);
 
 impl Documents {
-    /// Reads a JSON object of ids and texts, as code generators for clients write it. An id is the SHA-256 of the text with
-    /// or without `sha256:` before it. Without a file clients run what they like.
+    /// Reads a JSON object of ids and texts, as code generators for clients write it. An id is the SHA-256 of the text
+    /// with or without `sha256:` before it. Without a file clients run what they like.
     ///
     /// # Errors
     /// [`Code::BadUserInput`] when it cannot be read or is something else.
-    pub(crate) fn read(file: Option<&Path>) -> Result<Self> {
+    pub fn read(file: Option<&Path>) -> Result<Self> {
         let Some(path) = file else { return Ok(Self::default()) };
         let name = path.display();
         let text = fs::read_to_string(path)
@@ -66,7 +66,7 @@ impl Documents {
     }
 
     /// All documents with their ids.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().flatten().map(|(id, text)| (id.as_str(), text.as_str()))
     }
 }

@@ -8,9 +8,9 @@ use tokio::net::TcpListener;
 use super::Server;
 use super::listener::Door;
 use crate::app::App;
-use crate::error::Result;
+use waymark_kernel::error::Result;
 
-/// Lets `server` serve on `listener` until the process is told to stop, and then as [`serve`] says.
+/// Runs `server` on `listener` until the process gets a signal to stop, and then ends as [`serve`] says.
 ///
 /// # Errors
 /// Never; a listener that fails is tried again.
@@ -18,11 +18,11 @@ pub async fn run(listener: TcpListener, app: Arc<App>, server: Server) -> Result
     serve(listener, app, server, signalled()).await
 }
 
-/// Lets `server` serve on `listener` until `told` has come to its end, or `app` is told to stop. Then nothing new is taken in, running
-/// requests end, and so do connections that stay open; what has not ended after [`shutdown_seconds`], or when the process
-/// is told once more, is given up.
+/// Runs `server` on `listener` until `told` has completed, or `app` is stopped. Then no new connection is accepted,
+/// running requests end, and so do connections that stay open; what has not ended after [`shutdown_seconds`], or at a
+/// second signal, is dropped.
 ///
-/// [`shutdown_seconds`]: crate::config::Config::shutdown_seconds
+/// [`shutdown_seconds`]: waymark_kernel::config::Config::shutdown_seconds
 ///
 /// # Errors
 /// Never; a listener that fails is tried again.
@@ -43,13 +43,13 @@ pub async fn serve(
             app.stop();
         }
     };
-    // A subscriber who does not read is told so first, see `websocket`; that takes as long again at the most.
+    // A subscriber that does not read gets a close frame first, see `websocket`; that takes at most as long again.
     let patience = Duration::from_secs(2 * app.config.limits.slow_reader_seconds);
     app.room.warn();
     let door = Door { listener, server, lines: Arc::clone(&app.lines), patience, stopping: app.stopping.subscribe() };
     let serving = async {
         tokio::join!(told, door.keep_open());
-        // Whoever is connected holds a receiver until the last request is answered or the socket is closed.
+        // Every connection holds a receiver until its last request is answered or its socket is closed.
         app.stopping.closed().await;
     };
     let longest = Duration::from_secs(app.config.shutdown_seconds);

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::lines::LEAVING;
-use crate::config::Config;
+use waymark_kernel::config::Config;
 
 /// Files for everything but connections and the database: logs, timers, keys and traces that are fetched and sent.
 const OTHERS: usize = 32;
@@ -11,23 +11,23 @@ const OTHERS: usize = 32;
 const PER_DATABASE_CONNECTION: usize = 4;
 /// Requests that ask how the server is, and connections on which nothing is asked at the moment.
 const IDLE: usize = 256;
-/// So many connections there are whatever the limit says.
+/// The least number of connections, even when the limit of files allows fewer.
 const FEWEST: usize = 16;
 /// The limit where none can be read.
 const USUAL: usize = 1024;
 
 /// How many connections there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Room {
+pub struct Room {
     /// At the most.
-    pub(crate) most: usize,
+    pub most: usize,
     wanted: usize,
     limit: usize,
 }
 
 impl Room {
     /// Room as the settings want it and this process's limit of open files allows.
-    pub(crate) fn from_config(config: &Config) -> Self {
+    pub fn from_config(config: &Config) -> Self {
         Self::within(limit().unwrap_or(USUAL), config)
     }
 
@@ -45,7 +45,7 @@ impl Room {
     }
 
     /// Says so in the log when there is less room than the settings want.
-    pub(crate) fn warn(self) {
+    pub fn warn(self) {
         if self.most < self.wanted {
             tracing::warn!(
                 limit = self.limit,

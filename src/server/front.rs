@@ -17,10 +17,10 @@ use tracing::Instrument as _;
 use super::media::Media;
 use super::peer::{self, Peer};
 use super::traced::Traced;
-use crate::admission::{Origin, Unanswered};
 use crate::app::App;
-use crate::metrics::Route;
-use crate::trace;
+use waymark_kernel::metrics::Route;
+use waymark_kernel::trace;
+use waymark_request::admission::{Origin, Unanswered};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id that is taken from a client.
@@ -37,7 +37,7 @@ tokio::task_local! {
 }
 
 /// The id of the request that is being answered; `None` outside of a request.
-pub(crate) fn request_id() -> Option<String> {
+pub fn request_id() -> Option<String> {
     ID.try_with(|id| id.to_str().map(str::to_owned).ok()).ok().flatten()
 }
 
@@ -128,7 +128,7 @@ pub(super) async fn admit(State(app): State<Arc<App>>, request: Request, next: N
     admitted(&app, request, |request| next.run(request)).await
 }
 
-/// Sees to it that what is no dialect's is answered by `next` in its turn and in good time.
+/// Answers a request that belongs to no dialect by `next`, in its turn and within the time limit.
 pub(super) async fn admitted<F: Future<Output = Response>>(
     app: &App,
     request: Request,
@@ -162,10 +162,11 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
-    use crate::clock::Ids;
-    use crate::config::Config;
-    use crate::db::Db;
-    use crate::rest::{self, Desk, Dialect, Part};
+    use waymark_db::Db;
+    use waymark_kernel::clock::Ids;
+    use waymark_kernel::config::Config;
+    use waymark_rest_kit as rest;
+    use waymark_rest_kit::{Desk, Dialect, Part};
 
     /// Handlers that never answer, and handlers that panic.
     fn handlers<S: Clone + Send + Sync + 'static>(prefix: &str) -> Router<S> {

@@ -20,11 +20,11 @@ use super::operation::{self, Answer, Asked, Client, Kind};
 use super::peer::{self, Connection};
 use super::sse;
 use crate::app::App;
-use crate::auth::signed_fetch::Signed;
-use crate::auth::{Caller, SIGNATURE, extract};
-use crate::clock::Timestamp;
-use crate::error::{Code, Error};
-use crate::text;
+use waymark_auth::signed_fetch::Signed;
+use waymark_auth::{Caller, SIGNATURE, extract};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Code, Error};
+use waymark_kernel::text;
 
 /// `POST /graphql`.
 pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -238,7 +238,8 @@ fn respond(media: Media, status: StatusCode, answer: &Answer) -> Response {
     }
 }
 
-/// Refuses an operation, for what it says or for who sends it. Clients that take plain JSON expect status 200 for the former.
+/// Refuses an operation, for what it says or for who sends it. Clients that take plain JSON expect status 200 for the
+/// former.
 fn refuse_operation(media: Media, refusal: Refusal) -> Response {
     let (status, header) = match refusal.code {
         Code::InvalidCredential => {

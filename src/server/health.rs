@@ -12,9 +12,9 @@ use axum::response::{IntoResponse as _, Response};
 use super::peer::{self, Connection};
 use super::refusal;
 use crate::app::App;
-use crate::auth::{extract, policy};
-use crate::config::Figures;
-use crate::error::{Code, Error, Result};
+use waymark_auth::{extract, policy};
+use waymark_kernel::config::Figures;
+use waymark_kernel::error::{Code, Error, Result};
 
 /// How long the database may take before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -24,8 +24,8 @@ pub(super) async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// `GET /readyz`: the database can be reached and written, its schema is current, and the server does not stop. A clock of this
-/// machine that is wrong is told, and harmless: the database's is gone by.
+/// `GET /readyz`: the database can be reached and written, its schema is current, and the server does not stop. A wrong
+/// clock of this machine is reported, and harmless: the database's clock decides.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, String) {
     let (status, said) = readiness(&app).await;
     match app.clock.apart_millis() {
@@ -60,7 +60,7 @@ async fn readiness(app: &App) -> (StatusCode, String) {
     }
 }
 
-/// `GET /metrics`: what was counted and measured, for Prometheus, as far as the settings let whoever asks know.
+/// `GET /metrics`: the figures for Prometheus, when the settings let the caller read them.
 pub(super) async fn figures(State(app): State<Arc<App>>, connection: Connection, headers: HeaderMap) -> Response {
     match app.config.metrics {
         Figures::Off => return refusal(StatusCode::NOT_FOUND, "there is nothing at this path"),
@@ -90,7 +90,7 @@ fn refused(error: &Error) -> Response {
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        tracing::warn!(error = error.chain(), "whoever asks for the figures could not be checked");
+        tracing::warn!(error = error.chain(), "the caller of /metrics could not be checked");
     }
     let mut response = super::refusal_of(None, status, error.code(), error.message());
     if status == StatusCode::UNAUTHORIZED {

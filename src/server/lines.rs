@@ -1,8 +1,9 @@
 //! The connections of a server: how many there may be, and which are closed because nothing comes of them.
 //!
-//! A [`Line`] is what is known of one connection: how far it has come, and since when. Whoever moves its bytes, answers its
-//! requests or begins to talk on a WebSocket says so here; one task looks at all lines now and then and closes those that have
-//! taken too long. A line is closed by whoever reads it, which is woken for that; so nothing has a timer of its own.
+//! A `Line` is what is known of one connection: how far it has come, and since when. The tasks that move its bytes,
+//! answer its requests or begin a WebSocket report it here; one task checks all lines at intervals and closes those
+//! that have taken too long. A line is closed by its reader, which is woken for that; so no connection has a timer of
+//! its own.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::task::AtomicWaker;
 
-use crate::auth::rate::network;
-use crate::config::Config;
-use crate::metrics::Metrics;
+use waymark_auth::rate::network;
+use waymark_kernel::config::Config;
+use waymark_kernel::metrics::Metrics;
 
 /// How often all lines are looked at.
 const EVERY: Duration = Duration::from_millis(500);
@@ -24,7 +25,8 @@ const EVERY: Duration = Duration::from_millis(500);
 const LONGEST_ANSWER: Duration = Duration::from_secs(300);
 /// How long the head of a request may take when there is no room for others.
 const HURRY: Duration = Duration::from_secs(1);
-/// One line in so many makes room at once when there is none, so that not every newcomer has to look at all.
+/// One connection in this many is closed at once to make room, so that not every new connection has to look at all
+/// lines.
 const AT_ONCE: usize = 64;
 /// How many connections that made room may not be closed yet, beyond those that there may be: each is closed by its own
 /// task, which has to have its turn first.
@@ -128,8 +130,8 @@ impl Line {
         self.go(|phase, _| (phase == Phase::Busy).then(|| Phase::Idle.at(now)));
     }
 
-    /// Something was sent. As long as an answer is being taken, the other end need not ask for anything; but it must not
-    /// take for ever.
+    /// Something was sent. As long as an answer is being taken, the other end need not ask for anything; but it must
+    /// not take for ever.
     pub(super) fn sent(&self) {
         if Phase::of(self.state.load(Ordering::Acquire)).0 == Phase::Idle {
             let now = self.millis();
@@ -139,12 +141,12 @@ impl Line {
         }
     }
 
-    /// The connection is a WebSocket from now on, and whoever talks on it looks after it.
+    /// The connection is a WebSocket from now on, and its own task watches its deadlines.
     pub(super) fn upgrade(&self) {
         self.go(|phase, _| (phase != Phase::Closed).then(|| Phase::Socket.at(0)));
     }
 
-    /// Ready once the connection is to be closed; whoever reads asks this when there is nothing to read.
+    /// Ready once the connection is to be closed; the reader polls this when there is nothing to read.
     pub(super) fn poll_closed(&self, context: &mut Context<'_>) -> Poll<()> {
         self.reader.register(context.waker());
         match Phase::of(self.state.load(Ordering::Acquire)).0 {
@@ -153,8 +155,8 @@ impl Line {
         }
     }
 
-    /// Closes a connection on which no request is being answered, if `which` says so, given the phase and since when that
-    /// is.
+    /// Closes a connection on which no request is being answered, if `which` says so, given the phase and since when
+    /// that is.
     fn close_if(&self, which: impl Fn(Phase, u64) -> bool) -> bool {
         let quiet = |phase| matches!(phase, Phase::New | Phase::Head | Phase::Idle);
         let closed = self.go(|phase, since| (quiet(phase) && which(phase, since)).then(|| Phase::Closed.at(0)));
@@ -177,7 +179,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// All connections.
-pub(crate) struct Lines {
+pub struct Lines {
     most: usize,
     most_of_one: usize,
     head: Duration,
@@ -242,7 +244,7 @@ impl Drop for Entry {
 
 impl Lines {
     /// Room for `most` connections.
-    pub(crate) fn new(config: &Config, most: usize, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub fn new(config: &Config, most: usize, metrics: Arc<Metrics>) -> Arc<Self> {
         let limits = &config.limits;
         let most_of_one = match limits.max_connections_per_address {
             // All come from the proxy.
@@ -267,7 +269,7 @@ impl Lines {
     }
 
     /// How many connections there are.
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.open().lines.len()
     }
 
@@ -358,7 +360,7 @@ impl Lines {
         }
     }
 
-    /// Looks after all connections for ever.
+    /// Checks the deadlines of all connections, without an end.
     pub(super) async fn look_after(&self) {
         let mut said = Instant::now().checked_sub(SELDOM);
         loop {

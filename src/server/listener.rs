@@ -44,7 +44,7 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Takes in whoever comes until the server stops.
+    /// Accepts connections until the server stops.
     pub(super) async fn keep_open(self) {
         let mut stopping = self.stopping.clone();
         loop {
@@ -116,7 +116,7 @@ async fn serve(connection: Connection, line: Arc<Line>, server: Server, mut stop
 
 async fn answer(mut server: Server, line: Arc<Line>, request: Request<Incoming>) -> io::Result<Response<Answering>> {
     if !line.begin() {
-        // It is being closed; whoever asks must not believe that this was begun.
+        // The connection is being closed; the client must not believe that its request was begun.
         return Err(io::ErrorKind::ConnectionAborted.into());
     }
     let mut request = request.map(Body::new);

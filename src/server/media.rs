@@ -72,7 +72,7 @@ struct Range<'a> {
 }
 
 impl<'a> Range<'a> {
-    /// `None` for types that are none of ours.
+    /// `None` for types that this server does not know.
     fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.split(';');
         let range = parts.next()?.trim();

@@ -1,4 +1,4 @@
-//! One GraphQL operation, whatever it came by: HTTP, server-sent events or a WebSocket.
+//! One GraphQL operation, over HTTP, server-sent events or a WebSocket.
 //!
 //! What a client asks is [prepared][prepare]: checked as far as it can be without running it. What is prepared is then
 //! [executed][execute] or, when it is a subscription, [followed][follow]. Either way comes an [`Answer`].
@@ -21,13 +21,13 @@ use super::front;
 use super::gate::{Document, Refusal};
 use super::watch::Watch;
 use crate::app::App;
-use crate::auth::{Caller, Mark, Standing};
-use crate::clock::Timestamp;
-use crate::error::{Code, Error};
-use crate::graphql::meter::TooLong;
-use crate::graphql::ready;
-use crate::metrics::End;
-use crate::schema::bounds::Sizes;
+use waymark_auth::{Caller, Mark, Standing};
+use waymark_graphql_kit::meter::TooLong;
+use waymark_graphql_kit::ready;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Code, Error};
+use waymark_kernel::metrics::End;
+use waymark_schema::bounds::Sizes;
 
 /// What a client asks.
 #[derive(Debug, Default, Deserialize)]
@@ -45,7 +45,7 @@ pub(super) struct Asked {
     pub(super) _extensions: Option<JsonMap>,
 }
 
-/// Who asks, and from where.
+/// The caller, and the address of the client.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     pub(super) caller: Arc<Caller>,
@@ -147,7 +147,7 @@ impl Answer {
         }
     }
 
-    /// Whether it says that the client has asked for too much of late.
+    /// Whether it is a refusal by the rate limit.
     pub(super) fn is_limited(&self) -> bool {
         self.errors.iter().any(|fault| match fault {
             Fault::Document(fault) => {
@@ -187,15 +187,15 @@ impl Answer {
         }
     }
 
-    /// The answer to a mutation that was carried out and whose answer is too long. It has `data`, as everything has that
-    /// was executed.
+    /// The answer to a mutation that was carried out and whose answer is too long. It has `data`, as everything has
+    /// that was executed.
     fn unsaid(too_long: &TooLong, cost: Cost) -> serde_json::Result<Self> {
         let what = match &too_long.root {
             Some(root) => format!(
-                "\"{root}\" was carried out, and so was every field before it, but none behind it; what came of them is \
+                "\"{root}\" was carried out, and so was every field before it, but none behind it; their results are \
                  left out"
             ),
-            None => "the mutation was carried out; what came of it is left out".to_owned(),
+            None => "the mutation was carried out; its result is left out".to_owned(),
         };
         let mut extensions = JsonMap::new();
         extensions.insert("code", Code::LimitExceeded.as_str().into());
@@ -259,14 +259,14 @@ const REFUSED: u64 = 10;
 const CHECKED_FREELY: usize = 4096;
 const CHECKED: usize = 128;
 
-/// Checks what is asked: the document, which of its operations is meant, the variables, and what it costs.
+/// Checks a request: the document, which of its operations is meant, the variables, and the cost.
 ///
 /// # Errors
-/// When the document or its variables are refused, and when the client has asked for too much of late.
+/// When the document or its variables are refused, and when the client is over its rate.
 pub(super) fn prepare(app: &App, client: &Client, asked: Asked) -> Result<Prepared, Refusal> {
     look(app, client)?;
     check(app, client, asked).inspect_err(|_| {
-        // There is nothing left to refuse, whatever is left in the bucket.
+        // The operation is refused already, so the outcome of the charge does not matter.
         let _ = charge(app, client, REFUSED);
     })
 }
@@ -274,7 +274,7 @@ pub(super) fn prepare(app: &App, client: &Client, asked: Asked) -> Result<Prepar
 /// Takes what it costs to have a request looked at.
 ///
 /// # Errors
-/// When the client has asked for too much of late.
+/// When the client is over its rate.
 pub(super) fn look(app: &App, client: &Client) -> Result<(), Error> {
     charge(app, client, LOOK).map(drop)
 }
@@ -303,7 +303,8 @@ fn check(app: &App, client: &Client, asked: Asked) -> Result<Prepared, Refusal> 
     Ok(Prepared { kind, cost, plain, document, name: called, request: passed.into_request(text, name) })
 }
 
-/// Runs a query or a mutation to its end, for what was [taken][take] for it. What a signed request writes keeps its `mark`.
+/// Runs a query or a mutation to its end, for what was [taken][take] for it. What a signed request writes keeps its
+/// `mark`.
 ///
 /// # Errors
 /// When the client may not run it now.
@@ -322,7 +323,7 @@ pub(super) async fn execute(
     let context = app.request(caller, now).writing(prepared.plain).signed(mark);
     let Prepared { kind, document, name, request, .. } = prepared;
     let watch = Watch::begin(app, kind, cost.requested, name, document, &client.caller, Arc::clone(&context.load));
-    let work = app.schema.execute(request.data(context.clone()));
+    let work = app.schema.execute(request.data(Arc::clone(&context.load)).data(context.clone()));
     let response = context.load.run_within(work).instrument(watch.span()).await;
     let answer = response.and_then(|response| Answer::executed(app, now, response, Some(cost)));
     let answer = match answer {
@@ -340,14 +341,15 @@ pub(super) async fn execute(
 /// Takes what an operation costs out of what the client may ask for.
 ///
 /// # Errors
-/// When the client has asked for too much of late.
+/// When the client is over its rate.
 pub(super) fn take(app: &App, client: &Client, prepared: &Prepared) -> Result<Cost, Error> {
     let requested = prepared.cost;
     let remaining = charge(app, client, requested.saturating_add(price_of_user(app, client, prepared.kind)))?;
     Ok(Cost { requested, limit: app.config.limits.max_cost, remaining })
 }
 
-/// What it costs in addition that an operation makes a user of a wallet, of which anybody can have as many as they like.
+/// Returns the additional cost of an operation that creates a user for a wallet, because one person can make any number
+/// of wallets.
 fn price_of_user(app: &App, client: &Client, kind: Kind) -> u64 {
     match &*client.caller {
         Caller::User(player) if kind == Kind::Mutation && player.user.is_none() && !player.member => {
@@ -371,7 +373,8 @@ pub(super) fn follow(
     take(app, client, &prepared)?;
     let context = app.lasting_request(Arc::clone(&client.caller), app.clock.now()).writing(prepared.plain);
     let load = Arc::clone(&context.load);
-    let events = app.schema.execute_stream(prepared.request.data(context).data(standing));
+    let events =
+        app.schema.execute_stream(prepared.request.data(Arc::clone(&context.load)).data(context).data(standing));
     let (app, client, cost) = (Arc::clone(app), client.clone(), prepared.cost);
     let refused = |too_long: TooLong| Answer::from(Refusal::from(too_long));
     let answers = stream::unfold(Some((events, true)), move |state| {

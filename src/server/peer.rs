@@ -17,8 +17,8 @@ pub(super) type Connection = Option<Extension<Peer>>;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// The client's address: the other end of the connection or, behind so many proxies, what the first of them says. `None`
-/// where that cannot be known.
+/// Returns the client's address: the other end of the connection or, behind `proxies` proxies, the address that the
+/// first of them names. `None` where it cannot be known.
 pub(super) fn of(connection: &Connection, headers: &HeaderMap, proxies: u32) -> Option<IpAddr> {
     address(connection.as_ref().map(|Extension(Peer(line))| line.address()), headers, proxies)
 }
@@ -26,7 +26,7 @@ pub(super) fn of(connection: &Connection, headers: &HeaderMap, proxies: u32) -> 
 /// The same for a connection from `direct`.
 pub(super) fn address(direct: Option<IpAddr>, headers: &HeaderMap, proxies: u32) -> Option<IpAddr> {
     let Some(before_last) = usize::try_from(proxies).ok()?.checked_sub(1) else { return direct };
-    // Each proxy appends; what stands before that, anybody may have written.
+    // Each proxy appends; the entries before that may be forged by the client.
     let values = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
     let addresses: Vec<&str> = values.flat_map(|list| list.split(',')).map(str::trim).collect();
     addresses.iter().rev().nth(before_last).and_then(|text| text.parse().ok())

@@ -1,4 +1,4 @@
-//! The pages: the editor at `/`, somebody's progress at `/u/{handle}`, the operator's at `/admin`. All from the binary.
+//! The pages: the editor at `/`, a user's progress at `/u/{handle}`, the operator's at `/admin`. All from the binary.
 
 use std::sync::Arc;
 
@@ -8,7 +8,6 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
-use memory_serve::CacheControl;
 use serde::Serialize;
 
 use super::card;
@@ -74,14 +73,7 @@ struct Settings {
 }
 
 pub(super) fn routes(mode: Mode) -> Router<Arc<App>> {
-    let files = memory_serve::load!()
-        .index_file(Some("/index.html"))
-        .add_alias("/u/{handle}", "/u/index.html")
-        .add_alias("/admin", "/admin.html")
-        .html_cache_control(CacheControl::NoCache)
-        .cache_control(CacheControl::Long)
-        .into_router()
-        .layer(middleware::from_fn(protect));
+    let files = waymark_pages::router().layer(middleware::from_fn(protect));
     let settings = move |State(app): State<Arc<App>>| {
         let trusted_documents = app.config.trusted_documents.is_some();
         let settings = Settings { graphql: "/graphql", mode: mode.clone(), trusted_documents };

@@ -1,6 +1,7 @@
 //! GraphQL over server-sent events: one operation per request, as `graphql-sse` does in distinct connections mode.
 //!
-//! The connection asks for the next piece when it has room for it, so nothing is queued for a client that does not read.
+//! The connection asks for the next piece when it has room for it, so nothing is queued for a client that does not
+//! read.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::gate::Refusal;
 use super::operation::Answer;
 use super::streams::Place;
 use crate::app::App;
-use crate::auth::Standing;
+use waymark_auth::Standing;
 
 /// A comment, which no client shows.
 const SIGN_OF_LIFE: &str = ":\n\n";

@@ -1,8 +1,8 @@
 //! Connections that last: how many there may be, whose they are, and that they end when the server does.
 //!
-//! Most places are for everybody; so many of them may be one user's, or of one address that shows no credential. The others
-//! are for API keys. Who opens a WebSocket tells only then who it is, so when the places for everybody are taken, a few from
-//! each address are let in all the same, to be sent away unless they turn out to be an app.
+//! Most places are common; a bounded number of them may belong to one user, or to one address without a credential. The
+//! others are for API keys. A WebSocket shows its credential only after it was opened, so when the common places are
+//! taken, a few WebSockets from each address are let in all the same, and closed unless they turn out to be an app.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,17 +10,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::auth::Caller;
-use crate::auth::rate::network;
+use waymark_auth::Caller;
+use waymark_auth::rate::network;
 
-/// One place in so many is for API keys only.
+/// One place in this many is for API keys only.
 const FOR_APPS: u32 = 16;
-/// How many from one address may come to say who they are when there is no place for everybody.
+/// How many WebSockets of one address may show their credential when all common places are taken.
 const MOST_GUESSED: u32 = 4;
 
 /// All connections of a server that last for longer than a request: WebSockets and streams of events.
 #[derive(Debug)]
-pub(crate) struct Streams {
+pub struct Streams {
     stopping: watch::Sender<bool>,
     places: Arc<Places>,
 }
@@ -35,7 +35,7 @@ struct Places {
 #[derive(Debug, Default)]
 struct Taken {
     all: u32,
-    /// Those that are for everybody.
+    /// How many of them are common.
     common: u32,
     by: HashMap<Holder, u32>,
 }
@@ -45,11 +45,11 @@ struct Taken {
 enum Holder {
     App,
     User(i64),
-    /// Somebody who has no user yet: provider and identity.
+    /// A person who has no user yet: provider and identity.
     Stranger(String),
-    /// Somebody without a credential, at this address where it is known.
+    /// A client without a credential, at this address where it is known.
     Address(Option<IpAddr>),
-    /// Somebody for whom there is a place only if it is an app.
+    /// A client that gets a place only if it proves to be an app.
     Guess(Option<IpAddr>),
 }
 
@@ -71,7 +71,7 @@ impl Holder {
 
 /// The place of one connection among those that last; held as long as it does.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     stopping: watch::Receiver<bool>,
     places: Arc<Places>,
     holder: Holder,
@@ -79,17 +79,17 @@ pub(crate) struct Place {
 
 impl Streams {
     /// Room for `most`, of which one user or address may have `most_of_one`, until `stopping` says that there is none.
-    pub(crate) fn new(most: u32, most_of_one: u32, stopping: watch::Sender<bool>) -> Self {
+    pub fn new(most: u32, most_of_one: u32, stopping: watch::Sender<bool>) -> Self {
         Self { stopping, places: Arc::new(Places { most, most_of_one, taken: Mutex::default() }) }
     }
 
     /// A place for `caller`; `None` when there is none, or when the server stops.
-    pub(crate) fn enter(&self, caller: &Caller, peer: Option<IpAddr>) -> Option<Place> {
+    pub fn enter(&self, caller: &Caller, peer: Option<IpAddr>) -> Option<Place> {
         self.enter_as(Holder::of(caller, peer))
     }
 
-    /// A place for somebody who has still to say who it is.
-    pub(crate) fn enter_unknown(&self, peer: Option<IpAddr>) -> Option<Place> {
+    /// Takes a place for a client that has not shown its credential yet.
+    pub fn enter_unknown(&self, peer: Option<IpAddr>) -> Option<Place> {
         let peer = peer.map(network);
         self.enter_as(Holder::Address(peer)).or_else(|| self.enter_as(Holder::Guess(peer)))
     }
@@ -102,7 +102,7 @@ impl Streams {
     }
 
     /// How many there are.
-    pub(crate) fn count(&self) -> u32 {
+    pub fn count(&self) -> u32 {
         self.places.taken().all
     }
 }
@@ -112,7 +112,7 @@ impl Places {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many places are for everybody.
+    /// Returns how many places are common.
     const fn common(&self) -> u32 {
         self.most - self.most / FOR_APPS
     }
@@ -155,7 +155,7 @@ impl Taken {
 
 impl Place {
     /// The place is `caller`'s from now on. False when there is none for it; the old one is kept then.
-    pub(crate) fn introduce(&mut self, caller: &Caller, peer: Option<IpAddr>) -> bool {
+    pub fn introduce(&mut self, caller: &Caller, peer: Option<IpAddr>) -> bool {
         let holder = Holder::of(caller, peer);
         let mut taken = self.places.taken();
         taken.remove(&self.holder);
@@ -171,7 +171,7 @@ impl Place {
     }
 
     /// Waits until the server stops. May be given up at any time.
-    pub(crate) async fn stopping(&mut self) {
+    pub async fn stopping(&mut self) {
         // The sender is gone when the whole server is.
         let _ = self.stopping.wait_for(|stopping| *stopping).await;
     }
@@ -186,7 +186,7 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::{AppKey, Player, UserId};
+    use waymark_auth::{AppKey, Player, UserId};
 
     fn address(last: u8) -> Option<IpAddr> {
         Some(IpAddr::from([192, 0, 2, last]))

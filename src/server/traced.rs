@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::trace;
+use waymark_kernel::trace;
 
 /// A request that is traced.
 pub(super) struct Traced {

@@ -10,10 +10,10 @@ use tracing::field::Empty;
 use super::gate::Document;
 use super::operation::Kind;
 use crate::app::App;
-use crate::auth::Caller;
-use crate::graphql::batcher::Gathering;
-use crate::metrics::{End, NamedBy, Running, shown};
-use crate::trace;
+use waymark_auth::Caller;
+use waymark_graphql_kit::batcher::Gathering;
+use waymark_kernel::metrics::{End, NamedBy, Running, shown};
+use waymark_kernel::trace;
 
 /// An operation under way.
 pub(super) struct Watch<'a> {

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use super::sql;
-use crate::db::{Db, Kind};
-use crate::error::{Error, Result};
+use waymark_db::{Db, Kind};
+use waymark_kernel::error::{Error, Result};
 
 /// Copies the live SQLite database `db` into the new file `to`, while others read and write: the copy is the database as
 /// it was at one instant.
 ///
 /// # Errors
-/// [`Code::BadUserInput`](crate::error::Code::BadUserInput) when `to` is there already or cannot be written, or the
+/// [`Code::BadUserInput`](waymark_kernel::error::Code::BadUserInput) when `to` is there already or cannot be written, or the
 /// database is no SQLite or has no schema; otherwise when the database fails.
 pub async fn backup(db: &Db, to: &Path) -> Result<()> {
     if db.kind() == Kind::Postgres {

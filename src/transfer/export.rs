@@ -3,32 +3,32 @@
 //! The catalogue comes first, then users some hundred at a time with everything that is theirs, so that whoever reads
 //! the file finds what a line refers to before it. Within a kind things keep the order in which they were added.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
 
 use serde_json::Value;
 
 use super::records::{
     Account, Achievement, ApiKey, At, Audit, Awards, Block, Budget, Card, Collection, CollectionProgress, CreditEntry,
-    CreditLot, Enrolment, Event, Game, Goal, GoalClaim, GoalProgress, Header, InstanceResource, Merge, OwnedCard,
-    Pause, Record, Resource, ResourceProgress, Reward, Season, StudyPlan, StudyPlanInstance, Subject, Unlock, User,
-    VERSION, WeekTitle, WriteRef,
+    CreditLot, Enrolment, Event, Game, Goal, GoalClaim, GoalProgress, Ground, Header, InstanceResource, Merge,
+    OwnedCard, Pause, Record, Resource, ResourceProgress, Reward, Season, StudyPlan, StudyPlanInstance, Subject,
+    Unlock, User, VERSION, WeekTitle, WriteRef,
 };
 use super::sql;
-use crate::auth::entity::api_key;
-use crate::clock::Timestamp;
-use crate::db::{Db, Transaction};
-use crate::error::{Error, Result};
-use crate::features::collections::entity::{card, collection, owned_card, progress as collection_progress, reward};
-use crate::features::credits::entity::{block, entry, lot};
-use crate::features::games::entity::{achievement, game, summary, unlock};
-use crate::features::learning::entity::{
+use waymark_auth::entity::api_key;
+use waymark_collections::entity::{card, collection, owned_card, progress as collection_progress, reward};
+use waymark_credits::entity::{block, entry, lot};
+use waymark_db::{Db, Transaction};
+use waymark_games::entity::{Award, achievement, award_ground, award_set, game, summary, unlock};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Error, Result};
+use waymark_learning::entity::{
     instance, instance_resource, plan, plan_resource, progress as resource_progress, resource,
 };
-use crate::features::seasons::entity::{budget, enrolment, goal, goal_claim, goal_progress, pause, season, week};
-use crate::features::users::accounts;
-use crate::features::users::entity::{account, user};
-use crate::write::entity::{audit_entry, event};
+use waymark_seasons::entity::{budget, enrolment, goal, goal_claim, goal_progress, pause, season, week};
+use waymark_users::accounts;
+use waymark_users::entity::{account, user};
+use waymark_write::entity::{audit_entry, event};
 
 /// How many rows are read at a time.
 const PAGE: i64 = 5000;
@@ -461,7 +461,7 @@ impl Export<'_> {
             user: users.ulid(row.user_id)?,
             goal: key(&self.keys.goals, row.goal_id)?,
             lot: (row.lot_seq != 0).then_some(row.lot_seq),
-            reward_micros: row.reward_micros,
+            reward_micros: Some(row.reward_micros),
             at: at(row.claimed_at),
         })));
         each_of!(self, users, block::Model, seq, row => Some(Record::Block(Block {
@@ -542,6 +542,7 @@ impl Export<'_> {
     }
 
     async fn games_of(&mut self, users: &Users) -> Result<()> {
+        let mut grounds = self.grounds_of(users).await?;
         each_of!(self, users, summary::Model, game_id, row => {
             let awards = Awards {
                 user: users.ulid(row.user_id)?,
@@ -550,6 +551,7 @@ impl Export<'_> {
                 beaten_hardcore_at: row.beaten_hardcore_at.map(At),
                 completed_at: row.completed_at.map(At),
                 mastered_at: row.mastered_at.map(At),
+                rests_on: grounds.remove(&(row.user_id, row.game_id)).unwrap_or_default(),
             };
             let dates = [awards.beaten_at, awards.beaten_hardcore_at, awards.completed_at, awards.mastered_at];
             dates.iter().any(Option::is_some).then_some(Record::Awards(awards))
@@ -567,12 +569,42 @@ impl Export<'_> {
         Ok(())
     }
 
+    /// What the awards of some users rest on, by user and game.
+    async fn grounds_of(&self, users: &Users) -> Result<HashMap<(i64, i64), Vec<Ground>>> {
+        let ids: Vec<i64> = users.ulids.keys().copied().collect();
+        let rows = sql::with_int::<award_ground::Model>(self.transaction, "user_id", &ids).await?;
+        let sets: BTreeSet<i64> = rows.iter().map(|row| row.set_id).collect();
+        let sets: Vec<i64> = sets.into_iter().collect();
+        let mut achievements = HashMap::new();
+        for set in sql::with_int::<award_set::Model>(self.transaction, "id", &sets).await? {
+            let ids: Vec<i64> = serde_json::from_str(&set.achievements).map_err(Error::internal)?;
+            let keys = ids.into_iter().map(|id| key(&self.keys.achievements, id)).collect::<Result<Vec<_>>>()?;
+            achievements.insert(set.id, keys);
+        }
+        let mut grounds: HashMap<(i64, i64), BTreeMap<i64, Vec<Award>>> = HashMap::new();
+        for row in rows {
+            grounds.entry((row.user_id, row.game_id)).or_default().entry(row.set_id).or_default().push(row.award);
+        }
+        let mut named = HashMap::with_capacity(grounds.len());
+        for (place, sets) in grounds {
+            let ground = |(set, mut awards): (i64, Vec<Award>)| {
+                awards.sort_unstable_by_key(|award| *award as u8);
+                Ground { awards, achievements: achievements.get(&set).cloned().unwrap_or_default() }
+            };
+            let mut sets: Vec<Ground> = sets.into_iter().map(ground).collect();
+            sets.sort_unstable_by_key(|ground| ground.awards.first().map(|award| *award as u8));
+            named.insert(place, sets);
+        }
+        Ok(named)
+    }
+
     async fn collections_of(&mut self, users: &Users) -> Result<()> {
         each_of!(self, users, collection_progress::Model, collection_id, row => {
             Some(Record::CollectionProgress(CollectionProgress {
                 user: users.ulid(row.user_id)?,
                 collection: key(&self.keys.collections, row.collection_id)?,
                 completed_at: row.completed_at.map(At),
+                completed_told: row.completed_told,
                 reward_claimed_at: row.reward_claimed_at.map(At),
                 updated_at: at(row.updated_at),
             }))

@@ -10,8 +10,8 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::records::{PASSES, Record, VERSION};
-use crate::error::{Error, Result};
-use crate::text;
+use waymark_kernel::error::{Error, Result};
+use waymark_kernel::text;
 
 /// How many records one transaction takes.
 pub(super) const CHUNK: usize = 5000;

@@ -10,8 +10,9 @@ use super::records::{
     CreditLot, Enrolment, Event, Game, Goal, GoalClaim, GoalProgress, InstanceResource, OwnedCard, Pause, Record,
     Resource, ResourceProgress, Reward, Season, StudyPlan, StudyPlanInstance, Unlock, User, WeekTitle, WriteRef,
 };
-use crate::clock::Timestamp;
-use crate::limits::{self, Range};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::limits;
+use waymark_kernel::limits::Range;
 
 /// How far what an export tells may lie in the future, in seconds: the clock of wherever it was made may be ahead.
 const LENIENCE_SECONDS: i64 = 24 * 60 * 60;
@@ -275,7 +276,15 @@ fn of_users(all: &mut Members, record: &Record) {
             all.planned("until", *until);
             all.happened("liftedAt", *lifted_at);
         }
-        Record::Awards(Awards { user: _, game: _, beaten_at, beaten_hardcore_at, completed_at, mastered_at }) => {
+        Record::Awards(Awards {
+            user: _,
+            game: _,
+            beaten_at,
+            beaten_hardcore_at,
+            completed_at,
+            mastered_at,
+            rests_on: _,
+        }) => {
             all.happened("beatenAt", *beaten_at);
             all.happened("beatenHardcoreAt", *beaten_hardcore_at);
             all.happened("completedAt", *completed_at);
@@ -289,6 +298,7 @@ fn of_users(all: &mut Members, record: &Record) {
             user: _,
             collection: _,
             completed_at,
+            completed_told: _,
             reward_claimed_at,
             updated_at,
         }) => {

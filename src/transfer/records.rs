@@ -10,12 +10,13 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::clock::Timestamp;
-use crate::features::credits::entity::{BlockScope, EntryKind, LotSource};
-use crate::features::games::entity::AchievementKind;
-use crate::features::seasons::entity::PauseMode;
-use crate::features::users::entity::Visibility;
-use crate::features::users::rules;
+use waymark_credits::entity::{BlockScope, EntryKind, LotSource};
+use waymark_games::entity::{AchievementKind, Award};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::text::resource_key;
+use waymark_seasons::entity::PauseMode;
+use waymark_users::entity::Visibility;
+use waymark_users::rules;
 
 /// The version of the format that this program writes, and reads with all before it.
 ///
@@ -474,8 +475,9 @@ pub(super) struct GoalClaim {
     /// The number of the lot it opened; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) lot: Option<i64>,
-    #[serde(default)]
-    pub(super) reward_micros: i64,
+    /// Absent: what the goal is worth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reward_micros: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) at: Option<At>,
 }
@@ -605,6 +607,18 @@ pub(super) struct Awards {
     pub(super) completed_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) mastered_at: Option<At>,
+    /// What the awards rest on whose dates follow from unlocks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) rests_on: Vec<Ground>,
+}
+
+/// The achievements that some awards required when they were earned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Ground {
+    pub(super) awards: Vec<Award>,
+    /// Keys.
+    pub(super) achievements: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -629,6 +643,9 @@ pub(super) struct CollectionProgress {
     pub(super) collection: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) completed_at: Option<At>,
+    /// Whether that date was told, and does not follow from the cards. Only in exports; elsewhere it always was.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) completed_told: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reward_claimed_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -698,8 +715,18 @@ pub(super) struct ApiKey {
 }
 
 impl Record {
-    /// The same, from a file of this version of the format.
+    /// The same, from a file of this version of the format, with the names of resources as they are stored.
     pub(super) fn of_version(mut self, version: u32) -> Self {
+        let lower = |key: &mut String| *key = resource_key(key).into_owned();
+        match &mut self {
+            Self::Resource(record) => lower(&mut record.key),
+            Self::StudyPlan(record) => record.resources.iter_mut().for_each(lower),
+            Self::ResourceProgress(record) => lower(&mut record.resource),
+            Self::StudyPlanInstance(record) => {
+                record.resources.iter_mut().flatten().for_each(|one| lower(&mut one.resource));
+            }
+            _ => {}
+        }
         if let Self::User(user) = &mut self
             && version < 2
         {

@@ -8,11 +8,10 @@ use sea_orm::{
     Iterable as _, ModelTrait, PrimaryKeyToColumn as _, RuntimeErr, Statement, sqlx,
 };
 
-use crate::auth::api_key;
-use crate::clock::Timestamp;
-use crate::db::{Db, Kind, Param, Sql, Transaction, bulk, execute, fetch};
-use crate::error::{Error, Result};
-use crate::write::{HistoryKind, share_catalogue, take_catalogue};
+use waymark_db::{Db, Kind, Param, Sql, Transaction, bulk, execute, fetch};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Error, Result};
+use waymark_write::{HistoryKind, share_catalogue, take_catalogue};
 
 type Column<M> = <<M as ModelTrait>::Entity as EntityTrait>::Column;
 
@@ -220,7 +219,7 @@ static BY_ACCOUNT: Sql = Sql::new(
 /// The users who go by these names, each with the name: a ULID, a handle in lower case, or `provider:id`.
 pub(super) async fn find_users(transaction: &Transaction, names: Names) -> Result<Vec<(String, i64)>> {
     let mut found = Vec::new();
-    let read = |row: &mut crate::db::Row| {
+    let read = |row: &mut waymark_db::Row| {
         let id = row.take()?;
         Ok((row.take()?, id))
     };
@@ -355,24 +354,6 @@ pub(super) async fn profiles_updated(transaction: &Transaction, users: &[i64]) -
     Ok(found.into_iter().collect())
 }
 
-static ERASE: [Sql; 7] = [
-    Sql::new("DELETE FROM accounts WHERE user_id = $1"),
-    Sql::new("DELETE FROM write_refs WHERE user_id = $1"),
-    Sql::new("UPDATE credit_lots SET reason = NULL WHERE user_id = $1"),
-    Sql::new("UPDATE credit_entries SET reason = NULL WHERE user_id = $1"),
-    Sql::new("UPDATE user_blocks SET reason = '' WHERE user_id = $1"),
-    Sql::new("UPDATE resource_progress SET notes = '' WHERE user_id = $1"),
-    Sql::new("UPDATE study_plan_instances SET title = '' WHERE user_id = $1"),
-];
-
-/// Takes away what is personal beside the row of a user who was erased elsewhere.
-pub(super) async fn erase(transaction: &Transaction, user: i64, now: Timestamp) -> Result<()> {
-    for statement in &ERASE {
-        execute(transaction, statement, [Param::Int(user)]).await?;
-    }
-    api_key::forget(transaction, user, now).await.map(drop)
-}
-
 static LEADS_TO: Sql = Sql::new(
     "WITH RECURSIVE way(id) AS (SELECT CAST($1 AS bigint) UNION SELECT u.merged_into FROM users u \
      JOIN way ON u.id = way.id WHERE u.merged_into IS NOT NULL) SELECT id FROM way WHERE id = $2",
@@ -410,22 +391,6 @@ static SPEND: Sql =
 /// Adds to what was spent of a budget.
 pub(super) async fn spend(transaction: &Transaction, season: i64, week: i64, micros: i64) -> Result<()> {
     execute(transaction, &SPEND, [Param::Int(season), Param::Int(week), Param::Int(micros)]).await.map(drop)
-}
-
-static COUNT_CLAIMS: Sql = Sql::new("UPDATE collection_rewards SET claimed = claimed + $2 WHERE collection_id = $1");
-
-/// Adds to how often a reward was claimed.
-pub(super) async fn count_claims(transaction: &Transaction, collection: i64, claims: i64) -> Result<()> {
-    execute(transaction, &COUNT_CLAIMS, [Param::Int(collection), Param::Int(claims)]).await.map(drop)
-}
-
-static PLAYERS: Sql = Sql::new(
-    "SELECT DISTINCT user_id FROM achievement_unlocks WHERE game_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3",
-);
-
-/// Users who unlocked something in a game, in ascending order.
-pub(super) async fn players(transaction: &Transaction, game: i64, behind: i64, limit: i64) -> Result<Vec<i64>> {
-    fetch(transaction, &PLAYERS, [Param::Int(game), Param::Int(behind), Param::Int(limit)], |row| row.take()).await
 }
 
 static RESOURCE_KEYS: Sql = Sql::new("SELECT id, key FROM resources WHERE id = ANY($1)");

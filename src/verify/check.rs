@@ -2,20 +2,20 @@
 
 use futures_util::future::BoxFuture;
 
-use crate::clock::Timestamp;
-use crate::db::catalogue::{Part, Snapshot};
-use crate::db::{Param, Row, Sql, Transaction, execute, fetch};
-use crate::error::Result;
+use waymark_db::catalogue::{Part, Snapshot};
+use waymark_db::{Param, Row, Sql, Transaction, execute, fetch};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
 
 /// One thing that has to follow from another, and how to look for where it does not.
 ///
-/// Most are SQL in PostgreSQL's spelling, as [`Sql`] takes it. One of users gets their ids as `$1`, and its SELECT gives a
-/// row per difference: the user's id, what differs as text, what is stored and what should be, both as `bigint` that may be
-/// null. One of rows that belong to nobody gets nothing, and gives the same without the user.
+/// Most are SQL in PostgreSQL's spelling, as [`Sql`] takes it. One of users gets their ids as `$1`, and its SELECT
+/// gives a row per difference: the user's id, what differs as text, what is stored and what should be, both as `bigint`
+/// that may be null. One of rows that belong to no user gets no parameter, and gives the same without the user.
 #[derive(Clone, Copy)]
-pub(crate) struct Check {
+pub struct Check {
     /// The feature and what is checked, such as `credits.remaining`.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     subject: Subject,
     shown: Shown,
     find: Work<Vec<Found>>,
@@ -51,43 +51,47 @@ impl<T> Copy for Work<T> {}
 
 /// What a check looks at.
 #[derive(Clone, Copy)]
-pub(crate) struct Look<'a> {
+pub struct Look<'a> {
     /// What is read in it is one state of the database; in a repair, what the locked users have.
-    pub(crate) transaction: &'a Transaction,
+    pub transaction: &'a Transaction,
     /// Whose rows are looked at.
-    pub(crate) users: &'a [i64],
+    pub users: &'a [i64],
     pub(super) catalogue: &'a Snapshot,
 }
 
 impl<'a> Look<'a> {
     /// A feature's part of the catalogue, as it is in the same state of the database.
-    pub(crate) fn catalogue<P: Part>(&self) -> Result<&'a P> {
+    pub fn catalogue<P: Part>(&self) -> Result<&'a P> {
         self.catalogue.part()
     }
 }
 
-/// Something that does not follow from its source.
+/// A stored value that does not follow from its source.
 #[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) user: Option<i64>,
-    pub(crate) what: String,
-    pub(crate) stored: String,
-    pub(crate) expected: String,
+pub struct Found {
+    /// The internal id of the user whose row it is; `None`: the row belongs to no user.
+    pub user: Option<i64>,
+    /// What differs, for people, such as `completion of goal:` and its key.
+    pub what: String,
+    /// What is stored, as text; `nothing` where nothing is.
+    pub stored: String,
+    /// What follows from the source, as text; `nothing` where nothing does.
+    pub expected: String,
 }
 
 impl Check {
     /// A check of users' rows.
-    pub(crate) const fn of_users(name: &'static str, find: &'static str) -> Self {
+    pub const fn of_users(name: &'static str, find: &'static str) -> Self {
         Self { name, subject: Subject::Users, shown: Shown::Numbers, find: Work::Sql(find), mend: None }
     }
 
-    /// A check of rows that belong to nobody. In a repair no other write is under way.
-    pub(crate) const fn of_nobody(name: &'static str, find: &'static str) -> Self {
+    /// A check of rows that belong to no user. In a repair no other write is under way.
+    pub const fn of_nobody(name: &'static str, find: &'static str) -> Self {
         Self { name, subject: Subject::Nobody, shown: Shown::Numbers, find: Work::Sql(find), mend: None }
     }
 
     /// A check of users' rows whose rules are more than SQL can say.
-    pub(crate) const fn by_rules(
+    pub const fn by_rules(
         name: &'static str,
         find: for<'a> fn(Look<'a>) -> BoxFuture<'a, Result<Vec<Found>>>,
         mend: for<'a> fn(Look<'a>) -> BoxFuture<'a, Result<()>>,
@@ -97,13 +101,13 @@ impl Check {
     }
 
     /// The same, of what are instants.
-    pub(crate) const fn of_instants(self) -> Self {
+    pub const fn of_instants(self) -> Self {
         Self { shown: Shown::Instants, ..self }
     }
 
     /// The same, with a statement that mends what is found. It gets what the SELECT gets, changes nothing where nothing
     /// differs, and leaves alone what cannot be mended.
-    pub(crate) const fn mended_by(self, mend: &'static str) -> Self {
+    pub const fn mended_by(self, mend: &'static str) -> Self {
         Self { mend: Some(Work::Sql(mend)), ..self }
     }
 

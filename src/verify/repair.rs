@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Check, Difference, Look, Report, Step, Verifier, Whose, all, names};
-use crate::auth::policy::Operator;
-use crate::error::Result;
-use crate::write::{Order, Unit, Write};
+use waymark_auth::policy::Operator;
+use waymark_kernel::error::Result;
+use waymark_write::{Order, Unit, Write};
 
 impl Verifier {
     /// Looks for differences, mends those that can be mended, and tells each lot of users as it goes. Each lot is one
@@ -16,7 +16,7 @@ impl Verifier {
     ///
     /// # Errors
     /// When the database fails; what was mended by then stays mended.
-    pub(crate) async fn repair(
+    pub async fn repair(
         &self,
         operator: Operator,
         whose: Whose,
@@ -44,7 +44,7 @@ impl Verifier {
     }
 }
 
-/// What became of the differences of some users.
+/// The result of repairing the differences of some users.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Repaired {
     mended: Vec<Difference>,
@@ -72,7 +72,7 @@ impl Write for RepairUsers {
     }
 }
 
-/// Mends rows that belong to nobody.
+/// Mends rows that belong to no user.
 #[derive(Serialize)]
 struct RepairNobodys {
     operator: Operator,

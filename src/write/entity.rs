@@ -4,7 +4,7 @@
 pub mod event {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `history_events`.
     #[sea_orm::model]
@@ -27,7 +27,7 @@ pub mod event {
         pub subject_key: String,
         /// What changed, as JSON.
         pub changes: String,
-        /// When it happened, as told by whoever did it.
+        /// When it happened, as the client said.
         pub occurred_at: Timestamp,
         /// When it was written.
         pub recorded_at: Timestamp,
@@ -40,7 +40,7 @@ pub mod event {
 pub mod audit_entry {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `audit_log`.
     #[sea_orm::model]
@@ -67,11 +67,11 @@ pub mod audit_entry {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// Writes that came with an idempotency key, and what came of them; kept for 7 days.
+/// Writes that came with an idempotency key, and their outcomes; kept for 7 days.
 pub mod idempotency_key {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `idempotency_keys`.
     #[sea_orm::model]
@@ -89,7 +89,7 @@ pub mod idempotency_key {
         pub key: String,
         /// A hash of the input; the same key with another input is refused.
         pub body_hash: String,
-        /// What came of it, as JSON: ids and codes.
+        /// The outcome as JSON: ids and codes.
         pub outcome: String,
         /// When it was written.
         pub created_at: Timestamp,
@@ -102,7 +102,7 @@ pub mod idempotency_key {
 pub mod write_ref {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `write_refs`.
     #[sea_orm::model]
@@ -120,7 +120,7 @@ pub mod write_ref {
         pub reference: String,
         /// When it was written.
         pub created_at: Timestamp,
-        /// What came of it, as JSON: ids and codes.
+        /// The outcome as JSON: ids and codes.
         pub outcome: String,
     }
 

@@ -1,13 +1,13 @@
 //! Who waits for events of which users, and how they are woken.
 //!
-//! The feed carries no events. It knows the number of the newest event of each user somebody waits for, and wakes those
+//! The feed carries no events. It knows the number of the newest event of each followed user, and wakes the followers
 //! who are behind it; what happened is then read from the log, which has it in order and without gaps. So nothing is
 //! kept per subscriber, and a hint that gets lost or comes twice does no harm.
 //!
 //! Numbers come from three sides. A write of this process tells its own at once. On PostgreSQL, processes tell each
-//! other by `NOTIFY`: not inside the writing transaction, whose commit would then wait for one lock of the whole server,
-//! but right behind it, for all writes of the last moments by one statement. And since a process may be killed between
-//! the two, and other programs write too, the numbers of all users somebody waits for are read every so often, by one
+//! other by `NOTIFY`: not inside the writing transaction, whose commit would then wait for one lock of the whole
+//! server, but right behind it, for all writes of the last moments by one statement. And since a process may be killed
+//! between the two, and other programs write too, the numbers of all followed users are read at intervals, by one
 //! statement; that is also how the processes on one SQLite file learn of each other.
 
 use std::collections::HashMap;
@@ -18,9 +18,10 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::Event;
-use crate::db::notices::{self, Notices};
-use crate::db::{Db, Kind, Param, Sql, fetch};
-use crate::error::Result;
+use waymark_db::notices;
+use waymark_db::notices::Notices;
+use waymark_db::{Asker, Db, Kind, Param, Sql, fetch};
+use waymark_kernel::error::Result;
 
 const CHANNEL: &str = "waymark_events";
 /// A notice that says: look yourself, for there is too much to tell.
@@ -30,13 +31,13 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How often the numbers are read where notices come, and where none come.
 const SELDOM: Duration = Duration::from_secs(1);
 const OFTEN: Duration = Duration::from_millis(200);
-/// By how much longer that is per user somebody waits for.
+/// By how much longer that is per followed user.
 const PER_USER: Duration = Duration::from_micros(100);
 
 /// Wakes those who wait for events.
-pub(crate) struct Feed {
+pub struct Feed {
     db: Db,
-    /// The number of the newest event that is known, per user somebody waits for.
+    /// The number of the newest known event of each followed user.
     newest: Mutex<HashMap<i64, watch::Sender<i64>>>,
     /// Wakes the task that listens when the first one begins to wait.
     first: Arc<Notify>,
@@ -52,9 +53,9 @@ impl std::fmt::Debug for Feed {
     }
 }
 
-/// Somebody who waits for events of one user.
+/// A follower, who waits for events of one user.
 #[derive(Debug)]
-pub(crate) struct Following {
+pub struct Following {
     user: i64,
     newest: watch::Receiver<i64>,
     feed: Arc<Feed>,
@@ -62,8 +63,8 @@ pub(crate) struct Following {
 
 impl Following {
     /// Waits until the user's history is known to go beyond the event of this number. May be given up at any time.
-    pub(crate) async fn beyond(&mut self, number: i64) {
-        // The sender lives as long as anybody follows.
+    pub async fn beyond(&mut self, number: i64) {
+        // The sender lives as long as there is a follower.
         let _ = self.newest.wait_for(|newest| *newest > number).await;
     }
 }
@@ -71,7 +72,7 @@ impl Following {
 impl Drop for Following {
     fn drop(&mut self) {
         let mut newest = self.feed.newest();
-        // Nobody begins to follow while the lock is held, so the last one is the last.
+        // No task begins to follow while the lock is held, so the last follower stays the last.
         if newest.get(&self.user).is_some_and(|sender| sender.receiver_count() <= 1) {
             newest.remove(&self.user);
         }
@@ -80,7 +81,7 @@ impl Drop for Following {
 
 impl Feed {
     /// Starts the tasks that listen and tell, which end with the feed. Must be called inside a Tokio runtime.
-    pub(crate) fn start(db: Db) -> Arc<Self> {
+    pub fn start(db: Db) -> Arc<Self> {
         let postgres = db.kind() == Kind::Postgres;
         let feed = Arc::new(Self {
             db,
@@ -89,9 +90,9 @@ impl Feed {
             untold: Mutex::default(),
             more: Arc::default(),
         });
-        tokio::spawn(listen(Arc::downgrade(&feed), Arc::clone(&feed.first)));
+        tokio::spawn(Asker::Background.run(listen(Arc::downgrade(&feed), Arc::clone(&feed.first))));
         if postgres {
-            tokio::spawn(tell_others(Arc::downgrade(&feed), Arc::clone(&feed.more)));
+            tokio::spawn(Asker::Background.run(tell_others(Arc::downgrade(&feed), Arc::clone(&feed.more))));
         }
         feed
     }
@@ -105,7 +106,7 @@ impl Feed {
     }
 
     /// Begins to wait for events of `user`. What was committed before is not waited for: read the log after this.
-    pub(crate) fn follow(self: &Arc<Self>, user: i64) -> Following {
+    pub fn follow(self: &Arc<Self>, user: i64) -> Following {
         let receiver = {
             let mut newest = self.newest();
             if newest.is_empty() {
@@ -116,13 +117,13 @@ impl Feed {
         Following { user, newest: receiver, feed: Arc::clone(self) }
     }
 
-    /// How many users somebody waits for.
+    /// Returns how many users are followed.
     fn followed(&self) -> usize {
         self.newest().len()
     }
 
     /// Tells of events that this process has committed.
-    pub(crate) fn tell(&self, events: &[(i64, Event)]) {
+    pub fn tell(&self, events: &[(i64, Event)]) {
         if events.is_empty() {
             return;
         }
@@ -155,7 +156,7 @@ impl Feed {
         }
     }
 
-    /// Reads the numbers of all users somebody waits for.
+    /// Reads the numbers of all followed users.
     async fn look(&self) -> Result<()> {
         let users: Vec<i64> = self.newest().keys().copied().collect();
         if users.is_empty() {
@@ -210,14 +211,14 @@ fn read(text: &str) -> Option<Vec<(i64, i64)>> {
     text.split(',').map(number).collect()
 }
 
-/// Listens to other processes and looks at the numbers, as long as anybody waits for events.
+/// Listens to other processes and looks at the numbers, as long as there is a follower.
 async fn listen(weak: Weak<Feed>, first: Arc<Notify>) {
     let mut notices: Option<Notices> = None;
     loop {
         let Some(feed) = weak.upgrade() else { return };
         let followed = feed.followed();
         if followed == 0 {
-            // What is told while nobody reads would pile up in the database.
+            // Notifications that are not read would pile up in the database.
             notices = None;
             drop(feed);
             let _ = tokio::time::timeout(Duration::from_secs(60), first.notified()).await;
@@ -254,7 +255,7 @@ async fn listen(weak: Weak<Feed>, first: Arc<Notify>) {
     }
 }
 
-/// Why nobody listens any longer.
+/// Why listening ended.
 #[derive(PartialEq, Eq)]
 enum Heard {
     /// It is time to look oneself.

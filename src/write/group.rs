@@ -1,17 +1,19 @@
 //! Several writes in one commit.
 //!
-//! What a small write costs is mostly what does not depend on its size: round trips, locks, and the wait for the disk. So
-//! writes of one kind that wait at the same time, each for another user, are carried out as one: locked, read, decided
-//! and stored by the same statements (`Write::perform_together`). Whoever comes while nothing is under way goes at once,
-//! and the busier the database is, the more come together: a second transaction goes beside the first one when enough
-//! wait, or after some milliseconds. When one of them fails, all are undone, and each is carried out by itself.
+//! What a small write costs is mostly what does not depend on its size: round trips, locks, and the wait for the disk.
+//! So writes of one kind that wait at the same time, each for another user, are carried out as one: locked, read,
+//! decided and stored by the same statements (`Write::perform_together`). A write that comes while nothing is under way
+//! goes at once, and the busier the database is, the more writes come together: a second transaction goes beside the
+//! first one when enough wait, or after some milliseconds. When one of them fails, all are undone, and each is carried
+//! out by itself.
 //!
 //! On PostgreSQL a few workers share what waits; each transaction has writes of one kind, so that locks are taken in
-//! one order. Nobody waits there for a user whom somebody else has locked: a write for such a user is left out, and carried
-//! out by itself, beside the others, as soon as that is possible. SQLite has one writer at a time, so one worker carries out all writes, of all kinds: as many as are waiting go
-//! into the same transaction, in savepoints, and are answered after its commit.
+//! one order. No transaction waits there for a user whom another one has locked: a write for such a user is left out,
+//! and carried out by itself, beside the others, as soon as that is possible. SQLite has one writer at a time, so one
+//! worker carries out all writes, of all kinds: as many as are waiting go into the same transaction, in savepoints, and
+//! are answered after its commit.
 
-use std::any::{Any, TypeId};
+use std::any::TypeId;
 use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -20,15 +22,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::Written;
 use super::repo::Idempotency;
+use super::seam::{Outcome, UseCase};
 use super::writer::{Order, Tools, Wanted, given_up, is_in_the_way};
-use super::{Write, Written};
-use crate::db::{Kind, Transaction};
-use crate::error::{Error, Result};
+use waymark_db::{Kind, Transaction};
+use waymark_kernel::error::{Error, Result};
 
 /// How many writes one commit carries at most, so that the first of them is not kept waiting.
 const MOST: usize = 128;
@@ -38,8 +40,8 @@ const MOST_THINGS: usize = 2000;
 const WAITING: usize = 1024;
 /// How many transactions of joined writes run at a time on PostgreSQL: while one waits for the disk, another one works.
 const WORKERS: usize = 2;
-/// How many writes must wait to go beside others; fewer wait for those and grow, for so long at most. A transaction has a
-/// price of its own, which few writes would pay for little.
+/// How many writes must wait to go beside others; fewer wait for those and grow, for so long at most. A transaction has
+/// a price of its own, which few writes would pay for little.
 const WORTHWHILE: usize = 24;
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 /// How often a write is tried whose catalogue was behind.
@@ -47,14 +49,14 @@ const TRIES: u32 = 3;
 /// How often, and after which pause, a commit is begun that finds the database locked by another process.
 const BEGINNINGS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long a transaction on PostgreSQL waits for what others have locked, which is no user, and for how long it is tried
-/// again while a change of the catalogue is in the way.
+/// How long a transaction on PostgreSQL waits for what others have locked, which is no user, and for how long it is
+/// tried again while a change of the catalogue is in the way.
 const WAIT: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The tasks that carry out writes together.
 pub(super) struct Group {
-    jobs: mpsc::Sender<Box<dyn Job>>,
+    jobs: mpsc::Sender<Job>,
 }
 
 impl Group {
@@ -78,18 +80,18 @@ impl Group {
 }
 
 /// A place in the queue.
-pub(super) struct Place(mpsc::OwnedPermit<Box<dyn Job>>);
+pub(super) struct Place(mpsc::OwnedPermit<Job>);
 
 impl Place {
     /// Carries out `write` together with others.
-    pub(super) async fn run<W: Write>(
+    pub(super) async fn run(
         self,
-        write: W,
+        write: Arc<dyn UseCase>,
         order: Order,
         idempotency: Option<Idempotency>,
-    ) -> Result<Written<W::Outcome>> {
+    ) -> Result<Written<Outcome>> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(Box::new(Task { write, order, idempotency, written: None, answer }));
+        self.0.send(Job { write, order, idempotency, written: None, answer });
         answered.await.map_err(|_| stopped())?
     }
 }
@@ -99,13 +101,13 @@ fn stopped() -> Error {
 }
 
 /// Writes that are carried out as one; several only when they join.
-type Batch = Vec<Box<dyn Job>>;
+type Batch = Vec<Job>;
 
 /// What waits to be carried out.
 struct Queue {
-    waiting: mpsc::Receiver<Box<dyn Job>>,
+    waiting: mpsc::Receiver<Job>,
     /// What was taken from there, and did not fit into a batch.
-    ready: VecDeque<Box<dyn Job>>,
+    ready: VecDeque<Job>,
     under_way: Arc<UnderWay>,
 }
 
@@ -127,8 +129,8 @@ impl Drop for Commit {
 }
 
 impl Queue {
-    /// What goes into the next commit, as soon as there is anything, or beside another commit enough; `None` when nothing
-    /// will come any more.
+    /// What goes into the next commit, as soon as there is anything, or beside another commit enough; `None` when
+    /// nothing will come any more.
     async fn next(&mut self, several: bool) -> Option<(Vec<Batch>, Commit)> {
         if self.ready.is_empty() {
             let job = self.waiting.recv().await?;
@@ -171,7 +173,7 @@ impl Queue {
     }
 
     /// `first` with those that join it. A second write for the same user has to wait for the first one.
-    fn batch(&mut self, first: Box<dyn Job>) -> Batch {
+    fn batch(&mut self, first: Job) -> Batch {
         let Some((kind, user)) = first.joins() else { return vec![first] };
         let mut users = HashSet::from([user]);
         let mut things = first.size();
@@ -208,8 +210,8 @@ async fn work(tools: Arc<Tools>, queue: Arc<Mutex<Queue>>) {
     }
 }
 
-/// Carries out one write by itself, and answers whoever waits for it.
-async fn alone(tools: Arc<Tools>, mut job: Box<dyn Job>) {
+/// Carries out one write by itself, and answers the task that waits for it.
+async fn alone(tools: Arc<Tools>, mut job: Job) {
     let done = AssertUnwindSafe(job.perform_alone(&tools)).catch_unwind().await;
     done.unwrap_or_else(|_| job.fail(panicked()));
     job.answer(Ok(()));
@@ -249,7 +251,7 @@ enum Undone {
     No(Error),
 }
 
-async fn together(tools: &Tools, batch: &mut [Box<dyn Job>]) -> Result<(), Undone> {
+async fn together(tools: &Tools, batch: &mut [Job]) -> Result<(), Undone> {
     let transaction = begin(tools).await.map_err(Undone::Yes)?;
     match joined(tools, &transaction, batch).await {
         Ok(()) => transaction
@@ -263,8 +265,8 @@ async fn together(tools: &Tools, batch: &mut [Box<dyn Job>]) -> Result<(), Undon
     }
 }
 
-/// Carries out everything in one transaction, several batches each in a savepoint. Fails only when the whole is of no use any
-/// more.
+/// Carries out everything in one transaction, several batches each in a savepoint. Fails only when the whole is of no
+/// use any more.
 async fn all(tools: &Tools, batches: &mut [Batch]) -> Result<()> {
     if let [batch] = batches {
         return by_itself(tools, batch).await;
@@ -317,10 +319,16 @@ async fn fill(tools: &Tools, transaction: &Transaction, batches: &mut [Batch]) -
 }
 
 /// Carries out a batch of several writes as one in `transaction`.
-async fn joined(tools: &Tools, transaction: &Transaction, batch: &mut [Box<dyn Job>]) -> Result<()> {
-    let Some(together) = batch.first().map(|job| job.together()) else { return Ok(()) };
-    let performed = AssertUnwindSafe(together(batch, tools, transaction)).catch_unwind().await;
-    performed.unwrap_or_else(|_| Err(panicked()))
+async fn joined(tools: &Tools, transaction: &Transaction, batch: &mut [Job]) -> Result<()> {
+    let performed = {
+        let wanted: Vec<Wanted<'_>> = batch.iter().map(|job| job.wanted()).collect();
+        AssertUnwindSafe(tools.attempt_together(transaction, &wanted)).catch_unwind().await
+    };
+    let answers = performed.unwrap_or_else(|_| Err(panicked()))?;
+    for (job, answer) in batch.iter_mut().zip(answers) {
+        job.written = answer;
+    }
+    Ok(())
 }
 
 async fn begin(tools: &Tools) -> Result<Transaction> {
@@ -337,7 +345,7 @@ async fn begin(tools: &Tools) -> Result<Transaction> {
 }
 
 /// Carries out one job in a savepoint. Fails only when the whole transaction is of no use any more.
-async fn perform(tools: &Tools, transaction: &Transaction, job: &mut Box<dyn Job>) -> Result<()> {
+async fn perform(tools: &Tools, transaction: &Transaction, job: &mut Job) -> Result<()> {
     let mut tries = 1;
     loop {
         let savepoint = transaction.savepoint().await?;
@@ -365,122 +373,76 @@ fn panicked() -> Error {
     Error::internal("a write panicked")
 }
 
-/// Carries out jobs of one kind as one, and keeps what came of each until it is on disk.
-type Together = for<'a> fn(&'a mut [Box<dyn Job>], &'a Tools, &'a Transaction) -> BoxFuture<'a, Result<()>>;
-
-/// A write whose type is not named.
-trait Job: Any + Send {
-    fn changes_catalogue(&self) -> bool;
-    /// What kind of write it is and the user whom it is about, when it may be carried out together with others.
-    fn joins(&self) -> Option<(TypeId, i64)>;
-    /// How many things it does.
-    fn size(&self) -> usize;
-    /// How it is carried out together with others.
-    fn together(&self) -> Together;
-    /// Carries it out, and keeps the outcome until it is on disk.
-    fn perform<'a>(&'a mut self, tools: &'a Tools, transaction: &'a Transaction) -> BoxFuture<'a, Result<()>>;
-    /// Carries it out in a transaction of its own.
-    fn perform_alone<'a>(&'a mut self, tools: &'a Tools) -> BoxFuture<'a, ()>;
-    /// Keeps the failure as the answer.
-    fn fail(&mut self, error: Error);
-    /// Whether anything came of it.
-    fn is_done(&self) -> bool;
-    /// Forgets what came of it, because that was undone.
-    fn forget(&mut self);
-    /// Answers whoever waits: with the outcome, unless the commit failed.
-    fn answer(self: Box<Self>, committed: Result<()>);
-}
-
-struct Task<W: Write> {
-    write: W,
+/// A write that waits to be carried out, and who waits for it.
+struct Job {
+    write: Arc<dyn UseCase>,
     order: Order,
     idempotency: Option<Idempotency>,
-    written: Option<Result<Written<W::Outcome>>>,
-    answer: oneshot::Sender<Result<Written<W::Outcome>>>,
+    /// The outcome, until it is on disk.
+    written: Option<Result<Written<Outcome>>>,
+    answer: oneshot::Sender<Result<Written<Outcome>>>,
 }
 
-impl<W: Write> Job for Task<W> {
+impl Job {
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted { write: &*self.write, order: &self.order, idempotency: self.idempotency.as_ref() }
+    }
+
     fn changes_catalogue(&self) -> bool {
-        W::CATALOGUE
+        self.write.traits().catalogue
     }
 
+    /// Returns what kind of write it is and the user whom it is about, when it may be carried out together with others.
     fn joins(&self) -> Option<(TypeId, i64)> {
-        Some((TypeId::of::<W>(), self.write.joins()?))
+        Some((self.write.traits().kind, self.write.joins()?))
     }
 
+    /// Returns how many things it does.
     fn size(&self) -> usize {
         self.write.size()
     }
 
-    fn together(&self) -> Together {
-        together_of::<W>
+    /// Carries it out, and keeps the outcome until it is on disk.
+    async fn perform(&mut self, tools: &Tools, transaction: &Transaction) -> Result<()> {
+        let attempt = tools.attempt(transaction, &*self.write, &self.order, self.idempotency.as_ref());
+        self.written = Some(Ok(attempt.await?));
+        Ok(())
     }
 
-    fn perform<'a>(&'a mut self, tools: &'a Tools, transaction: &'a Transaction) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move {
-            let attempt = tools.attempt(transaction, &self.write, &self.order, self.idempotency.as_ref());
-            self.written = Some(Ok(attempt.await?));
-            Ok(())
-        })
+    /// Carries it out in a transaction of its own.
+    async fn perform_alone(&mut self, tools: &Tools) {
+        let place = match tools.place().await {
+            Ok(place) => place,
+            Err(error) => return self.fail(error),
+        };
+        let (write, order, idempotency) = (&*self.write, &self.order, self.idempotency.as_ref());
+        self.written = Some(tools.run_alone(write, order, idempotency, Some(place)).await);
     }
 
-    fn perform_alone<'a>(&'a mut self, tools: &'a Tools) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            let place = match tools.place().await {
-                Ok(place) => place,
-                Err(error) => return self.fail(error),
-            };
-            let (write, order, idempotency) = (&self.write, &self.order, self.idempotency.as_ref());
-            self.written = Some(tools.run_alone(write, order, idempotency, Some(place)).await);
-        })
-    }
-
+    /// Keeps the failure as the answer.
     fn fail(&mut self, error: Error) {
         self.written = Some(Err(given_up(error)));
     }
 
+    /// Returns whether it was carried out or has failed.
     fn is_done(&self) -> bool {
         self.written.is_some()
     }
 
+    /// Forgets its outcome, because that was undone.
     fn forget(&mut self) {
         self.written = None;
     }
 
-    fn answer(self: Box<Self>, committed: Result<()>) {
+    /// Answers the client that waits: with the outcome, unless the commit failed.
+    fn answer(self, committed: Result<()>) {
         let never = || Err(Error::internal("a write was not carried out"));
         let answer = match (committed, self.written) {
-            // What failed by itself failed whatever became of the others.
+            // What failed by itself failed whether or not the others did.
             (_, Some(Err(error))) | (Err(error), _) => Err(error),
             (Ok(()), written) => written.unwrap_or_else(never),
         };
-        // Nobody waits any more when the client has gone; the write stands.
+        // When the client has gone, the answer is dropped; the write stands.
         let _ = self.answer.send(answer);
     }
-}
-
-fn together_of<'a, W: Write>(
-    batch: &'a mut [Box<dyn Job>],
-    tools: &'a Tools,
-    transaction: &'a Transaction,
-) -> BoxFuture<'a, Result<()>> {
-    Box::pin(async move {
-        let tasks = batch.iter_mut().map(|job| {
-            let job: &mut dyn Any = job.as_mut();
-            job.downcast_mut::<Task<W>>()
-        });
-        let tasks: Option<Vec<&mut Task<W>>> = tasks.collect();
-        let mut tasks = tasks.ok_or_else(|| Error::internal("writes of different kinds in one batch"))?;
-        let answers = {
-            let wanted: Vec<Wanted<'_, W>> = tasks
-                .iter()
-                .map(|task| Wanted { write: &task.write, order: &task.order, idempotency: task.idempotency.as_ref() })
-                .collect();
-            tools.attempt_together(transaction, &wanted).await?
-        };
-        for (task, answer) in tasks.iter_mut().zip(answers) {
-            task.written = answer;
-        }
-        Ok(())
-    })
 }

@@ -5,135 +5,110 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::clock::Timestamp;
-use crate::graphql::refusal::{Refusal, UserErrorCode};
-use crate::limits;
-use crate::text::is_unprintable;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::limits;
+use waymark_kernel::text;
+use waymark_kernel::text::tidied;
+use waymark_vocabulary::refusal::{Refusal, UserErrorCode};
 
-/// How long a title or a name may be, in characters.
-const TITLE: RangeInclusive<usize> = 1..=200;
-/// How long a description may be, in characters.
-const DESCRIPTION: RangeInclusive<usize> = 0..=5000;
-/// How long an address may be, in characters.
-const URL: RangeInclusive<usize> = 1..=2000;
-/// How long a word of the operator's own may be, in characters.
-const LABEL: RangeInclusive<usize> = 1..=100;
-
-/// What came of writing something into the catalogue.
+/// The result of a write to the catalogue.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Upserted {
+pub struct Upserted {
     /// Whether it was not there before.
-    pub(crate) created: bool,
-    /// Why nothing was done; empty when it was.
-    pub(crate) refusals: Vec<Refusal>,
+    pub created: bool,
+    /// Why the write was refused; empty when it was done.
+    pub refusals: Vec<Refusal>,
 }
 
 impl Upserted {
-    pub(crate) const fn done(created: bool) -> Self {
+    /// Makes the outcome of a write that was done; `created` says whether the thing is new.
+    pub const fn done(created: bool) -> Self {
         Self { created, refusals: Vec::new() }
     }
 
-    pub(crate) const fn refused(refusals: Vec<Refusal>) -> Self {
+    /// Makes the outcome of a write of which nothing was done, for these reasons.
+    pub const fn refused(refusals: Vec<Refusal>) -> Self {
         Self { created: false, refusals }
     }
 }
 
-/// Collects all that is wrong with an input, so that it is told at once.
+/// Collects all faults of an input, so that they are reported at once.
 #[derive(Debug, Default)]
-pub(crate) struct Checks {
+pub struct Checks {
     place: Vec<String>,
     refusals: Vec<Refusal>,
 }
 
 impl Checks {
     /// What follows is about this item of a list of the input.
-    pub(crate) fn enter(&mut self, list: &str, item: usize) {
+    pub fn enter(&mut self, list: &str, item: usize) {
         self.place = vec![list.to_owned(), item.to_string()];
     }
 
     /// What follows is about this member of the input.
-    pub(crate) fn enter_member(&mut self, member: &str) {
+    pub fn enter_member(&mut self, member: &str) {
         self.place = vec![member.to_owned()];
     }
 
     /// What follows is about the input itself.
-    pub(crate) fn leave(&mut self) {
+    pub fn leave(&mut self) {
         self.place.clear();
     }
 
     /// Refuses `field` of the place entered, or the place itself where that is empty.
-    pub(crate) fn refuse(&mut self, field: &str, code: UserErrorCode, message: impl Into<String>) {
+    pub fn refuse(&mut self, field: &str, code: UserErrorCode, message: impl Into<String>) {
         let field = Some(field).filter(|field| !field.is_empty());
         let path = self.place.iter().map(String::as_str).chain(field);
         self.refusals.push(Refusal::new(code, message).at(path));
     }
 
     /// Refuses a value of `field`.
-    pub(crate) fn invalid(&mut self, field: &str, message: impl Into<String>) {
+    pub fn invalid(&mut self, field: &str, message: impl Into<String>) {
         self.refuse(field, UserErrorCode::InvalidInput, message);
     }
 
     /// What has to be given of something new.
-    pub(crate) fn needed<T>(&mut self, field: &str, given: Option<&T>) {
+    pub fn needed<T>(&mut self, field: &str, given: Option<&T>) {
         if given.is_none() {
             self.invalid(field, format!("{field} has to be given, because this is new"));
         }
     }
 
-    /// A title or a name: one line.
-    pub(crate) fn title(&mut self, field: &str, text: Option<&String>) {
-        self.line(field, text, &TITLE);
+    /// A title or a name, which is stored [`tidied`].
+    pub fn title(&mut self, field: &str, text: Option<&String>) {
+        self.text(field, text, text::no_title);
     }
 
     /// A word of the operator's own.
-    pub(crate) fn label(&mut self, field: &str, text: Option<&String>) {
-        self.line(field, text, &LABEL);
+    pub fn label(&mut self, field: &str, text: Option<&String>) {
+        self.text(field, text, text::no_label);
     }
 
     /// Where something is.
-    pub(crate) fn url(&mut self, field: &str, text: Option<&String>) {
-        self.line(field, text, &URL);
-        if text.is_some_and(|text| text.contains(char::is_whitespace)) {
-            self.invalid(field, format!("{field} is an address, and no spaces may stand in one"));
-        }
+    pub fn url(&mut self, field: &str, text: Option<&String>) {
+        self.text(field, text, text::no_url);
     }
 
     /// A description: it may have lines, and be empty.
-    pub(crate) fn description(&mut self, field: &str, text: Option<&String>) {
-        let Some(text) = text else { return };
-        self.length(field, text, &DESCRIPTION);
-        if text.chars().any(|letter| letter.is_control() && !['\n', '\r', '\t'].contains(&letter)) {
-            self.invalid(field, format!("no control characters but line ends and tabs may stand in {field}"));
-        }
+    pub fn description(&mut self, field: &str, text: Option<&String>) {
+        self.text(field, text, text::no_description);
     }
 
-    fn line(&mut self, field: &str, text: Option<&String>, length: &RangeInclusive<usize>) {
-        let Some(text) = text else { return };
-        self.length(field, text, length);
-        if text.chars().any(is_unprintable) {
-            self.invalid(field, format!("no control characters and no ends or turns of lines may stand in {field}"));
-        } else if !text.is_empty() && text.trim().is_empty() {
-            self.invalid(field, format!("{field} must not be blank"));
-        }
-    }
-
-    fn length(&mut self, field: &str, text: &str, length: &RangeInclusive<usize>) {
-        let count = text.chars().count();
-        if !length.contains(&count) {
-            let (least, most) = (length.start(), length.end());
-            self.invalid(field, format!("{field} has {least} to {most} characters, and not {count}"));
+    fn text(&mut self, field: &str, text: Option<&String>, wrong: fn(&str, &str) -> Option<String>) {
+        if let Some(message) = text.and_then(|text| wrong(field, text)) {
+            self.invalid(field, message);
         }
     }
 
     /// A number within bounds.
-    pub(crate) fn range(&mut self, field: &str, value: Option<i64>, range: RangeInclusive<i64>) {
+    pub fn range(&mut self, field: &str, value: Option<i64>, range: RangeInclusive<i64>) {
         let Some(value) = value.filter(|value| !range.contains(value)) else { return };
         let (least, most) = (range.start(), range.end());
         self.invalid(field, format!("{field} is a number from {least} to {most}, and not {value}"));
     }
 
     /// A date that something is planned for.
-    pub(crate) fn planned(&mut self, field: &str, date: Option<Timestamp>) {
+    pub fn planned(&mut self, field: &str, date: Option<Timestamp>) {
         let range = limits::planned();
         if let Some(date) = date.filter(|date| !range.contains(date)) {
             let (start, end) = (range.start(), range.end());
@@ -142,7 +117,7 @@ impl Checks {
     }
 
     /// That no two items of `list` have the same key.
-    pub(crate) fn distinct<'a>(&mut self, list: &str, keys: impl Iterator<Item = &'a str>) {
+    pub fn distinct<'a>(&mut self, list: &str, keys: impl Iterator<Item = &'a str>) {
         let mut seen = std::collections::HashSet::new();
         for (item, key) in keys.enumerate() {
             if !seen.insert(key) {
@@ -153,40 +128,42 @@ impl Checks {
         self.leave();
     }
 
-    pub(crate) const fn failed(&self) -> bool {
+    /// Tells whether anything was found to be wrong.
+    pub const fn failed(&self) -> bool {
         !self.refusals.is_empty()
     }
 
-    pub(crate) fn into_refusals(self) -> Vec<Refusal> {
+    /// Returns all that was found to be wrong, in the order in which it was found.
+    pub fn into_refusals(self) -> Vec<Refusal> {
         self.refusals
     }
 }
 
 /// What an upsert changes, as the audit log tells it.
 #[derive(Debug, Default)]
-pub(crate) struct Patch(Map<String, Value>);
+pub struct Patch(Map<String, Value>);
 
 impl Patch {
     /// Puts what was given, if it was, into its place. Whether that is news.
-    pub(crate) fn set<T: PartialEq + Clone + Serialize>(
-        &mut self,
-        name: &str,
-        place: &mut T,
-        given: Option<&T>,
-    ) -> bool {
+    pub fn set<T: PartialEq + Clone + Serialize>(&mut self, name: &str, place: &mut T, given: Option<&T>) -> bool {
         let Some(given) = given.filter(|given| **given != *place) else { return false };
         place.clone_from(given);
         self.note(name, given);
         true
     }
 
+    /// The same for a title or a name.
+    pub fn set_title(&mut self, name: &str, place: &mut String, given: Option<&String>) -> bool {
+        self.set(name, place, given.map(|given| tidied(given)).as_ref())
+    }
+
     /// Notes something else that changes.
-    pub(crate) fn note(&mut self, name: &str, value: impl Serialize) {
+    pub fn note(&mut self, name: &str, value: impl Serialize) {
         self.0.insert(name.to_owned(), serde_json::to_value(value).unwrap_or_default());
     }
 
     /// Notes which of the things that belong to it are new, changed or removed, if any are.
-    pub(crate) fn note_parts(&mut self, name: &str, [added, changed, removed]: [Vec<&str>; 3]) {
+    pub fn note_parts(&mut self, name: &str, [added, changed, removed]: [Vec<&str>; 3]) {
         let parts = [("added", added), ("changed", changed), ("removed", removed)];
         let parts: Map<String, Value> = parts
             .into_iter()
@@ -198,12 +175,13 @@ impl Patch {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Tells whether nothing changes.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The changes, for the audit log.
-    pub(crate) fn into_changes(self, created: bool) -> Value {
+    pub fn into_changes(self, created: bool) -> Value {
         let mut changes = self.0;
         if created {
             changes.insert("created".to_owned(), true.into());
@@ -214,7 +192,7 @@ impl Patch {
 
 /// The positions of `count` things in the order in which they are listed: first those that some of them had before,
 /// then new ones behind `last`. So what is not listed stays where it is.
-pub(crate) fn arranged(mut taken: Vec<i32>, last: i32, count: usize) -> impl Iterator<Item = i32> {
+pub fn arranged(mut taken: Vec<i32>, last: i32, count: usize) -> impl Iterator<Item = i32> {
     taken.sort_unstable();
     taken.into_iter().chain(last.saturating_add(1)..).take(count)
 }
@@ -232,7 +210,7 @@ mod tests {
     #[test]
     fn all_that_is_wrong_is_told_with_its_place() {
         let mut checks = Checks::default();
-        checks.title("title", Some(&"x".repeat(201)));
+        checks.title("title", Some(&"x".repeat(501)));
         checks.enter("goals", 2);
         checks.range("totalSteps", Some(0), 1..=10);
         checks.leave();

@@ -1,15 +1,15 @@
 //! Outcomes as they are kept under idempotency keys: without what the input says already.
 //!
-//! An outcome names the things that the write was about, so most of it stands in the input, and the same key with another
-//! input is refused. What is kept is therefore the difference: pieces of the input and of what came before in the outcome are
-//! pointed at, and the rest is written out. A list of a thousand results comes to some ten bytes each.
+//! An outcome names the things that the write was about, so most of it stands in the input, and the same key with
+//! another input is refused. What is kept is therefore the difference: pieces of the input and of what came before in
+//! the outcome are pointed at, and the rest is written out. A list of a thousand results comes to some ten bytes each.
 
 use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use crate::error::{Error, Result};
+use waymark_kernel::error::{Error, Result};
 
 /// What packed texts begin with; other texts are as they were.
 const MARK: &str = "z:";

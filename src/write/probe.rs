@@ -1,13 +1,13 @@
-//! Trying to write while nothing can be written, so that it is known when that is over, though nobody writes.
+//! Tries to write while nothing can be written, so that the end of that state is noticed even when no client writes.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::repo;
 use super::writer::Tools;
-use crate::clock::{Ids, Timestamp};
-use crate::db::{Db, Storage};
-use crate::error::Result;
+use waymark_db::{Asker, Db, Storage};
+use waymark_kernel::clock::{Ids, Timestamp};
+use waymark_kernel::error::Result;
 
 /// How often it is tried.
 const OFTEN: Duration = Duration::from_secs(1);
@@ -16,7 +16,7 @@ const PIECES: usize = 2048;
 
 /// Starts the task, which ends with the tools.
 pub(super) fn start(tools: &Arc<Tools>) {
-    tokio::spawn(keep_trying(Arc::downgrade(tools), tools.db.storage()));
+    tokio::spawn(Asker::Background.run(keep_trying(Arc::downgrade(tools), tools.db.storage())));
 }
 
 async fn keep_trying(weak: Weak<Tools>, storage: Arc<Storage>) {

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::{ConnectionTrait, DbBackend, EntityTrait as _};
+use sea_orm::{ConnectionTrait, DbBackend};
 use serde::{Deserialize, Serialize};
 
 use super::entity::{audit_entry, event, write_ref};
 use super::unit::{Locked, Moment, Reference};
 use super::{Event, HistoryKind};
-use crate::clock::Timestamp;
-use crate::db::bulk::{self, Stores};
-use crate::db::owner::Merger;
-use crate::db::{Param, Sql, Transaction, execute, fetch};
-use crate::error::{Error, Result};
+use waymark_db::bulk;
+use waymark_db::bulk::Stores;
+use waymark_db::owner::Merger;
+use waymark_db::{Param, Sql, Transaction, execute, fetch};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Error, Result};
 
 // Writes of progress share this lock by way of `lock_users`, a change of the catalogue takes it alone: what a write
 // decides by does not change under it. SQLite has one writer at a time anyway.
@@ -28,8 +28,8 @@ static VERSION: Sql = Sql::new(
 );
 static VERSION_ON_SQLITE: Sql = Sql::new("SELECT version, NULL FROM catalogue_version WHERE id = 1");
 
-// The function has ended, and all locks are taken, before its first row is given and the clock is read: so what was written
-// for these users before was written at an earlier instant, by the same clock.
+// The function has ended, and all locks are taken, before its first row is given and the clock is read: so what was
+// written for these users before was written at an earlier instant, by the same clock.
 static LOCK: Sql = Sql::new(
     "SELECT id, ulid, history_seq, ledger_seq, version, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint \
      FROM lock_users($1::bigint[])",
@@ -46,7 +46,7 @@ static LOCK_FREE: Sql = Sql::new(
 );
 
 /// Keeps the catalogue from being changed until the transaction ends.
-pub(crate) async fn share_catalogue(transaction: &Transaction) -> Result<()> {
+pub async fn share_catalogue(transaction: &Transaction) -> Result<()> {
     if on_postgres(transaction) {
         execute(transaction, &SHARE_CATALOGUE, []).await?;
     }
@@ -55,7 +55,7 @@ pub(crate) async fn share_catalogue(transaction: &Transaction) -> Result<()> {
 
 /// Keeps all other writes waiting until the transaction, which changes the catalogue, ends. Gives the instant by the
 /// database's clock, where it has one.
-pub(crate) async fn take_catalogue(transaction: &Transaction) -> Result<Option<Timestamp>> {
+pub async fn take_catalogue(transaction: &Transaction) -> Result<Option<Timestamp>> {
     if !on_postgres(transaction) {
         return Ok(None);
     }
@@ -82,7 +82,7 @@ pub(super) async fn lock_users(transaction: &Transaction, users: Vec<i64>) -> Re
     lock(transaction, if on_postgres(transaction) { &LOCK } else { &LOCK_ON_SQLITE }, users).await
 }
 
-/// Locks those of these users whom no other transaction has locked, and waits for nobody but for who changes the catalogue.
+/// Locks those of these users whom no other transaction has locked, and waits only for a change of the catalogue.
 pub(super) async fn lock_free_users(transaction: &Transaction, users: Vec<i64>) -> Result<Locks> {
     lock(transaction, if on_postgres(transaction) { &LOCK_FREE } else { &LOCK_ON_SQLITE }, users).await
 }
@@ -211,7 +211,7 @@ static NEXT_NUMBER: Sql =
 
 /// Appends one event of an operator's to a user's history in a transaction that is no [`Unit`](super::Unit). Locks the
 /// user.
-pub(crate) async fn append_event(
+pub async fn append_event(
     transaction: &Transaction,
     user: i64,
     kind: HistoryKind,
@@ -250,21 +250,20 @@ pub(super) async fn append_audit(transaction: &Transaction, entries: Vec<AuditEn
     if entries.is_empty() {
         return Ok(());
     }
-    let rows = entries.into_iter().map(|entry| audit_entry::ActiveModel {
-        id: NotSet,
-        actor: Set(entry.actor),
-        action: Set(entry.action.to_owned()),
-        subject_type: Set(entry.subject_type),
-        subject_key: Set(entry.subject_key),
-        changes: Set(entry.changes),
-        recorded_at: Set(now),
+    let rows = entries.into_iter().map(|entry| audit_entry::Model {
+        id: 0,
+        actor: entry.actor,
+        action: entry.action.to_owned(),
+        subject_type: entry.subject_type,
+        subject_key: entry.subject_key,
+        changes: entry.changes,
+        recorded_at: now,
     });
-    audit_entry::Entity::insert_many(rows).exec_without_returning(transaction).await?;
-    Ok(())
+    bulk::add(transaction, &rows.collect::<Vec<_>>()).await
 }
 
 /// Appends one entry to the audit log in a transaction that is no [`Unit`](super::Unit).
-pub(crate) async fn append_entry(
+pub async fn append_entry(
     transaction: &Transaction,
     action: &'static str,
     subject: (&str, &str),
@@ -322,7 +321,7 @@ pub(super) async fn referenced(
         .collect())
 }
 
-/// Keeps outcomes under references for ever.
+/// Keeps outcomes under references, without an end.
 pub(super) fn keep_references(stores: &mut Stores, references: Vec<(Reference, String)>, now: Timestamp) {
     let rows = references.into_iter().map(|(reference, outcome)| write_ref::Model {
         user_id: reference.user,
@@ -351,7 +350,7 @@ static FORGET_REFERENCES: Sql = Sql::new("DELETE FROM write_refs WHERE user_id =
 static FORGET_OUTCOMES: Sql = Sql::new("DELETE FROM idempotency_keys WHERE principal = ANY($1)");
 
 /// Forgets what makes the writes of a user safe to repeat who will never write again.
-pub(crate) async fn forget_writes(transaction: &Transaction, user: i64, principals: Vec<String>) -> Result<()> {
+pub async fn forget_writes(transaction: &Transaction, user: i64, principals: Vec<String>) -> Result<()> {
     execute(transaction, &FORGET_REFERENCES, [Param::Int(user)]).await?;
     execute(transaction, &FORGET_OUTCOMES, [Param::Texts(principals)]).await.map(drop)
 }
@@ -402,7 +401,8 @@ static FORGET_NOW: Sql = Sql::new(
     "DELETE FROM idempotency_keys WHERE created_at <= floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1",
 );
 
-/// Takes the key for this write; what came of the earlier one when there was one in the last `kept` seconds.
+/// Takes the key for this write; returns the outcome of the earlier write when there was one in the last `kept`
+/// seconds.
 pub(super) async fn take_key(
     transaction: &Transaction,
     idempotency: &Idempotency,
@@ -429,7 +429,7 @@ pub(super) async fn take_key(
     earlier.map(Some).ok_or_else(|| Error::internal("an idempotency key went away").passing())
 }
 
-/// Keeps what came of the write under its key.
+/// Keeps the outcome of the write under its key.
 pub(super) async fn keep_outcome(transaction: &Transaction, idempotency: &Idempotency, outcome: String) -> Result<()> {
     execute(transaction, &KEEP, idempotency.params().into_iter().chain([Param::Text(outcome)])).await.map(drop)
 }

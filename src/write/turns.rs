@@ -1,8 +1,8 @@
 //! Who writes next, where only one may.
 //!
-//! Writes for one user lock the same row, and changes of the catalogue one lock. Those of this server wait for each other here
-//! and not in the database, where each would take a connection for as long as it waits: however many ask to write for one
-//! user, they take one.
+//! Writes for one user lock the same row, and changes of the catalogue one lock. Those of this server wait for each
+//! other here and not in the database, where each would take a connection for as long as it waits: however many ask to
+//! write for one user, they take one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::error::{Code, Error, Result};
+use waymark_kernel::error::{Code, Error, Result};
 
 /// How long a write waits for its turn: as long as a request may take unless the settings say otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -66,7 +66,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let mut all = self.turns.all();
         self.permit = None;
-        // Nobody begins to wait while the lock is held. Whoever waits has the place in hand.
+        // No task begins to wait while the lock is held. A waiting task holds the place.
         if all.get(&self.whose).is_some_and(|place| Arc::strong_count(place) == 1) {
             all.remove(&self.whose);
         }

@@ -7,31 +7,31 @@ use serde_json::Value;
 
 use super::repo::{self, AuditEntry};
 use super::{Event, HistoryKind};
-use crate::clock::{Ids, Timestamp};
-use crate::config::Config;
-use crate::db::Transaction;
-use crate::db::bulk::Stores;
-use crate::db::catalogue::{Part, Snapshot};
-use crate::db::owner::Merger;
-use crate::error::{Error, Result};
-use crate::graphql::ids::Kind;
-use crate::graphql::refusal::{Refusal, UserErrorCode};
-use crate::limits;
+use waymark_db::Transaction;
+use waymark_db::bulk::Stores;
+use waymark_db::catalogue::{Part, Snapshot};
+use waymark_db::owner::Merger;
+use waymark_kernel::clock::{Ids, Timestamp};
+use waymark_kernel::config::Config;
+use waymark_kernel::error::{Error, Result};
+use waymark_kernel::limits;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::{Refusal, UserErrorCode};
 
 /// A transaction, and what is to be told of it.
 ///
 /// Users are locked before anything about them is read: writes for one user then come one after the other, and the
 /// numbers of the events have no gaps.
-pub(crate) struct Unit<'a> {
+pub struct Unit<'a> {
     transaction: &'a Transaction,
-    /// The instant of what is written, the only one. On PostgreSQL the database tells it once the locks are taken, so it is
-    /// to be read after them; what was written before for the same users is not later.
-    pub(crate) now: Timestamp,
+    /// The instant of what is written, the only one. On PostgreSQL the database tells it once the locks are taken, so
+    /// it is to be read after them; what was written before for the same users is not later.
+    pub now: Timestamp,
     by_database: bool,
     /// Where new identifiers come from.
-    pub(crate) ids: &'a Ids,
+    pub ids: &'a Ids,
     /// The settings that bound a write.
-    pub(crate) config: &'a Config,
+    pub config: &'a Config,
     wish: Wish<'a>,
     /// Who wants what is written for a user, where the unit carries out several writes.
     wishes: BTreeMap<i64, Wish<'a>>,
@@ -65,9 +65,9 @@ pub(super) struct Moment {
 
 /// A user whose row is locked.
 #[derive(Debug, Clone)]
-pub(crate) struct Locked {
+pub struct Locked {
     /// The user's ULID.
-    pub(crate) ulid: Arc<str>,
+    pub ulid: Arc<str>,
     pub(super) history_seq: i64,
     pub(super) ledger_seq: i64,
     pub(super) changed: bool,
@@ -77,14 +77,16 @@ pub(crate) struct Locked {
 
 /// What a caller calls one of its additive writes, so that it is carried out once and for all.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Reference {
-    pub(crate) user: i64,
+pub struct Reference {
+    /// The internal id of the user whom the write is about.
+    pub user: i64,
     /// What kind of write it is, such as `GOAL_STEPS`; references of different kinds do not meet.
-    pub(crate) kind: &'static str,
-    pub(crate) name: String,
+    pub kind: &'static str,
+    /// The caller's name for the write: 1 to 255 printable characters.
+    pub name: String,
 }
 
-/// What is said of something that has been numbered to the end, which only numbers that were brought along can do.
+/// Returns the error for a list whose numbers are used up, which only imported numbers can cause.
 fn full(what: &str) -> Error {
     Error::bad_input(format!("the {what} of this user has the number {} already, the last one", limits::LAST_NUMBER))
 }
@@ -94,7 +96,7 @@ const LONGEST_REFERENCE: usize = 255;
 
 impl Reference {
     /// The reference `name` for a write of this kind.
-    pub(crate) fn new(user: i64, kind: &'static str, name: &str) -> Result<Self, Refusal> {
+    pub fn new(user: i64, kind: &'static str, name: &str) -> Result<Self, Refusal> {
         if name.is_empty() || name.chars().count() > LONGEST_REFERENCE || name.chars().any(char::is_control) {
             let message = format!("a ref has 1 to {LONGEST_REFERENCE} printable characters");
             return Err(Refusal::new(UserErrorCode::InvalidInput, message));
@@ -131,13 +133,31 @@ impl<'a> Unit<'a> {
         }
     }
 
+    /// A unit for facts that a file tells, at this instant and in the operator's name. It knows no catalogue, and no users
+    /// but those whom it is told of.
+    pub fn of_facts(transaction: &'a Transaction, now: Timestamp, ids: &'a Ids, config: &'a Config) -> Self {
+        let moment = Moment { now, by_database: false };
+        Self::new(transaction, moment, Wish { actor: "operator", vouches: true }, ids, config, Snapshot::none())
+    }
+
+    /// Goes by this state of the catalogue, which is that of the transaction.
+    pub fn know(&mut self, catalogue: Arc<Snapshot>) {
+        self.catalogue = catalogue;
+    }
+
+    /// Takes over a user whom the transaction has locked or made, with the last numbers of the history and the ledger.
+    pub fn adopt(&mut self, user: i64, ulid: &str, [history_seq, ledger_seq]: [i64; 2]) {
+        let locked = Locked { ulid: ulid.into(), history_seq, ledger_seq, changed: false, vouched: false };
+        self.users.entry(user).or_insert(locked);
+    }
+
     /// Says who wants what is written for this user.
     pub(super) fn order(&mut self, user: i64, wish: Wish<'a>) {
         self.wishes.insert(user, wish);
     }
 
-    /// Takes over users whom the transaction has locked already, at this instant by the database's clock: [`Unit::lock`] has
-    /// nothing to do for them.
+    /// Takes over users whom the transaction has locked already, at this instant by the database's clock:
+    /// [`Unit::lock`] has nothing to do for them.
     pub(super) fn take_over(&mut self, locked: impl IntoIterator<Item = (i64, Locked)>, time: Option<Timestamp>) {
         self.users.extend(locked);
         self.locked_before = true;
@@ -145,7 +165,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Goes by the database's clock, where that decides, as it was when the first lock had been taken: the catalogue's
-    /// lock keeps everybody else from writing, so that users who are locked behind it have nothing newer.
+    /// lock keeps all other writes waiting, so that users who are locked behind it have nothing newer.
     const fn told(&mut self, time: Option<Timestamp>) {
         if let (true, Some(time)) = (self.by_database, time) {
             self.now = time;
@@ -154,28 +174,29 @@ impl<'a> Unit<'a> {
     }
 
     /// The transaction, for statements of repositories.
-    pub(crate) const fn transaction(&self) -> &'a Transaction {
+    pub const fn transaction(&self) -> &'a Transaction {
         self.transaction
     }
 
     /// Where repositories put rows that are to be stored at the end, all by one statement where the engine can.
-    pub(crate) const fn stores(&mut self) -> &mut Stores {
+    pub const fn stores(&mut self) -> &mut Stores {
         &mut self.stores
     }
 
-    /// A feature's part of the catalogue, which does not change before the end of a write that has locked users. Cheap to clone, so that the unit can be used beside it.
-    pub(crate) fn catalogue<P: Part>(&self) -> Result<Arc<P>> {
+    /// A feature's part of the catalogue, which does not change before the end of a write that has locked users. Cheap
+    /// to clone, so that the unit can be used beside it.
+    pub fn catalogue<P: Part>(&self) -> Result<Arc<P>> {
         self.catalogue.shared()
     }
 
     /// All of the catalogue, as [`Unit::catalogue`] gives its parts.
-    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+    pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.catalogue)
     }
 
     /// Locks these users, all at once, and with them the catalogue against changes. Call this once, before
     /// anything is read; a user who was merged into another or erased meanwhile is an error.
-    pub(crate) async fn lock(&mut self, users: impl IntoIterator<Item = i64>) -> Result<()> {
+    pub async fn lock(&mut self, users: impl IntoIterator<Item = i64>) -> Result<()> {
         let mut users: Vec<i64> = users.into_iter().collect();
         users.sort_unstable();
         users.dedup();
@@ -199,62 +220,81 @@ impl<'a> Unit<'a> {
         Ok(locked.users)
     }
 
-    /// Locks those of these users who have not been merged into others or erased, like [`Unit::lock`], and says who they
-    /// are.
-    pub(crate) async fn lock_present(&mut self, users: Vec<i64>) -> Result<Vec<i64>> {
+    /// Locks those of these users who have not been merged into others or erased, like [`Unit::lock`], and says who
+    /// they are.
+    pub async fn lock_present(&mut self, users: Vec<i64>) -> Result<Vec<i64>> {
         let locked = self.lock_them(users).await?;
         let present = locked.iter().map(|(user, _)| *user).collect();
         self.users.extend(locked);
         Ok(present)
     }
 
-    /// Locks the catalogue for a change. Every other write waits until this one has ended. What the change is decided by
-    /// has to be read from the database: the catalogue in memory is behind when another change has just been made, and
-    /// operators who write a lot at a time would be told to try again and again.
-    pub(crate) async fn lock_catalogue(&mut self) -> Result<()> {
+    /// Locks the catalogue for a change. Every other write waits until this one has ended. What the change is decided
+    /// by has to be read from the database: the catalogue in memory is behind when another change has just been made,
+    /// and operators who write a lot at a time would be told to try again and again.
+    pub async fn lock_catalogue(&mut self) -> Result<()> {
         let time = repo::take_catalogue(self.transaction).await?;
         self.told(time);
         Ok(())
     }
 
     /// Locks further users after [`Unit::lock_catalogue`]; those who are gone are left out.
-    pub(crate) async fn lock_more(&mut self, users: Vec<i64>) -> Result<()> {
+    pub async fn lock_more(&mut self, users: Vec<i64>) -> Result<()> {
         let locked = repo::lock_users(self.transaction, users).await?;
         self.told(locked.time);
         for (user, locked) in locked.users {
-            // Whoever is locked already may have been given numbers that are not stored yet.
+            // A user who is locked already may have got numbers that are not stored yet.
             self.users.entry(user).or_insert(locked);
         }
         Ok(())
     }
 
     /// A locked user.
-    pub(crate) fn user(&self, user: i64) -> Result<&Locked> {
+    pub fn user(&self, user: i64) -> Result<&Locked> {
         self.users.get(&user).ok_or_else(|| Error::internal(format!("user {user} is not locked")))
     }
 
     /// Notes down a user made by this very write, as locked by it.
-    pub(crate) fn add_user(&mut self, user: i64, ulid: &str) {
+    pub fn add_user(&mut self, user: i64, ulid: &str) {
         self.users
             .insert(user, Locked { ulid: ulid.into(), history_seq: 0, ledger_seq: 0, changed: false, vouched: false });
     }
 
     /// Takes the next number in a user's ledger, for a lot or an entry.
-    pub(crate) fn next_ledger_number(&mut self, user: i64) -> Result<i64> {
+    pub fn next_ledger_number(&mut self, user: i64) -> Result<i64> {
         let user = self.locked(user)?;
         user.changed = true;
         user.ledger_seq = limits::next_number(user.ledger_seq).ok_or_else(|| full("ledger"))?;
         Ok(user.ledger_seq)
     }
 
-    /// The number that the next event in a locked user's history gets. Greater than any before, whatever was deleted since.
-    pub(crate) fn next_history_number(&self, user: i64) -> Result<i64> {
+    /// The last number in a user's history.
+    pub fn last_history_number(&self, user: i64) -> Result<i64> {
+        Ok(self.user(user)?.history_seq)
+    }
+
+    /// The last number in a user's ledger.
+    pub fn last_ledger_number(&self, user: i64) -> Result<i64> {
+        Ok(self.user(user)?.ledger_seq)
+    }
+
+    /// Notes that a number of a user's ledger was brought along from elsewhere.
+    pub fn take_ledger_number(&mut self, user: i64, number: i64) -> Result<()> {
+        let user = self.locked(user)?;
+        user.changed = true;
+        user.ledger_seq = user.ledger_seq.max(number);
+        Ok(())
+    }
+
+    /// The number that the next event in a locked user's history gets. Greater than any before, also when events were
+    /// deleted since.
+    pub fn next_history_number(&self, user: i64) -> Result<i64> {
         limits::next_number(self.user(user)?.history_seq).ok_or_else(|| full("history"))
     }
 
     /// Makes room behind the ledger of `into` for that of `from`, both locked: what has number `n` there gets `n` and
     /// this more.
-    pub(crate) fn join_ledgers(&mut self, from: i64, into: i64) -> Result<i64> {
+    pub fn join_ledgers(&mut self, from: i64, into: i64) -> Result<i64> {
         let taken = self.user(from)?.ledger_seq;
         let into = self.locked(into)?;
         let offset = into.ledger_seq;
@@ -265,7 +305,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Hands the references of one user's additive writes over to another, so that none is carried out again there.
-    pub(crate) async fn hand_over_references(&self, merger: Merger) -> Result<()> {
+    pub async fn hand_over_references(&self, merger: Merger) -> Result<()> {
         repo::hand_over_references(self.transaction, merger).await
     }
 
@@ -274,18 +314,12 @@ impl<'a> Unit<'a> {
     }
 
     /// Appends an event to the history of a locked user.
-    pub(crate) fn record(
-        &mut self,
-        user: i64,
-        kind: HistoryKind,
-        subject: (Kind, &str),
-        changes: &Value,
-    ) -> Result<()> {
+    pub fn record(&mut self, user: i64, kind: HistoryKind, subject: (Kind, &str), changes: &Value) -> Result<()> {
         self.record_at(user, kind, subject, changes, self.now)
     }
 
     /// Appends an event to the history of a locked user, of something that happened at another instant.
-    pub(crate) fn record_at(
+    pub fn record_at(
         &mut self,
         user: i64,
         kind: HistoryKind,
@@ -313,9 +347,18 @@ impl<'a> Unit<'a> {
         Ok(())
     }
 
-    /// Notes that whoever wants this write knows the locked user, although nothing may be recorded; see
+    /// Puts back an event that was brought along, which is the next one of the history.
+    pub fn restore_event(&mut self, user: i64, event: Event) -> Result<()> {
+        let locked = self.locked(user)?;
+        locked.changed = true;
+        locked.history_seq = event.seq;
+        self.events.push((user, event));
+        Ok(())
+    }
+
+    /// Notes that the author of this write vouches for the locked user, although nothing may be recorded; see
     /// [`Order::vouches`](super::Order).
-    pub(crate) fn vouch(&mut self, user: i64) -> Result<()> {
+    pub fn vouch(&mut self, user: i64) -> Result<()> {
         let vouches = self.wishes.get(&user).unwrap_or(&self.wish).vouches;
         let locked = self.locked(user)?;
         locked.changed |= vouches;
@@ -324,7 +367,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Appends an entry to the audit log: something an operator did that belongs to no user.
-    pub(crate) fn audit(&mut self, action: &'static str, (subject_type, subject_key): (&str, &str), changes: &Value) {
+    pub fn audit(&mut self, action: &'static str, (subject_type, subject_key): (&str, &str), changes: &Value) {
         self.audit.push(AuditEntry {
             actor: self.wish.actor.to_owned(),
             action,
@@ -334,21 +377,21 @@ impl<'a> Unit<'a> {
         });
     }
 
-    /// What came of the additive writes that were carried out under these references before, as JSON.
-    pub(crate) async fn referenced(&self, references: &[Reference]) -> Result<BTreeMap<Reference, String>> {
+    /// Returns the outcomes of the additive writes that were carried out under these references before, as JSON.
+    pub async fn referenced(&self, references: &[Reference]) -> Result<BTreeMap<Reference, String>> {
         let mut known = repo::referenced(self.transaction, references).await?;
         known.extend(self.references.iter().cloned());
         Ok(known)
     }
 
-    /// Keeps what came of an additive write under its reference.
-    pub(crate) fn keep(&mut self, reference: Reference, outcome: String) {
+    /// Keeps the outcome of an additive write under its reference.
+    pub fn keep(&mut self, reference: Reference, outcome: String) {
         self.references.push((reference, outcome));
     }
 
     /// Undoes everything when the use case has ended, events too, but keeps its outcome: one part of something that was
     /// to be done as a whole was refused. For use cases that say so by [`Write::may_be_abandoned`](super::Write).
-    pub(crate) const fn abandon(&mut self) {
+    pub const fn abandon(&mut self) {
         self.abandoned = true;
     }
 
@@ -356,8 +399,13 @@ impl<'a> Unit<'a> {
         self.abandoned
     }
 
+    /// Stores the rows that were collected so far, for statements that are to find them.
+    pub async fn flush(&mut self) -> Result<()> {
+        std::mem::take(&mut self.stores).flush(self.transaction, None).await
+    }
+
     /// Writes what was reported.
-    pub(super) async fn finish(mut self) -> Result<Vec<(i64, Event)>> {
+    pub async fn finish(mut self) -> Result<Vec<(i64, Event)>> {
         repo::keep_references(&mut self.stores, self.references, self.now);
         repo::store(self.transaction, self.stores, &self.events, &self.users).await?;
         repo::append_audit(self.transaction, self.audit, self.now).await?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -13,24 +14,26 @@ use tracing::Instrument as _;
 use super::feed::Feed;
 use super::group::Group;
 use super::repo::{self, Idempotency, Locks, Told};
+use super::seam::{Erased, Outcome, UseCase};
 use super::turns::{Turns, Whose};
 use super::unit::{Locked, Moment, Unit, Wish};
 use super::{Event, Write, Written, packed, probe};
-use crate::auth::{Authenticator, Mark};
-use crate::clock::{Ids, Timestamp, Watch};
-use crate::config::Config;
-use crate::db::catalogue::{Catalogue, Snapshot};
-use crate::db::{Db, Kind, Transaction, is_held};
-use crate::error::{Code, Error, Result};
-use crate::metrics::{End, Metrics};
-use crate::trace;
+use waymark_auth::{Authenticator, Mark};
+use waymark_db::catalogue::{Catalogue, Snapshot};
+use waymark_db::{Db, Kind, Transaction, is_held};
+use waymark_kernel::clock::{Ids, Timestamp, Watch};
+use waymark_kernel::config::Config;
+use waymark_kernel::error::{Code, Error, Result};
+use waymark_kernel::metrics::{End, Metrics};
+use waymark_kernel::trace;
 
 /// How often a write that loses against others is tried, and for how long at most.
 const TRIES: u32 = 5;
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long a transaction of one write waits for what another one has locked, at first and when it is tried again. Short,
-/// because it takes a connection for as long, and because whoever waits to change the catalogue lets nobody pass.
+/// How long a transaction of one write waits for what another one has locked, at first and when it is tried again.
+/// Short, because it takes a connection for as long, and because a write that waits to change the catalogue lets no
+/// other write pass.
 const FIRST_WAIT: Duration = Duration::from_millis(150);
 const NEXT_WAIT: Duration = Duration::from_millis(300);
 /// How long it stays away in between, and for how long it is tried.
@@ -44,21 +47,20 @@ const LONGEST_KEY: usize = 255;
 
 /// Who wants a write, and when.
 #[derive(Debug, Clone)]
-pub(crate) struct Order {
+pub struct Order {
     /// The instant of the request. A write's own is that of its transaction, and not before this one where the process
     /// tells the time.
-    pub(crate) now: Timestamp,
-    /// How the history names whoever wants it.
-    pub(crate) actor: String,
+    pub now: Timestamp,
+    /// How the history names the author of the write.
+    pub actor: String,
     /// Whose idempotency keys apply.
-    pub(crate) principal: String,
-    /// Whether it is an app or an operator who wants it: then whoever it changes anything for is known to somebody else than
-    /// themselves.
-    pub(crate) vouches: bool,
+    pub principal: String,
+    /// Whether an app or an operator wants it: it then vouches for the users whom the write changes.
+    pub vouches: bool,
     /// The client's key for this write.
-    pub(crate) key: Option<String>,
+    pub key: Option<String>,
     /// What it leaves behind, when it was signed.
-    pub(crate) mark: Option<Arc<Mark>>,
+    pub mark: Option<Arc<Mark>>,
 }
 
 impl Order {
@@ -68,7 +70,7 @@ impl Order {
 }
 
 /// Runs writes.
-pub(crate) struct Writer {
+pub struct Writer {
     tools: Arc<Tools>,
     authenticator: Arc<Authenticator>,
     feed: Arc<Feed>,
@@ -76,7 +78,7 @@ pub(crate) struct Writer {
     turns: Arc<Turns>,
 }
 
-/// What it takes to carry out a write.
+/// What every write needs: the database, the clock, the settings and more.
 pub(super) struct Tools {
     pub(super) db: Db,
     pub(super) watch: Watch,
@@ -86,13 +88,13 @@ pub(super) struct Tools {
     pub(super) metrics: Arc<Metrics>,
     /// One for each transaction of a single write that may be open at a time on PostgreSQL.
     alone: Arc<Semaphore>,
-    /// One for each of them that may wait for what somebody else has locked.
+    /// One permit for each write that may wait for what another session has locked.
     waiting: Arc<Semaphore>,
 }
 
 impl Writer {
     /// Must be called inside a Tokio runtime.
-    pub(crate) fn new(
+    pub fn new(
         db: Db,
         watch: Watch,
         ids: Arc<Ids>,
@@ -109,32 +111,38 @@ impl Writer {
     }
 
     /// What is counted and measured.
-    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+    pub fn metrics(&self) -> &Arc<Metrics> {
         &self.tools.metrics
     }
 
-    /// Carries out `write`. When this returns it is on disk, and what it changed in the catalogue is visible. When it is given
-    /// up, the write is not begun, or is carried out to its end.
+    /// Carries out `write`. When this returns it is on disk, and what it changed in the catalogue is visible. When it
+    /// is given up, the write is not begun, or is carried out to its end.
     ///
     /// # Errors
-    /// Whatever the use case fails with, [`Code::IdempotencyKeyReused`] when its key came before with another input,
-    /// [`Code::InvalidCredential`] when its signature did, and [`Code::Unavailable`] when it lost against other writes too
-    /// often, or nothing can be written.
-    pub(crate) async fn run<W: Write>(&self, write: W, order: Order) -> Result<Written<W::Outcome>> {
-        let running = self.tools.metrics.write(W::NAME);
-        let span = tracing::debug_span!(target: trace::TARGET, "write", otel.name = W::NAME);
+    /// The errors of the use case, [`Code::IdempotencyKeyReused`] when its key came before with another input,
+    /// [`Code::InvalidCredential`] when its signature did, and [`Code::Unavailable`] when it lost against other writes
+    /// too often, or nothing can be written.
+    pub async fn run<W: Write>(&self, write: W, order: Order) -> Result<Written<W::Outcome>> {
+        self.run_any(Arc::new(Erased(write)), order).await?.named()
+    }
+
+    async fn run_any(&self, write: Arc<dyn UseCase>, order: Order) -> Result<Written<Outcome>> {
+        let name = write.traits().name;
+        let running = self.tools.metrics.write(name);
+        let span = tracing::debug_span!(target: trace::TARGET, "write", otel.name = name);
         let outcome = self.carry_out(write, order).instrument(span).await;
         running.ended(outcome.as_ref().map_or_else(End::of, |_| End::Done));
         outcome
     }
 
-    async fn carry_out<W: Write>(&self, write: W, order: Order) -> Result<Written<W::Outcome>> {
-        let idempotency = order.key.as_deref().map(|key| idempotency(&write, &order, key)).transpose()?;
-        // SQLite has one writer, whatever is written. On PostgreSQL writes wait for each other only where that pays.
+    async fn carry_out(&self, write: Arc<dyn UseCase>, order: Order) -> Result<Written<Outcome>> {
+        let traits = write.traits();
+        let idempotency = order.key.as_deref().map(|key| idempotency(&*write, &order, key)).transpose()?;
+        // SQLite has one writer for all writes. On PostgreSQL writes wait for each other only where that pays.
         let sqlite = self.tools.db.kind() == Kind::Sqlite;
         let turn = match write.concerns() {
             _ if sqlite => None,
-            _ if W::CATALOGUE => Some(self.turns.wait(Whose::Catalogue).await?),
+            _ if traits.catalogue => Some(self.turns.wait(Whose::Catalogue).await?),
             Some(user) => Some(self.turns.wait(Whose::User(user)).await?),
             None => None,
         };
@@ -145,22 +153,22 @@ impl Writer {
         };
         let (tools, mark) = (Arc::clone(&self.tools), order.mark.clone());
         let (feed, authenticator) = (Arc::clone(&self.feed), Arc::clone(&self.authenticator));
-        // In a task of its own, because whoever asks for it may go away at any time, and half a transaction must not be left.
+        // In a task of its own, because the caller may go away at any time, and no half transaction must be left.
         let work = async move {
             let _turn = turn;
             let written = match together {
                 Some(place) => place.run(write, order, idempotency).await?,
                 // Boxed: it is very large, and would be copied into the task with every write, this one or not.
-                None => Box::pin(tools.run_alone(&write, &order, idempotency.as_ref(), alone)).await?,
+                None => Box::pin(tools.run_alone(&*write, &order, idempotency.as_ref(), alone)).await?,
             };
             if let Some(mark) = mark {
                 mark.is_committed();
             }
             feed.tell(&written.events);
-            if W::CATALOGUE {
+            if traits.catalogue {
                 tools.catalogue.refresh().await?;
             }
-            if W::CREDENTIALS {
+            if traits.credentials {
                 authenticator.clear();
             }
             Ok(written)
@@ -170,17 +178,17 @@ impl Writer {
     }
 
     /// The newest state of the catalogue.
-    pub(crate) fn catalogue(&self) -> Arc<Snapshot> {
+    pub fn catalogue(&self) -> Arc<Snapshot> {
         self.tools.catalogue.current()
     }
 
     /// Who waits for events of users.
-    pub(crate) const fn feed(&self) -> &Arc<Feed> {
+    pub const fn feed(&self) -> &Arc<Feed> {
         &self.feed
     }
 
     /// Forgets idempotency keys that are older than seven days.
-    pub(crate) async fn forget_keys(&self) -> Result<u64> {
+    pub async fn forget_keys(&self) -> Result<u64> {
         let now = self.tools.moment(Timestamp::MIN);
         let transaction = self.tools.db.begin_long(None).await?;
         let forgotten = repo::forget_keys(&transaction, now, KEPT_SECONDS).await?;
@@ -195,22 +203,22 @@ impl std::fmt::Debug for Writer {
     }
 }
 
-fn idempotency<W: Write>(write: &W, order: &Order, key: &str) -> Result<Idempotency> {
+fn idempotency(write: &dyn UseCase, order: &Order, key: &str) -> Result<Idempotency> {
     if key.is_empty() || key.len() > LONGEST_KEY || key.chars().any(char::is_control) {
         return Err(Error::bad_input(format!("an idempotency key has 1 to {LONGEST_KEY} printable characters")));
     }
-    let body = serde_json::to_vec(write).map_err(Error::internal)?;
+    let body = write.input()?;
     Ok(Idempotency {
         principal: order.principal.clone(),
-        mutation: W::NAME,
+        mutation: write.traits().name,
         key: key.to_owned(),
         body_hash: Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect(),
     })
 }
 
 /// A write that is to be carried out, with who wants it.
-pub(super) struct Wanted<'a, W> {
-    pub(super) write: &'a W,
+pub(super) struct Wanted<'a> {
+    pub(super) write: &'a dyn UseCase,
     pub(super) order: &'a Order,
     pub(super) idempotency: Option<&'a Idempotency>,
 }
@@ -243,14 +251,15 @@ impl Tools {
         Moment { now: self.watch.now().max(request), by_database }
     }
 
-    /// Carries out `write` in a transaction of its own, again when it lost against others. `place` is given back in between.
-    pub(super) async fn run_alone<W: Write>(
+    /// Carries out `write` in a transaction of its own, again when it lost against others. `place` is given back in
+    /// between.
+    pub(super) async fn run_alone(
         &self,
-        write: &W,
+        write: &dyn UseCase,
         order: &Order,
         idempotency: Option<&Idempotency>,
         place: Option<Place>,
-    ) -> Result<Written<W::Outcome>> {
+    ) -> Result<Written<Outcome>> {
         let began = Instant::now();
         let (mut place, mut tries, mut wait) = (place, 0, FIRST_WAIT);
         let mut _waiting = None;
@@ -266,14 +275,14 @@ impl Tools {
             if !goes_on {
                 return Err(given_up(error));
             }
-            tracing::debug!(error = error.chain(), tries, mutation = W::NAME, "a write is tried again");
+            tracing::debug!(error = error.chain(), tries, mutation = write.traits().name, "a write is tried again");
             self.metrics.write_retries.increment(1);
             let had_place = place.take().is_some();
             _waiting = None;
             if held {
                 tokio::time::sleep(STAY_AWAY + self.jitter(tries)).await;
-                if !W::CATALOGUE {
-                    // Whoever has the lock keeps others waiting too, who must not take all connections.
+                if !write.traits().catalogue {
+                    // The holder of the lock keeps other writes waiting too, which must not take all connections.
                     let next = Arc::clone(&self.waiting).acquire_owned();
                     let Ok(next) = tokio::time::timeout_at(began + MOST_PATIENCE, next).await else {
                         return Err(given_up(error));
@@ -294,13 +303,13 @@ impl Tools {
         Duration::from_micros(u64::from(random) * 20 * u64::from(tries.min(TRIES)))
     }
 
-    async fn attempt_alone<W: Write>(
+    async fn attempt_alone(
         &self,
-        write: &W,
+        write: &dyn UseCase,
         order: &Order,
         idempotency: Option<&Idempotency>,
         wait: Duration,
-    ) -> Result<Written<W::Outcome>> {
+    ) -> Result<Written<Outcome>> {
         let transaction = self.db.begin_waiting(wait).await?;
         match self.attempt(&transaction, write, order, idempotency).await {
             Ok(written) => {
@@ -315,13 +324,13 @@ impl Tools {
     }
 
     /// Carries out `write` in `transaction`, without ending it.
-    pub(super) async fn attempt<W: Write>(
+    pub(super) async fn attempt(
         &self,
         transaction: &Transaction,
-        write: &W,
+        write: &dyn UseCase,
         order: &Order,
         idempotency: Option<&Idempotency>,
-    ) -> Result<Written<W::Outcome>> {
+    ) -> Result<Written<Outcome>> {
         let moment = self.moment(order.now);
         if let Some(mark) = &order.mark {
             mark.keep(transaction, order.now).await?;
@@ -357,14 +366,14 @@ impl Tools {
         Ok(written)
     }
 
-    /// Carries out several writes that [join](Write::joins), each for another user, in `transaction`, without ending it. What is
-    /// for a user whom another transaction has locked has no answer, and is left for later. Fails when one of them does otherwise
-    /// than by its idempotency key or its signature.
-    pub(super) async fn attempt_together<W: Write>(
+    /// Carries out several writes that [join](Write::joins), each for another user, in `transaction`, without ending
+    /// it. What is for a user whom another transaction has locked has no answer, and is left for later. Fails when one
+    /// of them does otherwise than by its idempotency key or its signature.
+    pub(super) async fn attempt_together(
         &self,
         transaction: &Transaction,
-        wanted: &[Wanted<'_, W>],
-    ) -> Result<Vec<Option<Result<Written<W::Outcome>>>>> {
+        wanted: &[Wanted<'_>],
+    ) -> Result<Vec<Option<Result<Written<Outcome>>>>> {
         let moment = self.moment(wanted.iter().map(|one| one.order.now).max().unwrap_or(Timestamp::MIN));
         let mut users = Vec::with_capacity(wanted.len());
         for one in wanted {
@@ -381,7 +390,7 @@ impl Tools {
             answers.push(if free { before(transaction, one, moment).await? } else { None });
         }
         // Those that are still to be done.
-        let new: Vec<(i64, &Wanted<'_, W>)> = (users.iter().zip(wanted).zip(&answers))
+        let new: Vec<(i64, &Wanted<'_>)> = (users.iter().zip(wanted).zip(&answers))
             .filter(|((user, _), answer)| answer.is_none() && locked.contains_key(user))
             .map(|((user, one), _)| (*user, one))
             .collect();
@@ -397,8 +406,11 @@ impl Tools {
             for (user, one) in &new {
                 unit.order(*user, one.order.wish());
             }
-            let writes: Vec<&W> = new.iter().map(|(_, one)| one.write).collect();
-            let outcomes = W::perform_together(&writes, &mut unit).await?;
+            let writes: Vec<&dyn UseCase> = new.iter().map(|(_, one)| one.write).collect();
+            let outcomes = match writes.first() {
+                Some(first) => first.perform_together(&writes, &mut unit).await?,
+                None => Vec::new(),
+            };
             let at = unit.now;
             let mut events: HashMap<i64, Vec<(i64, Event)>> = HashMap::new();
             for (user, event) in unit.finish().await? {
@@ -411,7 +423,7 @@ impl Tools {
                 keep(transaction, one.idempotency, kept).await?;
             }
         }
-        let mut written: HashMap<i64, Written<W::Outcome>> = written.into_iter().collect();
+        let mut written: HashMap<i64, Written<Outcome>> = written.into_iter().collect();
         let answer = |(answer, user): (Option<_>, &i64)| answer.or_else(|| written.remove(user).map(Ok));
         Ok(answers.into_iter().zip(&users).map(answer).collect())
     }
@@ -420,12 +432,13 @@ impl Tools {
 /// A place among the transactions of single writes, until it is dropped.
 pub(super) type Place = OwnedSemaphorePermit;
 
-/// What came of a write before, by its signature and its idempotency key; `None` when it is still to be done.
-async fn before<W: Write>(
+/// Returns the outcome of the same write before, by its signature and its idempotency key; `None` when it is still to
+/// be done.
+async fn before(
     transaction: &Transaction,
-    wanted: &Wanted<'_, W>,
+    wanted: &Wanted<'_>,
     moment: Moment,
-) -> Result<Option<Result<Written<W::Outcome>>>> {
+) -> Result<Option<Result<Written<Outcome>>>> {
     let Wanted { write, order, idempotency } = wanted;
     if let Some(mark) = &order.mark {
         match mark.keep(transaction, order.now).await {
@@ -466,13 +479,13 @@ pub(super) fn is_in_the_way(error: &Error) -> bool {
     std::error::Error::source(error).is_some_and(|cause| cause.is::<InTheWay>())
 }
 
-/// What came of the write that had this key before. When there was none, the key is taken.
-async fn earlier<W: Write>(
+/// Returns the outcome of the write that had this key before. When there was none, the key is taken.
+async fn earlier(
     transaction: &Transaction,
-    write: &W,
+    write: &dyn UseCase,
     idempotency: &Idempotency,
     now: Moment,
-) -> Result<Option<Written<W::Outcome>>> {
+) -> Result<Option<Written<Outcome>>> {
     let Some(earlier) = repo::take_key(transaction, idempotency, now, KEPT_SECONDS).await? else { return Ok(None) };
     if earlier.body_hash != idempotency.body_hash {
         return Err(Error::new(
@@ -480,17 +493,17 @@ async fn earlier<W: Write>(
             "this idempotency key came before with another input; use a new key for a new write",
         ));
     }
-    let input = serde_json::to_vec(write).map_err(Error::internal)?;
-    let text = packed::unpack(&earlier.outcome, &input)?;
+    let text = packed::unpack(&earlier.outcome, &write.input()?)?;
     let Kept { outcome, at, told, mut events } = serde_json::from_str(&text).map_err(Error::internal)?;
+    let outcome = write.read(&outcome)?;
     events.extend(repo::events(transaction, &told).await?);
     Ok(Some(Written { outcome, events, at }))
 }
 
-/// What came of a write, as it is kept under a key: its events stand in the histories.
+/// The outcome of a write as it is kept under a key; its events stand in the histories.
 #[derive(Serialize, Deserialize)]
-struct Kept<O> {
-    outcome: O,
+struct Kept {
+    outcome: Box<RawValue>,
     #[serde(default)]
     at: Timestamp,
     #[serde(default)]
@@ -503,8 +516,8 @@ struct Kept<O> {
 /// The longest text that is kept under a key, in bytes.
 const LONGEST_KEPT: usize = 64 * 1024;
 
-/// What came of a write, as it is kept under a key.
-fn text<W: Write>(write: &W, written: &Written<W::Outcome>) -> Result<String> {
+/// Returns the outcome of a write as it is kept under a key.
+fn text(write: &dyn UseCase, written: &Written<Outcome>) -> Result<String> {
     // The numbers of one write for one user follow each other.
     let mut parts: BTreeMap<i64, Told> = BTreeMap::new();
     for (user, Event { seq, .. }) in &written.events {
@@ -512,10 +525,9 @@ fn text<W: Write>(write: &W, written: &Written<W::Outcome>) -> Result<String> {
         (told.first, told.last) = (told.first.min(*seq), told.last.max(*seq));
     }
     let told = parts.into_values().collect();
-    let kept = Kept { outcome: &written.outcome, at: written.at, told, events: Vec::new() };
+    let kept = Kept { outcome: write.to_json(&written.outcome)?, at: written.at, told, events: Vec::new() };
     let text = serde_json::to_string(&kept).map_err(Error::internal)?;
-    let input = serde_json::to_vec(write).map_err(Error::internal)?;
-    let packed = packed::pack(&text, &input);
+    let packed = packed::pack(&text, &write.input()?);
     if packed.len() > LONGEST_KEPT {
         let message = format!("what comes of it takes more than the {LONGEST_KEPT} bytes that are kept under a key");
         return Err(Error::limit(message));
@@ -523,7 +535,7 @@ fn text<W: Write>(write: &W, written: &Written<W::Outcome>) -> Result<String> {
     Ok(packed)
 }
 
-/// Keeps what came of a write under its key, if it has one.
+/// Keeps the outcome of a write under its key, if it has one.
 async fn keep(transaction: &Transaction, idempotency: Option<&Idempotency>, text: Option<String>) -> Result<()> {
     match idempotency.zip(text) {
         Some((idempotency, text)) => repo::keep_outcome(transaction, idempotency, text).await,
@@ -531,7 +543,7 @@ async fn keep(transaction: &Transaction, idempotency: Option<&Idempotency>, text
     }
 }
 
-/// What is told to the client when a write lost for the last time.
+/// Returns the error for the client when a write lost for the last time.
 pub(super) fn given_up(error: Error) -> Error {
     if error.is_passing() && error.code() == Code::Internal {
         Error::caused(Code::Unavailable, "the write lost against others too often; try again", error)

@@ -51,8 +51,8 @@ async fn every_attack_by_a_document_is_refused_or_harmless(stage: Stage) {
                 assert!(codes.iter().all(|code| *code == "BAD_USER_INPUT"), "{name}: {start}");
             }
         }
-        // The limit for an optimised server is in the benchmark; this finds what takes seconds.
-        assert!(took.as_secs() < 5, "{name} took {took:?}");
+        // The limit for an optimised server is in the benchmark; this finds what takes minutes on a busy machine.
+        assert!(took.as_secs() < 60, "{name} took {took:?}");
     }
 }
 

@@ -40,7 +40,7 @@ async fn progress_comes_in_the_order_asked_for_with_holes(stage: Stage) {
     );
     let none = stage.user("ada").data(query, json!({ "ids": [] })).await;
     assert_eq!(none["viewer"]["user"]["resourceProgress"], json!([]));
-    for id in ["", "game:1", "a b"] {
+    for id in ["", "resource:", "a\u{7}"] {
         let answer = stage.user("ada").query(query, json!({ "ids": [ADAS[0], id] })).await;
         assert_eq!(answer.codes(), ["BAD_USER_INPUT"], "{id:?}");
     }

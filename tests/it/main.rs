@@ -28,6 +28,7 @@ mod cost;
 mod crash;
 mod credits;
 mod errors;
+mod facts;
 mod fuzz;
 mod games;
 mod history;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
         ("crash", crash::TESTS),
         ("credits", credits::TESTS),
         ("errors", errors::TESTS),
+        ("facts", facts::TESTS),
         ("fuzz", fuzz::TESTS),
         ("games", games::TESTS),
         ("history", history::TESTS),

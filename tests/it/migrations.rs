@@ -206,6 +206,8 @@ fn entities(backend: DbBackend) -> Tables {
         described::<games::entity::achievement::Entity>(backend),
         described::<games::entity::unlock::Entity>(backend),
         described::<games::entity::summary::Entity>(backend),
+        described::<games::entity::award_set::Entity>(backend),
+        described::<games::entity::award_ground::Entity>(backend),
         described::<collections::entity::collection::Entity>(backend),
         described::<collections::entity::card::Entity>(backend),
         described::<collections::entity::reward::Entity>(backend),
@@ -224,6 +226,7 @@ fn entities(backend: DbBackend) -> Tables {
         ("credit_entries", "kind", values::<credits::entity::EntryKind>()),
         ("user_blocks", "scope", values::<credits::entity::BlockScope>()),
         ("achievements", "kind", values::<games::entity::AchievementKind>()),
+        ("award_grounds", "award", values::<games::entity::Award>()),
     ] {
         let column = tables.get_mut(table).and_then(|table| table.columns.get_mut(column));
         column.expect("the enumeration's column exists").values = values;

@@ -5,7 +5,7 @@
 //! mutation. `PROPTEST_CASES` says how many sequences are tried.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -311,7 +311,8 @@ struct Model {
     /// Soft and hard, in milliseconds, by place in [`ACHIEVEMENTS`].
     unlocks: BTreeMap<usize, (i64, Option<i64>)>,
     /// By game and name.
-    awards: BTreeMap<(usize, &'static str), i64>,
+    /// When each was earned, and the achievements it rests on.
+    awards: BTreeMap<(usize, &'static str), (i64, BTreeSet<usize>)>,
     enrolled: bool,
     goals: Vec<Goal>,
     /// When rewards that are claimed now expire.
@@ -500,51 +501,55 @@ impl Model {
     }
 
     fn relock(&mut self, achievement: usize, hardcore_only: bool) -> &'static str {
-        if !ACHIEVEMENTS.get(achievement).is_some_and(|one| one.4) {
+        if achievement >= ACHIEVEMENTS.len() {
             return "REFUSED";
         }
-        let changed = match self.unlocks.get_mut(&achievement) {
-            Some((_, hard)) if hardcore_only => hard.take().is_some(),
-            Some(_) => self.unlocks.remove(&achievement).is_some(),
-            None => false,
+        let (soft, hard) = match self.unlocks.get_mut(&achievement) {
+            Some((_, hard)) if hardcore_only => (false, hard.take().is_some()),
+            Some((_, hard)) => (true, hard.is_some()),
+            None => (false, false),
         };
+        if soft {
+            self.unlocks.remove(&achievement);
+        }
+        let lost = |award: &str| if ["MASTERED", "BEATEN_HARDCORE"].contains(&award) { hard } else { soft };
+        self.awards.retain(|(_, award), (_, on)| !(lost(award) && on.contains(&achievement)));
+        let changed = soft || hard;
         self.events += i64::from(changed);
         if changed { "APPLIED" } else { "UNCHANGED" }
     }
 
-    /// The published achievements of a game, each with when it was unlocked.
-    fn of_game(&self, game: usize, hardcore: bool) -> Vec<(AchievementKind, i32, Option<i64>)> {
+    /// The published achievements of a game by their places, each with when it was unlocked.
+    fn of_game(&self, game: usize, hardcore: bool) -> Vec<(usize, AchievementKind, i32, Option<i64>)> {
         let published = ACHIEVEMENTS.iter().enumerate().filter(|(_, one)| one.1 == GAMES[game] && one.4);
         let at = |place| self.unlocks.get(&place).and_then(|(soft, hard)| if hardcore { *hard } else { Some(*soft) });
-        published.map(|(place, one)| (one.2, one.3, at(place))).collect()
+        published.map(|(place, one)| (place, one.2, one.3, at(place))).collect()
     }
 
-    /// Gives the awards that are earned and takes those that are not any more; an award keeps its date.
+    /// Gives the awards that are earned; one that is there keeps its date, and the achievements it rests on.
     fn earn(&mut self) {
         for game in 0..GAMES.len() {
             for (hardcore, beaten, complete) in [(false, "BEATEN", "COMPLETED"), (true, "BEATEN_HARDCORE", "MASTERED")]
             {
                 let all = self.of_game(game, hardcore);
-                let of = |kind| all.iter().filter(move |one| one.0 == kind).map(|one| one.2).collect::<Vec<_>>();
-                let whole = |list: Vec<Option<i64>>| list.into_iter().collect::<Option<Vec<_>>>()?.into_iter().max();
-                let won = of(AchievementKind::WinCondition);
-                let progressed = whole(of(AchievementKind::Progression));
+                let of = |kind| all.iter().filter(move |one| one.1 == kind);
+                let won = of(AchievementKind::WinCondition).filter_map(|one| Some((one.3?, one.0))).min();
+                let has_wins = of(AchievementKind::WinCondition).next().is_some();
+                let progression = of(AchievementKind::Progression).map(|one| (one.3, one.0));
                 // Both games have achievements of progression; only one of them has win conditions.
-                let is_beaten = match (progressed, won.iter().flatten().min()) {
-                    (Some(progressed), Some(won)) => Some(progressed.max(*won)),
-                    (progressed, _) if won.is_empty() => progressed,
-                    _ => None,
+                let needed: Vec<(Option<i64>, usize)> = match won {
+                    Some((at, place)) => progression.chain([(Some(at), place)]).collect(),
+                    None if has_wins => vec![(None, 0)],
+                    None => progression.collect(),
                 };
-                let is_complete = whole(all.iter().map(|one| one.2).collect());
-                for (award, earned) in [(beaten, is_beaten), (complete, is_complete)] {
-                    match earned {
-                        None => drop(self.awards.remove(&(game, award))),
-                        Some(at) if !self.awards.contains_key(&(game, award)) => {
-                            self.awards.insert((game, award), at);
-                            self.events += 1;
-                        }
-                        Some(_) => {}
-                    }
+                let everything = all.iter().map(|one| (one.3, one.0)).collect();
+                for (award, needed) in [(beaten, needed), (complete, everything)] {
+                    let dates = needed.iter().map(|(at, _)| *at).collect::<Option<Vec<_>>>();
+                    let Some(at) = dates.and_then(|dates| dates.into_iter().max()) else { continue };
+                    self.awards.entry((game, award)).or_insert_with(|| {
+                        self.events += 1;
+                        (at, needed.iter().map(|(_, place)| *place).collect())
+                    });
                 }
             }
         }
@@ -657,15 +662,15 @@ impl Model {
     fn shown(&self) -> Value {
         let summaries = (0..GAMES.len()).map(|game| {
             let (soft, hard) = (self.of_game(game, false), self.of_game(game, true));
-            let count = |all: &[(_, i32, Option<i64>)]| all.iter().filter(|one| one.2.is_some()).count();
-            let points = |all: &[(_, i32, Option<i64>)]| -> i32 {
-                all.iter().filter(|one| one.2.is_some()).map(|one| one.1).sum()
+            let count = |all: &[(_, _, i32, Option<i64>)]| all.iter().filter(|one| one.3.is_some()).count();
+            let points = |all: &[(_, _, i32, Option<i64>)]| -> i32 {
+                all.iter().filter(|one| one.3.is_some()).map(|one| one.2).sum()
             };
-            let dates = || soft.iter().chain(&hard).filter_map(|one| one.2);
+            let dates = || soft.iter().chain(&hard).filter_map(|one| one.3);
             let awards: Vec<Value> = ["MASTERED", "COMPLETED", "BEATEN_HARDCORE", "BEATEN"]
                 .into_iter()
                 .filter_map(|award| {
-                    let at = self.awards.get(&(game, award))?;
+                    let (at, _) = self.awards.get(&(game, award))?;
                     Some(json!({ "award": award, "earnedAt": instant(*at) }))
                 })
                 .collect();
@@ -673,7 +678,7 @@ impl Model {
             let ratio = count(&soft) as f64 / soft.len() as f64;
             json!({
                 "numPossible": soft.len(),
-                "possibleScore": soft.iter().map(|one| one.1).sum::<i32>(),
+                "possibleScore": soft.iter().map(|one| one.2).sum::<i32>(),
                 "numAchieved": count(&soft),
                 "scoreAchieved": points(&soft),
                 "numAchievedHardcore": count(&hard),

@@ -93,8 +93,9 @@ async fn what_is_no_id_is_refused_with_a_reason(stage: Stage) {
         "game:",
         "Game:1",
         "unknown:1",
-        "game:a b",
-        "game:ä",
+        "game:a\u{7}",
+        "game: ",
+        "game:game:1",
         "user:grace",
         "user:",
         &format!("game_summary:{ulid}"),
@@ -103,7 +104,6 @@ async fn what_is_no_id_is_refused_with_a_reason(stage: Stage) {
         "game_summary:grace:1",
         "game_summary:1:2:3",
         &format!("game:{}", "1".repeat(500)),
-        "game:1'; DROP TABLE games; --",
     ] {
         let answer = stage.user("grace").query("query($id: ID!) { node(id: $id) { id } }", json!({ "id": id })).await;
         assert_eq!(answer.codes(), ["BAD_USER_INPUT"], "{id:?} {}", answer.text);

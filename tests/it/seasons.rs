@@ -72,7 +72,9 @@ async fn a_season_is_found_by_key_and_by_global_id(stage: Stage) {
         assert_eq!(data, json!({ "season": { "id": "season:first-light" } }));
     }
     assert_eq!(stage.anonymous().data(query, json!({ "id": "winter" })).await, json!({ "season": null }));
-    let answer = stage.anonymous().query(query, json!({ "id": "game:first-light" })).await;
+    // The id of something else is the key of no season.
+    assert_eq!(stage.anonymous().data(query, json!({ "id": "game:first-light" })).await, json!({ "season": null }));
+    let answer = stage.anonymous().query(query, json!({ "id": "season:" })).await;
     assert_eq!((answer.codes(), &answer.json["data"]), (vec!["BAD_USER_INPUT"], &json!({ "season": null })));
 }
 

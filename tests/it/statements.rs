@@ -52,15 +52,17 @@ async fn every_field_of_a_user_at_once_takes_seventeen_statements(stage: Stage) 
     };
     let inner = ["GameSummary.achievements", "CollectionProgress.cards", "RewardProgress.refusal"];
     let grace = stage.user("grace");
-    assert_eq!(count(&stage, &grace, &user(&inner), Value::Null).await, 17);
-    // Notes are long, and are read by a statement of their own, where they are asked for.
+    // Notes are long, and are read by a statement of their own, where they are asked for; by two where the lists that they
+    // belong to do not arrive together.
+    let noted = count(&stage, &grace, &user(&inner), Value::Null).await;
+    assert!((17..=18).contains(&noted), "{noted}");
     let [achievements, cards, refusal] = inner;
     let unnoted = user(&[achievements, cards, refusal, "ResourceProgress.notes"]);
     assert_eq!(count(&stage, &grace, &unnoted, Value::Null).await, 16);
     // What stands inside single games and collections takes one statement more for each of these fields, or two where
     // the lists that they belong to do not arrive together.
     let count = count(&stage, &grace, &user(&[]), Value::Null).await;
-    assert!((20..=22).contains(&count), "{count}");
+    assert!((20..=23).contains(&count), "{count}");
 }
 
 async fn fifty_users_with_games_and_resources_take_as_many_statements_as_one(stage: Stage) {

@@ -565,7 +565,7 @@ async fn bad_records_are_reported_and_the_others_land(stage: Stage) {
             "durationSeconds is a number from 1",
         ),
         (r#"{"type":"game","key":"twin","number":14402,"title":"The same number"}"#, "the number 14402 belongs to"),
-        (r#"{"type":"game","key":"","title":"No key"}"#, "1 to 128"),
+        (r#"{"type":"game","key":"","title":"No key"}"#, "1 to 255"),
         (r#"{"type":"user","handle":"nul","displayName":"a\u0000b"}"#, "displayName must not hold a NUL"),
         (r#"{"type":"user","handle":"half","displayName":"a\ud83eb"}"#, "displayName must not hold a NUL"),
         (r#"{"type":"user","handle":"turned","displayName":"a\u202eb"}"#, "turns its direction"),
@@ -662,9 +662,9 @@ async fn a_duplicate_is_refused_at_once_and_alone(stage: Stage) {
             "{{\"type\":\"resource\",\"key\":\"{key}\",\"externalId\":\"507F1F77BCF86CD799439099\",\"title\":\"R\"}}\n"
         ));
     }
-    let before = stage.db().statements();
+    let before = stage.db().statements(waymark::db::Asker::Request);
     let (done, complaints) = import_all(stage.db(), vec![scratch.file("games.ndjson", text)]).await;
-    let statements = stage.db().statements() - before;
+    let statements = stage.db().statements(waymark::db::Asker::Request) - before;
     let reasons: Vec<_> = complaints.iter().map(|one| (one.line, one.reason.as_str())).collect();
     let expected = [
         (2001, "the number 777 belongs to \"g777\""),

@@ -33,7 +33,7 @@ export type Award =
   /** All achievements are unlocked in hardcore mode. */
   | 'MASTERED';
 
-/** Who is blocked from what. */
+/** Input of `blockUser`. */
 export type BlockUserInput = {
   /** Makes the write safe to repeat: the same key with the same input is carried out once and answered the same. */
   idempotencyKey?: string | null | undefined;
@@ -43,7 +43,7 @@ export type BlockUserInput = {
   scope: CreditBlockScope;
   /** When the block ends by itself; in the future. By default when it is lifted. */
   until?: string | null | undefined;
-  /** Who is blocked; by default whoever asks. */
+  /** The user who is blocked; by default the caller. */
   user?: UserBy | null | undefined;
 };
 
@@ -61,23 +61,23 @@ export type BulkMode =
   /** Each item by itself. */
   | 'PER_ITEM';
 
-/** Of which collection the reward is claimed, and for whom. */
+/** Input of `claimCollectionReward`. */
 export type ClaimCollectionRewardInput = {
   /** The collection's global id or its key. */
   collectionId: string | number;
   /** Makes the write safe to repeat: the same key with the same input is carried out once and answered the same. */
   idempotencyKey?: string | null | undefined;
-  /** Who claims it; by default whoever asks. */
+  /** The user who claims the reward; by default the caller. */
   user?: UserBy | null | undefined;
 };
 
-/** Which rewards who claims. */
+/** Input of `claimGoals`. */
 export type ClaimGoalsInput = {
   /** Global ids or keys of the goals, at most 1,000; duplicates are fine. */
   goalIds: Array<string | number>;
   /** Makes the write safe to repeat: the same key with the same input is carried out once and answered the same. */
   idempotencyKey?: string | null | undefined;
-  /** Who claims; by default whoever asks. */
+  /** The user who claims the rewards; by default the caller. */
   user?: UserBy | null | undefined;
 };
 
@@ -100,7 +100,7 @@ export type ClaimRefusal =
   /** The goal's week has not begun. */
   | 'WEEK_NOT_STARTED';
 
-/** What became of the claim of a goal's reward. */
+/** The result of claiming a goal's reward. */
 export type ClaimStatus =
   /** The user had got the reward before, and got nothing now. Nothing is wrong. */
   | 'ALREADY_CLAIMED'
@@ -122,13 +122,16 @@ export type CollectionStatus =
   /** It has not started. */
   | 'UPCOMING';
 
-/** An API key that is to be made. */
+/** Input of `createApiKey`. */
 export type CreateApiKeyInput = {
   /** From when on it is refused, in the future; by default never. */
   expiresAt?: string | null | undefined;
-  /** Makes the write safe to repeat: the same key with the same input is carried out once. The secret is not shown again. */
+  /**
+   * Makes the write safe to repeat: the same key with the same input is carried out once. The secret is not shown
+   * again.
+   */
   idempotencyKey?: string | null | undefined;
-  /** What to call it, 1 to 100 characters. The history names the app so. */
+  /** The key's name, 1 to 100 characters. The history shows it as the name of the app. */
   name: string;
   /** The user it belongs to: the history then names the user, and the viewer is the user. By default the operator. */
   owner?: UserBy | null | undefined;
@@ -136,7 +139,7 @@ export type CreateApiKeyInput = {
   scopes: Array<Scope>;
 };
 
-/** An amount of credits, said in exactly one of these ways. */
+/** An amount of credits, given in exactly one of these ways. */
 export type CreditAmountInput =
   {   /** In credits, as an exact decimal. */
   credits: string; micros?: never; }
@@ -163,9 +166,9 @@ export type CreditEntryKind =
   /** Spent from a lot. */
   | 'SPEND';
 
-/** Which season is ended. */
+/** Input of `endSeason`. */
 export type EndSeasonInput = {
-  /** Whether it is only tried: nothing changes, and the answer says what would have. */
+  /** Whether the edit is only tried: nothing changes, and the answer says what would change. */
   dryRun?: boolean;
   /** The season's global id or its key. */
   id: string | number;
@@ -173,13 +176,13 @@ export type EndSeasonInput = {
   idempotencyKey?: string | null | undefined;
 };
 
-/** Who takes part in which season. */
+/** Input of `enrollInSeason`. */
 export type EnrollInSeasonInput = {
   /** Makes the write safe to repeat: the same key with the same input is carried out once and answered the same. */
   idempotencyKey?: string | null | undefined;
   /** The season's global id or its key; by default the current season. */
   seasonId?: string | number | null | undefined;
-  /** Who takes part; by default whoever asks. */
+  /** The user who enrols; by default the caller. */
   user?: UserBy | null | undefined;
 };
 
@@ -190,19 +193,28 @@ export type GameSummaryOrder =
   /** The game with the highest score comes first. */
   | 'SCORE';
 
-/** A goal as it is to be. What is not given stays as it is; of a new goal the title and the steps have to be given. */
+/**
+ * A goal to add or to change. A field that is not given stays as it is; of a new goal only the title and the steps
+ * have to be given.
+ */
 export type GoalInput = {
-  /** What has to be done, at most 5,000 characters. */
+  /** What has to be done, at most 10,000 characters. */
   description?: string | null | undefined;
   /** The goal's key or its global id, unique among the goals of all seasons. */
   key: string | number;
-  /** What a user gets for completing it; nothing for a new one unless given. Who has claimed it keeps what was granted. */
+  /**
+   * What a user gets for completing it; nothing for a new one unless given. Who has claimed it keeps what was
+   * granted.
+   */
   reward?: string | null | undefined;
-  /** Where a picture is, at most 2,000 characters; null for none. */
+  /** Where a picture is, an http or https address of at most 2,000 characters; null for none. */
   thumbnail?: string | null | undefined;
-  /** The title, 1 to 200 characters. */
+  /** The title, 1 to 500 characters. */
   title?: string | null | undefined;
-  /** How many steps complete it, 1 to 1,000,000. Steps that were made stay, and whoever has made enough completes it. */
+  /**
+   * How many steps complete it, 1 to 1,000,000. Steps that were made stay, and users who have made enough complete
+   * it.
+   */
   totalSteps?: number | null | undefined;
   /** The week in which steps count, the first being 1; null for the whole season. */
   week?: number | null | undefined;
@@ -221,9 +233,9 @@ export type GoalState =
   /** It can be worked on. */
   | 'OPEN';
 
-/** How many credits are granted to whom. */
+/** Input of `grantCredits`. */
 export type GrantCreditsInput = {
-  /** How many; more than 0. Nobody may have more than 9,000,000,000,000 credits. */
+  /** How many; more than 0. A user may have at most 9,000,000,000,000 credits. */
   amount: CreditAmountInput;
   /** When what is left of them expires; in the future. By default never. */
   expiresAt?: string | null | undefined;
@@ -232,11 +244,11 @@ export type GrantCreditsInput = {
   /** Why, for people; 1 to 500 characters. */
   reason?: string | null | undefined;
   /**
-   * What the caller calls this grant. A user gets a grant of the same ref once and for all: when it comes again, nothing
-   * is granted, and the answer is that of the first time. 1 to 255 characters.
+   * The caller's reference of this grant, 1 to 255 characters. A grant with the same reference is carried out once
+   * for a user: a repetition grants nothing, and is answered as the first time.
    */
   ref?: string | null | undefined;
-  /** Who gets them; by default whoever asks. */
+  /** The user who gets the credits; by default the caller. */
   user?: UserBy | null | undefined;
 };
 
@@ -247,9 +259,9 @@ export type PauseMode =
   /** The clock runs on, so that a pause costs time. */
   | 'RUN_ON';
 
-/** Which season is paused. */
+/** Input of `pauseSeason`. */
 export type PauseSeasonInput = {
-  /** Whether it is only tried: nothing changes, and the answer says what would have. */
+  /** Whether the edit is only tried: nothing changes, and the answer says what would change. */
   dryRun?: boolean;
   /** The season's global id or its key. */
   id: string | number;
@@ -259,26 +271,26 @@ export type PauseSeasonInput = {
   until?: string | null | undefined;
 };
 
-/** As whom a user is looked at. */
+/** From whose view a user is shown. */
 export type ProfileSide =
-  /** As a stranger without a credential. */
+  /** The view of a caller without a credential. */
   | 'PUBLIC'
-  /** As the user. */
+  /** The view of the user. */
   | 'SELF';
 
 /**
- * Who may see that a user exists, with handle, avatar, games and collections. To everybody else it is as if there were no
- * such user.
+ * Who may see that a user exists, with handle, avatar, games and collections. For all other callers it is as if there
+ * were no such user.
  */
 export type ProfileVisibility =
   /**
-   * Whoever is signed in, and API keys; the default. Somebody with a wallet is signed in once an app or operator has
+   * Every signed-in user, and API keys; the default. A user with a wallet is signed in once an app or operator has
    * written for the user or linked an account.
    */
   | 'MEMBERS'
   /** The user, and API keys with the scope progress:read. */
   | 'PRIVATE'
-  /** Anyone. */
+  /** Everyone, also without a credential. */
   | 'PUBLIC';
 
 /** What an event says happened. New kinds may be added. */
@@ -301,7 +313,7 @@ export type ProgressEventKind =
   | 'CARDS_GRANTED'
   /** An operator took cards away. */
   | 'CARDS_REVOKED'
-  /** The last card of a collection was got. */
+  /** The user got the last missing card of a collection. */
   | 'COLLECTION_COMPLETED'
   /** Credits were granted otherwise than by a claim. */
   | 'CREDITS_GRANTED'
@@ -335,11 +347,11 @@ export type ProgressEventKind =
   | 'RESOURCE_COMPLETED'
   /** Something about a resource changed other than its completion. */
   | 'RESOURCE_PROGRESS'
-  /** A resource counts as complete no more. */
+  /** A resource is no longer complete. */
   | 'RESOURCE_REOPENED'
   /** The reward of a collection was claimed. */
   | 'REWARD_CLAIMED'
-  /** The user came to be. */
+  /** The user was created. */
   | 'USER_CREATED';
 
 /** What kind of thing the progress is made in. */
@@ -364,9 +376,9 @@ export type ProgressState =
   /** Nothing is done. */
   | 'NOT_STARTED';
 
-/** Which season goes on. */
+/** Input of `resumeSeason`. */
 export type ResumeSeasonInput = {
-  /** Whether it is only tried: nothing changes, and the answer says what would have. */
+  /** Whether the edit is only tried: nothing changes, and the answer says what would change. */
   dryRun?: boolean;
   /** The season's global id or its key. */
   id: string | number;
@@ -374,7 +386,7 @@ export type ResumeSeasonInput = {
   idempotencyKey?: string | null | undefined;
 };
 
-/** An API key that is to be revoked. */
+/** Input of `revokeApiKey`. */
 export type RevokeApiKeyInput = {
   /** Makes the write safe to repeat: the same key with the same input is carried out once and answered the same. */
   idempotencyKey?: string | null | undefined;
@@ -382,7 +394,7 @@ export type RevokeApiKeyInput = {
   key: string;
 };
 
-/** What came of the claim of a reward. */
+/** The result of claiming the reward of a collection. */
 export type RewardClaimStatus =
   /** The user had claimed it before. Nothing is wrong: the reward is the same. */
   | 'ALREADY_CLAIMED'
@@ -418,7 +430,7 @@ export type Scope =
 
 /** How many credits the goals of a season or of one of its weeks may grant to all users together. */
 export type SeasonBudgetInput = {
-  /** The most that may be granted, not less than has been; without it there is no bound any more. */
+  /** The most that may be granted, not less than has been granted; without it the bound is removed. */
   cap?: string | null | undefined;
   /** Which week, the first being 1; without one the whole season. */
   week?: number | null | undefined;
@@ -439,15 +451,15 @@ export type SeasonState =
 export type SeasonWeekInput = {
   /** Which week; the first is 1. */
   number: number;
-  /** The title, 1 to 200 characters; without one the week loses the title it had. */
+  /** The title, 1 to 500 characters; without one the week loses the title it had. */
   title?: string | null | undefined;
 };
 
-/** Who may see a user's profile. */
+/** Input of `setProfileVisibility`. */
 export type SetProfileVisibilityInput = {
   /** Makes the write safe to repeat: the same key with the same input is carried out once and answered the same. */
   idempotencyKey?: string | null | undefined;
-  /** Whose profile it is; by default whoever asks. */
+  /** The user whose profile is changed; by default the caller. */
   user?: UserBy | null | undefined;
   /** Who may see it. */
   visibility: ProfileVisibility;
@@ -462,17 +474,17 @@ export type StudyPlanInstanceStatus =
   /** No resource is complete. */
   | 'NOT_STARTED';
 
-/** Which blocks of whom are lifted. */
+/** Input of `unblockUser`. */
 export type UnblockUserInput = {
   /** Which blocks. */
   blocks: BlocksBy;
   /** Makes the write safe to repeat: the same key with the same input is carried out once and answered the same. */
   idempotencyKey?: string | null | undefined;
-  /** Whose blocks they are; by default those of whoever asks. */
+  /** The user whose blocks are lifted; by default the caller. */
   user?: UserBy | null | undefined;
 };
 
-/** Which achievements of whom are unlocked. */
+/** Input of `unlockAchievements`. */
 export type UnlockAchievementsInput = {
   /** Makes the write safe to repeat: the same key with the same input is carried out once and answered the same. */
   idempotencyKey?: string | null | undefined;
@@ -480,39 +492,39 @@ export type UnlockAchievementsInput = {
   mode?: BulkMode;
   /** The achievements, at most 1,000; duplicates are fine. */
   unlocks: Array<AchievementUnlockInput>;
-  /** Whose they are; by default whoever asks. */
+  /** The user for whom the achievements are unlocked; by default the caller. */
   user?: UserBy | null | undefined;
 };
 
 /**
- * A season as it is to be. What is not given stays as it is; of a new season the title, the start and the duration have
- * to be given.
+ * Input of `upsertSeason`. A field that is not given stays as it is; of a new season only the title, the start and the
+ * duration have to be given.
  */
 export type UpsertSeasonInput = {
   /** Budgets that change, at most 1,000; the others stay. */
   budgets?: Array<SeasonBudgetInput>;
-  /** A description, at most 5,000 characters. */
+  /** A description, at most 10,000 characters. */
   description?: string | null | undefined;
-  /** Whether it is only tried: nothing changes, and the answer says what would have. */
+  /** Whether the edit is only tried: nothing changes, and the answer says what would change. */
   dryRun?: boolean;
   /** How long it is without pauses, in seconds, up to ten years. */
   duration?: number | null | undefined;
   /**
-   * Goals to be added or changed, in their order; those that are not listed stay as and where they are. A season has at
-   * most 1,000.
+   * Goals to be added or changed, in their order; those that are not listed stay as and where they are. A season has
+   * at most 1,000.
    */
   goals?: Array<GoalInput>;
   /** Makes the write safe to repeat: the same key with the same input is carried out once and answered the same. */
   idempotencyKey?: string | null | undefined;
-  /** The season's key or its global id: up to 128 letters, digits, `.`, `_` and `-`. */
+  /** The season's key or its global id: 1 to 255 characters without control characters. */
   key: string | number;
   /** What a pause does to its clock; FREEZE for a new one unless given. */
   pauseMode?: PauseMode | null | undefined;
-  /** Global ids or keys of goals to be removed; only goals with which nobody has progress can be. */
+  /** Global ids or keys of goals to be removed; only goals with which no user has progress can be removed. */
   removeGoals?: Array<string | number>;
-  /** When it begins. A season that is over does not begin at another time any more. */
+  /** When it begins. The start of a season that is over cannot be changed. */
   startDate?: string | null | undefined;
-  /** The title, 1 to 200 characters. */
+  /** The title, 1 to 500 characters. */
   title?: string | null | undefined;
   /** How long a week of it is, in seconds; 604,800 for a new one unless given. */
   weekLength?: number | null | undefined;
@@ -557,7 +569,7 @@ export type UserErrorCode =
   | 'IN_USE'
   /** The key belongs to something else of the same type. */
   | 'KEY_TAKEN'
-  /** Nothing was wrong with this item, but with another one, and all or nothing was asked for. */
+  /** The item itself is good, but another item was refused, and the mode is ALL_OR_NOTHING. */
   | 'NOT_APPLIED'
   /** The user owns fewer cards than were to be removed. */
   | 'NOT_ENOUGH_CARDS'
@@ -565,7 +577,7 @@ export type UserErrorCode =
   | 'NOT_ENROLLED'
   /** The collection has no reward. */
   | 'NO_REWARD'
-  /** As many rewards as there were have been claimed. */
+  /** All rewards in stock have been claimed. */
   | 'OUT_OF_STOCK'
   /** The season is over. */
   | 'SEASON_ENDED'
@@ -577,7 +589,7 @@ export type UserErrorCode =
   | 'SEASON_OVERLAP'
   /** The season is paused. */
   | 'SEASON_PAUSED'
-  /** Steps can be added and not taken away; operators correct them. */
+  /** Steps can be added, not taken away; operators correct them with `correctGoalSteps`. */
   | 'STEPS_WOULD_LOWER'
   /** The user has as many of these as one user may have. */
   | 'TOO_MANY'
@@ -610,7 +622,7 @@ export type UserErrorCode =
   /** The goal's week is over. */
   | 'WEEK_OVER';
 
-/** What is looked at. */
+/** Input of `verify`. */
 export type VerifyInput = {
   /** Only what belongs to this user; by default everything. */
   user?: UserBy | null | undefined;
@@ -618,20 +630,20 @@ export type VerifyInput = {
 
 /** How a request was authenticated. */
 export type ViewerKind =
-  /** Not at all. */
+  /** Without a credential. */
   | 'ANONYMOUS'
   /** As an app, by an API key. */
   | 'APP'
-  /** As a user, by a token. */
+  /** As a user, by a token or a signature. */
   | 'USER';
 
-/** What became of one item of a write. */
+/** Whether an item of a write was done. */
 export type WriteStatus =
   /** It was done. */
   | 'APPLIED'
   /** It was refused; the error says why. */
   | 'REFUSED'
-  /** It had been done before, and nothing was to be changed. */
+  /** It had been done before, and nothing was changed. */
   | 'UNCHANGED';
 
 export type SearchCatalogueQueryVariables = Exact<{

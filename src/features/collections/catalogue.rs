@@ -6,24 +6,26 @@ use std::sync::Arc;
 use super::entity::{card, collection, reward};
 use super::repo;
 use super::rules::Window;
-use crate::db::catalogue::{Part, Source};
-use crate::error::Result;
+use waymark_db::catalogue::{Part, Source};
+use waymark_kernel::error::Result;
 
 /// A card of a collection.
-pub(crate) type Card = card::Model;
+pub type Card = card::Model;
 
 /// A collection with its cards and reward.
 #[derive(Debug)]
-pub(crate) struct Collection {
-    pub(crate) row: collection::Model,
+pub struct Collection {
+    /// The collection itself as it is stored.
+    pub row: collection::Model,
     /// In their order.
-    pub(crate) cards: Vec<Arc<Card>>,
-    pub(crate) reward: Option<reward::Model>,
+    pub cards: Vec<Arc<Card>>,
+    /// The reward for completing the collection; `None` when there is none.
+    pub reward: Option<reward::Model>,
 }
 
 impl Collection {
     /// When it runs and when it is shown.
-    pub(crate) const fn window(&self) -> Window {
+    pub const fn window(&self) -> Window {
         Window {
             starts_at: self.row.starts_at,
             ends_at: self.row.ends_at,
@@ -33,14 +35,14 @@ impl Collection {
     }
 
     /// How many distinct cards it has.
-    pub(crate) fn size(&self) -> i32 {
+    pub fn size(&self) -> i32 {
         i32::try_from(self.cards.len()).unwrap_or(i32::MAX)
     }
 }
 
 /// All collections.
 #[derive(Debug)]
-pub(crate) struct Collections {
+pub struct Collections {
     /// In the order in which they were added.
     collections: Vec<Arc<Collection>>,
     by_key: HashMap<String, Arc<Collection>>,
@@ -49,19 +51,23 @@ pub(crate) struct Collections {
 }
 
 impl Collections {
-    pub(crate) fn by_key(&self, key: &str) -> Option<&Arc<Collection>> {
+    /// Returns the collection with the operator's key `key`; `None`: there is none.
+    pub fn by_key(&self, key: &str) -> Option<&Arc<Collection>> {
         self.by_key.get(key)
     }
 
-    pub(crate) fn by_id(&self, id: i64) -> Option<&Arc<Collection>> {
+    /// Returns the collection with this internal id; `None`: there is none.
+    pub fn by_id(&self, id: i64) -> Option<&Arc<Collection>> {
         self.by_id.get(&id)
     }
 
-    pub(crate) fn card(&self, key: &str) -> Option<&Arc<Card>> {
+    /// Returns the card with the operator's key `key`, of any collection; `None`: there is none.
+    pub fn card(&self, key: &str) -> Option<&Arc<Card>> {
         self.cards.get(key)
     }
 
-    pub(crate) fn all(&self) -> &[Arc<Collection>] {
+    /// Returns all collections in the order in which they were added.
+    pub fn all(&self) -> &[Arc<Collection>] {
         &self.collections
     }
 }

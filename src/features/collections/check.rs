@@ -1,8 +1,9 @@
 //! What has to hold of collections. The cards that users own are the source of how far they came.
 
-use crate::verify::Check;
+use waymark_verify::Check;
 
-pub(crate) const CHECKS: &[Check] = &[
+/// The checks of this feature's tables, for the verifier.
+pub const CHECKS: &[Check] = &[
     Check::of_users(
         "collections.cards",
         "SELECT o.user_id, 'collection of card:' || k.key || ', by its number', o.collection_id, k.collection_id
@@ -40,27 +41,33 @@ pub(crate) const CHECKS: &[Check] = &[
     ),
     Check::of_users(
         "collections.completions",
-        // All cards complete a collection inside its dates, at the last change of the user's cards or at its start.
+        // All cards complete a collection at the instant at which the last of them came, if that lies inside its dates.
         "SELECT p.user_id, 'completion of collection:' || c.key, p.completed_at, COALESCE(p.reward_claimed_at,
-             CASE WHEN p.updated_at < c.starts_at THEN c.starts_at ELSE p.updated_at END)
+             CASE WHEN o.last_at < c.starts_at THEN c.starts_at ELSE o.last_at END)
          FROM collection_progress p JOIN collections c ON c.id = p.collection_id
+         LEFT JOIN (
+             SELECT user_id, collection_id, max(first_acquired_at) AS last_at FROM owned_cards
+             WHERE user_id = ANY($1) AND quantity > 0 GROUP BY user_id, collection_id
+         ) o ON o.user_id = p.user_id AND o.collection_id = p.collection_id
          WHERE p.user_id = ANY($1) AND p.completed_at IS NULL AND (p.reward_claimed_at IS NOT NULL OR (
-             p.collected_count > 0 AND (c.ends_at IS NULL OR p.updated_at < c.ends_at)
+             (c.ends_at IS NULL OR o.last_at < c.ends_at) AND p.collected_count > 0
              AND p.collected_count >= (SELECT count(*) FROM cards k WHERE k.collection_id = c.id)))",
     )
     .of_instants()
     .mended_by(
         "UPDATE collection_progress SET completed_at = COALESCE(reward_claimed_at, (
-             SELECT CASE WHEN collection_progress.updated_at < c.starts_at THEN c.starts_at
-                 ELSE collection_progress.updated_at END
-             FROM collections c WHERE c.id = collection_id))
+             SELECT CASE WHEN max(o.first_acquired_at) < c.starts_at THEN c.starts_at ELSE max(o.first_acquired_at) END
+             FROM collections c JOIN owned_cards o ON o.collection_id = c.id AND o.quantity > 0
+                 AND o.user_id = collection_progress.user_id
+             WHERE c.id = collection_progress.collection_id GROUP BY c.starts_at))
          WHERE user_id = ANY($1) AND completed_at IS NULL AND (reward_claimed_at IS NOT NULL OR (
              collected_count > 0
              AND collected_count >= (
                  SELECT count(*) FROM cards k WHERE k.collection_id = collection_progress.collection_id)
              AND EXISTS (
-                 SELECT 1 FROM collections c WHERE c.id = collection_progress.collection_id
-                     AND (c.ends_at IS NULL OR collection_progress.updated_at < c.ends_at))))",
+                 SELECT 1 FROM collections c WHERE c.id = collection_id AND (c.ends_at IS NULL OR c.ends_at > (
+                     SELECT max(o.first_acquired_at) FROM owned_cards o WHERE o.collection_id = c.id
+                         AND o.quantity > 0 AND o.user_id = collection_progress.user_id)))))",
     ),
     Check::of_nobody(
         "collections.rewards",

@@ -4,7 +4,7 @@
 pub mod collection {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `collections`.
     #[sea_orm::model]
@@ -107,7 +107,7 @@ pub mod reward {
 pub mod owned_card {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `owned_cards`.
     #[sea_orm::model]
@@ -137,7 +137,7 @@ pub mod owned_card {
 pub mod progress {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `collection_progress`.
     #[sea_orm::model]
@@ -158,6 +158,8 @@ pub mod progress {
         pub reward_claimed_at: Option<Timestamp>,
         /// When the row last changed.
         pub updated_at: Timestamp,
+        /// Whether `completed_at` was told, and does not follow from the dates of the cards.
+        pub completed_told: bool,
     }
 
     impl ActiveModelBehavior for ActiveModel {}

@@ -8,19 +8,21 @@ use super::entity::reward;
 use super::rules::{self, CollectionStatus as Status, RewardRefusal as Refusal};
 use super::service::{self, Collecting};
 use super::{Card as StoredCard, Collection as StoredCollection};
-use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::graphql::context::{Ask as _, Nullable, nullable, present};
-use crate::graphql::ids;
-use crate::graphql::list::List;
-use crate::graphql::pagination::{Connection, PageArgs};
-use crate::graphql::progress::{self, ProgressKind, ProgressState};
-use crate::graphql::ready::{MostlyReady, Ready};
-use crate::graphql::scalars::{BigInt, seconds};
+use waymark_graphql_kit::context::{Nullable, nullable, present};
+use waymark_graphql_kit::list::List;
+use waymark_graphql_kit::pagination::{Connection, PageArgs};
+use waymark_graphql_kit::ready::{MostlyReady, Ready};
+use waymark_graphql_kit::scalars::{BigInt, seconds};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_request::Ask as _;
+use waymark_vocabulary::ids;
+use waymark_vocabulary::progress;
+use waymark_vocabulary::progress::{ProgressKind, ProgressState};
 
 /// A programme of cards to collect.
 #[derive(Debug, Clone)]
-pub(crate) struct Collection(pub(crate) Arc<StoredCollection>);
+pub struct Collection(pub Arc<StoredCollection>);
 
 impl MostlyReady for Collection {
     const WAITING: &'static [&'static str] = &[];
@@ -30,7 +32,7 @@ impl MostlyReady for Collection {
 #[Object]
 impl Collection {
     /// The global id: `collection:<key>`.
-    pub(crate) async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         ids::Kind::Collection.id(&self.0.row.key)
     }
 
@@ -89,7 +91,7 @@ impl Collection {
         self.0.cards.iter().cloned().map(Card).collect()
     }
 
-    /// What whoever completes it may claim. Null when there is no reward.
+    /// The reward for completing the collection. Null when there is none.
     async fn reward(&self) -> Option<Reward> {
         self.0.reward.as_ref().map(Reward::from)
     }
@@ -97,13 +99,13 @@ impl Collection {
 
 /// A card of a collection.
 #[derive(Debug, Clone)]
-pub(crate) struct Card(pub(crate) Arc<StoredCard>);
+pub struct Card(pub Arc<StoredCard>);
 
 /// A card of a collection.
 #[Object]
 impl Card {
     /// The global id: `card:<key>`.
-    pub(crate) async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         ids::Kind::Card.id(&self.0.key)
     }
 
@@ -128,9 +130,9 @@ impl Card {
     }
 }
 
-/// What whoever completes a collection may claim, once.
+/// A reward that each user who completed the collection may claim once.
 #[derive(Debug, SimpleObject)]
-pub(crate) struct Reward {
+pub struct Reward {
     /// The operator's own key of the reward, unique among rewards.
     key: String,
     /// The reward's name.
@@ -164,7 +166,7 @@ impl From<&reward::Model> for Reward {
 /// Where a user's collection stands; the first that fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Status")]
-pub(crate) enum CollectionStatus {
+pub enum CollectionStatus {
     /// All cards were collected while the collection ran; stays so for good.
     Completed,
     /// It has not started.
@@ -180,7 +182,7 @@ pub(crate) enum CollectionStatus {
 /// Why a reward cannot be claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Refusal")]
-pub(crate) enum RewardRefusal {
+pub enum RewardRefusal {
     /// The user has claimed it already.
     AlreadyClaimed,
     /// Cards are missing.
@@ -193,7 +195,7 @@ pub(crate) enum RewardRefusal {
 
 /// How far a user is with a collection.
 #[derive(Debug)]
-pub(crate) struct CollectionProgress(pub(crate) Collecting);
+pub struct CollectionProgress(pub Collecting);
 
 impl MostlyReady for CollectionProgress {
     const WAITING: &'static [&'static str] = &["cards", "reward"];
@@ -203,42 +205,42 @@ impl MostlyReady for CollectionProgress {
 #[Object]
 impl CollectionProgress {
     /// The global id: `collection_progress:<the user's ULID>:<the collection's key>`.
-    pub(crate) async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         ids::Kind::CollectionProgress.id_of(self.0.user.ulid(), &self.0.collection.row.key)
     }
 
     /// Always COLLECTION.
-    pub(crate) async fn kind(&self) -> ProgressKind {
+    pub async fn kind(&self) -> ProgressKind {
         ProgressKind::Collection
     }
 
     /// The collection's name.
-    pub(crate) async fn title(&self) -> String {
+    pub async fn title(&self) -> String {
         self.0.collection.row.name.clone()
     }
 
     /// How many distinct cards the user owns; the same as `collectedCount`.
-    pub(crate) async fn done(&self) -> i32 {
+    pub async fn done(&self) -> i32 {
         self.0.count()
     }
 
     /// How many distinct cards there are; the same as `size`.
-    pub(crate) async fn total(&self) -> i32 {
+    pub async fn total(&self) -> i32 {
         self.0.collection.size()
     }
 
     /// `done` out of `total`, from 0 to 1; 0 when the collection has no cards.
-    pub(crate) async fn ratio(&self) -> f64 {
+    pub async fn ratio(&self) -> f64 {
         progress::ratio(self.0.count(), self.0.collection.size())
     }
 
     /// COMPLETED once all cards were collected while the collection ran, for good.
-    pub(crate) async fn state(&self) -> ProgressState {
+    pub async fn state(&self) -> ProgressState {
         progress::state(self.0.count(), self.0.is_completed())
     }
 
     /// When the collection was completed. Null when it is not.
-    pub(crate) async fn completed_at(&self) -> Option<Timestamp> {
+    pub async fn completed_at(&self) -> Option<Timestamp> {
         self.0.collected.completed_at.filter(|_| self.0.is_completed())
     }
 
@@ -301,7 +303,7 @@ impl CollectionProgress {
 
 /// How many of a card a user owns.
 #[derive(Debug, SimpleObject)]
-pub(crate) struct CardOwnership {
+pub struct CardOwnership {
     /// The card.
     card: Card,
     /// How many the user owns; 0 when none. Only the first counts for the collection.
@@ -314,7 +316,7 @@ pub(crate) struct CardOwnership {
 
 /// The reward of a collection, as it stands for a user.
 #[derive(Debug)]
-pub(crate) struct RewardProgress {
+pub struct RewardProgress {
     row: reward::Model,
     collecting: Collecting,
 }
@@ -350,7 +352,7 @@ impl RewardProgress {
 
 /// The collections of the catalogue.
 #[derive(Debug, Default)]
-pub(crate) struct CollectionQuery;
+pub struct CollectionQuery;
 
 #[Object]
 impl CollectionQuery {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 
 use super::repo::{self, Collected, Owned};
-use crate::db::Reader;
-use crate::error::{Error, Result};
-use crate::graphql::batcher::{Key, grouped};
+use waymark_db::Reader;
+use waymark_graphql_kit::batcher::{Key, grouped};
+use waymark_kernel::error::{Error, Result};
 
 /// How far a user is with every collection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

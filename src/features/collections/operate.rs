@@ -8,62 +8,86 @@ use serde_json::json;
 use super::entity::{card, collection, reward};
 use super::repo;
 use super::rules::{self, Window};
-use crate::auth::policy::Operator;
-use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::graphql::ids::Kind;
-use crate::graphql::refusal::UserErrorCode;
-use crate::limits;
-use crate::write::{Checks, HistoryKind, Patch, Unit, Upserted, Write, arranged};
+use waymark_auth::policy::Operator;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_kernel::limits;
+use waymark_kernel::text::tidied;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::UserErrorCode;
+use waymark_write::{Checks, HistoryKind, Origin, Patch, Unit, Upserted, Write, arranged};
 
 /// The most cards that a collection may have.
-pub(crate) const MOST_CARDS: usize = 10_000;
+pub const MOST_CARDS: usize = 10_000;
 
 /// Adds a collection or changes it, with its cards and its reward. What is not given stays as it is.
 #[derive(Debug, Serialize)]
-pub(crate) struct UpsertCollection {
-    pub(crate) operator: Operator,
-    pub(crate) key: String,
-    pub(crate) name: Option<String>,
-    pub(crate) description: Option<String>,
+pub struct UpsertCollection {
+    /// Proof that the caller is an operator.
+    pub operator: Operator,
+    /// The operator's key of the collection.
+    pub key: String,
+    /// The name for people, 1 to 200 characters; `None`: unchanged.
+    pub name: Option<String>,
+    /// The description for people, at most 5,000 characters; `None`: unchanged.
+    pub description: Option<String>,
+    /// The address of its picture; `None`: unchanged, `Some(None)`: no picture.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) image: Option<Option<String>>,
-    pub(crate) environment: Option<String>,
+    pub image: Option<Option<String>>,
+    /// The environment in which it runs, 1 to 100 characters; `None`: unchanged, `production` for a new one.
+    pub environment: Option<String>,
+    /// From when on it can be completed; `None`: unchanged, `Some(None)`: always.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) starts_at: Option<Option<Timestamp>>,
+    pub starts_at: Option<Option<Timestamp>>,
+    /// From when on it can no longer be completed; `None`: unchanged, `Some(None)`: never.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) ends_at: Option<Option<Timestamp>>,
-    pub(crate) show_before: Option<bool>,
-    pub(crate) show_after: Option<bool>,
-    pub(crate) cards: Vec<GivenCard>,
+    pub ends_at: Option<Option<Timestamp>>,
+    /// Whether it is shown before its start; `None`: unchanged, shown for a new one.
+    pub show_before: Option<bool>,
+    /// Whether it is shown from its end on; `None`: unchanged, shown for a new one.
+    pub show_after: Option<bool>,
+    /// Cards to be added or changed, in their order; cards that are not listed stay.
+    pub cards: Vec<GivenCard>,
     /// Keys of cards to be removed.
-    pub(crate) remove_cards: Vec<String>,
+    pub remove_cards: Vec<String>,
+    /// The reward to be added or changed; `None`: unchanged, `Some(None)`: taken away.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reward: Option<Option<GivenReward>>,
+    pub reward: Option<Option<GivenReward>>,
 }
 
 /// A card to be added or changed.
 #[derive(Debug, Serialize)]
-pub(crate) struct GivenCard {
-    pub(crate) key: String,
-    pub(crate) name: Option<String>,
+pub struct GivenCard {
+    /// The operator's key of the card, unique among the cards of all collections.
+    pub key: String,
+    /// The name for people, 1 to 200 characters; `None`: unchanged.
+    pub name: Option<String>,
+    /// The address of its picture; `None`: unchanged, `Some(None)`: no picture.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) image: Option<Option<String>>,
-    pub(crate) rarity: Option<String>,
+    pub image: Option<Option<String>>,
+    /// How rare it is, in the operator's words; `None`: unchanged, `common` for a new one.
+    pub rarity: Option<String>,
 }
 
 /// A reward to be added or changed.
 #[derive(Debug, Serialize)]
-pub(crate) struct GivenReward {
-    pub(crate) key: String,
-    pub(crate) name: Option<String>,
-    pub(crate) description: Option<String>,
+pub struct GivenReward {
+    /// The operator's key of the reward, unique among all rewards; another key makes it another reward.
+    pub key: String,
+    /// The name for people, 1 to 200 characters; `None`: unchanged.
+    pub name: Option<String>,
+    /// The description for people, at most 5,000 characters; `None`: unchanged.
+    pub description: Option<String>,
+    /// The address of its picture; `None`: unchanged, `Some(None)`: no picture.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) image: Option<Option<String>>,
-    pub(crate) value: Option<String>,
-    pub(crate) view_type: Option<String>,
+    pub image: Option<Option<String>>,
+    /// What it is worth, in the operator's words; `None`: unchanged.
+    pub value: Option<String>,
+    /// How it is meant to be shown; `None`: unchanged, `image` for a new one.
+    pub view_type: Option<String>,
+    /// How many there are in all; `None`: unchanged, `Some(None)`: as many as are claimed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) stock: Option<Option<i64>>,
+    pub stock: Option<Option<i64>>,
 }
 
 impl Write for UpsertCollection {
@@ -114,7 +138,7 @@ impl Write for UpsertCollection {
             repo::store_reward(unit.transaction(), row.id, reward).await?;
         }
         if !created && (after != size || self::window(&row) != window) {
-            complete(unit, &row, after).await?;
+            complete(unit, &row, after, Origin::Told).await?;
         }
         unit.audit("UPSERT_COLLECTION", (Kind::Collection.name(), &self.key), &patch.into_changes(created));
         Ok(Upserted::done(created))
@@ -156,7 +180,7 @@ impl UpsertCollection {
     }
 
     fn put(&self, patch: &mut Patch, row: &mut collection::Model) {
-        patch.set("name", &mut row.name, self.name.as_ref());
+        patch.set_title("name", &mut row.name, self.name.as_ref());
         patch.set("description", &mut row.description, self.description.as_ref());
         patch.set("image", &mut row.image, self.image.as_ref());
         patch.set("environment", &mut row.environment, self.environment.as_ref());
@@ -337,7 +361,7 @@ impl GivenCard {
         let before = row.clone();
         row.position = position;
         if let Some(name) = &self.name {
-            row.name.clone_from(name);
+            row.name = tidied(name);
         }
         if let Some(image) = &self.image {
             row.image.clone_from(image);
@@ -379,7 +403,7 @@ impl GivenReward {
 
     fn put(&self, row: &mut reward::Model) {
         if let Some(name) = &self.name {
-            row.name.clone_from(name);
+            row.name = tidied(name);
         }
         if let Some(description) = &self.description {
             row.description.clone_from(description);
@@ -399,9 +423,9 @@ impl GivenReward {
     }
 }
 
-/// Completes a collection, which now has `size` cards, for whoever owns as many, if it runs or is still to start. Whoever
-/// had completed it stays so. What is completed at a start that lies ahead is not told of before.
-async fn complete(unit: &mut Unit<'_>, row: &collection::Model, size: usize) -> Result<()> {
+/// Completes a collection, which now has `size` cards, for every user who owns as many, if it runs or is still to start.
+/// Who had completed it stays so. What is completed at a start that lies ahead is not told of before.
+pub async fn complete(unit: &mut Unit<'_>, row: &collection::Model, size: usize, origin: Origin) -> Result<()> {
     let size = i64::try_from(size).unwrap_or(i64::MAX);
     let completion = rules::completion(None, &window(row), size, size, unit.now);
     let mut after = 0;
@@ -412,7 +436,7 @@ async fn complete(unit: &mut Unit<'_>, row: &collection::Model, size: usize) -> 
         unit.lock_more(users.clone()).await?;
         for user in users {
             // Whoever has been merged or erased has no history to go on.
-            if unit.user(user).is_ok() {
+            if origin == Origin::Told && unit.user(user).is_ok() {
                 let subject = (Kind::Collection, row.key.as_str());
                 unit.record(user, HistoryKind::CollectionCompleted, subject, &json!({ "size": size }))?;
             }

@@ -7,14 +7,15 @@ use serde_json::json;
 use super::entity::{owned_card, progress};
 use super::repo;
 use super::{Collections, rules};
-use crate::db::owner::Merger;
-use crate::error::Result;
-use crate::graphql::ids::Kind;
-use crate::write::{HistoryKind, Unit};
+use waymark_db::owner::Merger;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_vocabulary::ids::Kind;
+use waymark_write::{HistoryKind, Unit};
 
-/// Hands cards over, whose quantities add up, and sums up anew how far each collection has come. Of two claims of one reward
-/// the earlier stays, and the other is as if it had never been.
-pub(crate) async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<()> {
+/// Hands cards over, whose quantities add up, and sums up anew how far each collection has come. Of two claims of one
+/// reward the earlier stays, and the other is as if it had never been.
+pub async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<()> {
     let (transaction, into, now) = (unit.transaction(), merger.into, unit.now);
     let cards = merger
         .rows::<owned_card::Entity, _>(
@@ -39,8 +40,14 @@ pub(crate) async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<()> {
                 if own.reward_claimed_at.is_some() && other.reward_claimed_at.is_some() {
                     claimed_twice.push(own.collection_id);
                 }
+                let is_better = |at: Timestamp| own.completed_at.is_none_or(|own| at < own);
+                let (completed_at, completed_told) = match other.completed_at.filter(|at| is_better(*at)) {
+                    Some(at) => (Some(at), other.completed_told),
+                    None => (own.completed_at, own.completed_told),
+                };
                 progress::Model {
-                    completed_at: own.completed_at.into_iter().chain(other.completed_at).min(),
+                    completed_at,
+                    completed_told,
                     reward_claimed_at: own.reward_claimed_at.into_iter().chain(other.reward_claimed_at).min(),
                     updated_at: own.updated_at.max(other.updated_at),
                     ..own

@@ -1,13 +1,14 @@
 //! SQL of collections, cards and what users own.
 
 use super::entity::{card, collection, owned_card, progress, reward};
-use crate::clock::Timestamp;
-use crate::db::bulk::{self, Stores};
-use crate::db::records::{As, Records};
-use crate::db::{PairSql, Param, Sql, execute, fetch};
-use crate::error::{Error, Result};
 use sea_orm::{ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 use std::collections::{HashMap, HashSet};
+use waymark_db::bulk;
+use waymark_db::bulk::Stores;
+use waymark_db::records::{As, Records};
+use waymark_db::{PairSql, Param, Sql, execute, fetch};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Error, Result};
 
 pub(super) async fn collections(connection: &impl ConnectionTrait) -> Result<Vec<collection::Model>> {
     Ok(collection::Entity::find().order_by_asc(collection::Column::Id).all(connection).await?)
@@ -28,18 +29,24 @@ pub(super) async fn rewards(connection: &impl ConnectionTrait) -> Result<HashMap
 }
 
 /// How far a user is with a collection, as it is stored.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Collected {
-    pub(crate) collection_id: i64,
-    pub(crate) count: i32,
-    pub(crate) completed_at: Option<Timestamp>,
-    pub(crate) reward_claimed_at: Option<Timestamp>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Collected {
+    /// The internal id of the collection.
+    pub collection_id: i64,
+    /// How many distinct cards of the collection the user owns.
+    pub count: i32,
+    /// When all cards were owned, which may lie ahead until the start; `None`: they never were.
+    pub completed_at: Option<Timestamp>,
+    /// When the user claimed the reward; `None`: not yet.
+    pub reward_claimed_at: Option<Timestamp>,
     /// When it last changed; `None` when nothing is stored.
-    pub(crate) updated_at: Option<Timestamp>,
+    pub updated_at: Option<Timestamp>,
+    /// Whether the completion was told.
+    pub completed_told: bool,
 }
 
 static COLLECTED: Sql = Sql::new(
-    "SELECT user_id, collection_id, collected_count, completed_at, reward_claimed_at, updated_at \
+    "SELECT user_id, collection_id, collected_count, completed_at, reward_claimed_at, updated_at, completed_told \
      FROM collection_progress WHERE user_id = ANY($1)",
 );
 
@@ -53,6 +60,7 @@ pub(super) async fn collected(connection: &impl ConnectionTrait, users: Vec<i64>
             completed_at: row.take()?,
             reward_claimed_at: row.take()?,
             updated_at: row.take()?,
+            completed_told: row.take()?,
         };
         Ok((user, collected))
     })
@@ -61,10 +69,13 @@ pub(super) async fn collected(connection: &impl ConnectionTrait, users: Vec<i64>
 
 /// A card that a user owns.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Owned {
-    pub(crate) card_id: i64,
-    pub(crate) quantity: i32,
-    pub(crate) first_acquired_at: Timestamp,
+pub struct Owned {
+    /// The internal id of the card.
+    pub card_id: i64,
+    /// How many of the card the user owns; 0: owned once, and not any more.
+    pub quantity: i32,
+    /// When the user got the first one.
+    pub first_acquired_at: Timestamp,
 }
 
 static OWNED: PairSql = PairSql::new(
@@ -84,6 +95,47 @@ pub(super) async fn owned<'a>(
             Ok((place, Owned { card_id: row.take()?, quantity: row.take()?, first_acquired_at: row.take()? }))
         })
         .await
+}
+
+/// A card that a user owns, as it is stored.
+pub(crate) type OwnedRow = owned_card::Model;
+
+static OWNED_ROWS: PairSql = PairSql::new(
+    "t.user_id, t.card_id, t.collection_id, t.quantity, t.first_acquired_at, t.updated_at",
+    "owned_cards",
+    "collection_id",
+);
+
+/// The same with all that is stored.
+pub(super) async fn owned_rows<'a>(
+    connection: &impl ConnectionTrait,
+    wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
+) -> Result<Vec<OwnedRow>> {
+    OWNED_ROWS
+        .fetch(connection, wanted, |row| {
+            Ok(OwnedRow {
+                user_id: row.take()?,
+                card_id: row.take()?,
+                collection_id: row.take()?,
+                quantity: row.take()?,
+                first_acquired_at: row.take()?,
+                updated_at: row.take()?,
+            })
+        })
+        .await
+}
+
+/// Stores cards that users own, whole.
+pub(super) fn store_owned_rows(stores: &mut Stores, rows: Vec<OwnedRow>) {
+    use owned_card::Column;
+    stores.upsert(rows, &[Column::Quantity, Column::FirstAcquiredAt, Column::UpdatedAt]);
+}
+
+static COUNT_CLAIMS: Sql = Sql::new("UPDATE collection_rewards SET claimed = claimed + $2 WHERE collection_id = $1");
+
+/// Counts claims of the reward of a collection that were brought along.
+pub(super) async fn count_claims(connection: &impl ConnectionTrait, collection: i64, claims: i64) -> Result<()> {
+    execute(connection, &COUNT_CLAIMS, [Param::Int(collection), Param::Int(claims)]).await.map(drop)
 }
 
 static CLAIMED: Sql = Sql::new("SELECT collection_id, claimed FROM collection_rewards WHERE collection_id = ANY($1)");
@@ -106,9 +158,17 @@ pub(super) fn store_owned(stores: &mut Stores, owned: impl IntoIterator<Item = (
     stores.upsert(rows.collect(), &[owned_card::Column::Quantity, owned_card::Column::UpdatedAt]);
 }
 
+/// What changes of how far a user is with a collection.
+const PROGRESS: [progress::Column; 5] = [
+    progress::Column::CollectedCount,
+    progress::Column::CompletedAt,
+    progress::Column::RewardClaimedAt,
+    progress::Column::UpdatedAt,
+    progress::Column::CompletedTold,
+];
+
 /// Stores how far users are with collections, each with its user, as of an instant.
 pub(super) fn store_collected(stores: &mut Stores, collected: impl IntoIterator<Item = (i64, Collected, Timestamp)>) {
-    use progress::Column;
     let rows = collected.into_iter().map(|(user_id, collected, updated_at)| progress::Model {
         user_id,
         collection_id: collected.collection_id,
@@ -116,9 +176,9 @@ pub(super) fn store_collected(stores: &mut Stores, collected: impl IntoIterator<
         completed_at: collected.completed_at,
         reward_claimed_at: collected.reward_claimed_at,
         updated_at,
+        completed_told: collected.completed_told,
     });
-    let columns = [Column::CollectedCount, Column::CompletedAt, Column::RewardClaimedAt, Column::UpdatedAt];
-    stores.upsert(rows.collect(), &columns);
+    stores.upsert(rows.collect(), &PROGRESS);
 }
 
 static TAKE_REWARD: Sql = Sql::new(
@@ -251,8 +311,8 @@ static INCOMPLETE: Sql = Sql::new(
      AND collected_count < $2 AND completed_at > $3",
 );
 
-/// Stores what a change at `now` means for whoever owns cards of a collection: `completion` is when those have completed
-/// it who own `size` cards, `None` when nobody can. What was completed before `now` stays so.
+/// Stores what a change at `now` means for whoever owns cards of a collection: `completion` is when those have
+/// completed it who own `size` cards, `None` when nobody can. What was completed before `now` stays so.
 pub(super) async fn complete(
     connection: &impl ConnectionTrait,
     collection: i64,
@@ -270,9 +330,7 @@ pub(super) async fn complete(
 
 /// Stores how far users are with collections.
 pub(super) async fn store_progress(connection: &impl ConnectionTrait, rows: &[progress::Model]) -> Result<()> {
-    use progress::Column;
-    let columns = [Column::CollectedCount, Column::CompletedAt, Column::RewardClaimedAt, Column::UpdatedAt];
-    bulk::upsert(connection, rows, &columns).await
+    bulk::upsert(connection, rows, &PROGRESS).await
 }
 
 static UNCLAIM: Sql =
@@ -288,7 +346,7 @@ pub(super) async fn unclaim(connection: &impl ConnectionTrait, mut collections: 
 }
 
 /// Everything that is stored about a user's collections.
-pub(crate) static RECORDS: [Records; 2] = [
+pub static RECORDS: [Records; 2] = [
     Records::new(
         "cards",
         "SELECT l.key, c.key, CAST(t.quantity AS bigint), t.first_acquired_at, t.updated_at FROM \

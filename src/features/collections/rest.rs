@@ -14,16 +14,20 @@ use utoipa::{OpenApi, ToSchema};
 use super::rules::{self, CollectionStatus};
 use super::service::{self, Collected, Collecting, Owned};
 use super::{Card, Collection};
-use crate::auth::policy::{self, VisibleUser};
-use crate::auth::{Caller, extract};
-use crate::clock::Timestamp;
-use crate::error::{Code, Result};
-use crate::features::users::service::{self as users, Name};
-use crate::request::Request;
-use crate::rest::{self, Answer, Desk, Dialect, Fault, Part};
-use crate::text::HOLDS_NUL;
+use waymark_auth::policy;
+use waymark_auth::policy::VisibleUser;
+use waymark_auth::{Caller, extract};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Code, Result};
+use waymark_kernel::text::HOLDS_NUL;
+use waymark_request::Request;
+use waymark_rest_kit as rest;
+use waymark_rest_kit::{Answer, Desk, Dialect, Fault, Part};
+use waymark_users::service as users;
+use waymark_users::service::Name;
 
-pub(crate) fn part() -> Part {
+/// Returns the collections dialect: its routes with their handlers, and their description.
+pub fn part() -> Part {
     const LIST: &str = "/users/{platform}/{platformUserId}/progress/collection-challenges";
     let both = |routes: Router<Desk>, prefix: &str| {
         routes
@@ -157,7 +161,7 @@ struct End {
 
 /// How far a user is with all programmes that are shown now.
 ///
-/// Somebody who is not known has collected nothing. Also served with the prefix /api/v1.
+/// An unknown user has collected nothing. Also served with the prefix /api/v1.
 #[utoipa::path(
     get,
     path = "/users/{platform}/{platformUserId}/progress/collection-challenges",
@@ -199,7 +203,7 @@ async fn collections(
 
 /// How far a user is with one programme.
 ///
-/// Somebody who is not known has collected nothing. Also served with the prefix /api/v1.
+/// An unknown user has collected nothing. Also served with the prefix /api/v1.
 #[utoipa::path(
     get,
     path = "/users/{platform}/{platformUserId}/progress/collection-challenges/{programId}",
@@ -236,7 +240,7 @@ async fn collection(
     work.await?.map(Json).ok_or_else(unknown)
 }
 
-/// Said to whoever has a key only.
+/// Said only to callers with a key.
 fn malformed() -> Fault {
     Fault::bad_request("bad request")
 }
@@ -266,7 +270,8 @@ async fn authenticate(desk: &Desk, headers: &HeaderMap, now: Timestamp) -> Resul
     Ok(caller)
 }
 
-/// The user of an account; `None` when nobody is known by it or can be, and when whoever it is may not be seen.
+/// Returns the user of an account; `None` when no user has it, when it is malformed, and when the caller may not see
+/// the user.
 async fn user(request: &Request, platform: String, id: String) -> Result<Option<VisibleUser>> {
     match users::user(request, Name::Account { platform, id }).await {
         Ok(found) => Ok(found.and_then(|user| policy::see(&request.caller, &user.subject))),

@@ -2,7 +2,7 @@
 //!
 //! A collection is open from its start until its end; the instant of the end no longer belongs to it.
 
-use crate::clock::Timestamp;
+use waymark_kernel::clock::Timestamp;
 
 /// When a collection is open, and whether it is shown outside that time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,57 @@ pub fn completion(
     }
     let at = window.starts_at.map_or(now, |starts| starts.max(now));
     (size > 0 && collected >= size && !window.is_after(at)).then_some(at)
+}
+
+/// When a collection was completed, as far as that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Completion {
+    /// The instant; `None`: it was not.
+    pub at: Option<Timestamp>,
+    /// Whether the instant was told, and does not follow from the dates of the cards.
+    pub told: bool,
+}
+
+impl Completion {
+    /// With what is told of it: a date that was told goes before one that follows from the cards, and of two of one sort the
+    /// earlier stays.
+    #[must_use]
+    pub fn merged(self, other: Self) -> Self {
+        match (self.at, other.at) {
+            (_, None) => self,
+            (Some(_), Some(_)) if self.told != other.told => {
+                if self.told {
+                    self
+                } else {
+                    other
+                }
+            }
+            (Some(own), Some(at)) if own <= at => self,
+            _ => other,
+        }
+    }
+
+    /// With the dates at which the user got the cards, of which there are `size`, and what is known of claims before and now:
+    /// the last missing card completes the collection, if it came inside the dates. What was completed stays so, and what was
+    /// claimed was completed by then.
+    #[must_use]
+    pub fn by_cards(
+        self,
+        window: &Window,
+        got: impl Iterator<Item = Timestamp> + Clone,
+        size: i64,
+        [claimed_before, claimed_at]: [Option<Timestamp>; 2],
+    ) -> Self {
+        if self.told {
+            return self;
+        }
+        let collected = i64::try_from(got.clone().count()).unwrap_or(i64::MAX);
+        let by_cards = got.max().and_then(|last| completion(None, window, collected, size, last));
+        // What stood in for a date that was not known gives way to one.
+        let kept = self.at.filter(|at| claimed_before != Some(*at));
+        let at = kept.into_iter().chain(by_cards).min().or(claimed_at);
+        Self { at, told: false }
+    }
 }
 
 /// `collected` of `size` distinct cards in percent, rounded down: 100 only for all of them, 0 when there are none.
@@ -242,6 +293,31 @@ mod tests {
     fn a_completion_keeps_its_date() {
         assert_eq!(completion(Some(at(12)), &WINDOW, 3, 3, at(15)), Some(at(12)));
         assert_eq!(completion(Some(at(12)), &WINDOW, 0, 4, at(25)), Some(at(12)));
+    }
+
+    #[test]
+    fn the_last_missing_card_completes_it_if_it_came_inside_the_dates() {
+        let none = Completion::default();
+        let by = |before: Completion, got: &[i64], claims: [Option<i64>; 2]| {
+            let got = got.iter().map(|second| at(*second));
+            before.by_cards(&WINDOW, got, 3, claims.map(|claim| claim.map(at))).at
+        };
+        let derived = |second| Completion { at: Some(at(second)), told: false };
+        let told = |second| Completion { at: Some(at(second)), told: true };
+        assert_eq!(by(none, &[12, 25, 11], [None, None]), None, "one came after the end");
+        assert_eq!(by(none, &[12, 15, 11], [None, None]), Some(at(15)));
+        assert_eq!(by(none, &[2, 5, 1], [None, None]), Some(at(10)), "at the start");
+        assert_eq!(by(none, &[12, 15], [None, None]), None);
+        assert_eq!(by(derived(18), &[12, 15, 11], [None, None]), Some(at(15)), "one turned out to be earlier");
+        assert_eq!(by(derived(12), &[12], [None, None]), Some(at(12)), "it stays");
+        assert_eq!(by(told(18), &[12, 15, 11], [None, None]), Some(at(18)));
+        assert_eq!(by(none, &[12], [None, Some(17)]), Some(at(17)), "it was claimed");
+        assert_eq!(by(derived(17), &[12, 15, 11], [Some(17), Some(17)]), Some(at(15)));
+        for (one, two, merged) in
+            [(derived(1), told(5), told(5)), (told(1), told(5), told(1)), (derived(1), none, derived(1))]
+        {
+            assert_eq!((one.merged(two), two.merged(one)), (merged, merged));
+        }
     }
 
     #[test]

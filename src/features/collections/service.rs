@@ -4,67 +4,73 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::loader::{CardsOf, ClaimsOf, CollectedBy};
-pub(crate) use super::repo::RECORDS;
-pub(crate) use super::repo::{Collected, Owned};
+pub use super::repo::RECORDS;
+pub use super::repo::{Collected, Owned};
 use super::rules::{self, CollectionStatus, RewardFacts, RewardRefusal};
 use super::{Card, Collection, Collections};
-use crate::auth::policy::VisibleUser;
-use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::features::credits;
-use crate::request::Request;
+use waymark_auth::policy::VisibleUser;
+use waymark_credits as credits;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_request::Request;
 
 /// A user with a collection.
 #[derive(Debug, Clone)]
-pub(crate) struct Collecting {
-    pub(crate) user: VisibleUser,
-    pub(crate) collection: Arc<Collection>,
-    pub(crate) collected: Collected,
-    pub(crate) now: Timestamp,
+pub struct Collecting {
+    /// Who collects, whose public side the caller may see.
+    pub user: VisibleUser,
+    /// The collection as the catalogue has it.
+    pub collection: Arc<Collection>,
+    /// How far the user is with the collection.
+    pub collected: Collected,
+    /// The instant of the request, by which the status is decided.
+    pub now: Timestamp,
 }
 
 impl Collecting {
-    pub(crate) fn status(&self) -> CollectionStatus {
+    /// Returns where the user's collection stands at the instant of the request.
+    pub fn status(&self) -> CollectionStatus {
         self.collected.status_of(&self.collection, self.now)
     }
 
-    pub(crate) fn is_completed(&self) -> bool {
+    /// Tells whether the user has completed the collection by the instant of the request.
+    pub fn is_completed(&self) -> bool {
         rules::is_completed(self.collected.completed_at, self.now)
     }
 
     /// How many cards are collected, at most as many as there are.
-    pub(crate) fn count(&self) -> i32 {
+    pub fn count(&self) -> i32 {
         self.collected.count_in(&self.collection)
     }
 }
 
 impl Collected {
     /// Where a collection stands that was collected as far as this.
-    pub(crate) fn status_of(&self, collection: &Collection, now: Timestamp) -> CollectionStatus {
+    pub fn status_of(&self, collection: &Collection, now: Timestamp) -> CollectionStatus {
         rules::status(self.completed_at, &collection.window(), self.count.into(), now)
     }
 
     /// How many cards of a collection are collected, at most as many as there are.
-    pub(crate) fn count_in(&self, collection: &Collection) -> i32 {
+    pub fn count_in(&self, collection: &Collection) -> i32 {
         self.count.clamp(0, collection.size())
     }
 }
 
 /// The collections that are shown now, in the order in which they were added.
-pub(crate) fn shown(request: &Request) -> Result<impl Iterator<Item = &Arc<Collection>>> {
+pub fn shown(request: &Request) -> Result<impl Iterator<Item = &Arc<Collection>>> {
     let now = request.now();
     let all = request.catalogue::<Collections>()?.all();
     Ok(all.iter().filter(move |collection| rules::is_shown(&collection.window(), now)))
 }
 
 /// The collection with this key, if it is shown now.
-pub(crate) fn shown_by_key<'a>(request: &'a Request, key: &str) -> Result<Option<&'a Arc<Collection>>> {
+pub fn shown_by_key<'a>(request: &'a Request, key: &str) -> Result<Option<&'a Arc<Collection>>> {
     let found = request.catalogue::<Collections>()?.by_key(key);
     Ok(found.filter(|collection| rules::is_shown(&collection.window(), request.now())))
 }
 
 /// The card with this key, if its collection is shown now.
-pub(crate) fn shown_card<'a>(request: &'a Request, key: &str) -> Result<Option<&'a Arc<Card>>> {
+pub fn shown_card<'a>(request: &'a Request, key: &str) -> Result<Option<&'a Arc<Card>>> {
     let collections = request.catalogue::<Collections>()?;
     Ok(collections.card(key).filter(|card| {
         let collection = collections.by_id(card.collection_id);
@@ -73,12 +79,12 @@ pub(crate) fn shown_card<'a>(request: &'a Request, key: &str) -> Result<Option<&
 }
 
 /// How far a user is with each of the collections that are shown now.
-pub(crate) async fn collections(request: &Request, user: &VisibleUser) -> Result<Vec<Collecting>> {
+pub async fn collections(request: &Request, user: &VisibleUser) -> Result<Vec<Collecting>> {
     collecting(request, user, shown(request)?).await
 }
 
 /// How far a user is with each of these collections.
-pub(crate) async fn collecting(
+pub async fn collecting(
     request: &Request,
     user: &VisibleUser,
     collections: impl IntoIterator<Item = &Arc<Collection>>,
@@ -98,19 +104,19 @@ pub(crate) async fn collecting(
 }
 
 /// How far a user is with the collection of this key; `None` when there is none or it is not shown now.
-pub(crate) async fn collection(request: &Request, user: &VisibleUser, key: &str) -> Result<Option<Collecting>> {
+pub async fn collection(request: &Request, user: &VisibleUser, key: &str) -> Result<Option<Collecting>> {
     let Some(collection) = shown_by_key(request, key)? else { return Ok(None) };
     Ok(collecting(request, user, [collection]).await?.pop())
 }
 
 /// The cards of a collection that a user owns.
-pub(crate) async fn cards(request: &Request, collecting: &Collecting) -> Result<Arc<[Owned]>> {
+pub async fn cards(request: &Request, collecting: &Collecting) -> Result<Arc<[Owned]>> {
     let key = CardsOf { user: collecting.user.key(), collection: collecting.collection.row.id };
     Ok(request.load.one(key).await?.unwrap_or_else(|| Arc::from([])))
 }
 
 /// Why the reward of a collection, of which there are `stock`, cannot be claimed now; `None` when it can.
-pub(crate) async fn reward_refusal(
+pub async fn reward_refusal(
     request: &Request,
     collecting: &Collecting,
     stock: Option<i64>,

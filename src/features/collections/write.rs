@@ -8,44 +8,50 @@ use serde_json::json;
 use super::repo::{self, Collected, Owned};
 use super::rules::{self, RewardFacts, RewardRefusal};
 use super::{Card, Collection, Collections};
-use crate::auth::policy::{ActingUser, RecordedUser};
-use crate::clock::Timestamp;
-use crate::error::{Error, Result};
-use crate::features::credits::blocks;
-use crate::graphql::ids::Kind;
-use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
-use crate::limits;
-use crate::write::{HistoryKind, Reference, Unit, Write, in_one_list, only};
+use waymark_auth::policy::{ActingUser, RecordedUser};
+use waymark_credits::blocks;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Error, Result};
+use waymark_kernel::limits;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
+use waymark_write::{HistoryKind, Reference, Unit, Write, in_one_list, only};
 
 /// So many of a card.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct CardAmount {
+pub struct CardAmount {
     /// The card's key.
-    pub(crate) card: String,
-    pub(crate) quantity: i64,
+    pub card: String,
+    /// How many are granted or removed.
+    pub quantity: i64,
     /// What the caller calls this, so that it is done once and for all.
-    pub(crate) reference: Option<String>,
+    pub reference: Option<String>,
 }
 
 /// What became of each item, and the collections of the cards that were named, as keys.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct CardsChanged {
-    pub(crate) results: Vec<ItemOutcome>,
-    pub(crate) collections: Vec<String>,
+pub struct CardsChanged {
+    /// The outcome of each item, in the order of the input.
+    pub results: Vec<ItemOutcome>,
+    /// The operator's keys of the collections, each once.
+    pub collections: Vec<String>,
 }
 
 /// Cards that a user is granted.
-pub(crate) type GrantCards = ChangeCards<true>;
+pub type GrantCards = ChangeCards<true>;
 
 /// Cards that are taken away from a user.
-pub(crate) type RemoveCards = ChangeCards<false>;
+pub type RemoveCards = ChangeCards<false>;
 
 /// Cards of which a user gets more, or has fewer afterwards.
 #[derive(Debug, Serialize)]
-pub(crate) struct ChangeCards<const GRANT: bool> {
-    pub(crate) user: RecordedUser,
-    pub(crate) cards: Vec<CardAmount>,
-    pub(crate) mode: BulkMode,
+pub struct ChangeCards<const GRANT: bool> {
+    /// Whose cards change.
+    pub user: RecordedUser,
+    /// Which cards, and how many of each.
+    pub cards: Vec<CardAmount>,
+    /// Whether the good items are done when others are refused.
+    pub mode: BulkMode,
 }
 
 impl<const GRANT: bool> ChangeCards<GRANT> {
@@ -108,7 +114,7 @@ async fn change_together(
 }
 
 /// Grants cards to locked users, in the order of `items`, each with its user.
-pub(crate) async fn grant(unit: &mut Unit<'_>, items: &[(i64, CardAmount)]) -> Result<Vec<ItemOutcome>> {
+pub async fn grant(unit: &mut Unit<'_>, items: &[(i64, CardAmount)]) -> Result<Vec<ItemOutcome>> {
     change(unit, Direction::Grant, items).await
 }
 
@@ -278,7 +284,8 @@ impl Owners {
             let changes = json!({ "cards": cards, "collectedCount": count });
             unit.record(*user, direction.told_as(), (Kind::Collection, &collection.row.key), &changes)?;
             tell_completion(unit, *user, collection, &stored, completed_at)?;
-            let collected = Collected { collection_id: *id, count, completed_at, ..stored };
+            let completed_told = stored.completed_told && completed_at == stored.completed_at;
+            let collected = Collected { collection_id: *id, count, completed_at, completed_told, ..stored };
             progress.push((*user, collected, unit.now));
         }
         let owned = self.changed.iter().filter_map(|(user, collection, card)| {
@@ -294,7 +301,7 @@ impl Owners {
 
 /// Tells the history that a collection is completed, unless an earlier write did. Cards that were all owned before the
 /// start complete a collection at its start, when nothing is written; then the next write tells of it.
-fn tell_completion(
+pub(super) fn tell_completion(
     unit: &mut Unit<'_>,
     user: i64,
     collection: &Collection,
@@ -311,17 +318,21 @@ fn tell_completion(
 
 /// Claims the reward of a collection for a user.
 #[derive(Debug, Serialize)]
-pub(crate) struct ClaimCollectionReward {
-    pub(crate) user: ActingUser,
+pub struct ClaimCollectionReward {
+    /// Who claims the reward.
+    pub user: ActingUser,
     /// The collection's key.
-    pub(crate) collection: String,
+    pub collection: String,
 }
 
 /// What came of a claim.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum RewardClaim {
+pub enum RewardClaim {
+    /// The user got the reward.
     Claimed,
+    /// The user had got the reward before.
     AlreadyClaimed,
+    /// The reward was not given; says why.
     Refused(Refusal),
 }
 
@@ -347,7 +358,8 @@ impl Write for ClaimCollectionReward {
         let mut all = all.into_iter().map(|(_, collected)| collected);
         let stored = all.find(|collected| collected.collection_id == collection.row.id).unwrap_or_default();
         let completed = rules::is_completed(stored.completed_at, unit.now);
-        // Nobody learns by this of a collection that is not shown; whoever completed it before it was hidden knows of it.
+        // Nobody learns by this of a collection that is not shown; whoever completed it before it was hidden knows of
+        // it.
         if !completed && !rules::is_shown(&collection.window(), unit.now) {
             return Ok(unknown());
         }

@@ -2,11 +2,11 @@
 
 use super::repo::{self, Holding};
 use super::rules::{self, Block, BlockedAction};
-use crate::error::Result;
-use crate::write::Unit;
+use waymark_kernel::error::Result;
+use waymark_write::Unit;
 
 /// Whether a locked user may not claim rewards at the moment.
-pub(crate) async fn is_blocked_for_claiming(unit: &Unit<'_>, user: i64) -> Result<bool> {
+pub async fn is_blocked_for_claiming(unit: &Unit<'_>, user: i64) -> Result<bool> {
     let holdings = repo::holdings(unit.transaction(), vec![user]).await?;
     let block = |(_, holding)| match holding {
         Holding::Block(stored) => Some(stored.block),

@@ -1,8 +1,9 @@
 //! What has to hold of lots and their ledger. The entries are the source; what is left of a lot follows from them.
 
-use crate::verify::Check;
+use waymark_verify::Check;
 
-pub(crate) const CHECKS: &[Check] = &[
+/// The checks of this feature's tables, for the verifier.
+pub const CHECKS: &[Check] = &[
     Check::of_users(
         "credits.granted",
         "SELECT l.user_id, 'what entries granted of lot ' || l.seq || ', in millionths', e.granted, l.amount_micros

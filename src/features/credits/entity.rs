@@ -48,7 +48,7 @@ pub mod lot {
     use sea_orm::entity::prelude::*;
 
     use super::LotSource;
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `credit_lots`.
     #[sea_orm::model]
@@ -85,7 +85,7 @@ pub mod entry {
     use sea_orm::entity::prelude::*;
 
     use super::EntryKind;
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `credit_entries`.
     #[sea_orm::model]
@@ -120,7 +120,7 @@ pub mod block {
     use sea_orm::entity::prelude::*;
 
     use super::BlockScope;
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `user_blocks`.
     #[sea_orm::model]

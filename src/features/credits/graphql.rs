@@ -9,18 +9,19 @@ use async_graphql::{
 use super::entity::{EntryKind as StoredKind, LotSource as StoredSource};
 use super::rules::{self, BlockScope as Scope, BlockedAction, MOST_BLOCKS};
 use super::service::{self, Entry, StoredBlock, StoredLot, Wallet};
-use crate::auth::policy::OwnUser;
-use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::graphql::context::{Ask as _, Nullable, elements_show, present};
-use crate::graphql::list::List;
-use crate::graphql::pagination::{Connection, PageArgs, Portion};
-use crate::graphql::ready::{MostlyReady, Ready};
-use crate::graphql::scalars::{BigInt, seconds};
+use waymark_auth::policy::OwnUser;
+use waymark_graphql_kit::context::{Nullable, elements_show, present};
+use waymark_graphql_kit::list::List;
+use waymark_graphql_kit::pagination::{Connection, PageArgs, Portion};
+use waymark_graphql_kit::ready::{MostlyReady, Ready};
+use waymark_graphql_kit::scalars::{BigInt, seconds};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_request::Ask as _;
 
 /// An exact decimal number of credits as a string with at most six decimals, such as `"12.5"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Credits(pub(crate) i64);
+pub struct Credits(pub i64);
 
 /// An exact decimal number of credits, written as a string with at most six decimals and no exponent, such as `"12.5"`.
 #[Scalar]
@@ -43,7 +44,7 @@ impl ScalarType for Credits {
 
 /// An amount of credits, in millionths.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct CreditAmount(pub(crate) i64);
+pub struct CreditAmount(pub i64);
 
 /// An amount of credits.
 #[Object]
@@ -59,9 +60,9 @@ impl CreditAmount {
     }
 }
 
-/// An amount of credits, said in exactly one of these ways.
+/// An amount of credits, given in exactly one of these ways.
 #[derive(Debug, Clone, Copy, OneofObject)]
-pub(crate) enum CreditAmountInput {
+pub enum CreditAmountInput {
     /// In credits, as an exact decimal.
     Credits(Credits),
     /// In millionths of a credit, as an integer.
@@ -70,7 +71,7 @@ pub(crate) enum CreditAmountInput {
 
 impl CreditAmountInput {
     /// The amount in millionths of a credit.
-    pub(crate) const fn micros(self) -> i64 {
+    pub const fn micros(self) -> i64 {
         match self {
             Self::Credits(Credits(micros)) | Self::Micros(BigInt(micros)) => micros,
         }
@@ -78,14 +79,17 @@ impl CreditAmountInput {
 }
 
 /// How many lots, and dates on which they expire, are shown where nobody says.
-pub(crate) const DEFAULT_LOTS: u64 = 100;
+pub const DEFAULT_LOTS: u64 = 100;
 
 /// The credits of a user.
 #[derive(Debug)]
-pub(crate) struct CreditAccount {
-    pub(crate) user: OwnUser,
-    pub(crate) wallet: Arc<Wallet>,
-    pub(crate) now: Timestamp,
+pub struct CreditAccount {
+    /// Whose credits these are, all of which the caller may see.
+    pub user: OwnUser,
+    /// The user's lots with something left, and the blocks.
+    pub wallet: Arc<Wallet>,
+    /// The instant at which balances and expiries are told.
+    pub now: Timestamp,
 }
 
 impl MostlyReady for CreditAccount {
@@ -182,7 +186,7 @@ impl CreditAccount {
 
 /// What expires at one instant.
 #[derive(Debug, SimpleObject)]
-pub(crate) struct CreditExpiry {
+pub struct CreditExpiry {
     /// When it expires. Null when it never does.
     expires_at: Option<Timestamp>,
     /// How much.
@@ -192,7 +196,7 @@ pub(crate) struct CreditExpiry {
 /// Where a lot comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "StoredSource")]
-pub(crate) enum CreditLotSource {
+pub enum CreditLotSource {
     /// The reward of a goal.
     Goal,
     /// Granted by an app or an operator.
@@ -203,7 +207,7 @@ pub(crate) enum CreditLotSource {
 
 /// Credits that were granted together and expire together.
 #[derive(Debug, SimpleObject)]
-pub(crate) struct CreditLot {
+pub struct CreditLot {
     /// The lot's number in the user's ledger. Later lots have greater numbers, not always the next.
     number: BigInt,
     /// How much was granted.
@@ -216,7 +220,7 @@ pub(crate) struct CreditLot {
     expires_at: Option<Timestamp>,
     /// Where it comes from.
     source: CreditLotSource,
-    /// Why it was granted, for people. Null when nobody said.
+    /// Why it was granted, for people. Null when no reason was given.
     reason: Option<Arc<str>>,
 }
 
@@ -237,7 +241,7 @@ impl From<&StoredLot> for CreditLot {
 /// What a ledger entry did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "StoredKind")]
-pub(crate) enum CreditEntryKind {
+pub enum CreditEntryKind {
     /// Opened a lot.
     Grant,
     /// Spent from a lot.
@@ -250,14 +254,14 @@ pub(crate) enum CreditEntryKind {
 
 /// One change of one lot. Entries are never changed or removed.
 #[derive(Debug, SimpleObject)]
-pub(crate) struct CreditEntry {
+pub struct CreditEntry {
     /// What happened.
     kind: CreditEntryKind,
     /// How much; always positive. GRANT adds it, the other kinds take it away.
     amount: CreditAmount,
     /// The number of the lot that changed.
     lot: BigInt,
-    /// Why, for people. Null when nobody said.
+    /// Why, for people. Null when no reason was given.
     reason: Option<String>,
     /// When it happened.
     recorded_at: Timestamp,
@@ -278,7 +282,7 @@ impl From<Entry> for CreditEntry {
 /// What a blocked user may not do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Scope")]
-pub(crate) enum CreditBlockScope {
+pub enum CreditBlockScope {
     /// Claim rewards.
     Claim,
     /// Spend credits.
@@ -289,16 +293,16 @@ pub(crate) enum CreditBlockScope {
 
 /// A block of a user. The user keeps the balance and goes on making progress.
 #[derive(Debug, SimpleObject)]
-pub(crate) struct CreditBlock {
+pub struct CreditBlock {
     /// The block's number among the user's blocks; the first is 1.
     number: BigInt,
     /// What the user may not do.
     scope: CreditBlockScope,
     /// Why, for people.
     reason: Arc<str>,
-    /// Since when.
+    /// When the block began.
     from: Timestamp,
-    /// Until when. Null when nobody knows.
+    /// When the block ends by itself. Null when it ends only by being lifted.
     until: Option<Timestamp>,
 }
 

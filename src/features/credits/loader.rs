@@ -6,10 +6,10 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 
 use super::repo::{self, Entry, Holding, StoredBlock, StoredLot};
-use crate::db::Reader;
-use crate::db::page::Slice;
-use crate::error::{Error, Result};
-use crate::graphql::batcher::{Key, grouped};
+use waymark_db::Reader;
+use waymark_db::page::Slice;
+use waymark_graphql_kit::batcher::{Key, grouped};
+use waymark_kernel::error::{Error, Result};
 
 /// The lots and blocks of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -19,9 +19,11 @@ impl Key for WalletOf {}
 
 /// Lots with something left and blocks that were not lifted.
 #[derive(Debug, Default)]
-pub(crate) struct Wallet {
-    pub(crate) lots: Vec<StoredLot>,
-    pub(crate) blocks: Vec<StoredBlock>,
+pub struct Wallet {
+    /// The lots with something left, whether expired or not.
+    pub lots: Vec<StoredLot>,
+    /// The blocks that were not lifted, whether over or not.
+    pub blocks: Vec<StoredBlock>,
 }
 
 impl Loader<WalletOf> for Reader {

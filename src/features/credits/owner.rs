@@ -4,13 +4,13 @@ use serde_json::json;
 
 use super::repo::{self, Holding};
 use super::rules;
-use crate::db::owner::Merger;
-use crate::error::{Error, Result};
-use crate::graphql::ids::Kind;
-use crate::write::{HistoryKind, Unit};
+use waymark_db::owner::Merger;
+use waymark_kernel::error::{Error, Result};
+use waymark_vocabulary::ids::Kind;
+use waymark_write::{HistoryKind, Unit};
 
 /// Hands lots, entries and blocks over. Gives by how much the numbers of lots and entries were raised.
-pub(crate) async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<i64> {
+pub async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<i64> {
     let mut together = 0_i128;
     for (_, holding) in repo::holdings(unit.transaction(), vec![merger.from, merger.into]).await? {
         if let Holding::Lot(held) = holding {
@@ -27,7 +27,7 @@ pub(crate) async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<i64> {
 }
 
 /// Takes away what is left of these lots. What has expired is left for its own entry.
-pub(crate) async fn revoke_lots(unit: &mut Unit<'_>, user: i64, lots: &[i64]) -> Result<()> {
+pub async fn revoke_lots(unit: &mut Unit<'_>, user: i64, lots: &[i64]) -> Result<()> {
     if lots.is_empty() {
         return Ok(());
     }
@@ -51,6 +51,6 @@ pub(crate) async fn revoke_lots(unit: &mut Unit<'_>, user: i64, lots: &[i64]) ->
 }
 
 /// Takes away what people wrote about a user's credits and blocks.
-pub(crate) async fn forget(unit: &Unit<'_>, user: i64) -> Result<()> {
+pub async fn forget(unit: &Unit<'_>, user: i64) -> Result<()> {
     repo::forget(unit.transaction(), user).await
 }

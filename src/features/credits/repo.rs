@@ -4,32 +4,39 @@ use std::sync::Arc;
 
 use super::entity::{EntryKind, LotSource, block, entry, lot};
 use super::rules::{Block, BlockScope, Lot};
-use crate::clock::Timestamp;
-use crate::db::bulk::{self, Stores};
-use crate::db::owner::Merger;
-use crate::db::page::{List, Slice};
-use crate::db::records::{As, Records};
-use crate::db::{Param, Row, Sql, execute, fetch};
-use crate::error::Result;
 use sea_orm::{ConnectionTrait, DbErr};
+use waymark_db::bulk;
+use waymark_db::bulk::Stores;
+use waymark_db::owner::Merger;
+use waymark_db::page::{List, Slice};
+use waymark_db::records::{As, Records};
+use waymark_db::{Param, Row, Sql, execute, fetch};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
 
 /// A lot with something left.
 #[derive(Debug, Clone)]
-pub(crate) struct StoredLot {
-    pub(crate) seq: i64,
-    pub(crate) lot: Lot,
-    pub(crate) source: LotSource,
-    /// Shared with whatever shows the lot: a reason may have 2 KB.
-    pub(crate) reason: Option<Arc<str>>,
+pub struct StoredLot {
+    /// The number of the lot in the user's ledger.
+    pub seq: i64,
+    /// Its amounts in micros of a credit, and its dates.
+    pub lot: Lot,
+    /// Where its credits come from.
+    pub source: LotSource,
+    /// Why they were granted, for people; `None`: no reason was given. Shared with what shows the lot: a reason may have
+    /// 2 KB.
+    pub reason: Option<Arc<str>>,
 }
 
 /// A block with its number and its reason.
 #[derive(Debug, Clone)]
-pub(crate) struct StoredBlock {
-    pub(crate) seq: i64,
-    pub(crate) block: Block,
-    /// Shared with whatever shows the block.
-    pub(crate) reason: Arc<str>,
+pub struct StoredBlock {
+    /// The number of the block among the user's blocks, from 1.
+    pub seq: i64,
+    /// What it keeps the user from, and from when until when.
+    pub block: Block,
+    /// Why the user is blocked, for people. Shared with what shows the block.
+    pub reason: Arc<str>,
 }
 
 /// A part of what a user has.
@@ -164,20 +171,25 @@ pub(super) async fn lift_blocks(
 
 /// An entry of the ledger.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// Where it stands among entries of the same instant. For an expiry it follows from the lot, so that the entry
     /// stands in the same place before and after it was written.
-    pub(crate) tie: i64,
-    pub(crate) lot_seq: i64,
-    pub(crate) kind: EntryKind,
-    pub(crate) amount_micros: i64,
-    pub(crate) reason: Option<String>,
-    pub(crate) recorded_at: Timestamp,
+    pub tie: i64,
+    /// The number of the lot that changed, in the user's ledger.
+    pub lot_seq: i64,
+    /// What was done to the lot.
+    pub kind: EntryKind,
+    /// By how much the lot changed, in micros of a credit; more than 0 in either direction.
+    pub amount_micros: i64,
+    /// Why, for people; `None`: no reason was given.
+    pub reason: Option<String>,
+    /// When the entry was written; for an expiry that no sweep has written, when it took place.
+    pub recorded_at: Timestamp,
 }
 
 impl Entry {
     /// The place in the ledger of the expiry of a lot.
-    pub(crate) const fn expiry_tie(lot_seq: i64) -> i64 {
+    pub const fn expiry_tie(lot_seq: i64) -> i64 {
         -lot_seq
     }
 }
@@ -306,9 +318,9 @@ pub(super) async fn forget(connection: &impl ConnectionTrait, user: i64) -> Resu
     Ok(())
 }
 
-/// Everything that is known about a user's credits. What has expired counts as expired, whether a sweep has written that or
-/// not; numbers and operations of such entries depend on the sweep and are left out.
-pub(crate) static RECORDS: [Records; 3] = [
+/// Everything that is known about a user's credits. What has expired counts as expired, whether a sweep has written
+/// that or not; numbers and operations of such entries depend on the sweep and are left out.
+pub static RECORDS: [Records; 3] = [
     Records::dated(
         "creditLots",
         "SELECT t.seq, t.amount_micros, CASE WHEN t.expires_at <= $2 THEN 0 ELSE t.remaining_micros END, \

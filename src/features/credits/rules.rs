@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
-use crate::limits;
-use crate::text::is_unprintable;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::limits;
+use waymark_kernel::text::is_unprintable;
 
 /// How long after the end of its season a reward expires unless settings say otherwise, in seconds: 30 days.
 pub const EXPIRES_AFTER_SEASON_SECONDS: i64 = 30 * 24 * 60 * 60;
 
-/// The most that a user may have at once, in micros: nine thousand thousand million credits, which sums of 64 bits hold.
+/// The most that a user may have at once, in micros: nine thousand thousand million credits, which sums of 64 bits
+/// hold.
 pub const MOST_MICROS: i64 = limits::MOST_MICROS;
 
 /// How many blocks of a user may be in force.
@@ -54,8 +55,8 @@ fn expiry_order(expires_at: Option<Timestamp>) -> (bool, Option<Timestamp>) {
     (expires_at.is_none(), expires_at)
 }
 
-/// What can be spent at `now`, in micros. Nobody is let have more than [`MOST_MICROS`], so the sum is far from the end of 64
-/// bits; what older data may hold beyond stays at that end rather than turning negative.
+/// What can be spent at `now`, in micros. Nobody is let have more than [`MOST_MICROS`], so the sum is far from the end
+/// of 64 bits; what older data may hold beyond stays at that end rather than turning negative.
 #[must_use]
 pub fn available(lots: &[Lot], now: Timestamp) -> i64 {
     lots.iter().fold(0, |sum, lot| sum.saturating_add(lot.available_micros(now)))

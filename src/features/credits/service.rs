@@ -5,53 +5,56 @@ use std::sync::Arc;
 use serde_json::Number;
 
 use super::entity::EntryKind;
-pub(crate) use super::loader::Wallet;
+pub use super::loader::Wallet;
 use super::loader::{EntriesOf, EntryCountOf, WalletOf};
-pub(crate) use super::repo::RECORDS;
-pub(crate) use super::repo::{Entry, StoredBlock, StoredLot};
+pub use super::repo::RECORDS;
+pub use super::repo::{Entry, StoredBlock, StoredLot};
 use super::rules::{self, Block, BlockedAction, Lot};
-use crate::auth::policy::OwnUser;
-use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::graphql::pagination::{Connection, Page, only_if};
-use crate::request::Request;
+use waymark_auth::policy::OwnUser;
+use waymark_graphql_kit::pagination::{Connection, Page, only_if};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_request::Request;
 
 /// The lots and blocks of a user.
-pub(crate) async fn wallet(request: &Request, user: &OwnUser) -> Result<Arc<Wallet>> {
+pub async fn wallet(request: &Request, user: &OwnUser) -> Result<Arc<Wallet>> {
     Ok(request.load.one(WalletOf(user.key())).await?.unwrap_or_default())
 }
 
 /// Whether a user may not claim rewards at the moment.
-pub(crate) async fn is_blocked_for_claiming(request: &Request, user: &OwnUser) -> Result<bool> {
+pub async fn is_blocked_for_claiming(request: &Request, user: &OwnUser) -> Result<bool> {
     Ok(wallet(request, user).await?.is_blocked_for_claiming(request.now()))
 }
 
 /// An amount of millionths in whole credits, as a number of JSON, which may be rounded.
-pub(crate) fn as_number(micros: i64) -> Number {
+pub fn as_number(micros: i64) -> Number {
     // Amounts are written as decimals that JSON has too.
     rules::micros_to_decimal(micros).parse().unwrap_or_else(|_| Number::from(0))
 }
 
 impl Wallet {
-    pub(crate) fn lots(&self) -> Vec<Lot> {
+    /// Returns the amounts and dates of the lots, without their numbers and reasons.
+    pub fn lots(&self) -> Vec<Lot> {
         self.lots.iter().map(|stored| stored.lot).collect()
     }
 
     /// What can be spent, in millionths of a credit.
-    pub(crate) fn available(&self, now: Timestamp) -> i64 {
+    pub fn available(&self, now: Timestamp) -> i64 {
         rules::available(&self.lots(), now)
     }
 
     /// Seconds until the next lot with something left expires; `None` when nothing is going to.
-    pub(crate) fn expires_in(&self, now: Timestamp) -> Option<i64> {
+    pub fn expires_in(&self, now: Timestamp) -> Option<i64> {
         rules::expires_in(&self.lots(), now)
     }
 
-    pub(crate) fn is_blocked_for_claiming(&self, now: Timestamp) -> bool {
+    /// Tells whether a block keeps the user from claiming rewards at `now`.
+    pub fn is_blocked_for_claiming(&self, now: Timestamp) -> bool {
         self.is_blocked(BlockedAction::Claim, now)
     }
 
-    pub(crate) fn is_blocked(&self, action: BlockedAction, now: Timestamp) -> bool {
+    /// Tells whether a block keeps the user from `action` at `now`.
+    pub fn is_blocked(&self, action: BlockedAction, now: Timestamp) -> bool {
         let blocks: Vec<Block> = self.blocks.iter().map(|stored| stored.block).collect();
         rules::is_blocked(&blocks, action, now)
     }
@@ -78,7 +81,7 @@ impl Wallet {
 
 /// One page of the ledger of a user with this wallet, the newest entry first. Expiries that were not written yet stand
 /// where they will stand. The number of entries is there only where `count` is set, and reasons where `reasons` is.
-pub(crate) async fn ledger(
+pub async fn ledger(
     request: &Request,
     user: &OwnUser,
     wallet: &Wallet,

@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 use super::entity::{EntryKind, LotSource, entry, lot};
 use super::repo::{self, Holding, StoredBlock, StoredLot};
 use super::rules::{self, Block, BlockScope, BlockedAction, Lot};
-use crate::auth::policy::RecordedUser;
-use crate::clock::Timestamp;
-use crate::error::{Error, Result};
-use crate::graphql::ids::Kind;
-use crate::graphql::refusal::{Refusal, UserErrorCode, WriteStatus};
-use crate::limits;
-use crate::write::{HistoryKind, Order, Reference, Unit, Write, Writer};
+use waymark_auth::policy::RecordedUser;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Error, Result};
+use waymark_kernel::limits;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::{Refusal, UserErrorCode, WriteStatus};
+use waymark_write::{HistoryKind, Order, Reference, Unit, Write, Writer};
 
-pub(crate) use super::rules::micros_to_decimal;
+pub use super::rules::micros_to_decimal;
 
 /// What locked users have, and what a write does to it. A lot has the number of the entry that opened it.
-pub(crate) struct Ledger {
+pub struct Ledger {
     /// Shared by all entries of the write, by user.
     operations: BTreeMap<i64, String>,
     lots: BTreeMap<i64, Vec<Held>>,
@@ -47,7 +47,7 @@ struct Opening<'a> {
 
 impl Ledger {
     /// What these users have; they must be locked.
-    pub(crate) async fn read(unit: &Unit<'_>, users: Vec<i64>) -> Result<Self> {
+    pub async fn read(unit: &Unit<'_>, users: Vec<i64>) -> Result<Self> {
         let mut ledger = Self {
             operations: users.iter().map(|user| (*user, unit.ids.ulid(unit.now))).collect(),
             lots: BTreeMap::new(),
@@ -80,12 +80,12 @@ impl Ledger {
     }
 
     /// Whether a user may not claim rewards.
-    pub(crate) fn is_blocked_for_claiming(&self, user: i64, now: Timestamp) -> bool {
+    pub fn is_blocked_for_claiming(&self, user: i64, now: Timestamp) -> bool {
         self.is_blocked(user, BlockedAction::Claim, now)
     }
 
     /// Refuses so many credits more when a user would then have more than anybody may have.
-    pub(crate) fn check_room(&self, user: i64, micros: i64, now: Timestamp) -> Result<(), Refusal> {
+    pub fn check_room(&self, user: i64, micros: i64, now: Timestamp) -> Result<(), Refusal> {
         if rules::has_room(&self.lots(user), micros, now) {
             return Ok(());
         }
@@ -93,9 +93,9 @@ impl Ledger {
         Err(Refusal::new(UserErrorCode::InvalidInput, format!("nobody may have more than {most} credits")))
     }
 
-    /// Opens a lot with the reward of a goal whose season ends at `season_end` as far as is known, and gives its number.
-    /// Whether there is room is checked before.
-    pub(crate) fn reward(
+    /// Opens a lot with the reward of a goal whose season ends at `season_end` as far as is known, and gives its
+    /// number. Whether there is room is checked before.
+    pub fn reward(
         &mut self,
         unit: &mut Unit<'_>,
         user: i64,
@@ -169,7 +169,7 @@ impl Ledger {
     }
 
     /// Stores what changed.
-    pub(crate) fn store(self, unit: &mut Unit<'_>) {
+    pub fn store(self, unit: &mut Unit<'_>) {
         let changed = self.lots.into_iter().flat_map(|(user, lots)| lots.into_iter().map(move |held| (user, held)));
         let lots: Vec<lot::Model> = changed
             .filter(|(_, held)| held.changed)
@@ -218,15 +218,17 @@ fn check_future(date: Option<Timestamp>, now: Timestamp, field: &str) -> Result<
 
 /// What came of granting, spending or revoking; also what is kept under the reference.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Changed {
-    pub(crate) status: WriteStatus,
+pub struct Changed {
+    /// Whether it was done now, had been done before, or was refused.
+    pub status: WriteStatus,
     /// What was granted, spent or taken away.
-    pub(crate) micros: i64,
+    pub micros: i64,
     /// What was to be taken away and was not there.
-    pub(crate) missing_micros: i64,
+    pub missing_micros: i64,
     /// The lot that was opened.
-    pub(crate) lot: Option<i64>,
-    pub(crate) refusal: Option<Refusal>,
+    pub lot: Option<i64>,
+    /// Why it was refused; `None`: it was not.
+    pub refusal: Option<Refusal>,
 }
 
 impl Changed {
@@ -241,12 +243,15 @@ impl Changed {
 
 /// What granting, spending and revoking have in common.
 #[derive(Debug, Serialize)]
-pub(crate) struct Amount {
-    pub(crate) user: RecordedUser,
-    pub(crate) micros: i64,
+pub struct Amount {
+    /// Whose credits change.
+    pub user: RecordedUser,
+    /// How much is granted, spent or taken away, in micros of a credit; more than 0.
+    pub micros: i64,
     /// Why, for people.
-    pub(crate) reason: Option<String>,
-    pub(crate) reference: Option<String>,
+    pub reason: Option<String>,
+    /// The caller's name for this change, so that it is made only once; `None`: made each time.
+    pub reference: Option<String>,
 }
 
 impl Amount {
@@ -297,9 +302,11 @@ impl Amount {
 
 /// Grants credits to a user.
 #[derive(Debug, Serialize)]
-pub(crate) struct GrantCredits {
-    pub(crate) amount: Amount,
-    pub(crate) expires_at: Option<Timestamp>,
+pub struct GrantCredits {
+    /// Who gets how much, and why.
+    pub amount: Amount,
+    /// From when on the credits can no longer be spent; `None`: they never expire.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Write for GrantCredits {
@@ -340,7 +347,7 @@ impl Write for GrantCredits {
 
 /// Spends credits of a user: all of the amount, or nothing.
 #[derive(Debug, Serialize)]
-pub(crate) struct SpendCredits(pub(crate) Amount);
+pub struct SpendCredits(pub Amount);
 
 impl Write for SpendCredits {
     const NAME: &'static str = "spendCredits";
@@ -378,7 +385,7 @@ impl Write for SpendCredits {
 
 /// Takes credits from a user, as far as they are there.
 #[derive(Debug, Serialize)]
-pub(crate) struct RevokeCredits(pub(crate) Amount);
+pub struct RevokeCredits(pub Amount);
 
 impl Write for RevokeCredits {
     const NAME: &'static str = "revokeCredits";
@@ -409,24 +416,29 @@ impl Write for RevokeCredits {
 
 /// Blocks a user from claiming, from spending, or from both.
 #[derive(Debug, Serialize)]
-pub(crate) struct BlockUser {
-    pub(crate) user: RecordedUser,
-    pub(crate) scope: BlockScope,
+pub struct BlockUser {
+    /// Who is blocked.
+    pub user: RecordedUser,
+    /// What the user is kept from.
+    pub scope: BlockScope,
     /// Why, for people.
-    pub(crate) reason: String,
-    pub(crate) until: Option<Timestamp>,
+    pub reason: String,
+    /// When the block ends by itself, in the future; `None`: not until it is lifted.
+    pub until: Option<Timestamp>,
 }
 
 /// Lifts blocks of a user.
 #[derive(Debug, Serialize)]
-pub(crate) struct UnblockUser {
-    pub(crate) user: RecordedUser,
-    pub(crate) blocks: Blocks,
+pub struct UnblockUser {
+    /// Whose blocks are lifted.
+    pub user: RecordedUser,
+    /// Which of the user's blocks in force are lifted.
+    pub blocks: Blocks,
 }
 
 /// Which blocks of a user.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) enum Blocks {
+pub enum Blocks {
     /// The one with this number.
     Number(i64),
     /// All of this scope.
@@ -435,9 +447,11 @@ pub(crate) enum Blocks {
 
 /// The blocks that were added or lifted, by their numbers.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Blocked {
-    pub(crate) blocks: Vec<i64>,
-    pub(crate) refusal: Option<Refusal>,
+pub struct Blocked {
+    /// The numbers of the blocks among those of the user; empty when it was refused.
+    pub blocks: Vec<i64>,
+    /// Why it was refused; `None`: it was not.
+    pub refusal: Option<Refusal>,
 }
 
 impl Blocked {
@@ -526,8 +540,8 @@ impl Write for UnblockUser {
 /// How many users are swept in one write.
 const SWEPT_TOGETHER: i64 = 200;
 
-/// Writes the entries of lots that have expired. It changes no answer: what has expired is not available and is shown as
-/// expired whether this has run or not.
+/// Writes the entries of lots that have expired. It changes no answer: what has expired is not available and is shown
+/// as expired whether this has run or not.
 #[derive(Debug, Serialize)]
 struct BookExpiries {
     /// Only users behind this key.
@@ -564,7 +578,7 @@ impl Write for BookExpiries {
 }
 
 /// Writes the entries of all lots that have expired by `now`, some users at a time, and says how many lots that were.
-pub(crate) async fn book_expiries(writer: &Writer, now: Timestamp) -> Result<usize> {
+pub async fn book_expiries(writer: &Writer, now: Timestamp) -> Result<usize> {
     let (mut lots, mut after) = (0, 0);
     loop {
         let order = Order {

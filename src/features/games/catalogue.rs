@@ -5,73 +5,123 @@ use std::sync::Arc;
 
 use super::entity::AchievementKind;
 use super::repo;
-use crate::clock::Timestamp;
-use crate::db::catalogue::{Part, Source};
-use crate::error::Result;
+use super::rules::{AchievementFacts, Unlock};
+use waymark_db::catalogue::{Part, Source};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
 
 /// A game with its achievements.
 #[derive(Debug)]
-pub(crate) struct Game {
-    pub(crate) id: i64,
-    pub(crate) key: String,
-    pub(crate) number: Option<i64>,
-    pub(crate) title: String,
+pub struct Game {
+    /// The internal id, which never leaves the database.
+    pub id: i64,
+    /// The operator's key of the game.
+    pub key: String,
+    /// The number by which some dialects know the game; `None`: it has none.
+    pub number: Option<i64>,
+    /// The title for people.
+    pub title: String,
     /// What a search looks in.
-    pub(crate) title_in_lower_case: String,
-    pub(crate) platform: Option<String>,
-    pub(crate) description: String,
-    pub(crate) image: Option<String>,
-    pub(crate) created_at: Timestamp,
+    pub title_in_lower_case: String,
+    /// What the game is played on; `None` when the operator has not given it.
+    pub platform: Option<String>,
+    /// The description for people; empty: none.
+    pub description: String,
+    /// The address of its picture; `None`: it has none.
+    pub image: Option<String>,
+    /// When the operator added the game.
+    pub created_at: Timestamp,
     /// How many published achievements there are, and their points.
-    pub(crate) num_possible: i32,
-    pub(crate) possible_score: i32,
+    pub num_possible: i32,
+    /// The points of the published achievements together.
+    pub possible_score: i32,
     /// Published ones, in their order.
-    pub(crate) achievements: Vec<Arc<Achievement>>,
+    pub achievements: Vec<Arc<Achievement>>,
 }
 
-/// A published achievement.
+impl Game {
+    /// The published achievements with a player's unlocks.
+    pub fn facts(&self, unlock: impl Fn(i64) -> Option<Unlock>) -> Vec<AchievementFacts> {
+        let facts = self.achievements.iter().map(|achievement| {
+            let unlock = unlock(achievement.id);
+            AchievementFacts {
+                id: achievement.id,
+                kind: achievement.kind.into(),
+                points: achievement.points,
+                published: true,
+                unlocked_at: unlock.map(|unlock| unlock.unlocked_at),
+                unlocked_hardcore_at: unlock.and_then(|unlock| unlock.unlocked_hardcore_at),
+            }
+        });
+        facts.collect()
+    }
+}
+
+/// An achievement.
 #[derive(Debug)]
-pub(crate) struct Achievement {
-    pub(crate) id: i64,
-    pub(crate) key: String,
-    pub(crate) game_id: i64,
-    pub(crate) position: i32,
-    pub(crate) title: String,
-    pub(crate) description: String,
-    pub(crate) badge: Option<String>,
-    pub(crate) points: i32,
-    pub(crate) kind: AchievementKind,
+pub struct Achievement {
+    /// The internal id, which never leaves the database.
+    pub id: i64,
+    /// The operator's key, unique among the achievements of all games.
+    pub key: String,
+    /// The internal id of the game it belongs to.
+    pub game_id: i64,
+    /// The place among the game's achievements, lowest first.
+    pub position: i32,
+    /// The title for people.
+    pub title: String,
+    /// What has to be done, for people; empty: nothing is said.
+    pub description: String,
+    /// The address of its picture; `None`: it has none.
+    pub badge: Option<String>,
+    /// What it adds to the score; 0 or more.
+    pub points: i32,
+    /// What it means for beating the game.
+    pub kind: AchievementKind,
+    /// Whether it can be unlocked and counts.
+    pub published: bool,
 }
 
 /// All games.
 #[derive(Debug)]
-pub(crate) struct Games {
+pub struct Games {
     /// In the order in which they were created.
     games: Vec<Arc<Game>>,
     by_id: HashMap<i64, Arc<Game>>,
     by_key: HashMap<String, Arc<Game>>,
     by_number: HashMap<i64, Arc<Game>>,
+    /// Unpublished ones too.
     achievements: HashMap<String, Arc<Achievement>>,
 }
 
 impl Games {
-    pub(crate) fn by_key(&self, key: &str) -> Option<&Arc<Game>> {
+    /// Returns the game with the operator's key `key`; `None`: there is none.
+    pub fn by_key(&self, key: &str) -> Option<&Arc<Game>> {
         self.by_key.get(key)
     }
 
-    pub(crate) fn by_id(&self, id: i64) -> Option<&Arc<Game>> {
+    /// Returns the game with this internal id; `None`: there is none.
+    pub fn by_id(&self, id: i64) -> Option<&Arc<Game>> {
         self.by_id.get(&id)
     }
 
-    pub(crate) fn by_number(&self, number: i64) -> Option<&Arc<Game>> {
+    /// Returns the game that dialects know by this number; `None`: there is none.
+    pub fn by_number(&self, number: i64) -> Option<&Arc<Game>> {
         self.by_number.get(&number)
     }
 
-    pub(crate) fn achievement(&self, key: &str) -> Option<&Arc<Achievement>> {
+    /// Returns the published achievement with the operator's key `key`; `None`: there is none.
+    pub fn achievement(&self, key: &str) -> Option<&Arc<Achievement>> {
+        self.any_achievement(key).filter(|achievement| achievement.published)
+    }
+
+    /// The achievement of this key, also one that is not published, or not any more.
+    pub fn any_achievement(&self, key: &str) -> Option<&Arc<Achievement>> {
         self.achievements.get(key)
     }
 
-    pub(crate) fn all(&self) -> &[Arc<Game>] {
+    /// Returns all games in the order in which they were added.
+    pub fn all(&self) -> &[Arc<Game>] {
         &self.games
     }
 }
@@ -80,10 +130,12 @@ impl Part for Games {
     async fn read(source: &Source) -> Result<Self> {
         let mut of_game: HashMap<i64, Vec<Arc<Achievement>>> = HashMap::new();
         let mut achievements = HashMap::new();
-        for achievement in repo::published_achievements(source).await? {
+        for achievement in repo::all_achievements(source).await? {
             let achievement = Arc::new(achievement);
             achievements.insert(achievement.key.clone(), Arc::clone(&achievement));
-            of_game.entry(achievement.game_id).or_default().push(achievement);
+            if achievement.published {
+                of_game.entry(achievement.game_id).or_default().push(achievement);
+            }
         }
         let games: Vec<Arc<Game>> = repo::games(source)
             .await?

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::repo::{self, Achieved};
-use super::rules::{self, AchievementFacts, Awards, Summary};
+use super::rules::{self, Award, HeldAwards, Score, Unlock};
 use super::{Game, Games};
-use crate::clock::Timestamp;
-use crate::db::bulk::Stores;
-use crate::error::Result;
-use crate::verify::{Check, Found, Look};
+use waymark_db::bulk::Stores;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_verify::{Check, Found, Look};
 
-pub(crate) const CHECKS: &[Check] = &[
+/// The checks of this feature's tables, for the verifier.
+pub const CHECKS: &[Check] = &[
     Check::of_nobody(
         "games.possible",
         "SELECT 'achievements of game:' || g.key, CAST(g.num_possible AS bigint), COALESCE(a.number, 0)
@@ -56,7 +57,7 @@ pub(crate) const CHECKS: &[Check] = &[
         |look| {
             Box::pin(async move {
                 let mut found = Vec::new();
-                visit(look, |user, game, stored, facts| differences(user, game, stored, facts, &mut found)).await?;
+                visit(look, |user, game, achieved, _| differences(user, game, achieved, &mut found)).await?;
                 Ok(found)
             })
         },
@@ -64,82 +65,70 @@ pub(crate) const CHECKS: &[Check] = &[
     ),
 ];
 
-/// Shows what users have unlocked and what is stored of it, game by game; for each that they ever touched.
-async fn visit(look: Look<'_>, mut show: impl FnMut(i64, &Game, &Achieved, &[AchievementFacts])) -> Result<()> {
+/// Shows what users have unlocked and what is stored of it, game by game, for each that they ever touched: what is stored,
+/// what it should be, and the awards of both with what they rest on.
+async fn visit(look: Look<'_>, mut show: impl FnMut(i64, &Game, [&Achieved; 2], [HeldAwards; 2])) -> Result<()> {
     let games = look.catalogue::<Games>()?;
-    let mut unlocked: BTreeMap<(i64, i64), BTreeMap<i64, repo::Unlock>> = BTreeMap::new();
+    let mut unlocked: BTreeMap<(i64, i64), BTreeMap<i64, Unlock>> = BTreeMap::new();
     for (user, game, unlock) in repo::all_unlocks(look.transaction, look.users.to_vec()).await? {
-        unlocked.entry((user, game)).or_default().insert(unlock.achievement_id, unlock);
+        unlocked.entry((user, game)).or_default().insert(unlock.achievement_id, unlock.into());
     }
+    let mut held = repo::held_by(look.transaction, look.users.to_vec()).await?;
     let summaries = repo::all_summaries(look.transaction, look.users.to_vec()).await?;
     let mut stored: BTreeMap<(i64, i64), Achieved> =
         summaries.into_iter().map(|(user, achieved)| ((user, achieved.game_id), achieved)).collect();
     let touched: BTreeSet<(i64, i64)> = unlocked.keys().chain(stored.keys()).copied().collect();
-    let none = BTreeMap::new();
-    for (user, game) in touched {
-        let unlocked = unlocked.get(&(user, game)).unwrap_or(&none);
-        let stored = stored.remove(&(user, game)).unwrap_or(Achieved { game_id: game, ..Achieved::default() });
-        let Some(game) = games.by_id(game) else { continue };
-        let facts: Vec<AchievementFacts> = game
-            .achievements
-            .iter()
-            .map(|achievement| {
-                let unlock = unlocked.get(&achievement.id);
-                AchievementFacts {
-                    kind: achievement.kind.into(),
-                    points: achievement.points,
-                    published: true,
-                    unlocked_at: unlock.map(|unlock| unlock.unlocked_at),
-                    unlocked_hardcore_at: unlock.and_then(|unlock| unlock.unlocked_hardcore_at),
-                }
-            })
-            .collect();
-        show(user, game, &stored, &facts);
+    for place in touched {
+        let Some(game) = games.by_id(place.1) else { continue };
+        let unlocked = unlocked.remove(&place).unwrap_or_default();
+        let stored = stored.remove(&place).unwrap_or(Achieved { game_id: game.id, ..Achieved::default() });
+        let unlock = |id: i64| unlocked.get(&id).copied();
+        let facts = game.facts(unlock);
+        // An award once earned is kept with its date as long as what it rests on is unlocked, also when the game grows or
+        // shrinks; what is missing is an error.
+        let before = held.remove(&place).unwrap_or_default();
+        let sound = Award::ALL.map(|award| before[award as usize].clone().filter(|held| held.is_sound(award, unlock)));
+        let after = rules::with_earned(&sound, &facts);
+        show(place.0, game, [&stored, &Achieved::of(game.id, &facts, &after)], [before, after]);
     }
     Ok(())
 }
 
-fn differences(user: i64, game: &Game, stored: &Achieved, facts: &[AchievementFacts], found: &mut Vec<Found>) {
-    let Summary { score, first_unlocked_at, last_unlocked_at } = rules::summarise(facts);
+fn differences(user: i64, game: &Game, [stored, expected]: [&Achieved; 2], found: &mut Vec<Found>) {
     let mut compare = |what: &str, stored: String, expected: String| {
         if stored != expected {
             found.push(Found { user: Some(user), what: format!("{what} of game:{}", game.key), stored, expected });
         }
     };
-    for (what, stored, expected) in [
-        ("achieved", stored.score.num_achieved, score.num_achieved),
-        ("points", stored.score.score_achieved, score.score_achieved),
-        ("achieved in hardcore mode", stored.score.num_achieved_hardcore, score.num_achieved_hardcore),
-        ("points in hardcore mode", stored.score.score_achieved_hardcore, score.score_achieved_hardcore),
+    for (what, number) in [
+        ("achieved", (|score| score.num_achieved) as fn(&Score) -> i32),
+        ("points", |score| score.score_achieved),
+        ("achieved in hardcore mode", |score| score.num_achieved_hardcore),
+        ("points in hardcore mode", |score| score.score_achieved_hardcore),
     ] {
-        compare(what, stored.to_string(), expected.to_string());
+        compare(what, number(&stored.score).to_string(), number(&expected.score).to_string());
     }
     let instant = |at: Option<Timestamp>| at.map_or_else(|| "nothing".to_owned(), |at| at.to_string());
-    compare("first unlock", instant(stored.first_unlocked_at), instant(first_unlocked_at));
-    compare("last unlock", instant(stored.last_unlocked_at), instant(last_unlocked_at));
-    // An award once earned is kept with its date, also when the game grows or shrinks; what is missing is an error.
-    let (kept, earned) = (stored.awards, rules::awards(facts));
-    let with_earned = kept.with(earned);
-    let Awards { beaten, beaten_hardcore, completed, mastered } = with_earned;
-    compare("BEATEN", instant(kept.beaten), instant(beaten));
-    compare("BEATEN_HARDCORE", instant(kept.beaten_hardcore), instant(beaten_hardcore));
-    compare("COMPLETED", instant(kept.completed), instant(completed));
-    compare("MASTERED", instant(kept.mastered), instant(mastered));
+    compare("first unlock", instant(stored.first_unlocked_at), instant(expected.first_unlocked_at));
+    compare("last unlock", instant(stored.last_unlocked_at), instant(expected.last_unlocked_at));
+    for award in Award::ALL {
+        compare(award.name(), instant(stored.awards.get(award)), instant(expected.awards.get(award)));
+    }
 }
 
 async fn mend_summaries(look: Look<'_>) -> Result<()> {
-    let mut changed = Vec::new();
-    visit(look, |user, game, stored, facts| {
+    let (mut changed, mut grounds) = (Vec::new(), Vec::new());
+    visit(look, |user, game, achieved, [before, after]| {
         let mut found = Vec::new();
-        differences(user, game, stored, facts, &mut found);
+        differences(user, game, achieved, &mut found);
         if !found.is_empty() {
-            let Summary { score, first_unlocked_at, last_unlocked_at } = rules::summarise(facts);
-            let awards = stored.awards.with(rules::awards(facts));
-            changed.push((user, Achieved { game_id: game.id, score, first_unlocked_at, last_unlocked_at, awards }));
+            changed.push((user, *achieved[1]));
+            grounds.push(((user, game.id), before, after));
         }
     })
     .await?;
     let mut stores = Stores::default();
+    repo::store_grounds(look.transaction, &mut stores, grounds).await?;
     repo::store_summaries(&mut stores, changed);
     stores.flush(look.transaction, None).await
 }

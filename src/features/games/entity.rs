@@ -15,11 +15,26 @@ pub enum AchievementKind {
     WinCondition,
 }
 
+/// An award, as `rules` describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Award {
+    /// The game was beaten.
+    Beaten,
+    /// The same, all in hardcore mode.
+    BeatenHardcore,
+    /// All achievements were unlocked.
+    Completed,
+    /// The same, all in hardcore mode.
+    Mastered,
+}
+
 /// Games.
 pub mod game {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `games`.
     #[sea_orm::model]
@@ -59,7 +74,7 @@ pub mod achievement {
     use sea_orm::entity::prelude::*;
 
     use super::AchievementKind;
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `achievements`.
     #[sea_orm::model]
@@ -100,7 +115,7 @@ pub mod achievement {
 pub mod unlock {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `achievement_unlocks`.
     #[sea_orm::model]
@@ -128,7 +143,7 @@ pub mod unlock {
 pub mod summary {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `game_summaries`.
     #[sea_orm::model]
@@ -161,6 +176,56 @@ pub mod summary {
         pub completed_at: Option<Timestamp>,
         /// The same for hardcore mode alone.
         pub mastered_at: Option<Timestamp>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Sets of achievements that awards rest on, each once for all players.
+pub mod award_set {
+    use sea_orm::entity::prelude::*;
+
+    /// One row of `award_sets`.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "award_sets")]
+    pub struct Model {
+        /// Surrogate key; never leaves the database.
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        /// The game.
+        pub game_id: i64,
+        /// A hash of the achievements; unique for the game.
+        pub digest: String,
+        /// The ids of the achievements in ascending order, as JSON.
+        pub achievements: String,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What the awards of users rest on; those whose dates were told rest on no set and have no row.
+pub mod award_ground {
+    use sea_orm::entity::prelude::*;
+
+    use super::Award;
+
+    /// One row of `award_grounds`.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "award_grounds")]
+    pub struct Model {
+        /// Whose row this is.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub user_id: i64,
+        /// The game.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub game_id: i64,
+        /// The award.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub award: Award,
+        /// The set of achievements that the award required when it was earned.
+        pub set_id: i64,
     }
 
     impl ActiveModelBehavior for ActiveModel {}

@@ -9,21 +9,24 @@ use super::entity::AchievementKind as Kind;
 use super::rules::{self, Award as Earned};
 use super::service::{self, Listed, Sorted, Summary};
 use super::{Achievement as StoredAchievement, Game as StoredGame, Games};
-use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::graphql::context::{Ask as _, Nullable, nullable};
-use crate::graphql::ids;
-use crate::graphql::list::List;
-use crate::graphql::pagination::{Connection, PageArgs};
-use crate::graphql::plan::{self, Plain, Writer};
-use crate::graphql::progress::{self, ProgressKind, ProgressState};
-use crate::graphql::ready::{MostlyReady, Ready};
-use crate::graphql::search::Search;
-use crate::write::Event;
+use waymark_graphql_kit::context::{Nullable, nullable};
+use waymark_graphql_kit::list::List;
+use waymark_graphql_kit::pagination::{Connection, PageArgs};
+use waymark_graphql_kit::plan;
+use waymark_graphql_kit::plan::{Plain, Writer};
+use waymark_graphql_kit::ready::{MostlyReady, Ready};
+use waymark_graphql_kit::search::Search;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_request::Ask as _;
+use waymark_vocabulary::ids;
+use waymark_vocabulary::progress;
+use waymark_vocabulary::progress::{ProgressKind, ProgressState};
+use waymark_write::Event;
 
 /// A game with achievements.
 #[derive(Debug, Clone)]
-pub(crate) struct Game(pub(crate) Arc<StoredGame>);
+pub struct Game(pub Arc<StoredGame>);
 
 impl MostlyReady for Game {
     const WAITING: &'static [&'static str] = &["achievements"];
@@ -48,7 +51,7 @@ impl Plain for Game {
 #[Object]
 impl Game {
     /// The global id: `game:<key>`.
-    pub(crate) async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         ids::Kind::Game.id(&self.0.key)
     }
 
@@ -67,7 +70,7 @@ impl Game {
         &self.0.title
     }
 
-    /// What the game is played on. Null when nobody said.
+    /// What the game is played on. Null when the operator has not given it.
     async fn platform(&self) -> Option<&str> {
         self.0.platform.as_deref()
     }
@@ -114,13 +117,13 @@ impl Game {
 
 /// An achievement of a game.
 #[derive(Debug, Clone)]
-pub(crate) struct Achievement(pub(crate) Arc<StoredAchievement>);
+pub struct Achievement(pub Arc<StoredAchievement>);
 
 /// Something to achieve in a game. Only published achievements are shown and count.
 #[Object]
 impl Achievement {
     /// The global id: `achievement:<key>`.
-    pub(crate) async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         ids::Kind::Achievement.id(&self.0.key)
     }
 
@@ -163,7 +166,7 @@ impl Achievement {
 /// What an achievement means for beating its game.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Kind")]
-pub(crate) enum AchievementKind {
+pub enum AchievementKind {
     /// Nothing: it counts for completing the game only.
     Standard,
     /// All achievements of this kind are needed to beat the game.
@@ -175,7 +178,7 @@ pub(crate) enum AchievementKind {
 /// How completely a game was won. From the highest to the lowest: MASTERED, COMPLETED, BEATEN_HARDCORE, BEATEN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Earned")]
-pub(crate) enum Award {
+pub enum Award {
     /// All progression achievements and one win condition are unlocked.
     Beaten,
     /// The same in hardcore mode.
@@ -199,7 +202,7 @@ impl From<Award> for Listed {
 
 /// An award with the day it was earned. Awards are kept when a game gets new achievements.
 #[derive(Debug, Clone, Copy, SimpleObject)]
-pub(crate) struct EarnedAward {
+pub struct EarnedAward {
     /// Which award.
     award: Award,
     /// When it was earned.
@@ -208,7 +211,7 @@ pub(crate) struct EarnedAward {
 
 /// An award that a write earned.
 #[derive(Debug, SimpleObject)]
-pub(crate) struct NewAward {
+pub struct NewAward {
     /// The game it was earned in.
     game: Game,
     /// Which award.
@@ -219,7 +222,7 @@ pub(crate) struct NewAward {
 
 impl NewAward {
     /// The award that an event of the user's history tells of; `None` when the catalogue has lost the game.
-    pub(crate) fn told_by(event: &Event, games: &Games) -> Option<Self> {
+    pub fn told_by(event: &Event, games: &Games) -> Option<Self> {
         let game = Game(Arc::clone(games.by_key(&event.subject_key)?));
         let changes: serde_json::Value = serde_json::from_str(&event.changes).ok()?;
         let award = match changes.get("award")?.as_str()? {
@@ -235,7 +238,7 @@ impl NewAward {
 
 /// How a user's games are sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-pub(crate) enum GameSummaryOrder {
+pub enum GameSummaryOrder {
     /// The game in which something was unlocked last comes first.
     LastUnlocked,
     /// The game with the highest score comes first.
@@ -244,7 +247,7 @@ pub(crate) enum GameSummaryOrder {
 
 impl GameSummaryOrder {
     /// The sort order, and the name of the list it makes.
-    pub(crate) const fn sorted(self) -> (Sorted, &'static str) {
+    pub const fn sorted(self) -> (Sorted, &'static str) {
         match self {
             Self::LastUnlocked => (Sorted::LastUnlocked, "played-by-date"),
             Self::Score => (Sorted::Score, "played-by-score"),
@@ -254,7 +257,7 @@ impl GameSummaryOrder {
 
 /// What a user achieved in a game.
 #[derive(Debug)]
-pub(crate) struct GameSummary(pub(crate) Summary);
+pub struct GameSummary(pub Summary);
 
 impl GameSummary {
     fn is_complete(&self) -> bool {
@@ -301,43 +304,43 @@ impl Plain for GameSummary {
 #[Object]
 impl GameSummary {
     /// The global id: `game_summary:<the user's ULID>:<the game's key>`.
-    pub(crate) async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         ids::Kind::GameSummary.id_of(self.0.user.ulid(), &self.0.game.key)
     }
 
     /// Always GAME.
-    pub(crate) async fn kind(&self) -> ProgressKind {
+    pub async fn kind(&self) -> ProgressKind {
         ProgressKind::Game
     }
 
     /// The game's title.
-    pub(crate) async fn title(&self) -> String {
+    pub async fn title(&self) -> String {
         self.0.game.title.clone()
     }
 
     /// How many achievements are unlocked; the same as `numAchieved`.
-    pub(crate) async fn done(&self) -> i32 {
+    pub async fn done(&self) -> i32 {
         self.0.achieved.score.num_achieved
     }
 
     /// How many achievements there are; the same as `numPossible`.
-    pub(crate) async fn total(&self) -> i32 {
+    pub async fn total(&self) -> i32 {
         self.0.game.num_possible
     }
 
     /// `done` out of `total`, from 0 to 1; 0 when the game has no achievements.
-    pub(crate) async fn ratio(&self) -> f64 {
+    pub async fn ratio(&self) -> f64 {
         progress::ratio(self.0.achieved.score.num_achieved, self.0.game.num_possible)
     }
 
     /// COMPLETED when every published achievement is unlocked.
-    pub(crate) async fn state(&self) -> ProgressState {
+    pub async fn state(&self) -> ProgressState {
         progress::state(self.0.achieved.score.num_achieved, self.is_complete())
     }
 
-    /// When all achievements were unlocked for the first time. Null while one is locked, also one that is new; the award
-    /// that was earned before stays in `awards`.
-    pub(crate) async fn completed_at(&self) -> Option<Timestamp> {
+    /// When all achievements were unlocked for the first time. Null while one is locked, also one that is new; the
+    /// award that was earned before stays in `awards`.
+    pub async fn completed_at(&self) -> Option<Timestamp> {
         self.0.achieved.awards.completed.filter(|_| self.is_complete())
     }
 
@@ -439,9 +442,9 @@ fn place(achievement: &Arc<StoredAchievement>) -> (i64, i64) {
     (achievement.position.into(), achievement.id)
 }
 
-/// What a user made of an achievement.
+/// A user's progress with an achievement.
 #[derive(Debug, SimpleObject)]
-pub(crate) struct AchievementProgress {
+pub struct AchievementProgress {
     /// The achievement.
     achievement: Achievement,
     /// When it was unlocked, in hardcore mode or not. Null when it is locked.
@@ -452,7 +455,7 @@ pub(crate) struct AchievementProgress {
 
 /// The games of the catalogue.
 #[derive(Debug, Default)]
-pub(crate) struct GameQuery;
+pub struct GameQuery;
 
 #[Object]
 impl GameQuery {

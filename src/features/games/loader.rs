@@ -6,10 +6,10 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 
 use super::repo::{self, Achieved, Listed, Sorted, Unlock};
-use crate::db::page::Slice;
-use crate::db::{Extent, Reader};
-use crate::error::{Error, Result};
-use crate::graphql::batcher::{Key, grouped, sorted};
+use waymark_db::page::Slice;
+use waymark_db::{Extent, Reader};
+use waymark_graphql_kit::batcher::{Key, grouped, sorted};
+use waymark_kernel::error::{Error, Result};
 
 /// What a user achieved in these games. The list is shared by all who ask for the same games.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

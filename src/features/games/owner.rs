@@ -4,19 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::json;
 
+use super::Games;
 use super::entity::{summary, unlock};
 use super::repo::{self, Achieved};
-use super::rules::{self, AchievementFacts, Awards, Unlock};
-use super::{Game, Games};
-use crate::db::bulk::Stores;
-use crate::db::owner::Merger;
-use crate::error::Result;
-use crate::graphql::ids::Kind;
-use crate::write::{HistoryKind, Unit};
+use super::rules::{self, Held, HeldAwards, Unlock};
+use waymark_db::owner::Merger;
+use waymark_kernel::error::Result;
+use waymark_vocabulary::ids::Kind;
+use waymark_write::{HistoryKind, Unit};
 
-/// Hands unlocks over, of two the earlier in each mode, and sums up anew what they come to. An award has the earliest of its
-/// dates; the history tells of those that neither had.
-pub(crate) async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<()> {
+/// Hands unlocks over, of two the earlier in each mode, and sums up anew what they come to. Of an award of both the earlier
+/// stays as it is; the history tells of those that neither had.
+pub async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<()> {
     let (transaction, into) = (unit.transaction(), merger.into);
     let unlocks = merger
         .rows::<unlock::Entity, _>(
@@ -30,21 +29,21 @@ pub(crate) async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<()> {
             },
         )
         .await?;
-    let mut awards: BTreeMap<i64, Awards> = BTreeMap::new();
-    let summaries = merger
-        .rows::<summary::Entity, _>(
-            transaction,
-            |row| row.user_id = into,
-            |row| row.game_id,
-            |own, other| {
-                awards.insert(own.game_id, awards_of(&own).earliest(awards_of(&other)));
-                own
-            },
-        )
-        .await?;
-    for summary in &summaries {
-        awards.entry(summary.game_id).or_insert_with(|| awards_of(summary));
+    // Of the awards of both the earlier, with what it rests on.
+    let mut awards: BTreeMap<i64, HeldAwards> = BTreeMap::new();
+    for ((user, game), held) in repo::held_by(transaction, vec![merger.from, into]).await? {
+        for (place, held) in awards.entry(game).or_default().iter_mut().zip(held) {
+            let is_better = |held: &Held| match &place {
+                Some(there) => held.at < there.at || (held.at == there.at && user == into),
+                None => true,
+            };
+            if held.as_ref().is_some_and(is_better) {
+                *place = held;
+            }
+        }
     }
+    repo::forget_grounds(transaction, vec![merger.from, into]).await?;
+    merger.rows::<summary::Entity, _>(transaction, |row| row.user_id = into, |row| row.game_id, |own, _| own).await?;
     let games = unit.catalogue::<Games>()?;
     let played: BTreeSet<i64> = unlocks.iter().map(|row| row.game_id).chain(awards.keys().copied()).collect();
     let unlocks: HashMap<i64, Unlock> = unlocks
@@ -54,50 +53,19 @@ pub(crate) async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<()> {
             (row.achievement_id, unlock)
         })
         .collect();
-    let mut summaries = Vec::with_capacity(played.len());
+    let (mut summaries, mut grounds) = (Vec::with_capacity(played.len()), Vec::with_capacity(played.len()));
     for game in played.into_iter().filter_map(|id| games.by_id(id)) {
-        let stored = awards.get(&game.id).copied().unwrap_or_default();
-        let achieved = achieved(game, &unlocks, stored);
-        for (award, _) in rules::new_awards(&stored, &achieved.awards) {
-            unit.record(into, HistoryKind::AwardEarned, (Kind::Game, &game.key), &json!({ "award": award }))?;
+        let before = awards.remove(&game.id).unwrap_or_default();
+        let facts = game.facts(|id| unlocks.get(&id).copied());
+        let after = rules::with_earned(&before, &facts);
+        for (award, at) in rules::new_awards(&before, &after) {
+            let changes = json!({ "award": award.name() });
+            unit.record_at(into, HistoryKind::AwardEarned, (Kind::Game, &game.key), &changes, at)?;
         }
-        summaries.push((into, achieved));
+        summaries.push((into, Achieved::of(game.id, &facts, &after)));
+        grounds.push(((into, game.id), HeldAwards::default(), after));
     }
-    let mut stores = Stores::default();
-    repo::store_summaries(&mut stores, summaries);
-    stores.flush(transaction, None).await
-}
-
-const fn awards_of(row: &summary::Model) -> Awards {
-    Awards {
-        beaten: row.beaten_at,
-        beaten_hardcore: row.beaten_hardcore_at,
-        completed: row.completed_at,
-        mastered: row.mastered_at,
-    }
-}
-
-fn achieved(game: &Game, unlocks: &HashMap<i64, Unlock>, awards: Awards) -> Achieved {
-    let facts: Vec<AchievementFacts> = game
-        .achievements
-        .iter()
-        .map(|achievement| {
-            let unlock = unlocks.get(&achievement.id);
-            AchievementFacts {
-                kind: achievement.kind.into(),
-                points: achievement.points,
-                published: true,
-                unlocked_at: unlock.map(|unlock| unlock.unlocked_at),
-                unlocked_hardcore_at: unlock.and_then(|unlock| unlock.unlocked_hardcore_at),
-            }
-        })
-        .collect();
-    let summary = rules::summarise(&facts);
-    Achieved {
-        game_id: game.id,
-        score: summary.score,
-        first_unlocked_at: summary.first_unlocked_at,
-        last_unlocked_at: summary.last_unlocked_at,
-        awards: awards.earliest(rules::awards(&facts)),
-    }
+    repo::store_grounds(transaction, unit.stores(), grounds).await?;
+    repo::store_summaries(unit.stores(), summaries);
+    unit.flush().await
 }

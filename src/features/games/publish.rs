@@ -6,50 +6,64 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::entity::{AchievementKind, achievement, game};
-use super::repo;
-use super::rules::{AchievementFacts, new_awards};
-use super::write::summary_of;
-use crate::auth::policy::Operator;
-use crate::clock::Timestamp;
-use crate::db::Extent;
-use crate::error::Result;
-use crate::graphql::ids::Kind;
-use crate::graphql::refusal::UserErrorCode;
-use crate::limits;
-use crate::write::{Checks, HistoryKind, Patch, Unit, Upserted, Write, arranged};
+use super::repo::{self, Achieved};
+use super::rules::{self, AchievementFacts};
+use waymark_auth::policy::Operator;
+use waymark_db::Extent;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_kernel::limits;
+use waymark_kernel::text::tidied;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::UserErrorCode;
+use waymark_write::{Checks, HistoryKind, Origin, Patch, Unit, Upserted, Write, arranged};
 
 /// The most achievements that a game may have.
-pub(crate) const MOST_ACHIEVEMENTS: usize = 5000;
+pub const MOST_ACHIEVEMENTS: usize = 5000;
 
 /// Adds a game or changes it, with its achievements. What is not given stays as it is.
 #[derive(Debug, Serialize)]
-pub(crate) struct UpsertGame {
-    pub(crate) operator: Operator,
-    pub(crate) key: String,
+pub struct UpsertGame {
+    /// Proof that the caller is an operator.
+    pub operator: Operator,
+    /// The operator's key of the game.
+    pub key: String,
+    /// The number by which some dialects know the game; `None`: unchanged, `Some(None)`: no number.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) number: Option<Option<i64>>,
-    pub(crate) title: Option<String>,
+    pub number: Option<Option<i64>>,
+    /// The title for people, 1 to 200 characters; `None`: unchanged.
+    pub title: Option<String>,
+    /// What the game is played on; `None`: unchanged, `Some(None)`: nothing in particular.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) platform: Option<Option<String>>,
-    pub(crate) description: Option<String>,
+    pub platform: Option<Option<String>>,
+    /// The description for people, at most 5,000 characters; `None`: unchanged.
+    pub description: Option<String>,
+    /// The address of its picture; `None`: unchanged, `Some(None)`: no picture.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) image: Option<Option<String>>,
-    pub(crate) achievements: Vec<GivenAchievement>,
+    pub image: Option<Option<String>>,
+    /// Achievements to be added or changed, in their order; those that are not listed stay.
+    pub achievements: Vec<GivenAchievement>,
 }
 
 /// An achievement to be added or changed.
 #[derive(Debug, Serialize)]
-pub(crate) struct GivenAchievement {
-    pub(crate) key: String,
-    pub(crate) title: Option<String>,
-    pub(crate) description: Option<String>,
+pub struct GivenAchievement {
+    /// The operator's key, unique among the achievements of all games.
+    pub key: String,
+    /// The title for people, 1 to 200 characters; `None`: unchanged.
+    pub title: Option<String>,
+    /// What has to be done, at most 5,000 characters; `None`: unchanged.
+    pub description: Option<String>,
+    /// The address of its picture; `None`: unchanged, `Some(None)`: no picture.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) badge: Option<Option<String>>,
-    pub(crate) points: Option<i32>,
+    pub badge: Option<Option<String>>,
+    /// What it adds to the score, 0 to 1,000,000; `None`: unchanged, 0 for a new one.
+    pub points: Option<i32>,
     /// A name of an [`AchievementKind`], as it is stored.
     #[serde(serialize_with = "kind_name")]
-    pub(crate) kind: Option<AchievementKind>,
-    pub(crate) published: Option<bool>,
+    pub kind: Option<AchievementKind>,
+    /// Whether it can be unlocked and counts; `None`: unchanged, published for a new one.
+    pub published: Option<bool>,
 }
 
 fn kind_name<S: serde::Serializer>(kind: &Option<AchievementKind>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -95,10 +109,9 @@ impl Write for UpsertGame {
         let key = game.key.clone();
         game.id = repo::store_game(unit.transaction(), game.clone()).await?;
         let counts_anew = edit.counts_anew;
-        let achievements = edit.store(unit, game.id).await?;
+        edit.store(unit, game.id).await?;
         if counts_anew {
-            repo::summarise_all(unit.transaction(), game.id).await?;
-            award(unit, &game, &achievements).await?;
+            count_anew(unit, game.id, &key, Origin::Told).await?;
         }
         unit.audit("UPSERT_GAME", (Kind::Game.name(), &key), &patch.into_changes(created));
         Ok(Upserted::done(created))
@@ -158,7 +171,7 @@ impl UpsertGame {
 
     fn put(&self, patch: &mut Patch, game: &mut game::Model) {
         patch.set("number", &mut game.number, self.number.as_ref());
-        patch.set("title", &mut game.title, self.title.as_ref());
+        patch.set_title("title", &mut game.title, self.title.as_ref());
         patch.set("platform", &mut game.platform, self.platform.as_ref());
         patch.set("description", &mut game.description, self.description.as_ref());
         patch.set("image", &mut game.image, self.image.as_ref());
@@ -246,13 +259,12 @@ impl Edit {
         patch.note_parts("achievements", [of(&self.added), of(&self.changed), Vec::new()]);
     }
 
-    /// Stores what changed, and gives all achievements back.
-    async fn store(self, unit: &Unit<'_>, game: i64) -> Result<Vec<achievement::Model>> {
+    /// Stores what changed.
+    async fn store(self, unit: &Unit<'_>, game: i64) -> Result<()> {
         let Self { mut after, added, changed, .. } = self;
         after.iter_mut().for_each(|row| row.game_id = game);
         let news = after.iter().filter(|row| added.contains(&row.key) || changed.contains(&row.key));
-        repo::store_achievements(unit.transaction(), news.cloned().collect()).await?;
-        Ok(after)
+        repo::store_achievements(unit.transaction(), news.cloned().collect()).await
     }
 }
 
@@ -279,7 +291,7 @@ impl GivenAchievement {
         let before = row.clone();
         row.position = position;
         if let Some(title) = &self.title {
-            row.title.clone_from(title);
+            row.title = tidied(title);
         }
         if let Some(description) = &self.description {
             row.description.clone_from(description);
@@ -296,7 +308,12 @@ impl GivenAchievement {
 
 /// Gives every player of a game the awards that its achievements, as they now are, have earned, and keeps those that
 /// were earned before.
-async fn award(unit: &mut Unit<'_>, game: &game::Model, achievements: &[achievement::Model]) -> Result<()> {
+async fn award(
+    unit: &mut Unit<'_>,
+    (game, key): (i64, &str),
+    achievements: &[achievement::Model],
+    origin: Origin,
+) -> Result<()> {
     let published: Vec<&achievement::Model> = achievements.iter().filter(|row| row.published).collect();
     let of_kind = |kind| published.iter().filter(|row| row.kind == kind).count();
     let beating = of_kind(AchievementKind::Progression) + of_kind(AchievementKind::WinCondition).min(1);
@@ -304,10 +321,10 @@ async fn award(unit: &mut Unit<'_>, game: &game::Model, achievements: &[achievem
     let least = |count: usize| i64::try_from(count).ok().filter(|count| *count > 0).unwrap_or(i64::MAX);
     let least = [least(published.len()), least(beating)];
 
-    let games = [game.id];
+    let games = [game];
     let mut after = 0;
     loop {
-        let users = repo::contenders(unit.transaction(), game.id, after, least).await?;
+        let users = repo::contenders(unit.transaction(), game, after, least).await?;
         let Some(last) = users.last() else { return Ok(()) };
         after = *last;
         let wanted = || users.iter().map(|user| (*user, games.as_slice()));
@@ -318,38 +335,52 @@ async fn award(unit: &mut Unit<'_>, game: &game::Model, achievements: &[achievem
             .collect();
         let mut earned = Vec::new();
         for (user, stored) in repo::summaries(unit.transaction(), wanted(), Extent::All).await? {
-            let facts: Vec<AchievementFacts> = published
-                .iter()
-                .map(|row| {
-                    let unlock = unlocks.get(&(user, row.id));
-                    AchievementFacts {
-                        kind: row.kind.into(),
-                        points: row.points,
-                        published: true,
-                        unlocked_at: unlock.map(|unlock| unlock.unlocked_at),
-                        unlocked_hardcore_at: unlock.and_then(|unlock| unlock.unlocked_hardcore_at),
-                    }
-                })
-                .collect();
-            let achieved = summary_of(game.id, &facts, stored.awards);
-            let awards = new_awards(&stored.awards, &achieved.awards);
-            if !awards.is_empty() {
-                earned.push((user, achieved, awards));
+            let facts = facts(&published, |id| unlocks.get(&(user, id)).copied());
+            // What those that are there rest on does not change.
+            let before = stored.held(user, &mut HashMap::new());
+            let after = rules::with_earned(&before, &facts);
+            if before != after {
+                earned.push((user, Achieved::of(game, &facts, &after), before, after));
             }
         }
         earned.sort_unstable_by_key(|(user, ..)| *user);
         unit.lock_more(earned.iter().map(|(user, ..)| *user).collect()).await?;
-        for (user, _, awards) in &earned {
+        let (mut summaries, mut grounds) = (Vec::with_capacity(earned.len()), Vec::with_capacity(earned.len()));
+        for (user, achieved, before, after) in earned {
             // Whoever has been merged or erased has no history to go on.
-            if unit.user(*user).is_err() {
-                continue;
+            if origin == Origin::Told && unit.user(user).is_ok() {
+                for (award, at) in rules::new_awards(&before, &after) {
+                    let changes = json!({ "award": award.name() });
+                    unit.record_at(user, HistoryKind::AwardEarned, (Kind::Game, key), &changes, at)?;
+                }
             }
-            for (award, _) in awards {
-                let subject = (Kind::Game, game.key.as_str());
-                unit.record(*user, HistoryKind::AwardEarned, subject, &json!({ "award": award }))?;
-            }
+            summaries.push((user, achieved));
+            grounds.push(((user, game), before, after));
         }
-        let summaries = earned.into_iter().map(|(user, achieved, _)| (user, achieved));
+        repo::store_grounds(unit.transaction(), unit.stores(), grounds).await?;
         repo::store_summaries(unit.stores(), summaries);
     }
+}
+
+/// Counts anew what players have achieved in a game whose achievements have changed, and gives them the awards that they have
+/// earned by that.
+pub async fn count_anew(unit: &mut Unit<'_>, game: i64, key: &str, origin: Origin) -> Result<()> {
+    let achievements = repo::achievements(unit.transaction(), game).await?;
+    repo::summarise_all(unit.transaction(), game).await?;
+    award(unit, (game, key), &achievements, origin).await
+}
+
+fn facts(published: &[&achievement::Model], unlock: impl Fn(i64) -> Option<repo::Unlock>) -> Vec<AchievementFacts> {
+    let facts = published.iter().map(|row| {
+        let unlock = unlock(row.id);
+        AchievementFacts {
+            id: row.id,
+            kind: row.kind.into(),
+            points: row.points,
+            published: true,
+            unlocked_at: unlock.map(|unlock| unlock.unlocked_at),
+            unlocked_hardcore_at: unlock.and_then(|unlock| unlock.unlocked_hardcore_at),
+        }
+    });
+    facts.collect()
 }

@@ -12,16 +12,19 @@ use utoipa::openapi::{Ref, RefOr};
 use utoipa::{OpenApi, PartialSchema, ToSchema};
 
 use super::service::{self, Summary};
-use crate::auth::{extract, policy};
-use crate::error::{Code, Result};
-use crate::features::users::service::{self as users, Name};
-use crate::request::Request;
-use crate::rest::{self, Answer, Desk, Dialect, Fault, Part};
+use waymark_auth::{extract, policy};
+use waymark_kernel::error::{Code, Result};
+use waymark_request::Request;
+use waymark_rest_kit as rest;
+use waymark_rest_kit::{Answer, Desk, Dialect, Fault, Part};
+use waymark_users::service as users;
+use waymark_users::service::Name;
 
 /// The most games that one request may ask about.
 const MOST_GAMES: usize = 10_000;
 
-pub(crate) fn part() -> Part {
+/// Returns the achievements dialect: its routes with their handlers, and their description.
+pub fn part() -> Part {
     Part {
         dialect: Dialect::Achievements,
         routes: Router::new().route("/API/API_GetUserProgress.php", get(progress).post(progress_by_form)),
@@ -41,7 +44,7 @@ struct GameProgress {
     num_possible_achievements: i32,
     /// What they are worth together.
     possible_score: i32,
-    /// How many of them the user has, in whatever mode.
+    /// How many of them the user has, in hardcore mode or not.
     num_achieved: i32,
     score_achieved: i32,
     /// How many of them the user has in hardcore mode.
@@ -105,7 +108,7 @@ impl ToSchema for Progress {
     operation_id = "getAchievementsProgress",
     params(
         ("y" = Option<String>, Query, description = "An API key with the scope profiles:read, unless it stands in a header."),
-        ("z" = Option<String>, Query, description = "Whoever asks. Not looked at."),
+        ("z" = Option<String>, Query, description = "The name of the caller. Not looked at."),
         ("u" = String, Query, description = "The user's handle, 2 to 20 letters and digits in any case, or ULID.",
             pattern = "^([A-Za-z0-9]{2,20}|[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25})$"),
         ("i" = Option<String>, Query, description = "The numbers of games, separated by commas. What is no number above 0 is left out."),
@@ -160,7 +163,7 @@ async fn progress_by_form(
 struct Form {
     /// An API key with the scope profiles:read, unless it stands in a header.
     y: Option<String>,
-    /// Whoever asks. Not looked at.
+    /// The name of the caller. Not looked at.
     z: Option<String>,
     /// The user's handle, 2 to 20 letters and digits in any case, or ULID.
     #[schema(pattern = "^([A-Za-z0-9]{2,20}|[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25})$")]

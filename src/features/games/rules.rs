@@ -1,6 +1,6 @@
 //! What a player's unlocked achievements of one game come to: scores, awards, and what an unlock changes.
 
-use crate::clock::Timestamp;
+use waymark_kernel::clock::Timestamp;
 
 /// What an achievement means for beating its game.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -17,6 +17,8 @@ pub enum AchievementKind {
 /// One achievement of a game and when a player unlocked it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AchievementFacts {
+    /// Its id.
+    pub id: i64,
     /// What it means for beating the game.
     pub kind: AchievementKind,
     /// What it is worth; 0 or more.
@@ -118,6 +120,42 @@ pub enum Award {
     Mastered,
 }
 
+impl Award {
+    /// All of them, from the least to the highest.
+    pub const ALL: [Self; 4] = [Self::Beaten, Self::BeatenHardcore, Self::Completed, Self::Mastered];
+
+    /// Its name in the history.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Beaten => "BEATEN",
+            Self::BeatenHardcore => "BEATEN_HARDCORE",
+            Self::Completed => "COMPLETED",
+            Self::Mastered => "MASTERED",
+        }
+    }
+
+    /// When an unlock was one in the mode that this award asks for.
+    #[must_use]
+    pub const fn counts(self, unlock: Unlock) -> Option<Timestamp> {
+        if self.is_hardcore() { unlock.unlocked_hardcore_at } else { Some(unlock.unlocked_at) }
+    }
+
+    fn met_at(self, achievement: &AchievementFacts) -> Option<Timestamp> {
+        if self.is_hardcore() { achievement.unlocked_hardcore_at } else { achievement.first_unlocked_at() }
+    }
+
+    /// Whether unlocks in hardcore mode alone count.
+    #[must_use]
+    pub const fn is_hardcore(self) -> bool {
+        matches!(self, Self::BeatenHardcore | Self::Mastered)
+    }
+
+    const fn is_for_beating(self) -> bool {
+        matches!(self, Self::Beaten | Self::BeatenHardcore)
+    }
+}
+
 /// When a player earned which award of a game.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Awards {
@@ -132,44 +170,116 @@ pub struct Awards {
 }
 
 impl Awards {
-    /// These awards as stored, and those of `earned` that are new. An award once earned stays with its date, also when
-    /// the game grows.
+    /// When an award was earned.
     #[must_use]
-    pub fn with(self, earned: Self) -> Self {
-        Self {
-            beaten: self.beaten.or(earned.beaten),
-            beaten_hardcore: self.beaten_hardcore.or(earned.beaten_hardcore),
-            completed: self.completed.or(earned.completed),
-            mastered: self.mastered.or(earned.mastered),
+    pub const fn get(&self, award: Award) -> Option<Timestamp> {
+        match award {
+            Award::Beaten => self.beaten,
+            Award::BeatenHardcore => self.beaten_hardcore,
+            Award::Completed => self.completed,
+            Award::Mastered => self.mastered,
         }
     }
 
-    /// Each award with the earliest of its dates in both.
+    /// The dates of these awards.
     #[must_use]
-    pub fn earliest(self, other: Self) -> Self {
-        let min = |one: Option<Timestamp>, two: Option<Timestamp>| one.into_iter().chain(two).min();
+    pub fn of(held: &HeldAwards) -> Self {
+        let date = |award: Award| held[award as usize].as_ref().map(|held| held.at);
         Self {
-            beaten: min(self.beaten, other.beaten),
-            beaten_hardcore: min(self.beaten_hardcore, other.beaten_hardcore),
-            completed: min(self.completed, other.completed),
-            mastered: min(self.mastered, other.mastered),
+            beaten: date(Award::Beaten),
+            beaten_hardcore: date(Award::BeatenHardcore),
+            completed: date(Award::Completed),
+            mastered: date(Award::Mastered),
+        }
+    }
+}
+
+/// An award that a player has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// When it was earned.
+    pub at: Timestamp,
+    /// The achievements that it required then, by their ids in ascending order: it rests on these. `None`: its date was told
+    /// and follows from nothing; then it rests on all unlocks in its mode that are not later.
+    pub on: Option<Vec<i64>>,
+}
+
+impl Held {
+    /// The award with what a file tells of it: a date that was told goes before one that follows from unlocks, and of two of
+    /// one sort the earlier stays.
+    #[must_use]
+    pub fn merged(held: Option<Self>, told: Self) -> Self {
+        match held {
+            Some(held) if held.on.is_some() != told.on.is_some() => {
+                if held.on.is_none() {
+                    held
+                } else {
+                    told
+                }
+            }
+            Some(held) if held.at <= told.at => held,
+            _ => told,
         }
     }
 
-    /// These awards as stored, without those that were earned `before` unlocks were taken back and are not earned
-    /// `after` it. One that was kept from before the game grew is not touched.
+    /// Whether the award goes away when this unlock of an achievement is taken back.
     #[must_use]
-    pub fn without_lost(self, before: &Self, after: &Self) -> Self {
-        let keep = |stored: Option<Timestamp>, before: Option<Timestamp>, after: Option<Timestamp>| {
-            if before.is_some() && after.is_none() { None } else { stored }
+    pub fn is_lost(&self, award: Award, achievement: i64, unlock: Unlock) -> bool {
+        award.counts(unlock).is_some_and(|at| match &self.on {
+            Some(on) => on.binary_search(&achievement).is_ok(),
+            None => at <= self.at,
+        })
+    }
+
+    /// Whether all that the award rests on is unlocked in its mode.
+    pub fn is_sound(&self, award: Award, unlock: impl Fn(i64) -> Option<Unlock>) -> bool {
+        let is_unlocked = |id: &i64| unlock(*id).and_then(|unlock| award.counts(unlock)).is_some();
+        self.on.as_ref().is_none_or(|on| on.iter().all(is_unlocked))
+    }
+
+    /// The award when unlocks turned out to be earlier than was known. Its date follows theirs, unless it was told.
+    #[must_use]
+    pub fn redated(self, award: Award, facts: &[AchievementFacts], unlock: impl Fn(i64) -> Option<Unlock>) -> Self {
+        let Some(on) = &self.on else { return self };
+        // Any win condition does, so the first one counts; else a game that has changed since changes nothing.
+        let wins = |id: &i64| {
+            let is_win = |one: &AchievementFacts| one.id == *id && one.kind == AchievementKind::WinCondition;
+            award.is_for_beating() && facts.iter().any(is_win)
         };
-        Self {
-            beaten: keep(self.beaten, before.beaten, after.beaten),
-            beaten_hardcore: keep(self.beaten_hardcore, before.beaten_hardcore, after.beaten_hardcore),
-            completed: keep(self.completed, before.completed, after.completed),
-            mastered: keep(self.mastered, before.mastered, after.mastered),
+        let needed = |on: &[i64]| on.iter().filter(|id| !wins(id)).copied().collect::<Vec<i64>>();
+        if let Some(today) = earned(award, facts)
+            && today.on.as_ref().is_some_and(|today| needed(today) == needed(on))
+        {
+            return today;
         }
+        let at = all_at(on.iter().map(|id| award.counts(unlock(*id)?)));
+        Self { at: at.map_or(self.at, |at| at.min(self.at)), on: self.on }
     }
+}
+
+/// The awards that a player has in a game, in the order of [`Award::ALL`].
+pub type HeldAwards = [Option<Held>; 4];
+
+/// An award as these achievements earn it. Takes all published achievements of the game.
+#[must_use]
+pub fn earned(award: Award, achievements: &[AchievementFacts]) -> Option<Held> {
+    let at = match award {
+        Award::Beaten | Award::BeatenHardcore => beaten_at(achievements, |one| award.met_at(one)),
+        Award::Completed | Award::Mastered => all_at(published(achievements).map(|one| award.met_at(one))),
+    }?;
+    let win = published(achievements)
+        .filter(|one| one.kind == AchievementKind::WinCondition)
+        .filter_map(|one| Some((award.met_at(one)?, one.id)))
+        .min();
+    let is_needed = |one: &&AchievementFacts| match one.kind {
+        _ if !award.is_for_beating() => true,
+        AchievementKind::Progression => true,
+        AchievementKind::WinCondition => win.is_some_and(|(_, id)| id == one.id),
+        AchievementKind::Standard => false,
+    };
+    let mut on: Vec<i64> = published(achievements).filter(is_needed).map(|one| one.id).collect();
+    on.sort_unstable();
+    Some(Held { at, on: Some(on) })
 }
 
 /// The awards that these achievements earn, each dated when its last condition was met. Takes all published
@@ -186,16 +296,16 @@ pub fn awards(achievements: &[AchievementFacts]) -> Awards {
     }
 }
 
-/// The awards in `after` that were not in `before`, from the least to the highest, by their names in the history.
+/// The awards that a player has, and those that these achievements earn beside them. One that is there stays as it is.
 #[must_use]
-pub fn new_awards(before: &Awards, after: &Awards) -> Vec<(&'static str, Timestamp)> {
-    let awards = [
-        ("BEATEN", before.beaten, after.beaten),
-        ("BEATEN_HARDCORE", before.beaten_hardcore, after.beaten_hardcore),
-        ("COMPLETED", before.completed, after.completed),
-        ("MASTERED", before.mastered, after.mastered),
-    ];
-    awards.into_iter().filter_map(|(name, before, after)| Some((name, after.filter(|_| before.is_none())?))).collect()
+pub fn with_earned(held: &HeldAwards, achievements: &[AchievementFacts]) -> HeldAwards {
+    Award::ALL.map(|award| held[award as usize].clone().or_else(|| earned(award, achievements)))
+}
+
+/// The awards in `after` that were not in `before`, from the least to the highest.
+pub fn new_awards(before: &HeldAwards, after: &HeldAwards) -> impl Iterator<Item = (Award, Timestamp)> {
+    let pairs = Award::ALL.into_iter().zip(before).zip(after);
+    pairs.filter_map(|((award, before), after)| Some((award, after.as_ref().filter(|_| before.is_none())?.at)))
 }
 
 fn beaten_at(
@@ -241,6 +351,15 @@ pub struct Unlock {
     pub unlocked_hardcore_at: Option<Timestamp>,
 }
 
+/// The unlock with what is told of another one: in each mode the earlier of the two.
+#[must_use]
+pub fn earlier_unlock(stored: Option<Unlock>, told: Unlock) -> Unlock {
+    let both = [stored, Some(told)].into_iter().flatten();
+    let unlocked_hardcore_at = both.clone().filter_map(|unlock| unlock.unlocked_hardcore_at).min();
+    let first = both.map(|unlock| unlock.unlocked_at).chain(unlocked_hardcore_at).min();
+    Unlock { unlocked_at: first.unwrap_or(told.unlocked_at), unlocked_hardcore_at }
+}
+
 /// The unlock after another one at `at`. Only the first, and the first in hardcore mode, change anything.
 #[must_use]
 pub fn merge_unlock(stored: Option<Unlock>, hardcore: bool, at: Timestamp) -> Unlock {
@@ -266,7 +385,7 @@ mod tests {
 
     /// Worth ten points, published, not unlocked.
     fn locked(kind: AchievementKind) -> AchievementFacts {
-        AchievementFacts { kind, points: 10, published: true, unlocked_at: None, unlocked_hardcore_at: None }
+        AchievementFacts { id: 0, kind, points: 10, published: true, unlocked_at: None, unlocked_hardcore_at: None }
     }
 
     fn softcore(kind: AchievementKind, seconds: i64) -> AchievementFacts {
@@ -378,14 +497,86 @@ mod tests {
         assert!(Award::BeatenHardcore > Award::Beaten);
     }
 
+    /// These achievements with the ids 1, 2, …
+    fn numbered(achievements: impl IntoIterator<Item = AchievementFacts>) -> Vec<AchievementFacts> {
+        achievements.into_iter().zip(1..).map(|(one, id)| AchievementFacts { id, ..one }).collect()
+    }
+
+    fn held(seconds: i64, on: &[i64]) -> Held {
+        Held { at: at(seconds), on: Some(on.to_vec()) }
+    }
+
+    fn told(seconds: i64) -> Held {
+        Held { at: at(seconds), on: None }
+    }
+
+    /// The unlocks of these achievements, by id.
+    fn unlocks(achievements: &[AchievementFacts]) -> impl Fn(i64) -> Option<Unlock> {
+        |id| {
+            let one = achievements.iter().find(|one| one.id == id)?;
+            Some(Unlock { unlocked_at: one.unlocked_at?, unlocked_hardcore_at: one.unlocked_hardcore_at })
+        }
+    }
+
     #[test]
-    fn an_award_is_kept_when_the_game_grows() {
-        let stored = awards(&[hardcore(Standard, 1)]);
-        let grown = awards(&[hardcore(Standard, 1), locked(Standard)]);
-        assert_eq!(stored.with(grown), stored);
-        let later = awards(&[hardcore(Standard, 1), hardcore(Progression, 9)]);
-        let kept = stored.with(later);
-        assert_eq!((kept.mastered, kept.beaten), (Some(at(1)), Some(at(9))));
+    fn an_award_rests_on_what_it_required() {
+        let game = numbered([
+            hardcore(Progression, 1),
+            softcore(WinCondition, 9),
+            hardcore(WinCondition, 7),
+            softcore(Standard, 3),
+            unpublished(softcore(Progression, 1)),
+        ]);
+        assert_eq!(earned(Award::Beaten, &game), Some(held(7, &[1, 3])));
+        assert_eq!(earned(Award::BeatenHardcore, &game), Some(held(7, &[1, 3])));
+        assert_eq!(earned(Award::Completed, &game), Some(held(9, &[1, 2, 3, 4])));
+        assert_eq!(earned(Award::Mastered, &game), None);
+    }
+
+    #[test]
+    fn relocking_takes_the_awards_that_rest_on_it() {
+        let unlock = |soft, hard: Option<i64>| Unlock { unlocked_at: at(soft), unlocked_hardcore_at: hard.map(at) };
+        for (award, what, relocked, lost) in [
+            (Award::Completed, held(5, &[1, 2]), (2, unlock(1, None)), true),
+            (Award::Completed, held(5, &[1, 2]), (3, unlock(1, None)), false),
+            (Award::Mastered, held(5, &[1, 2]), (2, unlock(1, None)), false),
+            (Award::Mastered, held(5, &[1, 2]), (2, unlock(1, Some(4))), true),
+            (Award::Beaten, told(5), (9, unlock(5, None)), true),
+            (Award::Beaten, told(5), (9, unlock(6, None)), false),
+            (Award::BeatenHardcore, told(5), (9, unlock(1, Some(6))), false),
+        ] {
+            assert_eq!(what.is_lost(award, relocked.0, relocked.1), lost, "{award:?} {what:?} {relocked:?}");
+        }
+    }
+
+    #[test]
+    fn an_award_follows_earlier_unlocks_unless_its_date_was_told_or_the_game_has_changed() {
+        let game = numbered([softcore(Standard, 3), softcore(Standard, 1)]);
+        let redated = |held: Held, game: &[AchievementFacts]| held.redated(Award::Completed, game, unlocks(game));
+        assert_eq!(redated(held(9, &[1, 2]), &game), held(3, &[1, 2]));
+        assert_eq!(redated(told(9), &game), told(9));
+        // The set grew: what was asked for then is what counts.
+        let grown = numbered([softcore(Standard, 3), softcore(Standard, 1), softcore(Standard, 8)]);
+        assert_eq!(redated(held(9, &[1, 2]), &grown), held(3, &[1, 2]));
+        // It shrank: the last one that was asked for is still that of then.
+        let shrunk = numbered([softcore(Standard, 3), unpublished(softcore(Standard, 7))]);
+        assert_eq!(redated(held(9, &[1, 2]), &shrunk), held(7, &[1, 2]));
+        // Another win condition was there before.
+        let beaten = numbered([softcore(Progression, 1), softcore(WinCondition, 5), softcore(WinCondition, 4)]);
+        assert_eq!(held(5, &[1, 2]).redated(Award::Beaten, &beaten, unlocks(&beaten)), held(4, &[1, 3]));
+    }
+
+    #[test]
+    fn what_is_told_of_an_award_comes_before_what_follows_and_the_earlier_before_the_later() {
+        for (one, two, merged) in [
+            (held(1, &[1]), told(5), told(5)),
+            (told(1), told(5), told(1)),
+            (held(1, &[1]), held(5, &[2]), held(1, &[1])),
+        ] {
+            assert_eq!(Held::merged(Some(one.clone()), two.clone()), merged);
+            assert_eq!(Held::merged(Some(two.clone()), one), merged);
+            assert_eq!(Held::merged(None, two.clone()), two);
+        }
     }
 
     #[test]
@@ -414,6 +605,7 @@ mod tests {
         let unlock = prop::option::weighted(0.8, (0_i64..50, prop::option::weighted(0.7, 0_i64..50)));
         (kind, any::<i32>(), prop::bool::weighted(0.9), unlock).prop_map(|(kind, points, published, unlock)| {
             AchievementFacts {
+                id: 0,
                 kind,
                 points,
                 published,
@@ -456,8 +648,25 @@ mod tests {
                     mastered: expected(last.mastered),
                 });
             }
+            for award in Award::ALL {
+                prop_assert_eq!(earned(award, &game).map(|held| held.at), last.get(award));
+            }
             prop_assert!(last.mastered.is_none() || last.completed.is_some());
             prop_assert!(last.beaten_hardcore.is_none() || last.beaten.is_some());
+        }
+
+        #[test]
+        fn told_unlocks_come_to_the_same_in_any_order(
+            events in prop::collection::vec((0_i64..20, prop::option::of(0_i64..20)), 1..8),
+        ) {
+            let told = |(soft, hard): &(i64, Option<i64>)| Unlock { unlocked_at: at(*soft), unlocked_hardcore_at: hard.map(at) };
+            let all = |events: &mut dyn Iterator<Item = &(i64, Option<i64>)>| {
+                events.fold(None, |stored, event| Some(earlier_unlock(stored, told(event))))
+            };
+            let merged = all(&mut events.iter()).unwrap();
+            prop_assert_eq!(all(&mut events.iter().rev()).unwrap(), merged);
+            prop_assert_eq!(all(&mut events.iter().chain(&events)).unwrap(), merged);
+            prop_assert!(merged.unlocked_hardcore_at.is_none_or(|hardcore| merged.unlocked_at <= hardcore));
         }
 
         #[test]

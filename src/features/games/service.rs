@@ -3,27 +3,30 @@
 use std::sync::Arc;
 
 use super::loader::{GameCountOf, GamesOf, SummariesOf, UnlocksOf};
-pub(crate) use super::repo::RECORDS;
-pub(crate) use super::repo::{Achieved, Listed, Sorted, Unlock};
+pub use super::repo::RECORDS;
+pub use super::repo::{Achieved, Listed, Sorted, Unlock};
 use super::{Game, Games};
-use crate::auth::policy::VisibleUser;
-use crate::db::Extent;
-use crate::db::page::Slice;
-use crate::error::Result;
-use crate::graphql::pagination::{Connection, Page, only_if};
-use crate::request::Request;
+use waymark_auth::policy::VisibleUser;
+use waymark_db::Extent;
+use waymark_db::page::Slice;
+use waymark_graphql_kit::pagination::{Connection, Page, only_if};
+use waymark_kernel::error::Result;
+use waymark_request::Request;
 
 /// What a user achieved in a game.
 #[derive(Debug)]
-pub(crate) struct Summary {
-    pub(crate) user: VisibleUser,
-    pub(crate) game: Arc<Game>,
-    pub(crate) achieved: Achieved,
+pub struct Summary {
+    /// Who plays, whose public side the caller may see.
+    pub user: VisibleUser,
+    /// The game as the catalogue has it.
+    pub game: Arc<Game>,
+    /// The user's score and awards in the game; zeros when it was never played.
+    pub achieved: Achieved,
 }
 
 /// The summaries of each user in the games with these keys, in their order; `None` for a game that is not in the
 /// catalogue, zeros for one that was never played. The main part of a summary has no dates.
-pub(crate) async fn summaries(
+pub async fn summaries(
     request: &Request,
     users: &[&VisibleUser],
     keys: impl IntoIterator<Item = &str>,
@@ -34,7 +37,7 @@ pub(crate) async fn summaries(
 }
 
 /// The same for one user, and for games by the numbers under which some dialects know them.
-pub(crate) async fn summaries_by_number(
+pub async fn summaries_by_number(
     request: &Request,
     user: &VisibleUser,
     numbers: &[i64],
@@ -70,7 +73,7 @@ async fn summaries_of(
 
 impl Achieved {
     /// Where it stands in the list of the games a user has played.
-    pub(crate) fn place(&self, sorted: Sorted) -> (i64, i64) {
+    pub fn place(&self, sorted: Sorted) -> (i64, i64) {
         let sort = match sorted {
             Sorted::LastUnlocked => self.last_unlocked_at.map_or(0, |at| at.millis()),
             Sorted::Score => i64::from(self.score.score_achieved),
@@ -80,7 +83,7 @@ impl Achieved {
 }
 
 /// A part of the games a user has played.
-pub(crate) async fn played(
+pub async fn played(
     request: &Request,
     user: &VisibleUser,
     listed: Listed,
@@ -99,12 +102,12 @@ fn summary(games: &Games, user: &VisibleUser, achieved: Achieved) -> Option<Summ
 }
 
 /// How many games a user has played.
-pub(crate) async fn played_count(request: &Request, user: &VisibleUser, listed: Listed) -> Result<i64> {
+pub async fn played_count(request: &Request, user: &VisibleUser, listed: Listed) -> Result<i64> {
     Ok(request.load.one(GameCountOf { user: user.key(), listed }).await?.unwrap_or(0))
 }
 
 /// One page of the games a user has played.
-pub(crate) async fn played_page(
+pub async fn played_page(
     request: &Request,
     user: &VisibleUser,
     listed: Listed,
@@ -122,6 +125,6 @@ pub(crate) async fn played_page(
 }
 
 /// What a user unlocked in a game.
-pub(crate) async fn unlocks(request: &Request, user: &VisibleUser, game: &Game) -> Result<Vec<Unlock>> {
+pub async fn unlocks(request: &Request, user: &VisibleUser, game: &Game) -> Result<Vec<Unlock>> {
     Ok(request.load.one(UnlocksOf { user: user.key(), game: game.id }).await?.unwrap_or_default())
 }

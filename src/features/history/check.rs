@@ -1,8 +1,9 @@
 //! What has to hold of histories: the numbers of a user's events are 1, 2, 3, … up to the counter.
 
-use crate::verify::Check;
+use waymark_verify::Check;
 
-pub(crate) const CHECKS: &[Check] = &[
+/// The checks of this feature's tables, for the verifier.
+pub const CHECKS: &[Check] = &[
     Check::of_users(
         "history.gaps",
         "SELECT user_id, 'how many events there are up to the last one', count(*), max(seq)

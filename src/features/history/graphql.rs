@@ -3,15 +3,15 @@
 use async_graphql::{Enum, ID, SimpleObject};
 
 use super::service::{self, Audited};
-use crate::clock::Timestamp;
-use crate::graphql::scalars::{BigInt, Unparsed};
-use crate::write::{Event, HistoryKind as Kind};
+use waymark_graphql_kit::scalars::{BigInt, Unparsed};
+use waymark_kernel::clock::Timestamp;
+use waymark_write::{Event, HistoryKind as Kind};
 
 /// What an event says happened. New kinds may be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Kind")]
-pub(crate) enum ProgressEventKind {
-    /// The user came to be.
+pub enum ProgressEventKind {
+    /// The user was created.
     UserCreated,
     /// The user's handle, name, picture or visibility changed.
     ProfileChanged,
@@ -43,7 +43,7 @@ pub(crate) enum ProgressEventKind {
     ResourceProgress,
     /// A resource was completed.
     ResourceCompleted,
-    /// A resource counts as complete no more.
+    /// A resource is no longer complete.
     ResourceReopened,
     /// The user began an instance of a study plan.
     InstanceCreated,
@@ -61,7 +61,7 @@ pub(crate) enum ProgressEventKind {
     CardsGranted,
     /// An operator took cards away.
     CardsRevoked,
-    /// The last card of a collection was got.
+    /// The user got the last missing card of a collection.
     CollectionCompleted,
     /// The reward of a collection was claimed.
     RewardClaimed,
@@ -74,9 +74,9 @@ pub(crate) enum ProgressEventKind {
 /// One change that a user can see, from the user's history. Events are numbered per user without gaps, in the order in
 /// which they were recorded, and never change.
 #[derive(Debug, SimpleObject)]
-pub(crate) struct ProgressEvent {
-    /// Marks this event in the user's history: give it to `userProgress` as `after` to get everything that came later, or
-    /// to `history` as `after` or `before`.
+pub struct ProgressEvent {
+    /// Marks this event in the user's history: give it to `userProgress` as `after` to get everything that came later,
+    /// or to `history` as `after` or `before`.
     cursor: String,
     /// The event's number in the user's history; the first is 1.
     number: BigInt,
@@ -96,7 +96,7 @@ pub(crate) struct ProgressEvent {
 
 impl ProgressEvent {
     /// An event of the user with this key in the database.
-    pub(crate) fn of(user: i64, event: Event) -> Self {
+    pub fn of(user: i64, event: Event) -> Self {
         Self {
             cursor: service::cursor(user, event.seq),
             number: BigInt(event.seq),
@@ -110,9 +110,10 @@ impl ProgressEvent {
     }
 }
 
-/// Something an operator or an app did that belongs to no user: about keys, the catalogue or settings. Entries never change.
+/// Something an operator or an app did that belongs to no user: about keys, the catalogue or settings. Entries never
+/// change.
 #[derive(Debug, SimpleObject)]
-pub(crate) struct AuditEntry {
+pub struct AuditEntry {
     /// The entry's number; later entries have greater numbers.
     number: BigInt,
     /// Who did it: `user:<ULID>`, `app:<name of the API key>` or `operator`.

@@ -2,8 +2,8 @@
 //!
 //! Whoever follows it has a position, the number of an event, and reads the log from there on, whenever there is news
 //! and before any news is waited for. So it makes no difference whether an event came before or after somebody began to
-//! follow, by which process, or while nobody was connected: each comes once, in order. What is read at a time is bounded,
-//! and nothing more is read before it has been taken.
+//! follow, by which process, or while nobody was connected: each comes once, in order. What is read at a time is
+//! bounded, and nothing more is read before it has been taken.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,15 +13,16 @@ use futures_util::stream::{self, Stream};
 
 use super::loader::{EventsBehind, StandingOf};
 use super::service::{LIST, check_owner};
-use crate::auth::Standing;
-use crate::auth::policy::{self, OwnUser};
-use crate::error::{Code, Error, Result};
-use crate::features::users;
-use crate::features::users::service::{Name, User, UserWith, unknown};
-use crate::graphql::pagination::cursor_key;
-use crate::metrics::Subscription;
-use crate::request::Request;
-use crate::write::{Event, Following};
+use waymark_auth::Standing;
+use waymark_auth::policy;
+use waymark_auth::policy::OwnUser;
+use waymark_graphql_kit::pagination::cursor_key;
+use waymark_kernel::error::{Code, Error, Result};
+use waymark_kernel::metrics::Subscription;
+use waymark_request::Request;
+use waymark_users as users;
+use waymark_users::service::{Name, User, UserWith, unknown};
+use waymark_write::{Event, Following};
 
 /// How often in a row it is tried to reach a database that is away, and after which pause.
 const PATIENCE: u32 = 30;
@@ -46,12 +47,12 @@ struct Live {
     ended: bool,
 }
 
-/// Follows the history of a user: the user's key in the database, and the events in their order. The stream ends with an
-/// error when the caller may not see them any longer, or when no more can come.
+/// Follows the history of a user: the user's key in the database, and the events in their order. The stream ends with
+/// an error when the caller may not see them any longer, or when no more can come.
 ///
 /// # Errors
 /// When there is no such user, the caller may not see everything about the user, or the cursor is none of this history.
-pub(crate) async fn follow(
+pub async fn follow(
     request: &Request,
     standing: Standing,
     by: Name,

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 
 use super::repo::{self, Standing};
-use crate::db::Reader;
-use crate::db::page::Slice;
-use crate::error::{Error, Result};
-use crate::graphql::batcher::{Key, grouped};
-use crate::write::entity::audit_entry::Model as Audited;
-use crate::write::{Event, HistoryKind};
+use waymark_db::Reader;
+use waymark_db::page::Slice;
+use waymark_graphql_kit::batcher::{Key, grouped};
+use waymark_kernel::error::{Error, Result};
+use waymark_write::entity::audit_entry::Model as Audited;
+use waymark_write::{Event, HistoryKind};
 
 /// One page of a user's history.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

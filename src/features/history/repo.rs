@@ -3,12 +3,12 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait as _, Iterable as _, QuerySelect as _};
 
-use crate::db::page::{List, Slice};
-use crate::db::records::{As, Records};
-use crate::db::{Param, Row, Sql, fetch};
-use crate::error::Result;
-use crate::write::entity::audit_entry;
-use crate::write::{Event, HistoryKind};
+use waymark_db::page::{List, Slice};
+use waymark_db::records::{As, Records};
+use waymark_db::{Param, Row, Sql, fetch};
+use waymark_kernel::error::Result;
+use waymark_write::entity::audit_entry;
+use waymark_write::{Event, HistoryKind};
 
 const fn list(some_kinds: bool, changes: bool) -> List {
     List {
@@ -84,13 +84,13 @@ pub(super) async fn behind(
 
 /// How a user's history stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub struct Standing {
     /// The number of the newest event; 0 when there is none.
-    pub(crate) newest: i64,
+    pub newest: i64,
     /// Whether the user has been merged into another one, which closes the history.
-    pub(crate) merged: bool,
+    pub merged: bool,
     /// Whether the user has been erased.
-    pub(crate) erased: bool,
+    pub erased: bool,
 }
 
 static STANDING: Sql =
@@ -136,7 +136,7 @@ pub(super) async fn audit(
 }
 
 /// Everything that is stored about a user's history, and the references of the user's additive writes.
-pub(crate) static RECORDS: [Records; 2] = [
+pub static RECORDS: [Records; 2] = [
     Records::new(
         "history",
         "SELECT seq, kind, actor, subject_type, subject_key, changes, occurred_at, recorded_at FROM \

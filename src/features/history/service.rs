@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use super::loader::{AuditPage, EventCountOf, EventsOf};
-pub(crate) use super::repo::RECORDS;
-use crate::auth::policy::{Operator, OwnUser};
-use crate::error::{Error, Result};
-use crate::features::users;
-use crate::features::users::service::UserWith;
-use crate::graphql::pagination::{Connection, Page, cursor_text, only_if};
-use crate::request::Request;
-pub(crate) use crate::write::entity::audit_entry::Model as Audited;
-use crate::write::{Event, HistoryKind};
+pub use super::repo::RECORDS;
+use waymark_auth::policy::{Operator, OwnUser};
+use waymark_graphql_kit::pagination::{Connection, Page, cursor_text, only_if};
+use waymark_kernel::error::{Error, Result};
+use waymark_request::Request;
+use waymark_users as users;
+use waymark_users::service::UserWith;
+pub use waymark_write::entity::audit_entry::Model as Audited;
+use waymark_write::{Event, HistoryKind};
 
 /// What cursors call the history of a user.
-pub(crate) const LIST: &str = "history";
+pub const LIST: &str = "history";
 
 /// Marks the event of this number in the history of the user with this key in the database.
 pub(super) fn cursor(user: i64, number: i64) -> String {
@@ -34,7 +34,7 @@ pub(super) async fn check_owner(request: &Request, user: &OwnUser, owner: i64) -
 
 /// One page of a user's history, the newest event first; only events of these kinds, or of all when there are none. What
 /// changed is empty unless `changes` is set, and the number of events is there only where `count` is.
-pub(crate) async fn events(
+pub async fn events(
     request: &Request,
     user: &OwnUser,
     kinds: Arc<[HistoryKind]>,
@@ -53,7 +53,7 @@ pub(crate) async fn events(
 }
 
 /// One page of the audit log, the newest entry first. What changed is empty unless `changes` is set.
-pub(crate) async fn audit_log(
+pub async fn audit_log(
     request: &Request,
     _operator: Operator,
     page: Page,

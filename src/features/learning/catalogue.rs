@@ -5,23 +5,24 @@ use std::sync::Arc;
 
 use super::entity::{plan, resource};
 use super::repo;
-use crate::db::catalogue::{Part, Source};
-use crate::error::Result;
+use waymark_db::catalogue::{Part, Source};
+use waymark_kernel::error::Result;
 
 /// A resource that the catalogue describes.
-pub(crate) type Resource = resource::Model;
+pub type Resource = resource::Model;
 
 /// A study plan with its resources.
 #[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) row: plan::Model,
+pub struct Plan {
+    /// The study plan itself as it is stored.
+    pub row: plan::Model,
     /// In their order.
-    pub(crate) resources: Vec<Arc<Resource>>,
+    pub resources: Vec<Arc<Resource>>,
 }
 
 /// All resources and study plans.
 #[derive(Debug)]
-pub(crate) struct Learning {
+pub struct Learning {
     /// In the order in which they were added.
     resources: Vec<Arc<Resource>>,
     /// Their titles in lower case, in which a search looks.
@@ -36,34 +37,39 @@ pub(crate) struct Learning {
 
 impl Learning {
     /// The resource with this key, or with this 24-digit id in any case.
-    pub(crate) fn resource(&self, key: &str) -> Option<&Arc<Resource>> {
+    pub fn resource(&self, key: &str) -> Option<&Arc<Resource>> {
         self.by_key.get(key).or_else(|| {
             self.by_key.get(&key.to_ascii_lowercase()).filter(|found| found.external_id.eq_ignore_ascii_case(key))
         })
     }
 
-    pub(crate) fn resource_by_id(&self, id: i64) -> Option<&Arc<Resource>> {
+    /// Returns the resource with this internal id; `None`: the catalogue has none.
+    pub fn resource_by_id(&self, id: i64) -> Option<&Arc<Resource>> {
         self.by_id.get(&id)
     }
 
-    pub(crate) fn resources(&self) -> &[Arc<Resource>] {
+    /// Returns all resources in the order in which they were added.
+    pub fn resources(&self) -> &[Arc<Resource>] {
         &self.resources
     }
 
     /// The resources, each with its title in lower case.
-    pub(crate) fn titled(&self) -> impl Iterator<Item = (&Arc<Resource>, &str)> {
+    pub fn titled(&self) -> impl Iterator<Item = (&Arc<Resource>, &str)> {
         self.resources.iter().zip(self.titles.iter().map(String::as_str))
     }
 
-    pub(crate) fn plan(&self, key: &str) -> Option<&Arc<Plan>> {
+    /// Returns the study plan with the operator's key `key`; `None`: there is none.
+    pub fn plan(&self, key: &str) -> Option<&Arc<Plan>> {
         self.plans_by_key.get(key)
     }
 
-    pub(crate) fn plan_by_id(&self, id: i64) -> Option<&Arc<Plan>> {
+    /// Returns the study plan with this internal id; `None`: there is none.
+    pub fn plan_by_id(&self, id: i64) -> Option<&Arc<Plan>> {
         self.plans_by_id.get(&id)
     }
 
-    pub(crate) fn plans(&self) -> &[Arc<Plan>] {
+    /// Returns all study plans in the order in which they were added.
+    pub fn plans(&self) -> &[Arc<Plan>] {
         &self.plans
     }
 }

@@ -1,8 +1,9 @@
 //! What has to hold of progress on resources. Whether one is complete is the source; its date and marks follow.
 
-use crate::verify::Check;
+use waymark_verify::Check;
 
-pub(crate) const CHECKS: &[Check] = &[
+/// The checks of this feature's tables, for the verifier.
+pub const CHECKS: &[Check] = &[
     Check::of_users(
         "learning.completions",
         "SELECT p.user_id, 'completion of resource:' || r.key, p.completed_at,

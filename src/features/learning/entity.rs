@@ -4,7 +4,7 @@
 pub mod resource {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `resources`.
     #[sea_orm::model]
@@ -45,7 +45,7 @@ pub mod resource {
 pub mod plan {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `study_plans`.
     #[sea_orm::model]
@@ -96,7 +96,7 @@ pub mod plan_resource {
 pub mod instance {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `study_plan_instances`.
     #[sea_orm::model]
@@ -128,7 +128,7 @@ pub mod instance {
 pub mod instance_resource {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `study_plan_instance_resources`.
     #[sea_orm::model]
@@ -157,7 +157,7 @@ pub mod instance_resource {
 pub mod progress {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `resource_progress`.
     #[sea_orm::model]

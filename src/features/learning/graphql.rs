@@ -8,20 +8,23 @@ use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use super::rules::{self, InstanceStatus as Status};
 use super::service::{self, Followed, Item, Learned};
 use super::{Learning, Plan as StoredPlan, Resource as StoredResource};
-use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::graphql::context::{Ask as _, Nullable, nullable};
-use crate::graphql::ids;
-use crate::graphql::list::List;
-use crate::graphql::pagination::{Connection, PageArgs};
-use crate::graphql::plan::{self, Plain, Writer};
-use crate::graphql::progress::{self, ProgressKind, ProgressState};
-use crate::graphql::ready::{MostlyReady, Ready};
-use crate::graphql::search::Search;
+use waymark_graphql_kit::context::{Nullable, nullable};
+use waymark_graphql_kit::list::List;
+use waymark_graphql_kit::pagination::{Connection, PageArgs};
+use waymark_graphql_kit::plan;
+use waymark_graphql_kit::plan::{Plain, Writer};
+use waymark_graphql_kit::ready::{MostlyReady, Ready};
+use waymark_graphql_kit::search::Search;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_request::Ask as _;
+use waymark_vocabulary::ids;
+use waymark_vocabulary::progress;
+use waymark_vocabulary::progress::{ProgressKind, ProgressState};
 
 /// Something to learn from.
 #[derive(Debug, Clone)]
-pub(crate) struct Resource(pub(crate) Arc<StoredResource>);
+pub struct Resource(pub Arc<StoredResource>);
 
 impl MostlyReady for Resource {
     const WAITING: &'static [&'static str] = &[];
@@ -46,7 +49,7 @@ impl Plain for Resource {
 #[Object]
 impl Resource {
     /// The global id: `resource:<key>`.
-    pub(crate) async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         ids::Kind::Resource.id(&self.0.key)
     }
 
@@ -66,12 +69,12 @@ impl Resource {
         &self.0.kind
     }
 
-    /// The part of the curriculum it belongs to. Null when nobody said.
+    /// The part of the curriculum it belongs to. Null when the operator has not given it.
     async fn section(&self) -> Option<&str> {
         self.0.section.as_deref()
     }
 
-    /// Where it is found. Null when nobody said.
+    /// Where it is found. Null when the operator has not given it.
     async fn url(&self) -> Option<&str> {
         self.0.url.as_deref()
     }
@@ -81,7 +84,7 @@ impl Resource {
         &self.0.description
     }
 
-    /// How long it takes, in minutes. Null when nobody said.
+    /// How long it takes, in minutes. Null when the operator has not given it.
     async fn estimated_minutes(&self) -> Option<i32> {
         self.0.estimated_minutes
     }
@@ -89,13 +92,13 @@ impl Resource {
 
 /// An ordered list of resources.
 #[derive(Debug, Clone)]
-pub(crate) struct StudyPlan(pub(crate) Arc<StoredPlan>);
+pub struct StudyPlan(pub Arc<StoredPlan>);
 
 /// An ordered list of resources. Users follow instances of it, which keep the list as it was when they were made.
 #[Object]
 impl StudyPlan {
     /// The global id: `study_plan:<key>`.
-    pub(crate) async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         ids::Kind::StudyPlan.id(&self.0.row.key)
     }
 
@@ -122,7 +125,7 @@ impl StudyPlan {
 
 /// How far a user is with a resource.
 #[derive(Debug)]
-pub(crate) struct ResourceProgress(pub(crate) Learned);
+pub struct ResourceProgress(pub Learned);
 
 impl ResourceProgress {
     fn is_completed(&self) -> bool {
@@ -165,48 +168,48 @@ impl Plain for ResourceProgress {
     }
 }
 
-/// How far a user is with a resource. It is the same through whichever study plan the resource is reached.
+/// How far a user is with a resource. It is the same in every study plan that has the resource.
 #[Object]
 impl ResourceProgress {
     /// The global id: `resource_progress:<the user's ULID>:<the resource's key>`.
-    pub(crate) async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         ids::Kind::ResourceProgress.id_of(self.0.user.ulid(), &self.0.key)
     }
 
     /// Always RESOURCE.
-    pub(crate) async fn kind(&self) -> ProgressKind {
+    pub async fn kind(&self) -> ProgressKind {
         ProgressKind::Resource
     }
 
     /// The resource's title; its key where the catalogue does not describe it.
-    pub(crate) async fn title(&self) -> String {
+    pub async fn title(&self) -> String {
         self.0.resource.as_ref().map_or_else(|| self.0.key.clone(), |resource| resource.title.clone())
     }
 
     /// How much is done, in percent: 100 when completed, else the same as `progress`.
-    pub(crate) async fn done(&self) -> i32 {
+    pub async fn done(&self) -> i32 {
         self.percent_done()
     }
 
     /// Always 100.
-    pub(crate) async fn total(&self) -> i32 {
+    pub async fn total(&self) -> i32 {
         100
     }
 
     /// `done` out of `total`, from 0 to 1.
-    pub(crate) async fn ratio(&self) -> f64 {
+    pub async fn ratio(&self) -> f64 {
         progress::ratio(self.percent_done(), 100)
     }
 
-    /// COMPLETED when the resource is marked complete, whatever the percentage says.
-    pub(crate) async fn state(&self) -> ProgressState {
+    /// COMPLETED when the resource is marked complete; the percentage does not count.
+    pub async fn state(&self) -> ProgressState {
         let touched =
             self.0.progress.as_ref().is_some_and(|stored| stored.percent > 0 || stored.time_spent_minutes > 0);
         progress::state(i32::from(touched), self.is_completed())
     }
 
     /// When it was marked complete. Null when it is not complete.
-    pub(crate) async fn completed_at(&self) -> Option<Timestamp> {
+    pub async fn completed_at(&self) -> Option<Timestamp> {
         self.0.progress.as_ref().and_then(|stored| stored.completed_at)
     }
 
@@ -259,7 +262,7 @@ impl ResourceProgress {
 /// How far a study plan instance has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Status")]
-pub(crate) enum StudyPlanInstanceStatus {
+pub enum StudyPlanInstanceStatus {
     /// No resource is complete.
     NotStarted,
     /// Some resources are complete.
@@ -270,14 +273,14 @@ pub(crate) enum StudyPlanInstanceStatus {
 
 /// A study plan as one user follows it.
 #[derive(Debug)]
-pub(crate) struct StudyPlanInstance(pub(crate) Followed);
+pub struct StudyPlanInstance(pub Followed);
 
-/// A study plan as one user follows it. It keeps the plan's list of resources as it was when it was made; what counts as
-/// done is the user's progress with each resource, wherever it was made.
+/// A study plan as one user follows it. It keeps the plan's list of resources as it was when it was made; what counts
+/// as done is the user's progress with each resource, wherever it was made.
 #[Object]
 impl StudyPlanInstance {
     /// The global id: `study_plan_instance:<the user's ULID>:<external id>`.
-    pub(crate) async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         ids::Kind::StudyPlanInstance.id_of(self.0.user.ulid(), &self.0.instance.external_id)
     }
 
@@ -287,32 +290,32 @@ impl StudyPlanInstance {
     }
 
     /// Always STUDY_PLAN.
-    pub(crate) async fn kind(&self) -> ProgressKind {
+    pub async fn kind(&self) -> ProgressKind {
         ProgressKind::StudyPlan
     }
 
     /// The instance's title.
-    pub(crate) async fn title(&self) -> String {
+    pub async fn title(&self) -> String {
         self.0.instance.title.clone()
     }
 
     /// How many resources are complete; the same as `completedCount`.
-    pub(crate) async fn done(&self) -> i32 {
+    pub async fn done(&self) -> i32 {
         clamped(self.0.done)
     }
 
     /// How many resources there are.
-    pub(crate) async fn total(&self) -> i32 {
+    pub async fn total(&self) -> i32 {
         clamped(self.0.total)
     }
 
     /// `done` out of `total`, from 0 to 1; 0 when the plan was empty.
-    pub(crate) async fn ratio(&self) -> f64 {
+    pub async fn ratio(&self) -> f64 {
         progress::ratio(clamped(self.0.done), clamped(self.0.total))
     }
 
     /// COMPLETED when every resource is complete.
-    pub(crate) async fn state(&self) -> ProgressState {
+    pub async fn state(&self) -> ProgressState {
         match self.0.status() {
             Status::NotStarted => ProgressState::NotStarted,
             Status::InProgress => ProgressState::InProgress,
@@ -321,7 +324,7 @@ impl StudyPlanInstance {
     }
 
     /// When the last of its resources was completed. Null while one is not complete.
-    pub(crate) async fn completed_at(&self) -> Option<Timestamp> {
+    pub async fn completed_at(&self) -> Option<Timestamp> {
         let items = self.0.instance.items.iter();
         (self.0.status() == Status::Completed).then(|| items.filter_map(|item| item.completed_at).max()).flatten()
     }
@@ -389,7 +392,7 @@ fn clamped(count: u64) -> i32 {
 
 /// A resource of a study plan instance.
 #[derive(Debug, SimpleObject)]
-pub(crate) struct StudyPlanInstanceResource {
+pub struct StudyPlanInstanceResource {
     /// The resource. Null when the catalogue does not describe it.
     resource: Option<Resource>,
     /// Whether the user has completed the resource, through this instance or otherwise.
@@ -402,7 +405,7 @@ pub(crate) struct StudyPlanInstanceResource {
 
 /// The resources and study plans of the catalogue.
 #[derive(Debug, Default)]
-pub(crate) struct LearningQuery;
+pub struct LearningQuery;
 
 #[Object]
 impl LearningQuery {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 
 use super::repo::{self, Instance, Places, Progress, Record, Which};
-use crate::db::page::Slice;
-use crate::db::{Extent, Reader};
-use crate::error::{Error, Result};
-use crate::graphql::batcher::{Key, grouped, sorted};
+use waymark_db::page::Slice;
+use waymark_db::{Extent, Reader};
+use waymark_graphql_kit::batcher::{Key, grouped, sorted};
+use waymark_kernel::error::{Error, Result};
 
 /// A user's progress with these resources. The list is shared by all who ask for the same resources.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

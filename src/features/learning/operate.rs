@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use super::entity::{plan, resource};
 use super::repo;
-use crate::auth::policy::Operator;
-use crate::error::Result;
-use crate::graphql::ids::Kind;
-use crate::graphql::refusal::UserErrorCode;
-use crate::limits;
-use crate::write::{Checks, Patch, Unit, Upserted, Write};
+use waymark_auth::policy::Operator;
+use waymark_kernel::error::Result;
+use waymark_kernel::limits;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::UserErrorCode;
+use waymark_write::{Checks, Patch, Unit, Upserted, Write};
 
 /// The most resources that a study plan may have.
-pub(crate) const MOST_RESOURCES: usize = 1000;
+pub const MOST_RESOURCES: usize = 1000;
 
 /// The key under which a resource is kept: one of 24 hexadecimal digits is the same in either case.
 fn canonical(key: &str) -> String {
@@ -27,19 +27,26 @@ fn is_external_id(key: &str) -> bool {
 
 /// Adds a resource or changes it. What is not given stays as it is.
 #[derive(Debug, Serialize)]
-pub(crate) struct UpsertResource {
-    pub(crate) operator: Operator,
-    pub(crate) key: String,
-    pub(crate) title: Option<String>,
+pub struct UpsertResource {
+    /// Proof that the caller is an operator.
+    pub operator: Operator,
+    /// The operator's key of the resource; one of 24 hexadecimal digits is kept in lower case.
+    pub key: String,
+    /// The title for people, 1 to 200 characters; `None`: unchanged.
+    pub title: Option<String>,
     /// What it is, in the operator's words.
-    pub(crate) kind: Option<String>,
+    pub kind: Option<String>,
+    /// The heading it stands under; `None`: unchanged, `Some(None)`: no heading.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) section: Option<Option<String>>,
+    pub section: Option<Option<String>>,
+    /// The address at which it is found; `None`: unchanged, `Some(None)`: no address.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) url: Option<Option<String>>,
-    pub(crate) description: Option<String>,
+    pub url: Option<Option<String>>,
+    /// The description for people, at most 5,000 characters; `None`: unchanged.
+    pub description: Option<String>,
+    /// How long it takes, in minutes; `None`: unchanged, `Some(None)`: unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) estimated_minutes: Option<Option<i32>>,
+    pub estimated_minutes: Option<Option<i32>>,
 }
 
 impl Write for UpsertResource {
@@ -91,7 +98,7 @@ impl Write for UpsertResource {
             updated_at: unit.now,
         });
         let mut patch = Patch::default();
-        patch.set("title", &mut row.title, self.title.as_ref());
+        patch.set_title("title", &mut row.title, self.title.as_ref());
         patch.set("type", &mut row.kind, self.kind.as_ref());
         patch.set("section", &mut row.section, self.section.as_ref());
         patch.set("url", &mut row.url, self.url.as_ref());
@@ -110,13 +117,17 @@ impl Write for UpsertResource {
 
 /// Adds a study plan or changes it. What is not given stays as it is, and instances keep the list they were made with.
 #[derive(Debug, Serialize)]
-pub(crate) struct UpsertStudyPlan {
-    pub(crate) operator: Operator,
-    pub(crate) key: String,
-    pub(crate) title: Option<String>,
-    pub(crate) description: Option<String>,
+pub struct UpsertStudyPlan {
+    /// Proof that the caller is an operator.
+    pub operator: Operator,
+    /// The operator's key of the study plan.
+    pub key: String,
+    /// The title for people, 1 to 200 characters; `None`: unchanged.
+    pub title: Option<String>,
+    /// The description for people, at most 5,000 characters; `None`: unchanged.
+    pub description: Option<String>,
     /// The keys of all its resources, in their order.
-    pub(crate) resources: Option<Vec<String>>,
+    pub resources: Option<Vec<String>>,
 }
 
 impl Write for UpsertStudyPlan {
@@ -150,7 +161,7 @@ impl Write for UpsertStudyPlan {
             updated_at: unit.now,
         });
         let mut patch = Patch::default();
-        patch.set("title", &mut row.title, self.title.as_ref());
+        patch.set_title("title", &mut row.title, self.title.as_ref());
         patch.set("description", &mut row.description, self.description.as_ref());
         let before = if created { Vec::new() } else { repo::resources_of_plan(unit.transaction(), row.id).await? };
         let resources = resources.filter(|resources| *resources != before);

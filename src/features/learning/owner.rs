@@ -3,12 +3,13 @@
 use super::entity::progress;
 use super::repo;
 use super::rules;
-use crate::db::owner::Merger;
-use crate::error::Result;
-use crate::write::Unit;
+use waymark_db::owner::Merger;
+use waymark_kernel::error::Result;
+use waymark_write::Unit;
 
-/// Hands instances and progress over. Of two rows about one resource the better of each figure stays, and the notes of both.
-pub(crate) async fn merge(unit: &Unit<'_>, merger: Merger) -> Result<()> {
+/// Hands instances and progress over. Of two rows about one resource the better of each figure stays, and the notes of
+/// both.
+pub async fn merge(unit: &Unit<'_>, merger: Merger) -> Result<()> {
     repo::hand_over_instances(unit.transaction(), merger).await?;
     merger
         .rows::<progress::Entity, _>(
@@ -32,6 +33,6 @@ pub(crate) async fn merge(unit: &Unit<'_>, merger: Merger) -> Result<()> {
 }
 
 /// Takes away what a user wrote: notes, and the titles of instances.
-pub(crate) async fn forget(unit: &Unit<'_>, user: i64) -> Result<()> {
+pub async fn forget(unit: &Unit<'_>, user: i64) -> Result<()> {
     repo::forget(unit.transaction(), user).await
 }

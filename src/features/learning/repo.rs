@@ -1,17 +1,17 @@
 //! SQL of resources, study plans, instances and resource progress.
 
 use super::entity::{instance, instance_resource, plan, plan_resource, progress, resource};
-use crate::clock::Timestamp;
-use crate::db::owner::Merger;
-use crate::db::page::{List, Slice};
-use crate::db::records::{As, Records};
-use crate::db::{Extent, PairSql, Param, Row, Sql, bulk, execute, fetch};
-use crate::error::{Error, Result};
-use crate::graphql::batcher::grouped;
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
 };
 use std::collections::HashMap;
+use waymark_db::owner::Merger;
+use waymark_db::page::{List, Slice};
+use waymark_db::records::{As, Records};
+use waymark_db::{Extent, PairSql, Param, Row, Sql, bulk, execute, fetch};
+use waymark_graphql_kit::batcher::grouped;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Error, Result};
 
 /// The resources that somebody described, in the order in which they were added.
 pub(super) async fn resources(connection: &impl ConnectionTrait) -> Result<Vec<resource::Model>> {
@@ -33,17 +33,25 @@ pub(super) async fn plan_resources(connection: &impl ConnectionTrait) -> Result<
 
 /// A user's progress with a resource, as it is stored. Its notes may be long, and are read where they are asked for.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Progress {
-    pub(crate) resource_id: i64,
-    pub(crate) completed: bool,
-    pub(crate) percent: i16,
-    pub(crate) time_spent_minutes: i32,
-    pub(crate) completed_at: Option<Timestamp>,
-    pub(crate) last_accessed_at: Timestamp,
-    pub(crate) created_at: Timestamp,
-    pub(crate) updated_at: Timestamp,
+pub struct Progress {
+    /// The internal id of the resource.
+    pub resource_id: i64,
+    /// Whether the user is done with it, independent of the percentage.
+    pub completed: bool,
+    /// How much of it is done, in percent, 0–100.
+    pub percent: i16,
+    /// The time spent on it, in minutes; 0 or more.
+    pub time_spent_minutes: i32,
+    /// When it was completed; `None`: it is not complete.
+    pub completed_at: Option<Timestamp>,
+    /// When the user's progress with it was last written, even if nothing changed.
+    pub last_accessed_at: Timestamp,
+    /// When the user's progress with it was first written.
+    pub created_at: Timestamp,
+    /// When the row last changed.
+    pub updated_at: Timestamp,
     /// The resource's key, where it was asked for.
-    pub(crate) resource_key: Option<String>,
+    pub resource_key: Option<String>,
 }
 
 fn read_progress(row: &mut Row) -> Result<(i64, Progress), DbErr> {
@@ -82,8 +90,8 @@ static MAIN_BY_RESOURCE: PairSql = PairSql::new(
     "resource_id",
 );
 
-/// The progress of each user with these resources; resources never touched have none. The main part of it is how much is
-/// done, and whether and when it was completed.
+/// The progress of each user with these resources; resources never touched have none. The main part of it is how much
+/// is done, and whether and when it was completed.
 pub(super) async fn progress<'a>(
     connection: &impl ConnectionTrait,
     wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
@@ -154,12 +162,17 @@ pub(super) async fn progress_by_external_id(
 
 /// A user's progress with a resource, with the 24-digit ids of all that it is about.
 #[derive(Debug, Clone)]
-pub(crate) struct Record {
-    pub(crate) id: String,
-    pub(crate) user_id: String,
-    pub(crate) resource_id: String,
-    pub(crate) notes: String,
-    pub(crate) progress: Progress,
+pub struct Record {
+    /// The 24-digit id of the user's progress with the resource.
+    pub id: String,
+    /// The 24-digit id of the user.
+    pub user_id: String,
+    /// The 24-digit id of the resource.
+    pub resource_id: String,
+    /// The user's own notes; empty: none.
+    pub notes: String,
+    /// How far the user is with the resource.
+    pub progress: Progress,
 }
 
 static ROWS: Sql = Sql::new(
@@ -254,40 +267,51 @@ pub(super) async fn count(
 
 /// An instance of a study plan, as it is stored.
 #[derive(Debug, Clone)]
-pub(crate) struct Instance {
-    pub(crate) seq: i64,
-    pub(crate) external_id: String,
-    pub(crate) plan_id: i64,
-    pub(crate) title: String,
-    pub(crate) created_at: Timestamp,
-    pub(crate) updated_at: Timestamp,
+pub struct Instance {
+    /// The number of the instance among those of the user; never used again.
+    pub seq: i64,
+    /// The 24-digit id of the instance.
+    pub external_id: String,
+    /// The internal id of the study plan it was made from.
+    pub plan_id: i64,
+    /// The title for people: the plan's, unless the user gave another.
+    pub title: String,
+    /// When the user began the instance.
+    pub created_at: Timestamp,
+    /// When its title, its resources or its marks last changed.
+    pub updated_at: Timestamp,
     /// Its place among the user's instances, the first being 1, and how many there are; 0 where that was not asked for.
-    pub(crate) place: i64,
-    pub(crate) many: i64,
+    pub place: i64,
+    /// How many instances the user has; 0 where that was not asked for.
+    pub many: i64,
     /// In the plan's order when the instance was made.
-    pub(crate) items: Vec<Item>,
+    pub items: Vec<Item>,
 }
 
 /// A resource of an instance, with the user's progress.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Item {
-    pub(crate) resource_id: i64,
-    pub(crate) marked_at: Option<Timestamp>,
-    pub(crate) completed: bool,
-    pub(crate) completed_at: Option<Timestamp>,
+pub struct Item {
+    /// The internal id of the resource.
+    pub resource_id: i64,
+    /// When it was completed through this instance; `None`: it was not.
+    pub marked_at: Option<Timestamp>,
+    /// Whether the user has completed it, through this instance or not.
+    pub completed: bool,
+    /// When the user completed it; `None`: it is not complete.
+    pub completed_at: Option<Timestamp>,
 }
 
 /// Some of the instances of a user, by their places in the list of all: the first has place 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Places {
+pub struct Places {
     /// Only those behind this place.
-    pub(crate) behind: i64,
+    pub behind: i64,
     /// Only those before this place.
-    pub(crate) before: i64,
+    pub before: i64,
     /// How many at most.
-    pub(crate) most: i64,
+    pub most: i64,
     /// Whether to take them from the end.
-    pub(crate) from_end: bool,
+    pub from_end: bool,
 }
 
 impl Places {
@@ -295,15 +319,15 @@ impl Places {
     const END: i64 = 1_000_000_000;
 
     /// All of them.
-    pub(crate) const ALL: Self = Self { behind: 0, before: Self::END, most: Self::END, from_end: false };
+    pub const ALL: Self = Self { behind: 0, before: Self::END, most: Self::END, from_end: false };
 
     /// So many, behind so many others.
-    pub(crate) fn first(skip: u32, first: u32) -> Self {
+    pub fn first(skip: u32, first: u32) -> Self {
         Self { behind: skip.into(), most: first.into(), ..Self::ALL }
     }
 
     /// The part of the list that a slice by places means, of which the first is 0 and stands there negative.
-    pub(crate) fn of(slice: Slice) -> Self {
+    pub fn of(slice: Slice) -> Self {
         let place = |(sort, _): (i64, i64)| sort.saturating_neg().clamp(-1, Self::END - 1) + 1;
         Self {
             behind: slice.after.map_or(0, place),
@@ -775,7 +799,7 @@ pub(super) async fn forget(connection: &impl ConnectionTrait, user: i64) -> Resu
 }
 
 /// Everything that is stored about a user's learning.
-pub(crate) static RECORDS: [Records; 3] = [
+pub static RECORDS: [Records; 3] = [
     Records::new(
         "resources",
         "SELECT r.key, t.external_id, t.completed, CAST(t.progress AS bigint), CAST(t.time_spent_minutes AS \

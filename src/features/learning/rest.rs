@@ -15,19 +15,22 @@ use utoipa::{OpenApi, ToSchema};
 use super::rules::{self, InvalidProgress, MAX_NOTES_CHARACTERS};
 use super::service::{self, Record};
 use super::write::{Minutes, NewProgress, PutResourceProgress, SetResourcesCompletion};
-use crate::auth::policy::{self, Subject};
-use crate::auth::{Caller, UserId};
-use crate::clock::Timestamp;
-use crate::db::Extent;
-use crate::error::{Code, Result};
-use crate::features::users;
-use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode};
-use crate::limits;
-use crate::request::Request;
-use crate::rest::{self, Answer, Date, Desk, Dialect, Fault, Part};
-use crate::text::from_json;
+use waymark_auth::policy;
+use waymark_auth::policy::Subject;
+use waymark_auth::{Caller, UserId};
+use waymark_db::Extent;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Code, Result};
+use waymark_kernel::limits;
+use waymark_kernel::text::from_json;
+use waymark_request::Request;
+use waymark_rest_kit as rest;
+use waymark_rest_kit::{Answer, Date, Desk, Dialect, Fault, Part};
+use waymark_users as users;
+use waymark_vocabulary::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode};
 
-pub(crate) fn part() -> Part {
+/// Returns the learning dialect: its routes with their handlers, and their description.
+pub fn part() -> Part {
     Part {
         dialect: Dialect::Learning,
         routes: Router::new()
@@ -99,7 +102,7 @@ struct ProgressList {
     progress: Vec<ProgressRecord>,
 }
 
-/// What came of an update.
+/// The result of an update.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LearningUpdate)]
 struct Updated {
@@ -130,7 +133,7 @@ impl Serialize for Completions {
     }
 }
 
-/// What came of many updates.
+/// The result of many updates.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LearningBulk)]
 struct BulkUpdated {
@@ -188,7 +191,8 @@ struct BulkInput {
 
 /// The user's progress, the oldest first.
 ///
-/// With all resources, or with one; with none when the id of the one is malformed. The first valid token makes its user.
+/// With all resources, or with one; with none when the id of the one is malformed. The first valid token makes its
+/// user.
 #[utoipa::path(
     get,
     path = "/api/user-progress",
@@ -240,7 +244,7 @@ async fn progress(desk: Desk, uri: Uri, headers: HeaderMap) -> Answer<ProgressLi
         )),
         (status = 400, description = "An id or another member is malformed or out of its range.", body = rest::LearningError),
         (status = 401, description = "The token is missing, malformed or expired.", body = rest::LearningError),
-        (status = 403, description = "The instance is somebody else's, or the key does not have the needed scope.", body = rest::LearningError),
+        (status = 403, description = "The instance belongs to another user, or the key does not have the needed scope.", body = rest::LearningError),
         (status = 404, description = "There is no such instance; or no such resource, where progress is kept for known ones only.", body = rest::LearningError),
     ),
     security(("UserToken" = [])),
@@ -266,7 +270,7 @@ async fn update(
         }
         let own = policy::see_everything(&request.caller, &user)?;
         let record = service::record(&request, &own, &id).await?;
-        // Somebody may have erased the user in this very moment.
+        // Another request may have erased the user since the write.
         let progress = record.ok_or_else(|| Fault::not_found("Progress not found"))?.into();
         Ok(if put.created {
             (StatusCode::CREATED, Json(Updated { message: "Progress created successfully", progress }))
@@ -329,7 +333,7 @@ async fn check(desk: Desk, uri: Uri, headers: HeaderMap) -> Answer<Completions> 
     operation_id = "updateLearningProgressInBulk",
     request_body = BulkInput,
     responses(
-        (status = 200, description = "What came of each.", body = BulkUpdated),
+        (status = 200, description = "The result of each item.", body = BulkUpdated),
         (status = 400, description = "resourceIds or completed is missing or of another type, or there are more than 1,000 ids.", body = rest::LearningError),
         (status = 401, description = "The token is missing, malformed or expired.", body = rest::LearningError),
         (status = 403, description = "The key does not have the needed scope, or belongs to nobody.", body = rest::LearningError),
@@ -373,7 +377,7 @@ async fn bulk(desk: Desk, headers: HeaderMap, body: Result<Bytes, BytesRejection
     Ok(Json(BulkUpdated { message: "Bulk update completed", results: ids.into_iter().map(result).collect() }))
 }
 
-/// Who asks; somebody new gets a user.
+/// Returns the caller; a person without a user gets one.
 async fn authenticate(desk: &Desk, headers: &HeaderMap, now: Timestamp) -> Result<Arc<Caller>, Fault> {
     let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;

@@ -1,7 +1,7 @@
 //! What a write does to a resource's completion, and how far a study plan has come.
 
-use crate::clock::Timestamp;
-use crate::text::is_unprintable;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::text::is_unprintable;
 
 /// The most characters that notes may have.
 pub const MAX_NOTES_CHARACTERS: usize = 10_000;
@@ -10,7 +10,7 @@ pub const MAX_NOTES_CHARACTERS: usize = 10_000;
 pub const MAX_BULK_ITEMS: usize = 1_000;
 
 /// The most characters that the title of a study plan instance may have.
-pub const MAX_TITLE_CHARACTERS: usize = 200;
+pub const MAX_TITLE_CHARACTERS: usize = 500;
 
 /// Whether and since when a resource is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,8 +55,8 @@ pub const fn mark_change(requested: Option<bool>, in_instance: bool) -> MarkChan
     }
 }
 
-/// Whether `key` is an id of 24 hexadecimal digits, which progress may be kept for even when the catalogue does not know
-/// it.
+/// Whether `key` is an id of 24 hexadecimal digits, which progress may be kept for even when the catalogue does not
+/// know it.
 #[must_use]
 pub fn is_external_id(key: &str) -> bool {
     key.len() == 24 && key.bytes().all(|byte| byte.is_ascii_hexdigit())

@@ -7,33 +7,35 @@ use super::loader::{
     InstanceCountOf, InstancesOf, NotesOf, OwnerOfInstance, ProgressElsewhere, ProgressOf, RecordOf, RecordsBehind,
     ResourceCountOf, ResourcesOf,
 };
-pub(crate) use super::repo::RECORDS;
-pub(crate) use super::repo::{Instance, Item, Places, Progress, Record};
+pub use super::repo::RECORDS;
+pub use super::repo::{Instance, Item, Places, Progress, Record};
 use super::rules::{self, InstanceStatus};
 use super::{Learning, Plan, Resource};
-use crate::auth::UserId;
-use crate::auth::policy::OwnUser;
-use crate::db::Extent;
-use crate::db::page::Slice;
-use crate::error::Result;
-use crate::graphql::pagination::{Connection, Page, only_if};
-use crate::request::Request;
+use waymark_auth::UserId;
+use waymark_auth::policy::OwnUser;
+use waymark_db::Extent;
+use waymark_db::page::Slice;
+use waymark_graphql_kit::pagination::{Connection, Page, only_if};
+use waymark_kernel::error::Result;
+use waymark_request::Request;
 
 /// A user's progress with a resource.
 #[derive(Debug, Clone)]
-pub(crate) struct Learned {
-    pub(crate) user: OwnUser,
+pub struct Learned {
+    /// Who learns, all of whose progress the caller may see.
+    pub user: OwnUser,
     /// The operator's key of the resource.
-    pub(crate) key: String,
+    pub key: String,
     /// `None` for a resource that nobody described.
-    pub(crate) resource: Option<Arc<Resource>>,
+    pub resource: Option<Arc<Resource>>,
     /// `None` when the user has not touched the resource.
-    pub(crate) progress: Option<Progress>,
+    pub progress: Option<Progress>,
 }
 
-/// The progress of each user with the resources of these keys, in their order; `None` for a key that neither the catalogue
-/// nor the user's progress knows. The main part of it is how much is done, and whether and when it was completed.
-pub(crate) async fn progress(
+/// The progress of each user with the resources of these keys, in their order; `None` for a key that neither the
+/// catalogue nor the user's progress knows. The main part of it is how much is done, and whether and when it was
+/// completed.
+pub async fn progress(
     request: &Request,
     users: &[&OwnUser],
     keys: impl IntoIterator<Item = &str>,
@@ -91,23 +93,23 @@ pub(crate) async fn progress(
 }
 
 /// The user's notes on a resource; empty where there are none.
-pub(crate) async fn notes(request: &Request, learned: &Learned) -> Result<Arc<str>> {
+pub async fn notes(request: &Request, learned: &Learned) -> Result<Arc<str>> {
     let Some(progress) = &learned.progress else { return Ok(Arc::default()) };
     let key = NotesOf { user: learned.user.key(), resource: progress.resource_id };
     Ok(request.load.one(key).await?.unwrap_or_default())
 }
 
 /// A user's progress with the resource of this 24-digit id.
-pub(crate) async fn record(request: &Request, user: &OwnUser, resource: &str) -> Result<Option<Record>> {
+pub async fn record(request: &Request, user: &OwnUser, resource: &str) -> Result<Option<Record>> {
     request.load.one(RecordOf { user: user.key(), resource: resource.to_ascii_lowercase() }).await
 }
 
 /// What a record takes in an answer at least, without its notes, in bytes.
 const RECORD: usize = 200;
 
-/// A user's progress with all resources, the oldest first. It is read part by part, so that no more of it is in memory than
-/// may be answered.
-pub(crate) async fn records(request: &Request, user: &OwnUser) -> Result<Vec<Record>> {
+/// A user's progress with all resources, the oldest first. It is read part by part, so that no more of it is in memory
+/// than may be answered.
+pub async fn records(request: &Request, user: &OwnUser) -> Result<Vec<Record>> {
     let meter = request.load.meter();
     let (mut all, mut after) = (Vec::new(), (i64::MIN, i64::MIN));
     loop {
@@ -125,17 +127,12 @@ pub(crate) async fn records(request: &Request, user: &OwnUser) -> Result<Vec<Rec
 }
 
 /// Whose the study plan instance with this 24-digit id is; `None` when there is none.
-pub(crate) async fn owner_of_instance(request: &Request, id: &str) -> Result<Option<UserId>> {
+pub async fn owner_of_instance(request: &Request, id: &str) -> Result<Option<UserId>> {
     Ok(request.load.one(OwnerOfInstance(id.to_ascii_lowercase())).await?.map(UserId))
 }
 
 /// A part of the resources a user has touched, the one touched last first.
-pub(crate) async fn touched(
-    request: &Request,
-    user: &OwnUser,
-    completed: Option<bool>,
-    slice: Slice,
-) -> Result<Vec<Learned>> {
+pub async fn touched(request: &Request, user: &OwnUser, completed: Option<bool>, slice: Slice) -> Result<Vec<Learned>> {
     let learning = request.catalogue::<Learning>()?;
     let rows = request.load.one(ResourcesOf { user: user.key(), completed, slice }).await?;
     let learned = rows.unwrap_or_default().into_iter().map(|row| Learned {
@@ -149,18 +146,18 @@ pub(crate) async fn touched(
 
 impl Learned {
     /// Where it stands in the list of the resources a user has touched.
-    pub(crate) fn place(&self) -> (i64, i64) {
+    pub fn place(&self) -> (i64, i64) {
         self.progress.as_ref().map_or((0, 0), |row| (row.last_accessed_at.millis(), row.resource_id))
     }
 }
 
 /// How many resources a user has touched.
-pub(crate) async fn touched_count(request: &Request, user: &OwnUser, completed: Option<bool>) -> Result<i64> {
+pub async fn touched_count(request: &Request, user: &OwnUser, completed: Option<bool>) -> Result<i64> {
     Ok(request.load.one(ResourceCountOf { user: user.key(), completed }).await?.unwrap_or(0))
 }
 
 /// One page of the resources a user has touched, the one touched last first.
-pub(crate) async fn touched_page(
+pub async fn touched_page(
     request: &Request,
     user: &OwnUser,
     completed: Option<bool>,
@@ -174,39 +171,44 @@ pub(crate) async fn touched_page(
 
 /// An instance of a study plan that a user follows.
 #[derive(Debug, Clone)]
-pub(crate) struct Followed {
-    pub(crate) user: OwnUser,
-    pub(crate) instance: Arc<Instance>,
+pub struct Followed {
+    /// Who follows the study plan, all of whose progress the caller may see.
+    pub user: OwnUser,
+    /// The user's instance as it is stored, with its resources.
+    pub instance: Arc<Instance>,
     /// `None` when the plan has been removed from the catalogue.
-    pub(crate) plan: Option<Arc<Plan>>,
-    pub(crate) done: u64,
-    pub(crate) total: u64,
+    pub plan: Option<Arc<Plan>>,
+    /// How many resources of the instance the user has completed.
+    pub done: u64,
+    /// How many resources the instance has.
+    pub total: u64,
 }
 
 impl Followed {
-    pub(crate) const fn status(&self) -> InstanceStatus {
+    /// Returns how far the instance has come, by its resources.
+    pub const fn status(&self) -> InstanceStatus {
         rules::instance_status(self.done, self.total)
     }
 }
 
 /// Study plan instances of a user, in the order in which they were made.
-pub(crate) async fn instances(request: &Request, user: &OwnUser, places: Places) -> Result<Vec<Followed>> {
+pub async fn instances(request: &Request, user: &OwnUser, places: Places) -> Result<Vec<Followed>> {
     followed(request, user, InstancesOf::In(user.key(), places)).await
 }
 
 /// How many study plan instances a user has.
-pub(crate) async fn instance_count(request: &Request, user: &OwnUser) -> Result<i64> {
+pub async fn instance_count(request: &Request, user: &OwnUser) -> Result<i64> {
     Ok(request.load.one(InstanceCountOf(user.key())).await?.unwrap_or(0))
 }
 
 /// The study plan instance of a user with this 24-digit id.
-pub(crate) async fn instance(request: &Request, user: &OwnUser, external_id: &str) -> Result<Option<Followed>> {
+pub async fn instance(request: &Request, user: &OwnUser, external_id: &str) -> Result<Option<Followed>> {
     let key = InstancesOf::ExternalId(user.key(), external_id.to_owned());
     Ok(followed(request, user, key).await?.pop())
 }
 
 /// The study plan instances of a user with these numbers.
-pub(crate) async fn numbered_instances(request: &Request, user: &OwnUser, numbers: Vec<i64>) -> Result<Vec<Followed>> {
+pub async fn numbered_instances(request: &Request, user: &OwnUser, numbers: Vec<i64>) -> Result<Vec<Followed>> {
     followed(request, user, InstancesOf::Numbers(user.key(), numbers)).await
 }
 

@@ -8,18 +8,20 @@ use serde_json::{Map, json};
 use super::repo::{self, Instance, Item, Place, Progress, Which};
 use super::rules::{self, InvalidProgress, MarkChange, StoredCompletion};
 use super::{Learning, Plan};
-use crate::auth::policy::ActingUser;
-use crate::error::Result;
-use crate::graphql::ids::Kind;
-use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
-use crate::limits;
-use crate::write::{HistoryKind, Unit, Write, in_one_list, only};
+use waymark_auth::policy::ActingUser;
+use waymark_kernel::error::Result;
+use waymark_kernel::limits;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
+use waymark_write::{HistoryKind, Unit, Write, in_one_list, only};
 
 /// Writes a user's progress with a resource.
 #[derive(Debug, Serialize)]
-pub(crate) struct UpdateResourceProgress {
-    pub(crate) user: ActingUser,
-    pub(crate) progress: NewProgress,
+pub struct UpdateResourceProgress {
+    /// Whose progress is written.
+    pub user: ActingUser,
+    /// Which resource, and what is written about it.
+    pub progress: NewProgress,
 }
 
 /// The most instances of study plans that a user has. All of them are read for many an answer.
@@ -29,21 +31,24 @@ const MOST_ELSEWHERE: i64 = 5_000;
 
 /// What is written about a resource; what is `None` stays as it is.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct NewProgress {
+pub struct NewProgress {
     /// The resource's key, or its 24-digit id.
-    pub(crate) resource: String,
-    pub(crate) completed: Option<bool>,
+    pub resource: String,
+    /// Whether the user has completed the resource; `None`: unchanged.
+    pub completed: Option<bool>,
     /// In percent.
-    pub(crate) progress: Option<i64>,
-    pub(crate) time_spent: Option<Minutes>,
-    pub(crate) notes: Option<String>,
+    pub progress: Option<i64>,
+    /// The time spent on it, in minutes; `None`: unchanged.
+    pub time_spent: Option<Minutes>,
+    /// The user's own notes, at most 10,000 characters; `None`: unchanged.
+    pub notes: Option<String>,
     /// The 24-digit id of the instance of a study plan through which it is done.
-    pub(crate) instance: Option<String>,
+    pub instance: Option<String>,
 }
 
 /// What is written about the minutes spent on a resource.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) enum Minutes {
+pub enum Minutes {
     /// So many in all.
     Set(i64),
     /// So many more.
@@ -72,16 +77,20 @@ impl Write for UpdateResourceProgress {
 
 /// Writes a user's progress with a resource that has a 24-digit id, and says whether there was any before.
 #[derive(Debug, Serialize)]
-pub(crate) struct PutResourceProgress {
-    pub(crate) user: ActingUser,
-    pub(crate) progress: NewProgress,
+pub struct PutResourceProgress {
+    /// Whose progress is written.
+    pub user: ActingUser,
+    /// Which resource, by its 24-digit id, and what is written about it.
+    pub progress: NewProgress,
 }
 
 /// What became of it, and whether it is the user's first progress with the resource.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Put {
-    pub(crate) result: ItemOutcome,
-    pub(crate) created: bool,
+pub struct Put {
+    /// The outcome of the write.
+    pub result: ItemOutcome,
+    /// Whether the user had no progress with the resource before.
+    pub created: bool,
 }
 
 impl Write for PutResourceProgress {
@@ -105,12 +114,15 @@ impl Write for PutResourceProgress {
 
 /// Marks resources as complete or not complete for a user.
 #[derive(Debug, Serialize)]
-pub(crate) struct SetResourcesCompletion {
-    pub(crate) user: ActingUser,
+pub struct SetResourcesCompletion {
+    /// Whose resources are marked.
+    pub user: ActingUser,
     /// Keys or 24-digit ids, or whatever else was sent for one.
-    pub(crate) resources: Vec<String>,
-    pub(crate) completed: bool,
-    pub(crate) mode: BulkMode,
+    pub resources: Vec<String>,
+    /// Whether the resources become complete, or not complete.
+    pub completed: bool,
+    /// Whether the good items are done when others are refused.
+    pub mode: BulkMode,
 }
 
 impl Write for SetResourcesCompletion {
@@ -164,7 +176,7 @@ impl Write for SetResourcesCompletion {
 
 /// Writes progress of locked users, in the order of `items`, each with its user. What is refused names the part of its
 /// item.
-pub(crate) async fn learn(unit: &mut Unit<'_>, items: &[(i64, NewProgress)]) -> Result<Vec<ItemOutcome>> {
+pub async fn learn(unit: &mut Unit<'_>, items: &[(i64, NewProgress)]) -> Result<Vec<ItemOutcome>> {
     let mut checked = check(unit, items).await?;
     let mut learners = Learners::read(unit, items, &checked).await?;
     refuse_too_many(unit, items, &mut checked, &learners).await?;
@@ -456,7 +468,7 @@ impl Learners {
         resource: i64,
         through: Option<i64>,
         requested: Option<bool>,
-        now: crate::clock::Timestamp,
+        now: waymark_kernel::clock::Timestamp,
     ) -> bool {
         let change = rules::mark_change(requested, through.is_some());
         let mut changed = false;
@@ -488,20 +500,22 @@ impl Learners {
 
 /// What came of a write of an instance of a study plan.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum InstanceOutcome {
+pub enum InstanceOutcome {
     /// The 24-digit id of the instance.
     Done(String),
+    /// Nothing was changed; says why.
     Refused(Refusal),
 }
 
 /// Begins an instance of a study plan for a user.
 #[derive(Debug, Serialize)]
-pub(crate) struct CreateStudyPlanInstance {
-    pub(crate) user: ActingUser,
+pub struct CreateStudyPlanInstance {
+    /// Who begins the instance.
+    pub user: ActingUser,
     /// The plan's key.
-    pub(crate) plan: String,
+    pub plan: String,
     /// `None`: the plan's title.
-    pub(crate) title: Option<String>,
+    pub title: Option<String>,
 }
 
 impl Write for CreateStudyPlanInstance {
@@ -572,13 +586,15 @@ fn refused_title(title: &str) -> Option<Refusal> {
 
 /// Renames a user's instance of a study plan, or brings it up to date with its plan.
 #[derive(Debug, Serialize)]
-pub(crate) struct UpdateStudyPlanInstance {
-    pub(crate) user: ActingUser,
+pub struct UpdateStudyPlanInstance {
+    /// Whose instance is changed.
+    pub user: ActingUser,
     /// The instance's 24-digit id.
-    pub(crate) instance: String,
-    pub(crate) title: Option<String>,
+    pub instance: String,
+    /// The new title, 1 to 200 printable characters; `None`: unchanged.
+    pub title: Option<String>,
     /// Whether it takes over the resources that its plan has now; marks stay.
-    pub(crate) refresh: bool,
+    pub refresh: bool,
 }
 
 impl Write for UpdateStudyPlanInstance {
@@ -623,10 +639,11 @@ impl Write for UpdateStudyPlanInstance {
 
 /// Gives up a user's instance of a study plan. The progress with its resources stays.
 #[derive(Debug, Serialize)]
-pub(crate) struct DeleteStudyPlanInstance {
-    pub(crate) user: ActingUser,
+pub struct DeleteStudyPlanInstance {
+    /// Whose instance is given up.
+    pub user: ActingUser,
     /// The instance's 24-digit id.
-    pub(crate) instance: String,
+    pub instance: String,
 }
 
 impl Write for DeleteStudyPlanInstance {

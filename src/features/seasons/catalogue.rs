@@ -5,47 +5,65 @@ use std::sync::Arc;
 
 use super::repo;
 use super::rules::{self, Pause, PauseMode, Schedule};
-use crate::clock::Timestamp;
-use crate::db::catalogue::{Part, Source};
-use crate::error::Result;
+use waymark_db::catalogue::{Part, Source};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
 
 /// A season with its goals.
 #[derive(Debug, Clone)]
-pub(crate) struct Season {
-    pub(crate) id: i64,
-    pub(crate) key: String,
-    pub(crate) title: String,
-    pub(crate) description: String,
-    pub(crate) starts_at: Timestamp,
-    pub(crate) duration_seconds: i64,
-    pub(crate) week_length_seconds: i64,
-    pub(crate) ended_at: Option<Timestamp>,
-    pub(crate) pause_mode: PauseMode,
+pub struct Season {
+    /// The internal id, which never leaves the database.
+    pub id: i64,
+    /// The operator's key of the season.
+    pub key: String,
+    /// The title for people.
+    pub title: String,
+    /// The description for people; empty: none.
+    pub description: String,
+    /// When it begins as it is stored; a pause of the season before it may push that back.
+    pub starts_at: Timestamp,
+    /// How long it lasts on its own clock, in seconds; more than 0.
+    pub duration_seconds: i64,
+    /// How long a week of it is on its own clock, in seconds; more than 0.
+    pub week_length_seconds: i64,
+    /// When the operator ended it early; `None`: it runs its course.
+    pub ended_at: Option<Timestamp>,
+    /// What its pauses do to its clock.
+    pub pause_mode: PauseMode,
     /// By their beginning.
-    pub(crate) pauses: Vec<Pause>,
+    pub pauses: Vec<Pause>,
     /// The names of weeks that have one.
-    pub(crate) week_titles: HashMap<i32, String>,
+    pub week_titles: HashMap<i32, String>,
     /// In the operator's order.
-    pub(crate) goals: Vec<Arc<Goal>>,
+    pub goals: Vec<Arc<Goal>>,
 }
 
 /// A goal of a season.
 #[derive(Debug)]
-pub(crate) struct Goal {
-    pub(crate) id: i64,
-    pub(crate) key: String,
-    pub(crate) season_id: i64,
-    pub(crate) week: Option<i32>,
-    pub(crate) title: String,
-    pub(crate) description: String,
-    pub(crate) thumbnail: Option<String>,
-    pub(crate) reward_micros: i64,
-    pub(crate) total_steps: i32,
+pub struct Goal {
+    /// The internal id, which never leaves the database.
+    pub id: i64,
+    /// The operator's key, unique among the goals of all seasons.
+    pub key: String,
+    /// The internal id of the season it belongs to.
+    pub season_id: i64,
+    /// The week in which its steps count, from 1; `None`: the whole season.
+    pub week: Option<i32>,
+    /// The title for people.
+    pub title: String,
+    /// What has to be done, for people; empty: nothing is said.
+    pub description: String,
+    /// The address of its picture; `None`: it has none.
+    pub thumbnail: Option<String>,
+    /// What a claim grants, in micros of a credit; 0 or more.
+    pub reward_micros: i64,
+    /// How many steps complete it; at least 1.
+    pub total_steps: i32,
 }
 
 /// All seasons.
 #[derive(Debug)]
-pub(crate) struct Seasons {
+pub struct Seasons {
     /// By their start.
     seasons: Vec<Arc<Season>>,
     goals: HashMap<String, Arc<Goal>>,
@@ -53,7 +71,7 @@ pub(crate) struct Seasons {
 
 impl Season {
     /// As it is stored, whatever other seasons do.
-    pub(crate) fn schedule(&self) -> Schedule<'_> {
+    pub fn schedule(&self) -> Schedule<'_> {
         Schedule {
             starts_at: self.starts_at,
             duration_seconds: self.duration_seconds,
@@ -68,7 +86,7 @@ impl Season {
 impl Seasons {
     /// All seasons by their start, each as it is scheduled at `now`: a season whose end is pushed back by a pause that
     /// still lasts pushes back the start of the next one.
-    pub(crate) fn scheduled(&self, now: Timestamp) -> impl Iterator<Item = (&Arc<Season>, Schedule<'_>)> {
+    pub fn scheduled(&self, now: Timestamp) -> impl Iterator<Item = (&Arc<Season>, Schedule<'_>)> {
         self.seasons.iter().scan(None, move |previous: &mut Option<Schedule<'_>>, season| {
             let own = season.schedule();
             let schedule = previous.map_or(own, |previous| own.pushed_by(&previous, now));
@@ -78,29 +96,32 @@ impl Seasons {
     }
 
     /// The season that is running; else the next; else the last.
-    pub(crate) fn current(&self, now: Timestamp) -> Option<(&Arc<Season>, Schedule<'_>)> {
+    pub fn current(&self, now: Timestamp) -> Option<(&Arc<Season>, Schedule<'_>)> {
         rules::current(self.scheduled(now).map(|entry| (entry, entry.1)), now)
     }
 
-    pub(crate) fn by_key(&self, key: &str, now: Timestamp) -> Option<(&Arc<Season>, Schedule<'_>)> {
+    /// Returns the season with the operator's key `key`, as it is scheduled at `now`; `None`: there is none.
+    pub fn by_key(&self, key: &str, now: Timestamp) -> Option<(&Arc<Season>, Schedule<'_>)> {
         self.scheduled(now).find(|(season, _)| season.key == key)
     }
 
-    pub(crate) fn by_id(&self, id: i64, now: Timestamp) -> Option<(&Arc<Season>, Schedule<'_>)> {
+    /// Returns the season with this internal id, as it is scheduled at `now`; `None`: there is none.
+    pub fn by_id(&self, id: i64, now: Timestamp) -> Option<(&Arc<Season>, Schedule<'_>)> {
         self.scheduled(now).find(|(season, _)| season.id == id)
     }
 
     /// By their start as it is stored.
-    pub(crate) fn all(&self) -> &[Arc<Season>] {
+    pub fn all(&self) -> &[Arc<Season>] {
         &self.seasons
     }
 
-    pub(crate) fn goal(&self, key: &str) -> Option<&Arc<Goal>> {
+    /// Returns the goal with the operator's key `key`, of any season; `None`: there is none.
+    pub fn goal(&self, key: &str) -> Option<&Arc<Goal>> {
         self.goals.get(key)
     }
 
     /// The same seasons with this one among them, in the place of the one of its key if there is one.
-    pub(crate) fn with(&self, season: Season) -> Self {
+    pub fn with(&self, season: Season) -> Self {
         let others = self.seasons.iter().filter(|other| other.key != season.key).cloned();
         let mut seasons: Vec<Arc<Season>> = others.collect();
         let place = (season.starts_at, season.id);

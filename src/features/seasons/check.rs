@@ -1,8 +1,9 @@
 //! What has to hold of steps, claims and budgets. Claims are the source of budgets; steps are that of completions.
 
-use crate::verify::Check;
+use waymark_verify::Check;
 
-pub(crate) const CHECKS: &[Check] = &[
+/// The checks of this feature's tables, for the verifier.
+pub const CHECKS: &[Check] = &[
     Check::of_users(
         "seasons.completions",
         "SELECT p.user_id, 'completion of goal:' || g.key, p.completed_at,
@@ -27,7 +28,9 @@ pub(crate) const CHECKS: &[Check] = &[
          LEFT JOIN credit_lots l
              ON l.user_id = c.user_id AND l.seq = c.lot_seq AND l.source = 'GOAL' AND l.goal_id = c.goal_id
          WHERE c.user_id = ANY($1) AND CASE
-             WHEN c.reward_micros = 0 THEN c.lot_seq <> 0
+             -- One that was brought along granted nothing here.
+             WHEN c.lot_seq = 0 THEN false
+             WHEN c.reward_micros = 0 THEN true
              ELSE l.amount_micros IS NULL OR l.amount_micros <> c.reward_micros END
          UNION ALL
          SELECT l.user_id, 'the claim that opened lot ' || l.seq || ', in millionths', CAST(NULL AS bigint), l.amount_micros
@@ -42,10 +45,11 @@ pub(crate) const CHECKS: &[Check] = &[
              b.spent_micros, COALESCE(c.spent, 0)
          FROM season_budgets b JOIN seasons s ON s.id = b.season_id LEFT JOIN (
              SELECT g.season_id, 0 AS week, CAST(sum(c.reward_micros) AS bigint) AS spent
-             FROM goal_claims c JOIN goals g ON g.id = c.goal_id GROUP BY g.season_id
+             FROM goal_claims c JOIN goals g ON g.id = c.goal_id WHERE c.lot_seq > 0 GROUP BY g.season_id
              UNION ALL
              SELECT g.season_id, g.week, CAST(sum(c.reward_micros) AS bigint)
-             FROM goal_claims c JOIN goals g ON g.id = c.goal_id WHERE g.week IS NOT NULL GROUP BY g.season_id, g.week
+             FROM goal_claims c JOIN goals g ON g.id = c.goal_id WHERE g.week IS NOT NULL
+                 AND c.lot_seq > 0 GROUP BY g.season_id, g.week
          ) c ON c.season_id = b.season_id AND c.week = b.week
          WHERE b.spent_micros <> COALESCE(c.spent, 0)",
     )
@@ -53,9 +57,11 @@ pub(crate) const CHECKS: &[Check] = &[
         // What was granted beyond the cap cannot be stored; the cap has to be raised first.
         "UPDATE season_budgets SET spent_micros = COALESCE((
              SELECT sum(c.reward_micros) FROM goal_claims c JOIN goals g ON g.id = c.goal_id
-             WHERE g.season_id = season_budgets.season_id AND season_budgets.week IN (0, g.week)), 0)
+             WHERE g.season_id = season_budgets.season_id AND season_budgets.week IN (0, g.week)
+                 AND c.lot_seq > 0), 0)
          WHERE COALESCE((
              SELECT sum(c.reward_micros) FROM goal_claims c JOIN goals g ON g.id = c.goal_id
-             WHERE g.season_id = season_budgets.season_id AND season_budgets.week IN (0, g.week)), 0) <= cap_micros",
+             WHERE g.season_id = season_budgets.season_id AND season_budgets.week IN (0, g.week)
+                 AND c.lot_seq > 0), 0) <= cap_micros",
     ),
 ];

@@ -18,7 +18,7 @@ pub mod season {
     use sea_orm::entity::prelude::*;
 
     use super::PauseMode;
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `seasons`.
     #[sea_orm::model]
@@ -57,7 +57,7 @@ pub mod season {
 pub mod pause {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `season_pauses`.
     #[sea_orm::model]
@@ -162,7 +162,7 @@ pub mod goal {
 pub mod enrolment {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `season_enrolments`.
     #[sea_orm::model]
@@ -186,7 +186,7 @@ pub mod enrolment {
 pub mod goal_progress {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `goal_progress`.
     #[sea_orm::model]
@@ -214,7 +214,7 @@ pub mod goal_progress {
 pub mod goal_claim {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `goal_claims`.
     #[sea_orm::model]

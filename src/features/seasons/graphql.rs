@@ -7,21 +7,23 @@ use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use super::rules::{ClaimRefusal as Refusal, GoalState as StoredGoalState, PauseMode as Mode, SeasonState as State};
 use super::service::{self, GoalStatus, Participation, Timed};
 use super::{Goal as StoredGoal, Seasons};
-use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::features::credits::graphql::CreditAmount;
-use crate::graphql::context::{Ask as _, Nullable, nullable};
-use crate::graphql::ids;
-use crate::graphql::list::List;
-use crate::graphql::pagination::{Connection, PageArgs};
-use crate::graphql::progress::{self, ProgressKind, ProgressState};
-use crate::graphql::ready::{MostlyReady, Ready};
-use crate::graphql::scalars::seconds;
+use waymark_credits::graphql::CreditAmount;
+use waymark_graphql_kit::context::{Nullable, nullable};
+use waymark_graphql_kit::list::List;
+use waymark_graphql_kit::pagination::{Connection, PageArgs};
+use waymark_graphql_kit::ready::{MostlyReady, Ready};
+use waymark_graphql_kit::scalars::seconds;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_request::Ask as _;
+use waymark_vocabulary::ids;
+use waymark_vocabulary::progress;
+use waymark_vocabulary::progress::{ProgressKind, ProgressState};
 
 /// Where a season stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "State")]
-pub(crate) enum SeasonState {
+pub enum SeasonState {
     /// It has not begun.
     NotStarted,
     /// It is running.
@@ -35,7 +37,7 @@ pub(crate) enum SeasonState {
 /// What a pause does to a season's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Mode")]
-pub(crate) enum PauseMode {
+pub enum PauseMode {
     /// The clock stands still, so that a pause moves the end.
     Freeze,
     /// The clock runs on, so that a pause costs time.
@@ -44,13 +46,13 @@ pub(crate) enum PauseMode {
 
 /// A season.
 #[derive(Debug, Clone)]
-pub(crate) struct Season(pub(crate) Timed);
+pub struct Season(pub Timed);
 
 /// A season: a stretch of time with weeks, pauses and goals. Seasons do not overlap.
 #[Object]
 impl Season {
     /// The global id: `season:<key>`.
-    pub(crate) async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         ids::Kind::Season.id(&self.0.season.key)
     }
 
@@ -123,7 +125,7 @@ impl Season {
 
 /// A week of a season.
 #[derive(Debug, SimpleObject)]
-pub(crate) struct Week {
+pub struct Week {
     /// Its number; the first is 1.
     number: i32,
     /// Its title. Null when it has none.
@@ -150,16 +152,16 @@ impl Week {
 
 /// An interruption of a season.
 #[derive(Debug, SimpleObject)]
-pub(crate) struct SeasonPause {
+pub struct SeasonPause {
     /// When it begins or began.
     from: Timestamp,
-    /// When the season goes on. Null while nobody knows.
+    /// When the season goes on. Null while the pause has no planned end.
     until: Option<Timestamp>,
 }
 
 /// A goal of a season.
 #[derive(Debug, Clone)]
-pub(crate) struct Goal(pub(crate) Arc<StoredGoal>);
+pub struct Goal(pub Arc<StoredGoal>);
 
 impl MostlyReady for Goal {
     const WAITING: &'static [&'static str] = &["season"];
@@ -169,7 +171,7 @@ impl MostlyReady for Goal {
 #[Object]
 impl Goal {
     /// The global id: `goal:<key>`.
-    pub(crate) async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         ids::Kind::Goal.id(&self.0.key)
     }
 
@@ -224,7 +226,7 @@ impl Goal {
 /// Where a user's goal stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "StoredGoalState")]
-pub(crate) enum GoalState {
+pub enum GoalState {
     /// Its week or season has not begun.
     Locked,
     /// It can be worked on.
@@ -240,7 +242,7 @@ pub(crate) enum GoalState {
 /// Why a goal's reward cannot be claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Refusal")]
-pub(crate) enum ClaimRefusal {
+pub enum ClaimRefusal {
     /// It has been claimed already.
     AlreadyClaimed,
     /// The user is blocked from claiming.
@@ -261,7 +263,7 @@ pub(crate) enum ClaimRefusal {
 
 /// A user in a season.
 #[derive(Debug)]
-pub(crate) struct SeasonProgress(pub(crate) Participation);
+pub struct SeasonProgress(pub Participation);
 
 impl MostlyReady for SeasonProgress {
     const WAITING: &'static [&'static str] = &[];
@@ -318,7 +320,7 @@ impl SeasonProgress {
 }
 
 /// The goals of a participation: of one week, all of them, or the current ones; optionally in one state only.
-pub(crate) fn goals(
+pub fn goals(
     participation: &Participation,
     week: Option<i32>,
     state: Option<GoalState>,
@@ -340,7 +342,7 @@ pub(crate) fn goals(
 
 /// How far a user is with a goal.
 #[derive(Debug)]
-pub(crate) struct GoalProgress(pub(crate) GoalStatus);
+pub struct GoalProgress(pub GoalStatus);
 
 impl MostlyReady for GoalProgress {
     const WAITING: &'static [&'static str] = &[];
@@ -350,43 +352,43 @@ impl MostlyReady for GoalProgress {
 #[Object]
 impl GoalProgress {
     /// The global id: `goal_progress:<the user's ULID>:<the goal's key>`.
-    pub(crate) async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         ids::Kind::GoalProgress.id_of(self.0.user.ulid(), &self.0.goal.key)
     }
 
     /// Always GOAL.
-    pub(crate) async fn kind(&self) -> ProgressKind {
+    pub async fn kind(&self) -> ProgressKind {
         ProgressKind::Goal
     }
 
     /// The goal's title.
-    pub(crate) async fn title(&self) -> String {
+    pub async fn title(&self) -> String {
         self.0.goal.title.clone()
     }
 
     /// How many steps are done; the same as `completedSteps`.
-    pub(crate) async fn done(&self) -> i32 {
+    pub async fn done(&self) -> i32 {
         self.0.steps.completed_steps
     }
 
     /// How many steps there are; the same as `totalSteps`.
-    pub(crate) async fn total(&self) -> i32 {
+    pub async fn total(&self) -> i32 {
         self.0.goal.total_steps
     }
 
     /// `done` out of `total`, from 0 to 1.
-    pub(crate) async fn ratio(&self) -> f64 {
+    pub async fn ratio(&self) -> f64 {
         progress::ratio(self.0.steps.completed_steps, self.0.goal.total_steps)
     }
 
     /// COMPLETED when all steps are done.
-    pub(crate) async fn state(&self) -> ProgressState {
+    pub async fn state(&self) -> ProgressState {
         let done = self.0.steps.completed_steps;
         progress::state(done, done >= self.0.goal.total_steps)
     }
 
     /// When the last step was done. Null while steps are missing.
-    pub(crate) async fn completed_at(&self) -> Option<Timestamp> {
+    pub async fn completed_at(&self) -> Option<Timestamp> {
         self.0.steps.completed_at.filter(|_| self.0.steps.completed_steps >= self.0.goal.total_steps)
     }
 
@@ -438,7 +440,7 @@ impl GoalProgress {
 
 /// The seasons of the catalogue.
 #[derive(Debug, Default)]
-pub(crate) struct SeasonQuery;
+pub struct SeasonQuery;
 
 #[Object]
 impl SeasonQuery {

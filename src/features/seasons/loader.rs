@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 
 use super::repo::{self, Concerned, Fact};
-use crate::db::Reader;
-use crate::error::{Error, Result};
-use crate::graphql::batcher::{Key, grouped};
+use waymark_db::Reader;
+use waymark_graphql_kit::batcher::{Key, grouped};
+use waymark_kernel::error::{Error, Result};
 
 /// Whether a user takes part in a season, and how far the goals are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

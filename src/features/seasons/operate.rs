@@ -11,30 +11,31 @@ use super::entity::{PauseMode as StoredPauseMode, budget, goal, season};
 use super::repo;
 use super::rules::{self, Pause, PauseMode, SeasonState};
 use super::{Season, Seasons};
-use crate::auth::policy::Operator;
-use crate::clock::Timestamp;
-use crate::db::catalogue::Part as _;
-use crate::error::{Error, Result};
-use crate::graphql::ids::Kind;
-use crate::graphql::refusal::{Refusal, UserErrorCode};
-use crate::limits;
-use crate::write::{Checks, HistoryKind, Patch, Unit, Write, arranged};
+use waymark_auth::policy::Operator;
+use waymark_db::catalogue::Part as _;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Error, Result};
+use waymark_kernel::limits;
+use waymark_kernel::text::tidied;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::{Refusal, UserErrorCode};
+use waymark_write::{Checks, HistoryKind, Patch, Unit, Write, arranged};
 
 /// The most goals that a season may have.
-pub(crate) const MOST_GOALS: usize = 1000;
+pub const MOST_GOALS: usize = 1000;
 /// The most weeks and budgets that one write may name.
-pub(crate) const MOST_WEEKS: usize = 1000;
+pub const MOST_WEEKS: usize = 1000;
 const WEEK_SECONDS: i64 = 7 * 24 * 60 * 60;
 
 /// What came of an edit of a season.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct SeasonEdited {
+pub struct SeasonEdited {
     /// Whether the season was not there before.
-    pub(crate) created: bool,
+    pub created: bool,
     /// Why nothing was done; empty when it was, or would be.
-    pub(crate) refusals: Vec<Refusal>,
+    pub refusals: Vec<Refusal>,
     /// What it changes for the season's clock and for other seasons; `None` when it was refused.
-    pub(crate) effect: Option<Effect>,
+    pub effect: Option<Effect>,
 }
 
 impl SeasonEdited {
@@ -45,31 +46,37 @@ impl SeasonEdited {
 
 /// What an edit changes for a season's clock and for other seasons.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Effect {
+pub struct Effect {
     /// `None` when the season is new.
-    pub(crate) before: Option<Standing>,
-    pub(crate) after: Standing,
+    pub before: Option<Standing>,
+    /// Where the season stands once it is edited.
+    pub after: Standing,
     /// How many goals could be worked on before.
-    pub(crate) open_goals: usize,
+    pub open_goals: usize,
     /// Other seasons whose start moves.
-    pub(crate) moved: Vec<Moved>,
+    pub moved: Vec<Moved>,
 }
 
 /// Where a season stands.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Standing {
-    pub(crate) state: SeasonState,
-    pub(crate) starts_at: Timestamp,
+pub struct Standing {
+    /// Whether it is to come, running, paused or over.
+    pub state: SeasonState,
+    /// When it starts, pushed back where the season before it lasts longer.
+    pub starts_at: Timestamp,
     /// With all pauses that are known.
-    pub(crate) ends_at: Timestamp,
+    pub ends_at: Timestamp,
 }
 
 /// A season whose start moves because another one was edited.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Moved {
-    pub(crate) key: String,
-    pub(crate) before: Timestamp,
-    pub(crate) after: Timestamp,
+pub struct Moved {
+    /// The operator's key of the season.
+    pub key: String,
+    /// When it was to start before the edit.
+    pub before: Timestamp,
+    /// When it starts after the edit.
+    pub after: Timestamp,
 }
 
 impl Effect {
@@ -103,47 +110,66 @@ impl Effect {
     }
 }
 
-/// Adds a season or changes it, with its goals, the names of its weeks and its budgets. What is not given stays as it is.
+/// Adds a season or changes it, with its goals, the names of its weeks and its budgets. What is not given stays as it
+/// is.
 #[derive(Debug, Serialize)]
-pub(crate) struct UpsertSeason {
-    pub(crate) operator: Operator,
-    pub(crate) key: String,
-    pub(crate) title: Option<String>,
-    pub(crate) description: Option<String>,
-    pub(crate) starts_at: Option<Timestamp>,
-    pub(crate) duration_seconds: Option<i64>,
-    pub(crate) week_length_seconds: Option<i64>,
-    pub(crate) pause_mode: Option<PauseMode>,
+pub struct UpsertSeason {
+    /// Proof that the caller is an operator.
+    pub operator: Operator,
+    /// The operator's key of the season.
+    pub key: String,
+    /// The title for people, 1 to 200 characters; `None`: unchanged.
+    pub title: Option<String>,
+    /// The description for people, at most 5,000 characters; `None`: unchanged.
+    pub description: Option<String>,
+    /// When it begins; `None`: unchanged.
+    pub starts_at: Option<Timestamp>,
+    /// How long it lasts without pauses, in seconds; `None`: unchanged.
+    pub duration_seconds: Option<i64>,
+    /// How long a week of it is, in seconds; `None`: unchanged, 604,800 for a new one.
+    pub week_length_seconds: Option<i64>,
+    /// What a pause does to its clock; `None`: unchanged, frozen for a new one.
+    pub pause_mode: Option<PauseMode>,
     /// Weeks and their titles; `None` takes a title away.
-    pub(crate) weeks: Vec<(i32, Option<String>)>,
-    pub(crate) budgets: Vec<GivenBudget>,
-    pub(crate) goals: Vec<GivenGoal>,
+    pub weeks: Vec<(i32, Option<String>)>,
+    /// Budgets that change; the others stay.
+    pub budgets: Vec<GivenBudget>,
+    /// Goals to be added or changed, in their order; goals that are not listed stay.
+    pub goals: Vec<GivenGoal>,
     /// Keys of goals to be removed.
-    pub(crate) remove_goals: Vec<String>,
-    pub(crate) dry_run: bool,
+    pub remove_goals: Vec<String>,
+    /// Whether it is only tried: nothing is stored, and the outcome says what would change.
+    pub dry_run: bool,
 }
 
 /// A budget of a season or of one of its weeks.
 #[derive(Debug, Serialize)]
-pub(crate) struct GivenBudget {
+pub struct GivenBudget {
     /// `None`: the whole season.
-    pub(crate) week: Option<i32>,
+    pub week: Option<i32>,
     /// `None`: without a bound from now on.
-    pub(crate) cap_micros: Option<i64>,
+    pub cap_micros: Option<i64>,
 }
 
 /// A goal to be added or changed.
 #[derive(Debug, Serialize)]
-pub(crate) struct GivenGoal {
-    pub(crate) key: String,
+pub struct GivenGoal {
+    /// The operator's key, unique among the goals of all seasons.
+    pub key: String,
+    /// The week in which its steps count, from 1; `None`: unchanged, `Some(None)`: the whole season.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) week: Option<Option<i32>>,
-    pub(crate) title: Option<String>,
-    pub(crate) description: Option<String>,
+    pub week: Option<Option<i32>>,
+    /// The title for people, 1 to 200 characters; `None`: unchanged.
+    pub title: Option<String>,
+    /// What has to be done, at most 5,000 characters; `None`: unchanged.
+    pub description: Option<String>,
+    /// The address of its picture; `None`: unchanged, `Some(None)`: no picture.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) thumbnail: Option<Option<String>>,
-    pub(crate) reward_micros: Option<i64>,
-    pub(crate) total_steps: Option<i32>,
+    pub thumbnail: Option<Option<String>>,
+    /// What a claim grants, in micros of a credit; `None`: unchanged, 0 for a new one.
+    pub reward_micros: Option<i64>,
+    /// How many steps complete it, 1 to 1,000,000; `None`: unchanged.
+    pub total_steps: Option<i32>,
 }
 
 impl Write for UpsertSeason {
@@ -186,7 +212,7 @@ impl Write for UpsertSeason {
             ..Season::from(row.clone())
         });
         let effect = Effect::of(&seasons, &after, &self.key, unit.now)?;
-        if rescheduled && let Some(refusal) = self.misplaced(&seasons, &after, &effect, unit.now) {
+        if rescheduled && let Some(refusal) = misplaced(&self.key, (&seasons, &after), &effect, unit.now) {
             return Ok(SeasonEdited::refused(vec![refusal]));
         }
         let edited = SeasonEdited { created, refusals: Vec::new(), effect: Some(effect) };
@@ -200,7 +226,9 @@ impl Write for UpsertSeason {
         let titles: Vec<&(i32, Option<String>)> = self
             .weeks
             .iter()
-            .filter(|(number, title)| before.and_then(|season| season.week_titles.get(number)) != title.as_ref())
+            .filter(|(number, title)| {
+                before.and_then(|season| season.week_titles.get(number)) != title.as_deref().map(tidied).as_ref()
+            })
             .collect();
         if !titles.is_empty() {
             patch.note("weeks", &titles);
@@ -272,7 +300,7 @@ impl UpsertSeason {
     }
 
     fn put(&self, patch: &mut Patch, row: &mut season::Model) {
-        patch.set("title", &mut row.title, self.title.as_ref());
+        patch.set_title("title", &mut row.title, self.title.as_ref());
         patch.set("description", &mut row.description, self.description.as_ref());
         patch.set("duration", &mut row.duration_seconds, self.duration_seconds.as_ref());
         patch.set("weekLength", &mut row.week_length_seconds, self.week_length_seconds.as_ref());
@@ -288,27 +316,6 @@ impl UpsertSeason {
             row.pause_mode = mode;
             patch.note("pauseMode", self.pause_mode);
         }
-    }
-
-    /// Why the season cannot run when it would.
-    fn misplaced(&self, before: &Seasons, after: &Seasons, effect: &Effect, now: Timestamp) -> Option<Refusal> {
-        if effect.before.is_some_and(|before| before.state == SeasonState::Ended) {
-            let message = format!("the season {:?} is over, and does not run otherwise any more", self.key);
-            return Some(Refusal::new(UserErrorCode::SeasonEnded, message));
-        }
-        let (season, schedule) = after.by_key(&self.key, now)?;
-        let starts_anew = before.by_key(&self.key, now).is_none_or(|(old, _)| old.starts_at != season.starts_at);
-        let own = season.schedule();
-        // It would have to make way itself, or another one would have to make way for it.
-        let behind = (starts_anew && schedule.starts_at != season.starts_at).then(|| {
-            let mut others = after.scheduled(now).filter(|(other, _)| other.key != self.key);
-            others.find(|(_, other)| own.overlaps(other, now)).map_or("another one", |(other, _)| &other.key)
-        });
-        let ahead = || effect.moved.iter().find(|moved| moved.after > moved.before).map(|moved| moved.key.as_str());
-        let other = behind.or_else(ahead)?;
-        let message = format!("the season {:?} would overlap with {other:?}", self.key);
-        let place = if starts_anew { "startDate" } else { "duration" };
-        Some(Refusal::new(UserErrorCode::SeasonOverlap, message).at([place]))
     }
 
     /// The goals as they will be.
@@ -452,6 +459,45 @@ impl UpsertSeason {
     }
 }
 
+/// Why the season cannot run when it would.
+fn misplaced(key: &str, (before, after): (&Seasons, &Seasons), effect: &Effect, now: Timestamp) -> Option<Refusal> {
+    if effect.before.is_some_and(|before| before.state == SeasonState::Ended) {
+        let message = format!("the season {:?} is over, and does not run otherwise any more", key);
+        return Some(Refusal::new(UserErrorCode::SeasonEnded, message));
+    }
+    let (season, schedule) = after.by_key(key, now)?;
+    let starts_anew = before.by_key(key, now).is_none_or(|(old, _)| old.starts_at != season.starts_at);
+    let own = season.schedule();
+    // It would have to make way itself, or another one would have to make way for it.
+    let behind = (starts_anew && schedule.starts_at != season.starts_at).then(|| {
+        let mut others = after.scheduled(now).filter(|(other, _)| other.key != key);
+        others.find(|(_, other)| own.overlaps(other, now)).map_or("another one", |(other, _)| other.key.as_str())
+    });
+    let ahead = || effect.moved.iter().find(|moved| moved.after > moved.before).map(|moved| moved.key.as_str());
+    let other = behind.or_else(ahead)?;
+    let message = format!("the season {:?} would overlap with {other:?}", key);
+    let place = if starts_anew { "startDate" } else { "duration" };
+    Some(Refusal::new(UserErrorCode::SeasonOverlap, message).at([place]))
+}
+
+/// The seasons with this one, which a file tells of, in the place of that of its key if there is one.
+///
+/// # Errors
+/// Why it cannot run when it would.
+pub fn placed(seasons: &Seasons, season: Season, now: Timestamp) -> Result<Result<Seasons, String>> {
+    let key = season.key.clone();
+    let timing = |one: &Season| {
+        let paused: Vec<_> = one.pauses.iter().map(|pause| (pause.from, pause.until)).collect();
+        (one.starts_at, one.duration_seconds, one.week_length_seconds, one.pause_mode, one.ended_at, paused)
+    };
+    let before = seasons.by_key(&key, now).map(|(season, _)| timing(season));
+    let rescheduled = before != Some(timing(&season));
+    let after = seasons.with(season);
+    let effect = Effect::of(seasons, &after, &key, now)?;
+    let misplaced = misplaced(&key, (seasons, &after), &effect, now).filter(|_| rescheduled);
+    Ok(misplaced.map_or(Ok(after), |refusal| Err(refusal.message)))
+}
+
 impl GivenGoal {
     fn check(&self, checks: &mut Checks, weeks: i64) {
         checks.range("week", self.week.flatten().map(i64::from), 1..=weeks);
@@ -486,7 +532,7 @@ impl GivenGoal {
         row.position = position;
         row.week = self.week.unwrap_or(row.week);
         if let Some(title) = &self.title {
-            row.title.clone_from(title);
+            row.title = tidied(title);
         }
         if let Some(description) = &self.description {
             row.description.clone_from(description);
@@ -567,28 +613,37 @@ impl Budgets {
 
 /// Pauses a season from now on.
 #[derive(Debug, Serialize)]
-pub(crate) struct PauseSeason {
-    pub(crate) operator: Operator,
-    pub(crate) key: String,
+pub struct PauseSeason {
+    /// Proof that the caller is an operator.
+    pub operator: Operator,
+    /// The operator's key of the season.
+    pub key: String,
     /// `None`: until it is resumed.
-    pub(crate) until: Option<Timestamp>,
-    pub(crate) dry_run: bool,
+    pub until: Option<Timestamp>,
+    /// Whether it is only tried: nothing is stored, and the outcome says what would change.
+    pub dry_run: bool,
 }
 
 /// Lets a paused season go on.
 #[derive(Debug, Serialize)]
-pub(crate) struct ResumeSeason {
-    pub(crate) operator: Operator,
-    pub(crate) key: String,
-    pub(crate) dry_run: bool,
+pub struct ResumeSeason {
+    /// Proof that the caller is an operator.
+    pub operator: Operator,
+    /// The operator's key of the season.
+    pub key: String,
+    /// Whether it is only tried: nothing is stored, and the outcome says what would change.
+    pub dry_run: bool,
 }
 
 /// Ends a season now.
 #[derive(Debug, Serialize)]
-pub(crate) struct EndSeason {
-    pub(crate) operator: Operator,
-    pub(crate) key: String,
-    pub(crate) dry_run: bool,
+pub struct EndSeason {
+    /// Proof that the caller is an operator.
+    pub operator: Operator,
+    /// The operator's key of the season.
+    pub key: String,
+    /// Whether it is only tried: nothing is stored, and the outcome says what would change.
+    pub dry_run: bool,
 }
 
 impl Write for PauseSeason {

@@ -2,13 +2,13 @@
 
 use super::entity::{enrolment, goal_claim, goal_progress};
 use super::repo;
-use crate::db::owner::Merger;
-use crate::error::Result;
-use crate::write::Unit;
+use waymark_db::owner::Merger;
+use waymark_kernel::error::Result;
+use waymark_write::Unit;
 
-/// Hands enrolments, steps and claims over. Of two claims of one goal the earlier stays. Gives the numbers of the lots of
-/// the others in the survivor's ledger, into which the other one's was moved by `offset`.
-pub(crate) async fn merge(unit: &Unit<'_>, merger: Merger, offset: i64) -> Result<Vec<i64>> {
+/// Hands enrolments, steps and claims over. Of two claims of one goal the earlier stays. Gives the numbers of the lots
+/// of the others in the survivor's ledger, into which the other one's was moved by `offset`.
+pub async fn merge(unit: &Unit<'_>, merger: Merger, offset: i64) -> Result<Vec<i64>> {
     let (transaction, into) = (unit.transaction(), merger.into);
     merger
         .rows::<enrolment::Entity, _>(
@@ -37,7 +37,7 @@ pub(crate) async fn merge(unit: &Unit<'_>, merger: Merger, offset: i64) -> Resul
             transaction,
             |row| {
                 row.user_id = into;
-                // 0 stands for a claim of a goal without reward, which opened no lot.
+                // 0 stands for a claim that opened no lot here: of a goal without reward, or made elsewhere.
                 if row.lot_seq > 0 {
                     row.lot_seq += offset;
                 }
@@ -51,7 +51,7 @@ pub(crate) async fn merge(unit: &Unit<'_>, merger: Merger, offset: i64) -> Resul
         )
         .await?;
     repo::lock_budgets_of(transaction, undone.iter().map(|claim| claim.goal_id).collect()).await?;
-    for claim in &undone {
+    for claim in undone.iter().filter(|claim| claim.lot_seq > 0) {
         repo::give_back_budget(transaction, claim.goal_id, claim.reward_micros).await?;
     }
     Ok(undone.into_iter().map(|claim| claim.lot_seq).filter(|lot| *lot > 0).collect())

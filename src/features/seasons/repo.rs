@@ -5,14 +5,16 @@ use super::entity::{
     PauseMode as StoredPauseMode, budget, enrolment, goal, goal_claim, goal_progress, pause, season, week,
 };
 use super::rules::{Pause, PauseMode};
-use crate::clock::Timestamp;
-use crate::db::bulk::{self, Stores};
-use crate::db::records::{As, Records};
-use crate::db::{PairSql, Param, Sql, execute, fetch};
-use crate::error::{Error, Result};
-use crate::graphql::batcher::grouped;
 use sea_orm::{ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 use std::collections::{HashMap, HashSet};
+use waymark_db::bulk;
+use waymark_db::bulk::Stores;
+use waymark_db::records::{As, Records};
+use waymark_db::{PairSql, Param, Sql, execute, fetch};
+use waymark_graphql_kit::batcher::grouped;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Error, Result};
+use waymark_kernel::text::tidied;
 
 /// All seasons by their start, still without pauses, weeks and goals.
 pub(super) async fn seasons(connection: &impl ConnectionTrait) -> Result<Vec<Season>> {
@@ -82,20 +84,20 @@ pub(super) async fn goals(connection: &impl ConnectionTrait) -> Result<Vec<Goal>
 
 /// One fact about a user in a season.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Fact {
+pub enum Fact {
     Enrolled(Timestamp),
     Goal(Steps),
 }
 
 /// How far a user is with a goal.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Steps {
-    pub(crate) goal_id: i64,
-    pub(crate) completed_steps: i32,
-    pub(crate) completed_at: Option<Timestamp>,
-    pub(crate) claimed_at: Option<Timestamp>,
+pub struct Steps {
+    pub goal_id: i64,
+    pub completed_steps: i32,
+    pub completed_at: Option<Timestamp>,
+    pub claimed_at: Option<Timestamp>,
     /// What was given for it, once it was claimed.
-    pub(crate) claimed_micros: Option<i64>,
+    pub claimed_micros: Option<i64>,
 }
 
 static FACTS: Sql = Sql::new(
@@ -298,7 +300,7 @@ pub(super) async fn budgets(connection: &impl ConnectionTrait, season: i64) -> R
 
 static GRANTED: Sql = Sql::new(
     "SELECT COALESCE(g.week, 0), CAST(sum(c.reward_micros) AS bigint) FROM goals g \
-     JOIN goal_claims c ON c.goal_id = g.id WHERE g.season_id = $1 GROUP BY 1",
+     JOIN goal_claims c ON c.goal_id = g.id AND c.lot_seq > 0 WHERE g.season_id = $1 GROUP BY 1",
 );
 
 /// What the claims of a season's goals have granted, by the week of the goals; 0: goals of the whole season.
@@ -346,7 +348,7 @@ pub(super) async fn store_weeks(
     let (mut named, mut nameless) = (Vec::new(), Vec::new());
     for (number, title) in titles {
         match title {
-            Some(title) => named.push(week::Model { season_id: season, number, title: title.clone() }),
+            Some(title) => named.push(week::Model { season_id: season, number, title: tidied(title) }),
             None => nameless.push(i64::from(number)),
         }
     }
@@ -421,13 +423,13 @@ pub(super) async fn complete(connection: &impl ConnectionTrait, goal: i64, steps
 
 /// How many users an edit of a season concerns.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Concerned {
+pub struct Concerned {
     /// Who take part.
-    pub(crate) enrolled: i64,
+    pub enrolled: i64,
     /// Goals of users on which steps were made, and steps are missing.
-    pub(crate) under_way: i64,
+    pub under_way: i64,
     /// Goals of users that are complete, and the reward is not claimed.
-    pub(crate) unclaimed: i64,
+    pub unclaimed: i64,
 }
 
 static ENROLLED: Sql =
@@ -482,7 +484,7 @@ pub(super) async fn give_back_budget(connection: &impl ConnectionTrait, goal: i6
 }
 
 /// Everything that is stored about a user's seasons.
-pub(crate) static RECORDS: [Records; 3] = [
+pub static RECORDS: [Records; 3] = [
     Records::new(
         "enrolments",
         "SELECT s.key, t.enrolled_at FROM season_enrolments t JOIN seasons s ON s.id = t.season_id WHERE \

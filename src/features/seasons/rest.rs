@@ -12,13 +12,15 @@ use utoipa::{OpenApi, ToSchema};
 use super::Goal;
 use super::rules::SeasonState;
 use super::service::{self, Timed};
-use crate::auth::policy;
-use crate::error::Result;
-use crate::features::{credits, users};
-use crate::request::Request;
-use crate::rest::{Answer, Date, Desk, Dialect, Fault, Part};
+use waymark_auth::policy;
+use waymark_credits as credits;
+use waymark_kernel::error::Result;
+use waymark_request::Request;
+use waymark_rest_kit::{Answer, Date, Desk, Dialect, Fault, Part};
+use waymark_users as users;
 
-pub(crate) fn part() -> Part {
+/// Returns the credits dialect: its routes with their handlers, and their description.
+pub fn part() -> Part {
     Part {
         dialect: Dialect::Credits,
         routes: Router::new().route("/users/{address}/progress", get(progress)),
@@ -122,8 +124,8 @@ impl GoalProgress {
 
 /// How far the player who signs the request is.
 ///
-/// Season, current week, goals and credits. Somebody who has never been seen has not started, owns nothing, and sees the
-/// current goals.
+/// Season, current week, goals and credits. A player without a user has not started, owns nothing, and sees the current
+/// goals.
 #[utoipa::path(
     get,
     path = "/users/{address}/progress",
@@ -131,9 +133,9 @@ impl GoalProgress {
     params(("address" = String, Path, pattern = "^0x[a-fA-F0-9]{40}$", description = "The player's Ethereum address, in any case.")),
     responses(
         (status = 200, description = "The player's progress.", body = UserProgress),
-        (status = 401, description = "The request is not signed, or not well: no chain, a malformed one, a bad or expired signature, a timestamp too far away. Or this server takes no signed requests.", body = crate::rest::CreditsError),
-        (status = 403, description = "The signed metadata are no JSON object, or say that the request is signed for a scene; or the signer is somebody else.", body = crate::rest::CreditsError),
-        (status = 404, description = "There is no season.", body = crate::rest::CreditsError),
+        (status = 401, description = "The request is not signed, or not well: no chain, a malformed one, a bad or expired signature, a timestamp too far away. Or this server takes no signed requests.", body = waymark_rest_kit::CreditsError),
+        (status = 403, description = "The signed metadata are no JSON object, or say that the request is signed for a scene; or the signer is another address.", body = waymark_rest_kit::CreditsError),
+        (status = 404, description = "There is no season.", body = waymark_rest_kit::CreditsError),
     ),
     security(("SignedFetch" = [])),
 )]
@@ -148,7 +150,7 @@ async fn progress(
     // A GET that is answered without its body is signed as the HEAD that it is.
     let (caller, signed) = desk.signed((&method, &uri), &headers, now).await?;
     if !address.is_ok_and(|Path(address)| address.eq_ignore_ascii_case(&signed.address)) {
-        return Err(Fault::forbidden("the request is signed by somebody else than this address"));
+        return Err(Fault::forbidden("the request is signed by another address"));
     }
     desk.work(caller, now, async |request| read(&request).await).await.map(Json)
 }
@@ -180,7 +182,7 @@ async fn read(request: &Request) -> Result<UserProgress, Fault> {
     })
 }
 
-/// What somebody sees who has never been seen.
+/// Returns what a player without a user sees.
 fn of_stranger(timed: &Timed) -> UserProgress {
     UserProgress {
         season: SeasonTime {

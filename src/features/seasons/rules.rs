@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
+use waymark_kernel::clock::Timestamp;
 
 /// How long after the end of a goal's week a step that happened in that week is still recorded, in milliseconds.
 pub const LATE_STEPS_MILLIS: i64 = 24 * 60 * 60 * 1000;

@@ -4,48 +4,57 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::loader::{ConcernedBy, SeasonOf};
-pub(crate) use super::repo::Concerned;
-pub(crate) use super::repo::RECORDS;
+pub use super::repo::Concerned;
+pub use super::repo::RECORDS;
 use super::repo::{Fact, Steps};
 use super::rules::{self, ClaimFacts, ClaimRefusal, GoalState, SeasonClock};
 use super::{Goal, Season, Seasons};
-use crate::auth::policy::{Operator, OwnUser};
-use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::features::credits;
-use crate::graphql::ids::Kind;
-use crate::request::Request;
+use waymark_auth::policy::{Operator, OwnUser};
+use waymark_credits as credits;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_request::Request;
+use waymark_vocabulary::ids::Kind;
 
 /// A season with its clock read.
 #[derive(Debug, Clone)]
-pub(crate) struct Timed {
-    pub(crate) season: Arc<Season>,
-    pub(crate) starts_at: Timestamp,
-    pub(crate) clock: SeasonClock,
+pub struct Timed {
+    /// The season as the catalogue has it.
+    pub season: Arc<Season>,
+    /// When it starts, pushed back where the season before it lasts longer.
+    pub starts_at: Timestamp,
+    /// What its clock says at the instant of the request.
+    pub clock: SeasonClock,
 }
 
 /// A user in a season.
 #[derive(Debug, Clone)]
-pub(crate) struct Participation {
-    pub(crate) timed: Timed,
-    pub(crate) enrolled_at: Option<Timestamp>,
+pub struct Participation {
+    /// The season, with its clock at the instant of the request.
+    pub timed: Timed,
+    /// When the user enrolled in the season; `None`: not at all.
+    pub enrolled_at: Option<Timestamp>,
     /// One for each goal of the season, in the operator's order.
-    pub(crate) goals: Vec<GoalStatus>,
+    pub goals: Vec<GoalStatus>,
 }
 
 /// How far a user is with a goal.
 #[derive(Debug, Clone)]
-pub(crate) struct GoalStatus {
-    pub(crate) user: OwnUser,
-    pub(crate) goal: Arc<Goal>,
-    pub(crate) steps: Steps,
-    pub(crate) state: GoalState,
+pub struct GoalStatus {
+    /// Whose goal it is, all of whose progress the caller may see.
+    pub user: OwnUser,
+    /// The goal as the catalogue has it.
+    pub goal: Arc<Goal>,
+    /// The steps the user has made, and whether the reward was claimed.
+    pub steps: Steps,
+    /// Where the goal stands for the user at the instant of the request.
+    pub state: GoalState,
     /// What a claim would be refused with now, before budgets are looked at.
-    pub(crate) refusal: Option<ClaimRefusal>,
+    pub refusal: Option<ClaimRefusal>,
 }
 
 /// The season with this id; without one, the current season. `None` when there is none.
-pub(crate) fn season(request: &Request, id: Option<&str>) -> Result<Option<Timed>> {
+pub fn season(request: &Request, id: Option<&str>) -> Result<Option<Timed>> {
     let seasons = request.catalogue::<Seasons>()?;
     let found = match id {
         Some(id) => seasons.by_key(Kind::Season.key(id)?, request.now()),
@@ -59,7 +68,7 @@ pub(crate) fn season(request: &Request, id: Option<&str>) -> Result<Option<Timed
 }
 
 /// All seasons by their start.
-pub(crate) fn seasons(request: &Request) -> Result<Vec<Timed>> {
+pub fn seasons(request: &Request) -> Result<Vec<Timed>> {
     let seasons = request.catalogue::<Seasons>()?.scheduled(request.now());
     Ok(seasons
         .map(|(season, schedule)| Timed {
@@ -71,7 +80,7 @@ pub(crate) fn seasons(request: &Request) -> Result<Vec<Timed>> {
 }
 
 /// A user in a season.
-pub(crate) async fn participation(request: &Request, user: &OwnUser, timed: Timed) -> Result<Participation> {
+pub async fn participation(request: &Request, user: &OwnUser, timed: Timed) -> Result<Participation> {
     let (facts, blocked) = futures_util::try_join!(
         request.load.one(SeasonOf { user: user.key(), season: timed.season.id }),
         credits::service::is_blocked_for_claiming(request, user),
@@ -113,7 +122,7 @@ pub(crate) async fn participation(request: &Request, user: &OwnUser, timed: Time
 }
 
 /// How far a user is with the goal of this key; `None` when the catalogue has none.
-pub(crate) async fn goal(request: &Request, user: &OwnUser, key: &str) -> Result<Option<GoalStatus>> {
+pub async fn goal(request: &Request, user: &OwnUser, key: &str) -> Result<Option<GoalStatus>> {
     let seasons = request.catalogue::<Seasons>()?;
     let Some((season, schedule)) = seasons.goal(key).and_then(|goal| seasons.by_id(goal.season_id, request.now()))
     else {
@@ -126,7 +135,7 @@ pub(crate) async fn goal(request: &Request, user: &OwnUser, key: &str) -> Result
 }
 
 /// How far a user is with the goals of these keys, in their order; those that the catalogue does not have are left out.
-pub(crate) async fn goals(request: &Request, user: &OwnUser, keys: &[&str]) -> Result<Vec<GoalStatus>> {
+pub async fn goals(request: &Request, user: &OwnUser, keys: &[&str]) -> Result<Vec<GoalStatus>> {
     let seasons = request.catalogue::<Seasons>()?;
     let mut concerned: Vec<i64> = keys.iter().filter_map(|key| seasons.goal(key)).map(|goal| goal.season_id).collect();
     concerned.sort_unstable();
@@ -144,20 +153,20 @@ pub(crate) async fn goals(request: &Request, user: &OwnUser, keys: &[&str]) -> R
 
 impl Timed {
     /// The season-wide goals and those of the current week.
-    pub(crate) fn current_goals(&self) -> impl Iterator<Item = &Arc<Goal>> {
+    pub fn current_goals(&self) -> impl Iterator<Item = &Arc<Goal>> {
         self.season.goals.iter().filter(|goal| rules::is_current_goal(goal.week, &self.clock))
     }
 }
 
 impl Participation {
     /// The season-wide goals and those of the current week.
-    pub(crate) fn current_goals(&self) -> impl Iterator<Item = &GoalStatus> {
+    pub fn current_goals(&self) -> impl Iterator<Item = &GoalStatus> {
         self.goals.iter().filter(|status| rules::is_current_goal(status.goal.week, &self.timed.clock))
     }
 }
 
 /// How many users an edit of the season of this key concerns; none when there is no such season.
-pub(crate) async fn concerned(request: &Request, _operator: Operator, key: &str) -> Result<Concerned> {
+pub async fn concerned(request: &Request, _operator: Operator, key: &str) -> Result<Concerned> {
     let seasons = request.catalogue::<Seasons>()?;
     let Some((season, _)) = seasons.by_key(key, request.now()) else { return Ok(Concerned::default()) };
     Ok(request.load.one(ConcernedBy(season.id)).await?.unwrap_or_default())

@@ -12,30 +12,33 @@ use super::rules::{
     StepRefusal,
 };
 use super::{Goal, Seasons};
-use crate::auth::policy::{ActingUser, Operator, RecordedUser};
-use crate::clock::Timestamp;
-use crate::error::{Error, Result};
-use crate::features::credits::write::{Ledger, micros_to_decimal};
-use crate::graphql::ids::Kind;
-use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
-use crate::limits;
-use crate::write::{HistoryKind, Reference, Unit, Write, in_one_list, only};
+use waymark_auth::policy::{ActingUser, Operator, RecordedUser};
+use waymark_credits::write::{Ledger, micros_to_decimal};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Error, Result};
+use waymark_kernel::limits;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
+use waymark_write::{HistoryKind, Reference, Unit, Write, in_one_list, only};
 
 /// Lets a user take part in a season.
 #[derive(Debug, Serialize)]
-pub(crate) struct EnrollInSeason {
-    pub(crate) user: ActingUser,
+pub struct EnrollInSeason {
+    /// Who enrols.
+    pub user: ActingUser,
     /// The season's key; `None`: the current season.
-    pub(crate) season: Option<String>,
+    pub season: Option<String>,
 }
 
 /// What came of an enrolment.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Enrolled {
-    pub(crate) status: WriteStatus,
+pub struct Enrolled {
+    /// Whether the user was enrolled now, was enrolled before, or was refused.
+    pub status: WriteStatus,
     /// The season's key, when there is such a season.
-    pub(crate) season: Option<String>,
-    pub(crate) refusal: Option<Refusal>,
+    pub season: Option<String>,
+    /// Why it was refused; `None`: it was not.
+    pub refusal: Option<Refusal>,
 }
 
 impl Write for EnrollInSeason {
@@ -67,7 +70,7 @@ impl Write for EnrollInSeason {
 
 /// Lets locked users take part in seasons, in the order of `items`: each a user and the key of a season; `None`: the
 /// current season.
-pub(crate) async fn enrol(unit: &mut Unit<'_>, items: &[(i64, Option<String>)]) -> Result<Vec<ItemOutcome>> {
+pub async fn enrol(unit: &mut Unit<'_>, items: &[(i64, Option<String>)]) -> Result<Vec<ItemOutcome>> {
     let seasons = unit.catalogue::<Seasons>()?;
     let current = seasons.current(unit.now).map_or("", |(season, _)| season.key.as_str());
     let items = || items.iter().map(|(user, key)| (*user, key.as_deref().unwrap_or(current)));
@@ -112,29 +115,35 @@ pub(crate) async fn enrol(unit: &mut Unit<'_>, items: &[(i64, Option<String>)]) 
 
 /// Records steps of goals of a user.
 #[derive(Debug, Serialize)]
-pub(crate) struct RecordGoalSteps {
-    pub(crate) user: RecordedUser,
-    pub(crate) steps: Vec<NewSteps>,
-    pub(crate) mode: BulkMode,
+pub struct RecordGoalSteps {
+    /// Whose steps are recorded.
+    pub user: RecordedUser,
+    /// The goals with their steps, in the order of the input.
+    pub steps: Vec<NewSteps>,
+    /// Whether the good items are done when others are refused.
+    pub mode: BulkMode,
 }
 
 /// Steps of a goal that are to be recorded.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct NewSteps {
+pub struct NewSteps {
     /// The goal's key.
-    pub(crate) goal: String,
-    pub(crate) amount: StepAmount,
+    pub goal: String,
+    /// How many more, or how many in all.
+    pub amount: StepAmount,
     /// When they were done; `None`: now.
-    pub(crate) occurred_at: Option<Timestamp>,
-    pub(crate) reference: Option<String>,
+    pub occurred_at: Option<Timestamp>,
+    /// The caller's name for these steps, so that they count only once; `None`: they count each time.
+    pub reference: Option<String>,
 }
 
 /// What became of recording steps; also what is kept under the reference.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct StepsOutcome {
-    pub(crate) item: ItemOutcome,
+pub struct StepsOutcome {
+    /// The outcome, under the global id of what the item names.
+    pub item: ItemOutcome,
     /// How many steps are done by then; `None` when it was refused.
-    pub(crate) recorded: Option<RecordedSteps>,
+    pub recorded: Option<RecordedSteps>,
 }
 
 impl Write for RecordGoalSteps {
@@ -179,7 +188,7 @@ impl Write for RecordGoalSteps {
 }
 
 /// Records steps of locked users, in the order of `items`, each with its user.
-pub(crate) async fn record_steps(unit: &mut Unit<'_>, items: &[(i64, NewSteps)]) -> Result<Vec<StepsOutcome>> {
+pub async fn record_steps(unit: &mut Unit<'_>, items: &[(i64, NewSteps)]) -> Result<Vec<StepsOutcome>> {
     let seasons = unit.catalogue::<Seasons>()?;
     let named = items.iter().map(|(user, item)| {
         item.reference.as_deref().map(|name| Reference::new(*user, "GOAL_STEPS", name)).transpose()
@@ -227,19 +236,24 @@ pub(crate) async fn record_steps(unit: &mut Unit<'_>, items: &[(i64, NewSteps)])
 
 /// Sets the steps of a goal to what they really are.
 #[derive(Debug, Serialize)]
-pub(crate) struct CorrectGoalSteps {
-    pub(crate) operator: Operator,
-    pub(crate) user: RecordedUser,
+pub struct CorrectGoalSteps {
+    /// Proof that the caller is an operator.
+    pub operator: Operator,
+    /// Whose steps are corrected.
+    pub user: RecordedUser,
     /// The goal's key.
-    pub(crate) goal: String,
-    pub(crate) completed_steps: i32,
+    pub goal: String,
+    /// How many steps are done in truth, from 0 to the goal's total.
+    pub completed_steps: i32,
 }
 
 /// What came of a correction.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Corrected {
-    pub(crate) status: WriteStatus,
-    pub(crate) refusal: Option<Refusal>,
+pub struct Corrected {
+    /// Whether the steps changed, were right before, or the correction was refused.
+    pub status: WriteStatus,
+    /// Why it was refused; `None`: it was not.
+    pub refusal: Option<Refusal>,
 }
 
 impl Write for CorrectGoalSteps {
@@ -396,26 +410,29 @@ impl Players {
 
 /// Claims the rewards of goals.
 #[derive(Debug, Serialize)]
-pub(crate) struct ClaimGoals {
-    pub(crate) user: ActingUser,
+pub struct ClaimGoals {
+    /// Who claims the rewards.
+    pub user: ActingUser,
     /// The goals' keys.
-    pub(crate) goals: Vec<String>,
+    pub goals: Vec<String>,
 }
 
 /// What became of the claim of a goal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Claim {
+pub struct Claim {
     /// The goal's key.
-    pub(crate) goal: String,
-    pub(crate) status: ClaimStatus,
+    pub goal: String,
+    /// Whether the user got the reward now, had got it before, or was refused.
+    pub status: ClaimStatus,
     /// What the user got, now or before.
-    pub(crate) micros: Option<i64>,
-    pub(crate) refusal: Option<Refusal>,
+    pub micros: Option<i64>,
+    /// Why it was refused; `None`: it was not.
+    pub refusal: Option<Refusal>,
 }
 
 /// What became of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum ClaimStatus {
+pub enum ClaimStatus {
     /// The user got the reward.
     Claimed,
     /// The user had got the reward before.
@@ -501,7 +518,8 @@ impl Claims<'_> {
         Ok(rules::claimable(&facts, self.clocks.of(goal)?.1))
     }
 
-    /// Locks the budgets out of which those of `goals` are paid that may be claimed: the last thing that a claim waits for.
+    /// Locks the budgets out of which those of `goals` are paid that may be claimed: the last thing that a claim waits
+    /// for.
     async fn lock_budgets(&mut self, unit: &Unit<'_>, goals: &[(i64, Arc<Goal>)]) -> Result<()> {
         let (mut seasons, mut weeks) = (BTreeSet::new(), BTreeSet::new());
         for (user, goal) in goals.iter().filter(|(_, goal)| goal.reward_micros > 0) {

@@ -6,13 +6,13 @@ use serde_json::json;
 
 use super::UserId;
 use super::entity::{account, user};
-use crate::clock::Timestamp;
-use crate::db::Db;
-use crate::error::Result;
-use crate::write::{HistoryKind, append_event};
+use waymark_db::Db;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_write::{HistoryKind, append_event};
 
 /// The user with this handle and the user's ULID.
-pub(crate) async fn find(connection: &impl ConnectionTrait, handle: &str) -> Result<Option<(UserId, String)>> {
+pub async fn find(connection: &impl ConnectionTrait, handle: &str) -> Result<Option<(UserId, String)>> {
     let found = user::Entity::find()
         .filter(user::Column::HandleLower.eq(handle.to_lowercase()))
         .filter(user::Column::ErasedAt.is_null())
@@ -24,7 +24,7 @@ pub(crate) async fn find(connection: &impl ConnectionTrait, handle: &str) -> Res
 
 /// The subject under which tokens of `issuer` name the user with this handle. A user who has none yet gets an account
 /// with the ULID as the subject. `None` when there is no such user.
-pub(crate) async fn jwt_subject(db: &Db, handle: &str, issuer: &str, now: Timestamp) -> Result<Option<String>> {
+pub async fn jwt_subject(db: &Db, handle: &str, issuer: &str, now: Timestamp) -> Result<Option<String>> {
     let transaction = db.begin().await?;
     let Some((user, ulid)) = find(&transaction, handle).await? else { return Ok(None) };
     let prefix = format!("{issuer}|");

@@ -1,13 +1,13 @@
 //! The tables of users: who they are, and the accounts they are known by elsewhere.
 
-pub use crate::auth::Visibility;
+pub use waymark_auth::Visibility;
 
 /// People whose progress is recorded.
 pub mod user {
     use sea_orm::entity::prelude::*;
 
     use super::Visibility;
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `users`.
     #[sea_orm::model]
@@ -37,8 +37,8 @@ pub mod user {
         pub history_seq: i64,
         /// The last number given in the user's ledger of credits; 0: none yet.
         pub ledger_seq: i64,
-        /// Whether the user came to be by a wallet of their own, and no app or operator has written for the user since, or
-        /// linked an account: anybody can make a wallet, so this one counts as nobody who is known.
+        /// Whether the user came to be by a wallet of their own, and no app or operator has written for the user since,
+        /// or linked an account: anybody can make a wallet, so this one counts as nobody who is known.
         pub self_made: bool,
         /// The user who took over everything of this one; NULL: not merged.
         pub merged_into: Option<i64>,
@@ -53,7 +53,7 @@ pub mod user {
 pub mod account {
     use sea_orm::entity::prelude::*;
 
-    use crate::clock::Timestamp;
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `accounts`.
     #[sea_orm::model]

@@ -3,11 +3,11 @@
 use async_graphql::{ID, InputObject, OneofObject, SimpleObject};
 
 use super::service::{Account as Stored, Name};
-use crate::clock::Timestamp;
+use waymark_kernel::clock::Timestamp;
 
 /// Names one user, by exactly one of these.
 #[derive(Debug, Clone, OneofObject)]
-pub(crate) enum UserBy {
+pub enum UserBy {
     /// The user's id: `user:<ULID>` or the bare ULID.
     Id(ID),
     /// The user's handle; upper and lower case are the same.
@@ -31,16 +31,16 @@ impl From<UserBy> for Name {
 
 /// Names an account on another platform.
 #[derive(Debug, Clone, InputObject)]
-pub(crate) struct AccountBy {
+pub struct AccountBy {
     /// The platform, such as `discord` or `roblox`.
-    pub(crate) platform: String,
+    pub platform: String,
     /// The user's id on that platform.
-    pub(crate) id: String,
+    pub id: String,
 }
 
-/// What a user is known by on another platform.
+/// An account of a user on another platform.
 #[derive(Debug, SimpleObject)]
-pub(crate) struct Account {
+pub struct Account {
     /// The platform, such as `ethereum`, `discord` or `jwt`.
     platform: String,
     /// The user's id on that platform; an Ethereum address is in lower case.

@@ -7,15 +7,16 @@ use serde_json::{Value, json};
 
 use super::repo;
 use super::rules::UserWith;
-use crate::auth::api_key::{self, ApiKey};
-use crate::auth::policy::Operator;
-use crate::auth::{Scope, UserId};
-use crate::clock::{Ids, Timestamp};
-use crate::config::Secret;
-use crate::db::Db;
-use crate::error::Result;
-use crate::graphql::refusal::{Refusal, UserErrorCode};
-use crate::write::{Unit, Write, append_entry};
+use waymark_auth::api_key;
+use waymark_auth::api_key::ApiKey;
+use waymark_auth::policy::Operator;
+use waymark_auth::{Scope, UserId};
+use waymark_db::Db;
+use waymark_kernel::clock::{Ids, Timestamp};
+use waymark_kernel::config::Secret;
+use waymark_kernel::error::Result;
+use waymark_vocabulary::refusal::{Refusal, UserErrorCode};
+use waymark_write::{Unit, Write, append_entry};
 
 /// How the audit log names what keys are.
 const SUBJECT: &str = "api_key";
@@ -26,20 +27,26 @@ const OPERATOR: &str = "operator";
 
 /// Makes an API key.
 #[derive(Debug, Serialize)]
-pub(crate) struct CreateApiKey {
-    pub(crate) operator: Operator,
-    pub(crate) name: String,
-    pub(crate) scopes: Vec<Scope>,
-    pub(crate) owner: Option<UserWith>,
-    pub(crate) expires_at: Option<Timestamp>,
+pub struct CreateApiKey {
+    /// Proof that the caller is an operator.
+    pub operator: Operator,
+    /// The name of the app that uses the key, 1 to 100 printable characters.
+    pub name: String,
+    /// What the key allows; at least one scope.
+    pub scopes: Vec<Scope>,
+    /// The user to whom the key belongs; `None`: it belongs to no user.
+    pub owner: Option<UserWith>,
+    /// From when on the key is refused, in the future; `None`: it never expires.
+    pub expires_at: Option<Timestamp>,
+    /// Where the secret is put for the answer, once the key is made.
     #[serde(skip)]
-    pub(crate) secret: Shown,
+    pub secret: Shown,
 }
 
 /// Where the secret of a key is put when the key is made: beside the outcome, which is kept, so that a repeated write
 /// finds nothing here.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Shown(Arc<Mutex<Option<(i64, Secret)>>>);
+pub struct Shown(Arc<Mutex<Option<(i64, Secret)>>>);
 
 impl Shown {
     fn put(&self, key: i64, secret: Secret) {
@@ -47,7 +54,7 @@ impl Shown {
     }
 
     /// The secret of this key, if it was made by the write at hand.
-    pub(crate) fn take(&self, key: i64) -> Option<Secret> {
+    pub fn take(&self, key: i64) -> Option<Secret> {
         let shown = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         shown.filter(|(made, _)| *made == key).map(|(_, secret)| secret)
     }
@@ -55,10 +62,11 @@ impl Shown {
 
 /// What came of making or revoking a key.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct KeyOutcome {
+pub struct KeyOutcome {
     /// The key's number; `None` when the whole was refused.
-    pub(crate) key: Option<i64>,
-    pub(crate) refusals: Vec<Refusal>,
+    pub key: Option<i64>,
+    /// Why nothing was done; empty when it was.
+    pub refusals: Vec<Refusal>,
 }
 
 impl KeyOutcome {
@@ -100,10 +108,11 @@ impl Write for CreateApiKey {
 
 /// Revokes an API key.
 #[derive(Debug, Serialize)]
-pub(crate) struct RevokeApiKey {
-    pub(crate) operator: Operator,
+pub struct RevokeApiKey {
+    /// Proof that the caller is an operator.
+    pub operator: Operator,
     /// The key's number or its prefix.
-    pub(crate) key: String,
+    pub key: String,
 }
 
 impl Write for RevokeApiKey {
@@ -126,7 +135,7 @@ impl Write for RevokeApiKey {
 }
 
 /// Makes a key for the operator at the command line, as [`api_key::create`] does.
-pub(crate) async fn create(
+pub async fn create(
     db: &Db,
     now: Timestamp,
     name: &str,
@@ -144,7 +153,7 @@ pub(crate) async fn create(
 }
 
 /// Revokes a key for the operator at the command line, as [`api_key::revoke`] does.
-pub(crate) async fn revoke(db: &Db, which: &str, now: Timestamp) -> Result<ApiKey> {
+pub async fn revoke(db: &Db, which: &str, now: Timestamp) -> Result<ApiKey> {
     let transaction = db.begin().await?;
     let before = api_key::known_as(&transaction, which).await?;
     let key = api_key::revoke(&transaction, which, now).await?;

@@ -7,13 +7,14 @@ use async_graphql::dataloader::Loader;
 
 use super::repo::{self, Account, User};
 use super::rules::UserWith;
-use crate::auth::api_key::{self, ApiKey};
-use crate::clock::Timestamp;
-use crate::db::Reader;
-use crate::db::page::Slice;
-use crate::db::records::{Part, Records};
-use crate::error::{Error, Result};
-use crate::graphql::batcher::Key;
+use waymark_auth::api_key;
+use waymark_auth::api_key::ApiKey;
+use waymark_db::Reader;
+use waymark_db::page::Slice;
+use waymark_db::records::{Part, Records};
+use waymark_graphql_kit::batcher::Key;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Error, Result};
 
 impl Key for UserWith {}
 

@@ -11,31 +11,39 @@ use sea_orm::{
 
 use super::entity::{Visibility, account, user};
 use super::rules::UserWith;
-use crate::auth::UserId;
-use crate::auth::policy::Subject;
-use crate::clock::Timestamp;
-use crate::db::owner::Merger;
-use crate::db::page::Slice;
-use crate::db::records::{As, Records};
-use crate::db::{Param, Row, Sql, bulk, execute, fetch};
-use crate::error::Result;
+use waymark_auth::UserId;
+use waymark_auth::policy::Subject;
+use waymark_db::owner::Merger;
+use waymark_db::page::Slice;
+use waymark_db::records::{As, Records};
+use waymark_db::{Param, Row, Sql, bulk, execute, fetch};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
 
 /// A user as it is stored.
 #[derive(Debug)]
-pub(crate) struct User {
-    pub(crate) subject: Subject,
-    pub(crate) handle: String,
-    pub(crate) display_name: Option<String>,
-    pub(crate) avatar_url: Option<String>,
-    pub(crate) created_at: Timestamp,
+pub struct User {
+    /// The user's internal id, ULID and visibility.
+    pub subject: Subject,
+    /// The name the user goes by, as it was written.
+    pub handle: String,
+    /// A longer name to show; `None`: the handle is shown.
+    pub display_name: Option<String>,
+    /// The address of the user's picture; `None`: there is none.
+    pub avatar_url: Option<String>,
+    /// When the user came to be.
+    pub created_at: Timestamp,
 }
 
 /// An account of a user somewhere else.
 #[derive(Debug, Clone)]
-pub(crate) struct Account {
-    pub(crate) provider: String,
-    pub(crate) external_id: String,
-    pub(crate) linked_at: Timestamp,
+pub struct Account {
+    /// The place of the account, in lower case, such as `ethereum` or `discord`.
+    pub provider: String,
+    /// The account's id there; an Ethereum address in lower case.
+    pub external_id: String,
+    /// When the account was linked to the user.
+    pub linked_at: Timestamp,
 }
 
 /// A user who was found, with the account by which that happened.
@@ -97,8 +105,8 @@ impl Wanted {
     }
 }
 
-/// The users whom these name, by whichever name. May find more accounts than were asked for, since providers and ids are
-/// compared one by one.
+/// The users whom these name, by whichever name. May find more accounts than were asked for, since providers and ids
+/// are compared one by one.
 pub(super) async fn find(connection: &impl ConnectionTrait, wanted: Wanted) -> Result<Vec<Found>> {
     let Wanted { ulids, handles, providers, external_ids, ids } = wanted;
     if handles.is_empty() && providers.is_empty() && ids.is_empty() {
@@ -131,7 +139,7 @@ static ACCOUNTS: Sql = Sql::new(
 );
 
 /// The accounts of these users, each with its user.
-pub(super) async fn accounts(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, Account)>> {
+pub async fn accounts(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, Account)>> {
     fetch(connection, &ACCOUNTS, [Param::Ints(users)], |row| {
         let user = row.take()?;
         Ok((user, Account { provider: row.take()?, external_id: row.take()?, linked_at: row.take()? }))
@@ -140,7 +148,7 @@ pub(super) async fn accounts(connection: &impl ConnectionTrait, users: Vec<i64>)
 }
 
 /// The user whom this names, inside a transaction.
-pub(super) async fn named(connection: &impl ConnectionTrait, name: &UserWith) -> Result<Option<Arc<User>>> {
+pub async fn named(connection: &impl ConnectionTrait, name: &UserWith) -> Result<Option<Arc<User>>> {
     let mut wanted = Wanted::default();
     wanted.add(name.clone());
     Ok(find(connection, wanted).await?.into_iter().next().map(|found| found.user))
@@ -267,7 +275,7 @@ static ABSORB: Sql = Sql::new(
 );
 
 /// Hands the accounts of a user over to another, and marks the user as merged.
-pub(super) async fn absorb(connection: &impl ConnectionTrait, merger: Merger, tombstone: &str) -> Result<()> {
+pub async fn absorb(connection: &impl ConnectionTrait, merger: Merger, tombstone: &str) -> Result<()> {
     let users = || [Param::Int(merger.from), Param::Int(merger.into)];
     execute(connection, &MOVE_ACCOUNTS, users()).await?;
     execute(connection, &ABSORB, users().into_iter().chain([Param::Text(tombstone.to_owned())])).await.map(drop)
@@ -282,8 +290,8 @@ static SURVIVORS: Sql = Sql::new(
      SELECT c.id, c.ulid, u.id FROM chain c JOIN users u ON u.id = c.next WHERE u.merged_into IS NULL",
 );
 
-/// Those of the users with these keys or ULIDs who have been merged into others, each with the key, the ULID, and the key
-/// of who is left in the end.
+/// Those of the users with these keys or ULIDs who have been merged into others, each with the key, the ULID, and the
+/// key of who is left in the end.
 pub(super) async fn survivors(
     connection: &impl ConnectionTrait,
     ids: Vec<i64>,
@@ -301,9 +309,13 @@ static ERASE: Sql = Sql::new(
      visibility = 'PRIVATE' WHERE id = $1",
 );
 
-/// Takes away the accounts and the profile of a user, and marks the user as erased.
-pub(super) async fn erase(connection: &impl ConnectionTrait, user: i64, tombstone: &str, now: Timestamp) -> Result<()> {
-    execute(connection, &REMOVE_ACCOUNTS, [Param::Int(user)]).await?;
+/// Takes away the accounts of a user.
+pub async fn remove_accounts(connection: &impl ConnectionTrait, user: i64) -> Result<()> {
+    execute(connection, &REMOVE_ACCOUNTS, [Param::Int(user)]).await.map(drop)
+}
+
+/// Takes away the profile of a user, and marks the user as erased.
+pub async fn erase(connection: &impl ConnectionTrait, user: i64, tombstone: &str, now: Timestamp) -> Result<()> {
     let params = [Param::Int(user), Param::Int(now.millis()), Param::Text(tombstone.to_owned())];
     execute(connection, &ERASE, params).await.map(drop)
 }
@@ -341,7 +353,7 @@ pub(super) async fn search(connection: &impl ConnectionTrait, text: &str, slice:
 }
 
 /// Everything that is stored about who a user is.
-pub(crate) static RECORDS: [Records; 3] = [
+pub static RECORDS: [Records; 3] = [
     Records::new(
         "user",
         "SELECT ulid, external_id, handle, display_name, avatar_url, visibility, created_at FROM users WHERE id = $1",

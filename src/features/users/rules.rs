@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use crate::text::is_unprintable;
+use waymark_kernel::text::is_unprintable;
 
 /// The user with this key in the database, ULID, handle or account; well-formed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-pub(crate) enum UserWith {
+pub enum UserWith {
     /// The key in the database.
     Id(i64),
     /// The ULID, in upper case.
@@ -23,14 +23,14 @@ pub(crate) enum UserWith {
 }
 
 /// What a handle looks like, for messages.
-pub(crate) const HANDLE: &str = "a handle has 2 to 20 letters and digits";
+pub const HANDLE: &str = "a handle has 2 to 20 letters and digits";
 
 /// What a name to show looks like, for messages.
-pub(crate) const DISPLAY_NAME: &str =
+pub const DISPLAY_NAME: &str =
     "a name to show has 1 to 100 printable characters on one line, and nothing that turns its direction";
 
 /// Where a picture may be, for messages.
-pub(crate) const PICTURE_URL: &str =
+pub const PICTURE_URL: &str =
     "a picture has an http or https address of at most 2,000 characters without a user or password in it";
 
 const LONGEST_NAME: usize = 100;
@@ -69,8 +69,8 @@ pub fn is_display_name(text: &str) -> bool {
     !text.trim().is_empty() && text.chars().count() <= LONGEST_NAME && !text.chars().any(is_unprintable)
 }
 
-/// Whether this may be the address of a picture: `http` or `https`, with a host, without user or password, at most 2,000
-/// characters.
+/// Whether this may be the address of a picture: `http` or `https`, with a host, without user or password, at most
+/// 2,000 characters.
 #[must_use]
 pub fn is_picture_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));

@@ -3,49 +3,56 @@
 use std::sync::Arc;
 
 use super::loader::{AccountsOf, FoundPage, KeysOf, RecordsOf, SurvivorOf};
-pub(crate) use super::repo::{Account, RECORDS, User};
+pub use super::repo::{Account, RECORDS, User};
 use super::rules;
-pub(crate) use super::rules::UserWith;
-use crate::auth::UserId;
-pub(crate) use crate::auth::api_key::ApiKey;
-use crate::auth::policy::{self, DisposableUser, Operator, OwnUser};
-use crate::db::records::{self, Records};
-use crate::error::{Code, Error, Result};
-use crate::graphql::ids::Kind;
-use crate::graphql::pagination::{Connection, Page};
-use crate::request::Request;
+pub use super::rules::UserWith;
+use waymark_auth::UserId;
+pub use waymark_auth::api_key::ApiKey;
+use waymark_auth::policy;
+use waymark_auth::policy::{DisposableUser, Operator, OwnUser};
+use waymark_db::records;
+use waymark_db::records::Records;
+use waymark_graphql_kit::pagination::{Connection, Page};
+use waymark_kernel::error::{Code, Error, Result};
+use waymark_request::Request;
+use waymark_vocabulary::ids::Kind;
 
 /// What names a user, not checked yet.
 #[derive(Debug, Clone)]
-pub(crate) enum Name {
+pub enum Name {
     /// A global id or a ULID.
     Id(String),
+    /// The handle the user goes by, in any case.
     Handle(String),
+    /// An Ethereum address that is linked to the user.
     Address(String),
+    /// An account of the user somewhere else.
     Account {
+        /// The place of the account, such as `discord`.
         platform: String,
+        /// The account's id there.
         id: String,
     },
 }
 
 /// The user that `by` names; `None` when there is none. Says nothing yet about who may see the user.
-pub(crate) async fn user(request: &Request, by: Name) -> Result<Option<Arc<User>>> {
+pub async fn user(request: &Request, by: Name) -> Result<Option<Arc<User>>> {
     request.load.one(key(by)?).await
 }
 
 /// The user that `by` names, for whoever makes the request: `None` when there is none, or none whom they may see.
-pub(crate) async fn visible(request: &Request, by: Name) -> Result<Option<Arc<User>>> {
+pub async fn visible(request: &Request, by: Name) -> Result<Option<Arc<User>>> {
     let found = user(request, by).await?;
     Ok(found.filter(|user| policy::see(&request.caller, &user.subject).is_some()))
 }
 
 /// What is said about a user who is not there, or whom the caller may not see.
-pub(crate) fn unknown() -> Error {
+pub fn unknown() -> Error {
     Error::bad_input("there is no such user")
 }
 
 /// The users that `by` name, in that order. A malformed name fails its own place only.
-pub(crate) async fn users(request: &Request, by: Vec<Name>) -> Result<Vec<Result<Option<Arc<User>>>>> {
+pub async fn users(request: &Request, by: Vec<Name>) -> Result<Vec<Result<Option<Arc<User>>>>> {
     request.check_ids("users", by.len(), request.config.limits.max_ids)?;
     let keys: Vec<Result<UserWith>> = by.into_iter().map(key).collect();
     let loaded = request.load.many(keys.iter().flatten().cloned().collect()).await?;
@@ -54,22 +61,22 @@ pub(crate) async fn users(request: &Request, by: Vec<Name>) -> Result<Vec<Result
 }
 
 /// The user with this ULID.
-pub(crate) async fn user_by_ulid(request: &Request, ulid: &str) -> Result<Option<Arc<User>>> {
+pub async fn user_by_ulid(request: &Request, ulid: &str) -> Result<Option<Arc<User>>> {
     request.load.one(ulid_key(ulid)?).await
 }
 
 /// The user with this key in the database.
-pub(crate) async fn user_by_id(request: &Request, id: UserId) -> Result<Option<Arc<User>>> {
+pub async fn user_by_id(request: &Request, id: UserId) -> Result<Option<Arc<User>>> {
     request.load.one(UserWith::Id(id.0)).await
 }
 
 /// The user whom a well-formed name asks for.
-pub(crate) async fn user_with(request: &Request, name: UserWith) -> Result<Option<Arc<User>>> {
+pub async fn user_with(request: &Request, name: UserWith) -> Result<Option<Arc<User>>> {
     request.load.one(name).await
 }
 
 /// The user into whom the one of this name, a key or a ULID, has been merged; `None` for anybody else.
-pub(crate) async fn survivor(request: &Request, name: UserWith) -> Result<Option<Arc<User>>> {
+pub async fn survivor(request: &Request, name: UserWith) -> Result<Option<Arc<User>>> {
     match request.load.one(SurvivorOf(name)).await? {
         Some(survivor) => user_by_id(request, UserId(survivor)).await,
         None => Ok(None),
@@ -77,7 +84,7 @@ pub(crate) async fn survivor(request: &Request, name: UserWith) -> Result<Option
 }
 
 /// What is said about a user who has been merged into the one with this ULID.
-pub(crate) fn merged(survivor: &str) -> Error {
+pub fn merged(survivor: &str) -> Error {
     let survivor = Kind::User.id(survivor).0;
     Error::new(
         Code::UserMerged,
@@ -86,17 +93,12 @@ pub(crate) fn merged(survivor: &str) -> Error {
 }
 
 /// The accounts of a user, sorted by provider.
-pub(crate) async fn accounts(request: &Request, user: &OwnUser) -> Result<Vec<Account>> {
+pub async fn accounts(request: &Request, user: &OwnUser) -> Result<Vec<Account>> {
     Ok(request.load.one(AccountsOf(user.key())).await?.unwrap_or_default())
 }
 
 /// One page of the users whose handle begins with this text, who have this ULID or an account of this id.
-pub(crate) async fn search(
-    request: &Request,
-    _operator: Operator,
-    text: &str,
-    page: Page,
-) -> Result<Connection<Arc<User>>> {
+pub async fn search(request: &Request, _operator: Operator, text: &str, page: Page) -> Result<Connection<Arc<User>>> {
     let text = text.trim();
     let text = text.strip_prefix("user:").unwrap_or(text).to_owned();
     let users = request.load.one(FoundPage { text, slice: page.slice() }).await?.unwrap_or_default();
@@ -104,19 +106,19 @@ pub(crate) async fn search(
 }
 
 /// One page of all API keys, the oldest first.
-pub(crate) async fn api_keys(request: &Request, _operator: Operator, page: Page) -> Result<Connection<ApiKey>> {
+pub async fn api_keys(request: &Request, _operator: Operator, page: Page) -> Result<Connection<ApiKey>> {
     let keys = request.load.one(KeysOf::Page(page.slice())).await?.unwrap_or_default();
     Ok(page.of_rows(keys, |key| (key.id, key.id)))
 }
 
 /// The API key of this number.
-pub(crate) async fn api_key(request: &Request, _operator: Operator, number: i64) -> Result<Option<ApiKey>> {
+pub async fn api_key(request: &Request, _operator: Operator, number: i64) -> Result<Option<ApiKey>> {
     Ok(request.load.one(KeysOf::Number(number)).await?.unwrap_or_default().pop())
 }
 
-/// Everything that is known about a user in these places, as a JSON object with a member for each. It is read part by part,
-/// so that no more of it is in memory than may be answered. Refused where that is more than one answer holds.
-pub(crate) async fn export(
+/// Everything that is known about a user in these places, as a JSON object with a member for each. It is read part by
+/// part, so that no more of it is in memory than may be answered. Refused where that is more than one answer holds.
+pub async fn export(
     request: &Request,
     user: &DisposableUser,
     places: impl IntoIterator<Item = &'static Records>,
@@ -152,7 +154,7 @@ pub(crate) async fn export(
 }
 
 /// What a name asks for, when it is well-formed.
-pub(crate) fn key(by: Name) -> Result<UserWith> {
+pub fn key(by: Name) -> Result<UserWith> {
     match by {
         Name::Id(id) => ulid_key(Kind::User.key(&id)?),
         Name::Handle(handle) => {

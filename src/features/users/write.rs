@@ -7,16 +7,16 @@ use serde_json::{Map, Value, json};
 
 use super::repo::{self, AccountKey, Profile};
 use super::rules::{self, UserWith};
-use crate::auth::policy::{ActingUser, Operator, RecordedUser};
-use crate::auth::{Caller, Player, UserId, Visibility, WALLET_PROVIDER};
-use crate::clock::{Ids, Timestamp};
-use crate::error::{Error, Result};
-use crate::graphql::ids::Kind;
-use crate::graphql::refusal::{Refusal, UserErrorCode};
-use crate::write::{HistoryKind, Order, Unit, Write, Writer};
+use waymark_auth::policy::{ActingUser, Operator, RecordedUser};
+use waymark_auth::{Caller, Player, UserId, Visibility, WALLET_PROVIDER};
+use waymark_kernel::clock::{Ids, Timestamp};
+use waymark_kernel::error::{Error, Result};
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::{Refusal, UserErrorCode};
+use waymark_write::{HistoryKind, Order, Unit, Write, Writer};
 
 /// The caller as somebody who may write: a person of whom nothing has been recorded yet becomes a user.
-pub(crate) async fn known(writer: &Writer, ids: &Ids, caller: Arc<Caller>, now: Timestamp) -> Result<Arc<Caller>> {
+pub async fn known(writer: &Writer, ids: &Ids, caller: Arc<Caller>, now: Timestamp) -> Result<Arc<Caller>> {
     match &*caller {
         Caller::User(player) if player.user.is_none() => {
             Ok(Arc::new(Caller::User(join(writer, ids, player, now).await?)))
@@ -27,7 +27,7 @@ pub(crate) async fn known(writer: &Writer, ids: &Ids, caller: Arc<Caller>, now: 
 
 /// The user of an identity that has just shown a valid credential; a user is made when there is none yet. However many
 /// ask at once, they get the same one.
-pub(crate) async fn join(writer: &Writer, ids: &Ids, player: &Player, now: Timestamp) -> Result<Player> {
+pub async fn join(writer: &Writer, ids: &Ids, player: &Player, now: Timestamp) -> Result<Player> {
     let ulid = ids.ulid(now);
     let order = Order {
         now,
@@ -128,26 +128,31 @@ async fn link(unit: &mut Unit<'_>, id: i64, ulid: &str, accounts: &[AccountKey])
 
 /// What becomes of a part of a profile that may be without a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) enum Change {
+pub enum Change {
     /// It stays as it is.
     Keep,
     /// It is taken away.
     Clear,
+    /// It gets this value.
     Set(String),
 }
 
 /// What is changed in a profile.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct ProfileChange {
-    pub(crate) handle: Option<String>,
-    pub(crate) display_name: Change,
-    pub(crate) avatar_url: Change,
-    pub(crate) visibility: Option<Visibility>,
+pub struct ProfileChange {
+    /// The new handle; `None`: unchanged.
+    pub handle: Option<String>,
+    /// What becomes of the longer name to show.
+    pub display_name: Change,
+    /// What becomes of the address of the user's picture.
+    pub avatar_url: Change,
+    /// Who may see the profile from now on; `None`: unchanged.
+    pub visibility: Option<Visibility>,
 }
 
 impl ProfileChange {
     /// Only who may see the profile.
-    pub(crate) const fn visibility(visibility: Visibility) -> Self {
+    pub const fn visibility(visibility: Visibility) -> Self {
         Self { handle: None, display_name: Change::Keep, avatar_url: Change::Keep, visibility: Some(visibility) }
     }
 
@@ -224,9 +229,11 @@ async fn change_profile(unit: &mut Unit<'_>, user: i64, change: &ProfileChange) 
 
 /// Changes what users say about themselves.
 #[derive(Debug, Serialize)]
-pub(crate) struct UpdateProfile {
-    pub(crate) user: ActingUser,
-    pub(crate) change: ProfileChange,
+pub struct UpdateProfile {
+    /// Whose profile is changed.
+    pub user: ActingUser,
+    /// What is changed in the profile.
+    pub change: ProfileChange,
 }
 
 impl Write for UpdateProfile {
@@ -254,9 +261,11 @@ impl Write for UpdateProfile {
 
 /// Changes who may see a profile.
 #[derive(Debug, Serialize)]
-pub(crate) struct SetProfileVisibility {
-    pub(crate) user: ActingUser,
-    pub(crate) visibility: Visibility,
+pub struct SetProfileVisibility {
+    /// Whose profile is shown to more or fewer people.
+    pub user: ActingUser,
+    /// Who may see the profile from now on.
+    pub visibility: Visibility,
 }
 
 impl Write for SetProfileVisibility {
@@ -276,9 +285,11 @@ impl Write for SetProfileVisibility {
 
 /// An account as it was sent.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct NewAccount {
-    pub(crate) platform: String,
-    pub(crate) id: String,
+pub struct NewAccount {
+    /// The place of the account, such as `discord`, in any case.
+    pub platform: String,
+    /// The account's id there.
+    pub id: String,
 }
 
 impl NewAccount {
@@ -290,22 +301,26 @@ impl NewAccount {
 
 /// Makes a user, or changes the one who is there.
 #[derive(Debug, Serialize)]
-pub(crate) struct UpsertUser {
-    pub(crate) operator: Operator,
+pub struct UpsertUser {
+    /// Proof that the caller is an operator.
+    pub operator: Operator,
     /// Who is to be changed; nobody is made then.
-    pub(crate) user: Option<UserWith>,
-    pub(crate) change: ProfileChange,
+    pub user: Option<UserWith>,
+    /// What the profile says afterwards.
+    pub change: ProfileChange,
     /// Accounts to be linked.
-    pub(crate) accounts: Vec<NewAccount>,
+    pub accounts: Vec<NewAccount>,
 }
 
 /// What came of making or changing a user.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Upserted {
+pub struct Upserted {
     /// The ULID; `None` when the whole was refused.
-    pub(crate) user: Option<String>,
-    pub(crate) created: bool,
-    pub(crate) refusals: Vec<Refusal>,
+    pub user: Option<String>,
+    /// Whether the user was made by this write.
+    pub created: bool,
+    /// Why nothing was done; empty when it was.
+    pub refusals: Vec<Refusal>,
 }
 
 impl From<Vec<Refusal>> for Upserted {
@@ -396,10 +411,13 @@ fn account_taken() -> Refusal {
 
 /// Links an account to a user.
 #[derive(Debug, Serialize)]
-pub(crate) struct LinkAccount {
-    pub(crate) operator: Operator,
-    pub(crate) user: RecordedUser,
-    pub(crate) account: NewAccount,
+pub struct LinkAccount {
+    /// Proof that the caller is an operator.
+    pub operator: Operator,
+    /// Who gets the account.
+    pub user: RecordedUser,
+    /// The account to be linked; refused when it belongs to another user.
+    pub account: NewAccount,
 }
 
 impl Write for LinkAccount {
@@ -432,10 +450,13 @@ impl Write for LinkAccount {
 
 /// Takes an account away from a user.
 #[derive(Debug, Serialize)]
-pub(crate) struct UnlinkAccount {
-    pub(crate) operator: Operator,
-    pub(crate) user: RecordedUser,
-    pub(crate) account: NewAccount,
+pub struct UnlinkAccount {
+    /// Proof that the caller is an operator.
+    pub operator: Operator,
+    /// Who loses the account.
+    pub user: RecordedUser,
+    /// The account to be taken away.
+    pub account: NewAccount,
 }
 
 impl Write for UnlinkAccount {

@@ -5,21 +5,26 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Object};
 
-use crate::db::Extent;
-use crate::features::collections::graphql::CollectionProgress;
-use crate::features::credits::graphql::CreditAccount;
-use crate::features::games::graphql::{GameSummary, NewAward};
-use crate::features::history::graphql::ProgressEvent;
-use crate::features::learning::graphql::{ResourceProgress, StudyPlanInstance};
-use crate::features::seasons::graphql::GoalProgress;
-use crate::features::users::service::User as Stored;
-use crate::features::{collections, credits, games, learning, seasons};
-use crate::graphql::context::{Ask as _, Nullable, nullable, present};
-use crate::graphql::ids::Kind;
-use crate::graphql::list::List;
-use crate::graphql::ready::Ready;
-use crate::schema::user::User;
-use crate::write::{Event, HistoryKind, Written};
+use crate::user::User;
+use waymark_collections as collections;
+use waymark_collections::graphql::CollectionProgress;
+use waymark_credits as credits;
+use waymark_credits::graphql::CreditAccount;
+use waymark_db::Extent;
+use waymark_games as games;
+use waymark_games::graphql::{GameSummary, NewAward};
+use waymark_graphql_kit::context::{Nullable, nullable, present};
+use waymark_graphql_kit::list::List;
+use waymark_graphql_kit::ready::Ready;
+use waymark_history::graphql::ProgressEvent;
+use waymark_learning as learning;
+use waymark_learning::graphql::{ResourceProgress, StudyPlanInstance};
+use waymark_request::Ask as _;
+use waymark_seasons as seasons;
+use waymark_seasons::graphql::GoalProgress;
+use waymark_users::service::User as Stored;
+use waymark_vocabulary::ids::Kind;
+use waymark_write::{Event, HistoryKind, Written};
 
 /// What a write changed for a user.
 #[derive(Debug)]
@@ -187,7 +192,8 @@ impl Changes {
         .await
     }
 
-    /// The summaries of the games in which achievements were unlocked or locked again. Null when they could not be loaded.
+    /// The summaries of the games in which achievements were unlocked or locked again. Null when they could not be
+    /// loaded.
     async fn game_summaries(&self, context: &Context<'_>) -> Nullable<List<Ready<GameSummary>>> {
         present(async {
             let keys = self.told(UNLOCKS, "game");
@@ -213,8 +219,8 @@ impl Changes {
         .await
     }
 
-    /// The collections of which cards were granted or removed, or whose reward was claimed, as far as they are shown now.
-    /// Null when they could not be loaded.
+    /// The collections of which cards were granted or removed, or whose reward was claimed, as far as they are shown
+    /// now. Null when they could not be loaded.
     async fn collections(&self, context: &Context<'_>) -> Nullable<List<CollectionProgress>> {
         present(async {
             let keys = self.subjects(COLLECTIONS);

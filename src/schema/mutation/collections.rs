@@ -4,28 +4,29 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 
 use super::changes::Changes;
 use super::{check_items, shown, subject};
-use crate::auth::policy;
-use crate::error::Result;
-use crate::features::collections;
-use crate::features::collections::Collections;
-use crate::features::collections::graphql::{CollectionProgress, Reward};
-use crate::features::collections::write::{
+use crate::user::User;
+use waymark_auth::policy;
+use waymark_collections as collections;
+use waymark_collections::Collections;
+use waymark_collections::graphql::{CollectionProgress, Reward};
+use waymark_collections::write::{
     CardAmount, CardsChanged, ClaimCollectionReward, GrantCards, RemoveCards, RewardClaim,
 };
-use crate::features::users::graphql::UserBy;
-use crate::features::users::service::User as Stored;
-use crate::graphql::context::{Ask as _, Nullable, present};
-use crate::graphql::ids::Kind;
-use crate::graphql::list::List;
-use crate::graphql::ready::Ready;
-use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, refusals};
-use crate::request::Request;
-use crate::schema::user::User;
+use waymark_graphql_kit::context::{Nullable, present};
+use waymark_graphql_kit::list::List;
+use waymark_graphql_kit::ready::Ready;
+use waymark_kernel::error::Result;
+use waymark_request::Ask as _;
+use waymark_request::Request;
+use waymark_users::graphql::UserBy;
+use waymark_users::service::User as Stored;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::{BulkMode, ItemOutcome, Refusal, refusals};
 
-/// Which cards are granted to whom.
+/// Input of `grantCards`.
 #[derive(Debug, InputObject)]
 pub(crate) struct GrantCardsInput {
-    /// Who gets them; by default whoever asks.
+    /// The user who gets the cards; by default the caller.
     user: Option<UserBy>,
     /// The cards, at most 1,000 items; the same card may stand in several.
     cards: Vec<CardAmountInput>,
@@ -36,10 +37,10 @@ pub(crate) struct GrantCardsInput {
     idempotency_key: Option<String>,
 }
 
-/// Which cards are taken away from whom.
+/// Input of `removeCards`.
 #[derive(Debug, InputObject)]
 pub(crate) struct RemoveCardsInput {
-    /// Whose they are; by default those of whoever asks.
+    /// The user who loses the cards; by default the caller.
     user: Option<UserBy>,
     /// The cards, at most 1,000 items; the same card may stand in several.
     cards: Vec<CardAmountInput>,
@@ -50,7 +51,7 @@ pub(crate) struct RemoveCardsInput {
     idempotency_key: Option<String>,
 }
 
-/// So many of a card.
+/// A number of copies of one card.
 #[derive(Debug, InputObject)]
 pub(crate) struct CardAmountInput {
     /// The card's global id or its key. Its collection need not be shown, nor run.
@@ -58,16 +59,16 @@ pub(crate) struct CardAmountInput {
     /// How many, 1 to 1,000,000.
     #[graphql(default = 1)]
     quantity: i32,
-    /// What you call this item, 1 to 255 printable characters. Once it was done, another one with the same name for the same
-    /// user changes nothing, whenever it comes, and is answered as the first one was.
+    /// The caller's reference of this item, 1 to 255 printable characters. A later item with the same reference for the
+    /// same user changes nothing, and is answered as the first one was.
     #[graphql(name = "ref")]
     reference: Option<String>,
 }
 
-/// Of which collection the reward is claimed, and for whom.
+/// Input of `claimCollectionReward`.
 #[derive(Debug, InputObject)]
 pub(crate) struct ClaimCollectionRewardInput {
-    /// Who claims it; by default whoever asks.
+    /// The user who claims the reward; by default the caller.
     user: Option<UserBy>,
     /// The collection's global id or its key.
     collection_id: ID,
@@ -75,12 +76,12 @@ pub(crate) struct ClaimCollectionRewardInput {
     idempotency_key: Option<String>,
 }
 
-/// What came of granting cards, or of taking them away.
+/// Payload of `grantCards` and `removeCards`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct CardsPayload {
     /// The user. Null only when the user has been merged or erased since.
     user: Option<User>,
-    /// What became of each item, in the order of the input.
+    /// The result of each item, in the order of the input.
     results: List<ItemOutcome>,
     /// How far the user is with the collections of the cards that were named, as far as they are shown now.
     collections: List<Ready<CollectionProgress>>,
@@ -90,9 +91,9 @@ pub(crate) struct CardsPayload {
     changes: Changes,
 }
 
-/// What came of the claim of a reward.
+/// The result of claiming the reward of a collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-pub(crate) enum RewardClaimStatus {
+pub enum RewardClaimStatus {
     /// The reward was claimed now.
     Claimed,
     /// The user had claimed it before. Nothing is wrong: the reward is the same.
@@ -101,14 +102,15 @@ pub(crate) enum RewardClaimStatus {
     Refused,
 }
 
-/// What came of claiming the reward of a collection.
+/// Payload of `claimCollectionReward`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct ClaimCollectionRewardPayload {
     /// The user. Null only when the user has been merged or erased since.
     user: Option<User>,
-    /// What came of it.
+    /// Whether the reward was claimed.
     status: RewardClaimStatus,
-    /// The reward that the user has now. Null when the claim was refused, and when the collection has lost its reward since.
+    /// The reward that the user has now. Null when the claim was refused, and when the collection has lost its reward
+    /// since.
     reward: Option<Reward>,
     /// How far the user is with the collection. Null when there is none with this id, and when it is not shown now.
     collection: Option<Ready<CollectionProgress>>,
@@ -124,12 +126,12 @@ pub(crate) struct CollectionMutation;
 
 #[Object]
 impl CollectionMutation {
-    /// Grants cards to a user. The last missing one completes its collection while that runs. For API keys with the scope
-    /// progress:write. Null with an error when the whole was refused.
+    /// Grants cards to a user. The last missing card completes its collection, while the collection runs. For API keys
+    /// with the scope progress:write. Null with an error when the whole was refused.
     async fn grant_cards(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which cards, and to whom.")] input: GrantCardsInput,
+        #[graphql(desc = "The cards, and the user who gets them.")] input: GrantCardsInput,
     ) -> Nullable<CardsPayload> {
         present(async {
             let request = context.ask()?;
@@ -145,12 +147,12 @@ impl CollectionMutation {
         .await
     }
 
-    /// Takes cards away from a user, no more than there are. A collection that was completed stays so. For API keys with the
-    /// scope progress:write. Null with an error when the whole was refused.
+    /// Takes cards away from a user; more than the user owns are refused. A collection that was completed stays so. For
+    /// API keys with the scope progress:write. Null with an error when the whole was refused.
     async fn remove_cards(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which cards, and from whom.")] input: RemoveCardsInput,
+        #[graphql(desc = "The cards, and the user who loses them.")] input: RemoveCardsInput,
     ) -> Nullable<CardsPayload> {
         present(async {
             let request = context.ask()?;
@@ -166,12 +168,13 @@ impl CollectionMutation {
         .await
     }
 
-    /// Claims the reward of a collection that a user has completed, once; claiming it again answers the same and changes
-    /// nothing. For the user and for API keys with the scope progress:write. Null with an error when the whole was refused.
+    /// Claims the reward of a collection that a user has completed, once; claiming it again answers the same and
+    /// changes nothing. For the user and for API keys with the scope progress:write. Null with an error when the whole
+    /// was refused.
     async fn claim_collection_reward(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Of which collection, and for whom.")] input: ClaimCollectionRewardInput,
+        #[graphql(desc = "The collection, and the user who claims its reward.")] input: ClaimCollectionRewardInput,
     ) -> Nullable<ClaimCollectionRewardPayload> {
         present(async {
             let request = context.ask()?;

@@ -6,79 +6,80 @@ use async_graphql::{Context, InputObject, Object, OneofObject, SimpleObject};
 
 use super::changes::Changes;
 use super::{shown, subject};
-use crate::auth::policy;
-use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::features::credits;
-use crate::features::credits::graphql::{CreditAccount, CreditAmount, CreditAmountInput, CreditBlockScope};
-use crate::features::credits::write::{
+use crate::user::User;
+use waymark_auth::policy;
+use waymark_credits as credits;
+use waymark_credits::graphql::{CreditAccount, CreditAmount, CreditAmountInput, CreditBlockScope};
+use waymark_credits::write::{
     Amount, BlockUser, Blocked, Blocks, Changed, GrantCredits, RevokeCredits, SpendCredits, UnblockUser,
 };
-use crate::features::users::graphql::UserBy;
-use crate::features::users::service::User as Stored;
-use crate::graphql::context::{Ask as _, Nullable, present};
-use crate::graphql::list::List;
-use crate::graphql::ready::Ready;
-use crate::graphql::refusal::{Refusal, WriteStatus};
-use crate::graphql::scalars::BigInt;
-use crate::request::Request;
-use crate::schema::user::User;
-use crate::write::{Write, Written};
+use waymark_graphql_kit::context::{Nullable, present};
+use waymark_graphql_kit::list::List;
+use waymark_graphql_kit::ready::Ready;
+use waymark_graphql_kit::scalars::BigInt;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_request::Ask as _;
+use waymark_request::Request;
+use waymark_users::graphql::UserBy;
+use waymark_users::service::User as Stored;
+use waymark_vocabulary::refusal::{Refusal, WriteStatus};
+use waymark_write::{Write, Written};
 
-/// How many credits are granted to whom.
+/// Input of `grantCredits`.
 #[derive(Debug, InputObject)]
 pub(crate) struct GrantCreditsInput {
-    /// Who gets them; by default whoever asks.
+    /// The user who gets the credits; by default the caller.
     user: Option<UserBy>,
-    /// How many; more than 0. Nobody may have more than 9,000,000,000,000 credits.
+    /// How many; more than 0. A user may have at most 9,000,000,000,000 credits.
     amount: CreditAmountInput,
     /// When what is left of them expires; in the future. By default never.
     expires_at: Option<Timestamp>,
     /// Why, for people; 1 to 500 characters.
     reason: Option<String>,
-    /// What the caller calls this grant. A user gets a grant of the same ref once and for all: when it comes again, nothing
-    /// is granted, and the answer is that of the first time. 1 to 255 characters.
+    /// The caller's reference of this grant, 1 to 255 characters. A grant with the same reference is carried out once
+    /// for a user: a repetition grants nothing, and is answered as the first time.
     #[graphql(name = "ref")]
     reference: Option<String>,
     /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
     idempotency_key: Option<String>,
 }
 
-/// How many credits who spends.
+/// Input of `spendCredits`.
 #[derive(Debug, InputObject)]
 pub(crate) struct SpendCreditsInput {
-    /// Who spends; by default whoever asks.
+    /// The user who spends the credits; by default the caller.
     user: Option<UserBy>,
     /// How many; more than 0.
     amount: CreditAmountInput,
     /// What for, for people; 1 to 500 characters.
     reason: Option<String>,
-    /// What the caller calls this spend, such as the number of an order. A spend of the same ref is carried out once and for
-    /// all for a user: when it comes again, nothing is spent, and the answer is that of the first time. 1 to 255 characters.
+    /// The caller's reference of this spend, such as the number of an order; 1 to 255 characters. A spend with the same
+    /// reference is carried out once for a user: a repetition spends nothing, and is answered as the first time.
     #[graphql(name = "ref")]
     reference: Option<String>,
     /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
     idempotency_key: Option<String>,
 }
 
-/// How many credits are taken away from whom.
+/// Input of `revokeCredits`.
 #[derive(Debug, InputObject)]
 pub(crate) struct RevokeCreditsInput {
-    /// Who loses them; by default whoever asks.
+    /// The user who loses the credits; by default the caller.
     user: Option<UserBy>,
     /// How many; more than 0. When fewer are available, all of those are taken.
     amount: CreditAmountInput,
     /// Why, for people; 1 to 500 characters.
     reason: Option<String>,
-    /// What the caller calls this. A revocation of the same ref is carried out once and for all for a user: when it comes
-    /// again, nothing is taken, and the answer is that of the first time. 1 to 255 characters.
+    /// The caller's reference of this revocation, 1 to 255 characters. A revocation with the same reference is carried
+    /// out once for a user: a repetition takes nothing, and is answered as the first time.
     #[graphql(name = "ref")]
     reference: Option<String>,
     /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
     idempotency_key: Option<String>,
 }
 
-/// What came of granting credits.
+/// Payload of `grantCredits`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct GrantCreditsPayload {
     /// The user. Null only when the user has been merged or erased since.
@@ -97,7 +98,7 @@ pub(crate) struct GrantCreditsPayload {
     changes: Changes,
 }
 
-/// What came of spending credits.
+/// Payload of `spendCredits`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct SpendCreditsPayload {
     /// The user. Null only when the user has been merged or erased since.
@@ -114,16 +115,17 @@ pub(crate) struct SpendCreditsPayload {
     changes: Changes,
 }
 
-/// What came of taking credits away.
+/// Payload of `revokeCredits`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct RevokeCreditsPayload {
     /// The user. Null only when the user has been merged or erased since.
     user: Option<User>,
-    /// APPLIED when some were taken; UNCHANGED when there were none, or when it had been done before under the same ref.
+    /// APPLIED when some were taken; UNCHANGED when there were none, or when it had been done before under the same
+    /// ref.
     status: WriteStatus,
     /// What was taken away.
     revoked: CreditAmount,
-    /// What was to be taken away and was not there.
+    /// How much could not be taken away, because less was available.
     shortfall: CreditAmount,
     /// The user's credits. Null only when the user has been merged or erased since.
     credits: Option<Ready<CreditAccount>>,
@@ -133,10 +135,10 @@ pub(crate) struct RevokeCreditsPayload {
     changes: Changes,
 }
 
-/// Who is blocked from what.
+/// Input of `blockUser`.
 #[derive(Debug, InputObject)]
 pub(crate) struct BlockUserInput {
-    /// Who is blocked; by default whoever asks.
+    /// The user who is blocked; by default the caller.
     user: Option<UserBy>,
     /// What the user may not do.
     scope: CreditBlockScope,
@@ -148,10 +150,10 @@ pub(crate) struct BlockUserInput {
     idempotency_key: Option<String>,
 }
 
-/// Which blocks of whom are lifted.
+/// Input of `unblockUser`.
 #[derive(Debug, InputObject)]
 pub(crate) struct UnblockUserInput {
-    /// Whose blocks they are; by default those of whoever asks.
+    /// The user whose blocks are lifted; by default the caller.
     user: Option<UserBy>,
     /// Which blocks.
     blocks: BlocksBy,
@@ -168,7 +170,7 @@ pub(crate) enum BlocksBy {
     Scope(CreditBlockScope),
 }
 
-/// What came of blocking a user, or of lifting blocks.
+/// Payload of `blockUser` and `unblockUser`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct BlocksPayload {
     /// The user. Null only when the user has been merged or erased since.
@@ -189,12 +191,12 @@ pub(crate) struct CreditMutation;
 
 #[Object]
 impl CreditMutation {
-    /// Grants credits to a user, as one lot. For API keys with the scope progress:write. Null with an error when the whole
-    /// was refused.
+    /// Grants credits to a user, as one lot. For API keys with the scope progress:write. Null with an error when the
+    /// whole was refused.
     async fn grant_credits(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "How many to whom.")] input: GrantCreditsInput,
+        #[graphql(desc = "The amount, and the user who gets it.")] input: GrantCreditsInput,
     ) -> Nullable<GrantCreditsPayload> {
         present(async {
             let request = context.ask()?;
@@ -214,12 +216,13 @@ impl CreditMutation {
         .await
     }
 
-    /// Spends credits of a user, the earliest expiry first: the whole amount, or nothing when less is available or the user
-    /// is blocked from spending. For API keys with the scope progress:write. Null with an error when the whole was refused.
+    /// Spends credits of a user, the earliest expiry first: the whole amount, or nothing when less is available or the
+    /// user is blocked from spending. For API keys with the scope progress:write. Null with an error when the whole was
+    /// refused.
     async fn spend_credits(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "How many of whom.")] input: SpendCreditsInput,
+        #[graphql(desc = "The amount, and the user who spends it.")] input: SpendCreditsInput,
     ) -> Nullable<SpendCreditsPayload> {
         present(async {
             let request = context.ask()?;
@@ -237,12 +240,12 @@ impl CreditMutation {
         .await
     }
 
-    /// Takes credits away from a user, the earliest expiry first, as far as they are there. For API keys with the scope
-    /// progress:write. Null with an error when the whole was refused.
+    /// Takes credits away from a user, the earliest expiry first, at most what is available. For API keys with the
+    /// scope progress:write. Null with an error when the whole was refused.
     async fn revoke_credits(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "How many of whom.")] input: RevokeCreditsInput,
+        #[graphql(desc = "The amount, and the user who loses it.")] input: RevokeCreditsInput,
     ) -> Nullable<RevokeCreditsPayload> {
         present(async {
             let request = context.ask()?;
@@ -261,12 +264,12 @@ impl CreditMutation {
         .await
     }
 
-    /// Blocks a user from claiming rewards, from spending credits, or from both. The user keeps the balance and goes on making
-    /// progress. For API keys with the scope progress:write. Null with an error when the whole was refused.
+    /// Blocks a user from claiming rewards, from spending credits, or from both. The user keeps the balance and goes on
+    /// making progress. For API keys with the scope progress:write. Null with an error when the whole was refused.
     async fn block_user(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Who, and from what.")] input: BlockUserInput,
+        #[graphql(desc = "The user, the scope of the block and its reason.")] input: BlockUserInput,
     ) -> Nullable<BlocksPayload> {
         present(async {
             let request = context.ask()?;
@@ -279,11 +282,12 @@ impl CreditMutation {
         .await
     }
 
-    /// Lifts blocks of a user. For API keys with the scope progress:write. Null with an error when the whole was refused.
+    /// Lifts blocks of a user. For API keys with the scope progress:write. Null with an error when the whole was
+    /// refused.
     async fn unblock_user(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which blocks of whom.")] input: UnblockUserInput,
+        #[graphql(desc = "The blocks and their user.")] input: UnblockUserInput,
     ) -> Nullable<BlocksPayload> {
         present(async {
             let request = context.ask()?;

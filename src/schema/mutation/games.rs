@@ -6,26 +6,27 @@ use async_graphql::{Context, ID, InputObject, Object};
 
 use super::changes::Changes;
 use super::{check_items, shown, subject};
-use crate::auth::policy;
-use crate::clock::Timestamp;
-use crate::db::Extent;
-use crate::error::Result;
-use crate::features::games;
-use crate::features::games::graphql::GameSummary;
-use crate::features::games::write::{NewUnlock, RelockAchievements, UnlockAchievements, Unlocked};
-use crate::features::users::graphql::UserBy;
-use crate::features::users::service::User as Stored;
-use crate::graphql::context::{Ask as _, Nullable, nullable, present};
-use crate::graphql::ids::Kind;
-use crate::graphql::list::List;
-use crate::graphql::ready::Ready;
-use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, refusals};
-use crate::schema::user::User;
+use crate::user::User;
+use waymark_auth::policy;
+use waymark_db::Extent;
+use waymark_games as games;
+use waymark_games::graphql::GameSummary;
+use waymark_games::write::{NewUnlock, RelockAchievements, UnlockAchievements, Unlocked};
+use waymark_graphql_kit::context::{Nullable, nullable, present};
+use waymark_graphql_kit::list::List;
+use waymark_graphql_kit::ready::Ready;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_request::Ask as _;
+use waymark_users::graphql::UserBy;
+use waymark_users::service::User as Stored;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::{BulkMode, ItemOutcome, Refusal, refusals};
 
-/// Which achievements of whom are unlocked.
+/// Input of `unlockAchievements`.
 #[derive(Debug, InputObject)]
 pub(crate) struct UnlockAchievementsInput {
-    /// Whose they are; by default whoever asks.
+    /// The user for whom the achievements are unlocked; by default the caller.
     user: Option<UserBy>,
     /// The achievements, at most 1,000; duplicates are fine.
     unlocks: Vec<AchievementUnlockInput>,
@@ -48,10 +49,10 @@ pub(crate) struct AchievementUnlockInput {
     unlocked_at: Option<Timestamp>,
 }
 
-/// Which achievements of whom are locked again.
+/// Input of `relockAchievements`.
 #[derive(Debug, InputObject)]
 pub(crate) struct RelockAchievementsInput {
-    /// Whose they are; by default whoever asks.
+    /// The user for whom the achievements are locked again; by default the caller.
     user: Option<UserBy>,
     /// Global ids or keys of the achievements, at most 1,000.
     achievement_ids: Vec<ID>,
@@ -62,7 +63,7 @@ pub(crate) struct RelockAchievementsInput {
     idempotency_key: Option<String>,
 }
 
-/// What came of unlocking achievements, or of locking them again.
+/// The result of `unlockAchievements` or `relockAchievements`, from which the payload is built.
 #[derive(Debug)]
 pub(crate) struct AchievementsPayload {
     stored: Arc<Stored>,
@@ -72,7 +73,7 @@ pub(crate) struct AchievementsPayload {
     changes: Changes,
 }
 
-/// What came of unlocking achievements, or of locking them again.
+/// Payload of `unlockAchievements` and `relockAchievements`.
 #[Object]
 impl AchievementsPayload {
     /// The user. Null only when the user has been merged or erased since.
@@ -80,7 +81,7 @@ impl AchievementsPayload {
         nullable(async { shown(context.ask()?, &self.stored).await }).await
     }
 
-    /// What became of each item, in the order of the input.
+    /// The result of each item, in the order of the input.
     async fn results(&self) -> List<ItemOutcome> {
         self.outcome.results.clone().into()
     }
@@ -114,12 +115,12 @@ pub(crate) struct GameMutation;
 
 #[Object]
 impl GameMutation {
-    /// Unlocks achievements for a user. Unlocking again changes nothing, except that hardcore mode is added. For API keys
-    /// with the scope progress:write. Null with an error when the whole was refused.
+    /// Unlocks achievements for a user. Unlocking again changes nothing, except that hardcore mode is added. For API
+    /// keys with the scope progress:write. Null with an error when the whole was refused.
     async fn unlock_achievements(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which achievements of whom.")] input: UnlockAchievementsInput,
+        #[graphql(desc = "The achievements, and the user who unlocked them.")] input: UnlockAchievementsInput,
     ) -> Nullable<AchievementsPayload> {
         present(async {
             let request = context.ask()?;
@@ -135,12 +136,12 @@ impl GameMutation {
         .await
     }
 
-    /// Locks achievements of a user again, as a correction. Awards that rest on them are lost. For API keys with the scope
-    /// admin. Null with an error when the whole was refused.
+    /// Locks achievements of a user again, as a correction. Awards that rest on them are lost. For API keys with the
+    /// scope admin. Null with an error when the whole was refused.
     async fn relock_achievements(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which achievements of whom.")] input: RelockAchievementsInput,
+        #[graphql(desc = "The achievements and their user.")] input: RelockAchievementsInput,
     ) -> Nullable<AchievementsPayload> {
         present(async {
             let request = context.ask()?;

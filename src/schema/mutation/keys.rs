@@ -2,23 +2,25 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
-use crate::auth::policy::{self, Operator};
-use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::features::users;
-use crate::features::users::graphql::UserBy;
-use crate::features::users::keys::{CreateApiKey, KeyOutcome, RevokeApiKey, Shown};
-use crate::graphql::context::{Ask as _, Nullable, present};
-use crate::graphql::list::List;
-use crate::graphql::refusal::Refusal;
-use crate::request::Request;
-use crate::schema::admin::ApiKey;
-use crate::schema::viewer::Scope;
+use crate::admin::ApiKey;
+use crate::viewer::Scope;
+use waymark_auth::policy;
+use waymark_auth::policy::Operator;
+use waymark_graphql_kit::context::{Nullable, present};
+use waymark_graphql_kit::list::List;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_request::Ask as _;
+use waymark_request::Request;
+use waymark_users as users;
+use waymark_users::graphql::UserBy;
+use waymark_users::keys::{CreateApiKey, KeyOutcome, RevokeApiKey, Shown};
+use waymark_vocabulary::refusal::Refusal;
 
-/// An API key that is to be made.
+/// Input of `createApiKey`.
 #[derive(Debug, InputObject)]
 pub(crate) struct CreateApiKeyInput {
-    /// What to call it, 1 to 100 characters. The history names the app so.
+    /// The key's name, 1 to 100 characters. The history shows it as the name of the app.
     name: String,
     /// What it allows, at least one; each includes the narrower ones.
     scopes: Vec<Scope>,
@@ -26,11 +28,12 @@ pub(crate) struct CreateApiKeyInput {
     owner: Option<UserBy>,
     /// From when on it is refused, in the future; by default never.
     expires_at: Option<Timestamp>,
-    /// Makes the write safe to repeat: the same key with the same input is carried out once. The secret is not shown again.
+    /// Makes the write safe to repeat: the same key with the same input is carried out once. The secret is not shown
+    /// again.
     idempotency_key: Option<String>,
 }
 
-/// An API key that is to be revoked.
+/// Input of `revokeApiKey`.
 #[derive(Debug, InputObject)]
 pub(crate) struct RevokeApiKeyInput {
     /// The key's number or its prefix.
@@ -39,21 +42,22 @@ pub(crate) struct RevokeApiKeyInput {
     idempotency_key: Option<String>,
 }
 
-/// What came of making an API key.
+/// Payload of `createApiKey`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct CreateApiKeyPayload {
-    /// The key itself, shown this once and stored nowhere. Null when the whole was refused, and when the write was repeated.
+    /// The key itself, shown this once and stored nowhere. Null when the whole was refused, and when the write was
+    /// repeated.
     secret: Option<String>,
-    /// What is known of the key. Null when the whole was refused.
+    /// The API key without its secret. Null when the whole was refused.
     api_key: Option<ApiKey>,
     /// What was refused; nothing was changed then.
     user_errors: List<Refusal>,
 }
 
-/// What came of revoking an API key.
+/// Payload of `revokeApiKey`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct RevokeApiKeyPayload {
-    /// What is known of the key. Null when the whole was refused.
+    /// The API key. Null when the whole was refused.
     api_key: Option<ApiKey>,
     /// What was refused; nothing was changed then.
     user_errors: List<Refusal>,
@@ -69,7 +73,7 @@ impl KeyMutation {
     async fn create_api_key(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "What it is called, and what it allows.")] input: CreateApiKeyInput,
+        #[graphql(desc = "The key's name and what it allows.")] input: CreateApiKeyInput,
     ) -> Nullable<CreateApiKeyPayload> {
         present(async {
             let request = context.ask()?;
@@ -94,12 +98,12 @@ impl KeyMutation {
         .await
     }
 
-    /// Revokes an API key: it is refused from then on. Revoking again changes nothing. For API keys with the scope admin. Null
-    /// with an error when the whole was refused.
+    /// Revokes an API key: it is refused from then on. Revoking again changes nothing. For API keys with the scope
+    /// admin. Null with an error when the whole was refused.
     async fn revoke_api_key(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which key.")] input: RevokeApiKeyInput,
+        #[graphql(desc = "The key that is revoked.")] input: RevokeApiKeyInput,
     ) -> Nullable<RevokeApiKeyPayload> {
         present(async {
             let request = context.ask()?;

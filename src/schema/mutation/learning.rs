@@ -4,29 +4,30 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use super::changes::Changes;
 use super::{check_items, shown, subject};
-use crate::auth::policy;
-use crate::db::Extent;
-use crate::error::{Error, Result};
-use crate::features::learning;
-use crate::features::learning::graphql::{ResourceProgress, StudyPlanInstance};
-use crate::features::learning::write::{
+use crate::user::User;
+use waymark_auth::policy;
+use waymark_db::Extent;
+use waymark_graphql_kit::context::{Nullable, present};
+use waymark_graphql_kit::list::List;
+use waymark_graphql_kit::ready::Ready;
+use waymark_kernel::error::{Error, Result};
+use waymark_learning as learning;
+use waymark_learning::graphql::{ResourceProgress, StudyPlanInstance};
+use waymark_learning::write::{
     CreateStudyPlanInstance, DeleteStudyPlanInstance, InstanceOutcome, Minutes, NewProgress, SetResourcesCompletion,
     UpdateResourceProgress, UpdateStudyPlanInstance,
 };
-use crate::features::users::graphql::UserBy;
-use crate::features::users::service::User as Stored;
-use crate::graphql::context::{Ask as _, Nullable, present};
-use crate::graphql::ids::Kind;
-use crate::graphql::list::List;
-use crate::graphql::ready::Ready;
-use crate::graphql::refusal::{BulkMode, ItemOutcome, Refusal, refusals};
-use crate::request::Request;
-use crate::schema::user::User;
+use waymark_request::Ask as _;
+use waymark_request::Request;
+use waymark_users::graphql::UserBy;
+use waymark_users::service::User as Stored;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::{BulkMode, ItemOutcome, Refusal, refusals};
 
-/// What is written about a user's progress with a resource. What is left out stays as it is.
+/// Input of `updateResourceProgress`. A field that is not given stays as it is.
 #[derive(Debug, InputObject)]
 pub(crate) struct UpdateResourceProgressInput {
-    /// Whose progress it is; by default that of whoever asks.
+    /// The user whose progress is written; by default the caller.
     user: Option<UserBy>,
     #[graphql(flatten)]
     progress: ResourceProgressInput,
@@ -37,8 +38,8 @@ pub(crate) struct UpdateResourceProgressInput {
 /// What is written about a resource.
 #[derive(Debug, InputObject)]
 pub(super) struct ResourceProgressInput {
-    /// The resource's global id or its key. An id of 24 hexadecimal digits that the catalogue does not know gets progress
-    /// too, for resources that live elsewhere, unless the server keeps progress for known ones only.
+    /// The resource's global id or its key. An id of 24 hexadecimal digits that the catalogue does not know gets
+    /// progress too, for resources that live elsewhere, unless the server keeps progress for known ones only.
     pub(super) resource_id: ID,
     /// Whether it is complete. Completing again keeps the date; it says nothing about `progress`.
     completed: Option<bool>,
@@ -50,20 +51,20 @@ pub(super) struct ResourceProgressInput {
     add_time_spent_minutes: Option<i32>,
     /// The user's notes, at most 10,000 characters; empty to remove them.
     notes: Option<String>,
-    /// The global or external id of the user's study plan instance through which this is done: completing the resource marks
-    /// it there, when the instance has it.
+    /// The global or external id of the user's study plan instance through which this is done: completing the resource
+    /// marks it there, when the instance has it.
     instance_id: Option<ID>,
 }
 
-/// Which resources of whom are marked as complete or not complete.
+/// Input of `setResourcesCompletion`.
 #[derive(Debug, InputObject)]
 pub(crate) struct SetResourcesCompletionInput {
-    /// Whose progress it is; by default that of whoever asks.
+    /// The user whose progress is written; by default the caller.
     user: Option<UserBy>,
-    /// Global ids or keys of the resources, at most 1,000; duplicates are fine, and a malformed one fails alone.
+    /// Global ids or keys of the resources, at most 1,000; duplicates are fine. A malformed id is refused alone.
     resource_ids: Vec<ID>,
-    /// Whether they are complete. Completing again keeps the date, and marks nothing in instances of study plans; taking it
-    /// back removes the marks from all of them.
+    /// Whether they are complete. Completing again keeps the date, and marks nothing in instances of study plans;
+    /// taking it back removes the marks from all of them.
     completed: bool,
     /// Whether the good items are done when others are refused.
     #[graphql(default)]
@@ -72,40 +73,40 @@ pub(crate) struct SetResourcesCompletionInput {
     idempotency_key: Option<String>,
 }
 
-/// Of which study plan an instance is begun, and for whom.
+/// Input of `createStudyPlanInstance`.
 #[derive(Debug, InputObject)]
 pub(crate) struct CreateStudyPlanInstanceInput {
-    /// Who follows it; by default whoever asks.
+    /// The user who follows the study plan; by default the caller.
     user: Option<UserBy>,
     /// The study plan's global id or its key.
     study_plan_id: ID,
-    /// The instance's title, 1 to 200 characters; by default the study plan's.
+    /// The instance's title, 1 to 500 characters; by default the study plan's.
     title: Option<String>,
     /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
     idempotency_key: Option<String>,
 }
 
-/// What becomes of an instance of a study plan. What is left out stays as it is.
+/// Input of `updateStudyPlanInstance`. A field that is not given stays as it is.
 #[derive(Debug, InputObject)]
 pub(crate) struct UpdateStudyPlanInstanceInput {
-    /// Whose instance it is; by default that of whoever asks.
+    /// The user whose instance it is; by default the caller.
     user: Option<UserBy>,
     /// The instance's global or external id.
     instance_id: ID,
-    /// The new title, 1 to 200 characters.
+    /// The new title, 1 to 500 characters.
     title: Option<String>,
-    /// Whether the instance takes over the list of resources that its study plan has now. Marks of resources that stay on the
-    /// list are kept.
+    /// Whether the instance takes over the list of resources that its study plan has now. Marks of resources that stay
+    /// on the list are kept.
     #[graphql(default)]
     refresh: bool,
     /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
     idempotency_key: Option<String>,
 }
 
-/// Which instance of a study plan is given up.
+/// Input of `deleteStudyPlanInstance`.
 #[derive(Debug, InputObject)]
 pub(crate) struct DeleteStudyPlanInstanceInput {
-    /// Whose instance it is; by default that of whoever asks.
+    /// The user whose instance it is; by default the caller.
     user: Option<UserBy>,
     /// The instance's global or external id.
     instance_id: ID,
@@ -113,7 +114,7 @@ pub(crate) struct DeleteStudyPlanInstanceInput {
     idempotency_key: Option<String>,
 }
 
-/// What came of writing progress with a resource.
+/// Payload of `updateResourceProgress`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct UpdateResourceProgressPayload {
     /// The user. Null only when the user has been merged or erased since.
@@ -128,12 +129,12 @@ pub(crate) struct UpdateResourceProgressPayload {
     changes: Changes,
 }
 
-/// What came of marking resources as complete or not complete.
+/// Payload of `setResourcesCompletion`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct SetResourcesCompletionPayload {
     /// The user. Null only when the user has been merged or erased since.
     user: Option<User>,
-    /// What became of each item, in the order of the input.
+    /// The result of each item, in the order of the input.
     results: List<ItemOutcome>,
     /// How far the user is with the resources that were named, each once; unknown ones are left out.
     resource_progress: List<Ready<ResourceProgress>>,
@@ -143,7 +144,7 @@ pub(crate) struct SetResourcesCompletionPayload {
     changes: Changes,
 }
 
-/// What came of beginning or changing an instance of a study plan.
+/// Payload of `createStudyPlanInstance` and `updateStudyPlanInstance`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct StudyPlanInstancePayload {
     /// The user. Null only when the user has been merged or erased since.
@@ -156,7 +157,7 @@ pub(crate) struct StudyPlanInstancePayload {
     changes: Changes,
 }
 
-/// What came of giving up an instance of a study plan.
+/// Payload of `deleteStudyPlanInstance`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct DeleteStudyPlanInstancePayload {
     /// The user. Null only when the user has been merged or erased since.
@@ -175,12 +176,12 @@ pub(crate) struct LearningMutation;
 
 #[Object]
 impl LearningMutation {
-    /// Writes a user's progress with a resource. It counts in every study plan that has the resource. For the user and for
-    /// API keys with the scope progress:write. Null with an error when the whole was refused.
+    /// Writes a user's progress with a resource. It counts in every study plan that has the resource. For the user and
+    /// for API keys with the scope progress:write. Null with an error when the whole was refused.
     async fn update_resource_progress(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "What is written about which resource of whom.")] input: UpdateResourceProgressInput,
+        #[graphql(desc = "The resource, the user, and the fields to set.")] input: UpdateResourceProgressInput,
     ) -> Nullable<UpdateResourceProgressPayload> {
         present(async {
             let request = context.ask()?;
@@ -212,7 +213,7 @@ impl LearningMutation {
     async fn set_resources_completion(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which resources of whom, and how.")] input: SetResourcesCompletionInput,
+        #[graphql(desc = "The resources, whether they are complete, and the user.")] input: SetResourcesCompletionInput,
     ) -> Nullable<SetResourcesCompletionPayload> {
         present(async {
             let request = context.ask()?;
@@ -241,13 +242,13 @@ impl LearningMutation {
         .await
     }
 
-    /// Begins an instance of a study plan for a user. It keeps the plan's list of resources as it is now; what the user has
-    /// completed before counts. For the user and for API keys with the scope progress:write. Null with an error when the
-    /// whole was refused.
+    /// Begins an instance of a study plan for a user. It keeps the plan's list of resources as it is now; what the user
+    /// has completed before counts. For the user and for API keys with the scope progress:write. Null with an error
+    /// when the whole was refused.
     async fn create_study_plan_instance(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Of which study plan, and for whom.")] input: CreateStudyPlanInstanceInput,
+        #[graphql(desc = "The study plan, and the user who follows it.")] input: CreateStudyPlanInstanceInput,
     ) -> Nullable<StudyPlanInstancePayload> {
         present(async {
             let request = context.ask()?;
@@ -262,12 +263,12 @@ impl LearningMutation {
         .await
     }
 
-    /// Renames a user's instance of a study plan, or brings it up to date with its plan. For the user and for API keys with
-    /// the scope progress:write. Null with an error when the whole was refused.
+    /// Renames a user's instance of a study plan, or brings it up to date with its plan. For the user and for API keys
+    /// with the scope progress:write. Null with an error when the whole was refused.
     async fn update_study_plan_instance(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which instance of whom, and what becomes of it.")] input: UpdateStudyPlanInstanceInput,
+        #[graphql(desc = "The instance, its user, and what changes.")] input: UpdateStudyPlanInstanceInput,
     ) -> Nullable<StudyPlanInstancePayload> {
         present(async {
             let request = context.ask()?;
@@ -282,12 +283,12 @@ impl LearningMutation {
         .await
     }
 
-    /// Gives up a user's instance of a study plan. The progress with its resources stays. For the user and for API keys with
-    /// the scope progress:write. Null with an error when the whole was refused.
+    /// Gives up a user's instance of a study plan. The progress with its resources stays. For the user and for API keys
+    /// with the scope progress:write. Null with an error when the whole was refused.
     async fn delete_study_plan_instance(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which instance of whom.")] input: DeleteStudyPlanInstanceInput,
+        #[graphql(desc = "The instance and its user.")] input: DeleteStudyPlanInstanceInput,
     ) -> Nullable<DeleteStudyPlanInstancePayload> {
         present(async {
             let request = context.ask()?;

@@ -1,7 +1,8 @@
 //! The mutation root, merged from the parts of the features, and what all mutations have in common.
 //!
-//! The parts stand here and not in the features' folders, because each payload shows the user and what the write changed
-//! for the user, and both join all features. A resolver checks who may, and hands its input to the feature's use case.
+//! The parts stand here and not in the features' folders, because each payload shows the user and what the write
+//! changed for the user, and both join all features. A resolver checks who may, and hands its input to the feature's
+//! use case.
 
 mod catalogue;
 mod changes;
@@ -20,17 +21,17 @@ use std::sync::Arc;
 use async_graphql::{Context, MergedObject};
 
 use super::user::User;
-use crate::auth::policy;
-use crate::error::{Error, Result};
-use crate::features::users as people;
-use crate::features::users::graphql::UserBy;
-use crate::features::users::service::User as Stored;
-use crate::graphql::context::Ask as _;
-use crate::request::Request;
+use waymark_auth::policy;
+use waymark_kernel::error::{Error, Result};
+use waymark_request::Ask as _;
+use waymark_request::Request;
+use waymark_users as people;
+use waymark_users::graphql::UserBy;
+use waymark_users::service::User as Stored;
 
 /// Everything that can be changed.
 #[derive(Debug, Default, MergedObject)]
-pub(crate) struct Mutation(
+pub struct Mutation(
     catalogue::CatalogueMutation,
     collections::CollectionMutation,
     credits::CreditMutation,
@@ -43,7 +44,8 @@ pub(crate) struct Mutation(
     verify::VerifyMutation,
 );
 
-/// The user whom a mutation is about: whom `by` names, else whoever asks. Who may not see a user cannot name one.
+/// Returns the user whom a mutation is about: the user that `by` names, else the caller. A caller who may not see a
+/// user cannot name that user.
 async fn subject(request: &Request, by: Option<UserBy>) -> Result<Arc<Stored>> {
     let found = match by {
         Some(by) => people::service::visible(request, by.into()).await?,
@@ -61,7 +63,7 @@ async fn shown(request: &Request, user: &Stored) -> Result<Option<User>> {
     Ok(found.and_then(|stored| User::show(request, stored)))
 }
 
-/// Like [`shown`], but nobody where none of these fields of the payload, which need the user, is asked for.
+/// Like [`shown`], but returns `None` when none of `fields`, which need the user, is selected in the payload.
 async fn shown_for(context: &Context<'_>, user: &Stored, fields: &[&str]) -> Result<Option<User>> {
     let is_asked = |path: &&str| path.split('.').fold(context.look_ahead(), |at, field| at.field(field)).exists();
     let asked = fields.iter().any(is_asked);

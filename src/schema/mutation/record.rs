@@ -11,25 +11,27 @@ use super::collections::CardAmountInput;
 use super::games::AchievementUnlockInput;
 use super::learning::ResourceProgressInput;
 use super::seasons::GoalStepsInput;
-use crate::auth::policy;
-use crate::error::{Error, Result};
-use crate::features::record::write::{Happening, NewEvent, RecordProgress, Recorded};
-use crate::features::seasons::Seasons;
-use crate::features::users::graphql::UserBy;
-use crate::features::users::service::{self as people, User as Stored};
-use crate::graphql::context::{Ask as _, Nullable, present};
-use crate::graphql::ids::Kind;
-use crate::graphql::list::List;
-use crate::graphql::refusal::{BulkMode, Refusal, UserErrorCode, WriteStatus};
-use crate::request::Request;
-use crate::write::Written;
+use waymark_auth::policy;
+use waymark_graphql_kit::context::{Nullable, present};
+use waymark_graphql_kit::list::List;
+use waymark_kernel::error::{Error, Result};
+use waymark_kinds::record::{Happening, NewEvent, RecordProgress, Recorded};
+use waymark_request::Ask as _;
+use waymark_request::Request;
+use waymark_seasons::Seasons;
+use waymark_users::graphql::UserBy;
+use waymark_users::service as people;
+use waymark_users::service::User as Stored;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::{BulkMode, Refusal, UserErrorCode, WriteStatus};
+use waymark_write::Written;
 
-/// What happened to whom.
+/// Input of `recordProgress`.
 #[derive(Debug, InputObject)]
 pub(crate) struct RecordProgressInput {
-    /// What happened, at most 1,000 events, of any users and kinds. Events of one kind are recorded in the order of the list,
-    /// and the kinds one after the other: enrolments, goal steps, progress with resources, unlocks, cards. So an enrolment
-    /// counts for the steps of the same list wherever it stands.
+    /// What happened, at most 1,000 events, of any users and kinds. Events of one kind are recorded in the order of the
+    /// list, and the kinds one after the other: enrolments, goal steps, progress with resources, unlocks, cards. So an
+    /// enrolment counts for the steps of the same list wherever it stands.
     events: Vec<ProgressEventInput>,
     /// Whether the good events are recorded when others are refused.
     #[graphql(default)]
@@ -53,10 +55,10 @@ pub(crate) enum ProgressEventInput {
     Card(CardEventInput),
 }
 
-/// A user takes part in a season.
+/// A user enrols in a season.
 #[derive(Debug, InputObject)]
 pub(crate) struct EnrollmentEventInput {
-    /// Who takes part; by default whoever asks.
+    /// The user who enrols; by default the caller.
     user: Option<UserBy>,
     /// The season's global id or its key; by default the current season.
     season_id: Option<ID>,
@@ -65,16 +67,16 @@ pub(crate) struct EnrollmentEventInput {
 /// Steps of a goal that are recorded: exactly one of `add` and `setTo`.
 #[derive(Debug, InputObject)]
 pub(crate) struct GoalStepsEventInput {
-    /// Whose goal it is; by default that of whoever asks.
+    /// The user who made the steps; by default the caller.
     user: Option<UserBy>,
     #[graphql(flatten)]
     steps: GoalStepsInput,
 }
 
-/// What is written about a user's progress with a resource. What is left out stays as it is.
+/// Progress with a resource. A field that is not given stays as it is.
 #[derive(Debug, InputObject)]
 pub(crate) struct ResourceProgressEventInput {
-    /// Whose progress it is; by default that of whoever asks.
+    /// The user whose progress is written; by default the caller.
     user: Option<UserBy>,
     #[graphql(flatten)]
     progress: ResourceProgressInput,
@@ -83,43 +85,43 @@ pub(crate) struct ResourceProgressEventInput {
 /// An achievement that a user unlocked.
 #[derive(Debug, InputObject)]
 pub(crate) struct AchievementUnlockEventInput {
-    /// Who unlocked it; by default whoever asks.
+    /// The user who unlocked the achievement; by default the caller.
     user: Option<UserBy>,
     #[graphql(flatten)]
     unlock: AchievementUnlockInput,
 }
 
-/// So many of a card that a user got.
+/// A user got one or several copies of a card.
 #[derive(Debug, InputObject)]
 pub(crate) struct CardEventInput {
-    /// Who got it; by default whoever asks.
+    /// The user who got the card; by default the caller.
     user: Option<UserBy>,
     #[graphql(flatten)]
     card: CardAmountInput,
 }
 
-/// What became of an event.
+/// The result of one event of `recordProgress`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct ProgressEventResult {
     /// The global id of the user. Null when there is no such user.
     user_id: Option<ID>,
     /// The global id of what the event is about: a season, a goal, a resource, an achievement or a card.
     id: ID,
-    /// What became of it; UNCHANGED when it had been recorded before.
+    /// Whether the event was recorded; UNCHANGED when it had been recorded before.
     status: WriteStatus,
     /// How many steps of the goal were done by then. Null when it is not about a goal, and when it was refused.
     completed_steps: Option<i32>,
-    /// How many of the steps were dropped, because the goal has no more. Null when it is not about a goal, and when it was
-    /// refused.
+    /// How many of the steps were dropped, because the goal has no more. Null when it is not about a goal, and when it
+    /// was refused.
     clamped_by: Option<i32>,
     /// Why it was refused. Null when it was not.
     error: Option<Refusal>,
 }
 
-/// What came of recording progress.
+/// Payload of `recordProgress`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct RecordProgressPayload {
-    /// What became of each event, in the order of the input.
+    /// The result of each event, in the order of the input.
     results: List<ProgressEventResult>,
     /// What was refused; empty when all was recorded.
     user_errors: List<Refusal>,
@@ -133,13 +135,13 @@ pub(crate) struct RecordMutation;
 
 #[Object]
 impl RecordMutation {
-    /// Records progress of every kind and of many users by one write. An event that is refused fails alone, unless all or
-    /// nothing is asked for. For API keys with the scope progress:write; enrolments and progress with resources also for the
-    /// user, when there is nothing else in the list. Null with an error when the whole was refused.
+    /// Records progress of every kind and of many users by one write. An event that is refused fails alone, unless all
+    /// or nothing is asked for. For API keys with the scope progress:write; enrolments and progress with resources also
+    /// for the user, when there is nothing else in the list. Null with an error when the whole was refused.
     async fn record_progress(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "What happened to whom.")] input: RecordProgressInput,
+        #[graphql(desc = "The events, each with its user.")] input: RecordProgressInput,
     ) -> Nullable<RecordProgressPayload> {
         present(async {
             let request = context.ask()?;
@@ -176,12 +178,12 @@ struct People {
 struct Named {
     /// As the input says it.
     name: String,
-    /// The place among those who were found, nobody, or why that cannot be looked up.
+    /// The place among the found users, `None` when there is no such user, or why the name was refused.
     user: Result<Option<usize>, Refusal>,
 }
 
 impl People {
-    /// Looks all of them up at once. Whom the caller may not see, nobody is.
+    /// Looks all users of the events up at once. A user whom the caller may not see counts as not found.
     async fn of(request: &Request, events: &[ProgressEventInput]) -> Result<Self> {
         let keys = events.iter().map(|event| match event.user() {
             Some(by) => people::key(by.clone().into()).map_err(|error| error.message().to_owned()),

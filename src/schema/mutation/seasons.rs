@@ -7,29 +7,31 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use super::changes::Changes;
 use super::credits::account;
 use super::{check_items, shown, shown_for, subject};
-use crate::auth::policy;
-use crate::clock::Timestamp;
-use crate::error::{Error, Result};
-use crate::features::credits::graphql::{CreditAccount, CreditAmount};
-use crate::features::seasons::graphql::{GoalProgress, SeasonProgress};
-use crate::features::seasons::rules::StepAmount;
-use crate::features::seasons::service::{self, GoalStatus};
-use crate::features::seasons::write::{
+use crate::user::User;
+use waymark_auth::policy;
+use waymark_credits::graphql::{CreditAccount, CreditAmount};
+use waymark_graphql_kit::context::{Nullable, present};
+use waymark_graphql_kit::list::List;
+use waymark_graphql_kit::ready::Ready;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Error, Result};
+use waymark_request::Ask as _;
+use waymark_request::Request;
+use waymark_seasons::graphql::{GoalProgress, SeasonProgress};
+use waymark_seasons::rules::StepAmount;
+use waymark_seasons::service;
+use waymark_seasons::service::GoalStatus;
+use waymark_seasons::write::{
     ClaimGoals, ClaimStatus as Claimed, CorrectGoalSteps, EnrollInSeason, NewSteps, RecordGoalSteps, StepsOutcome,
 };
-use crate::features::users::graphql::UserBy;
-use crate::graphql::context::{Ask as _, Nullable, present};
-use crate::graphql::ids::Kind;
-use crate::graphql::list::List;
-use crate::graphql::ready::Ready;
-use crate::graphql::refusal::{BulkMode, Refusal, WriteStatus, refusals};
-use crate::request::Request;
-use crate::schema::user::User;
+use waymark_users::graphql::UserBy;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::{BulkMode, Refusal, WriteStatus, refusals};
 
-/// Who takes part in which season.
+/// Input of `enrollInSeason`.
 #[derive(Debug, InputObject)]
 pub(crate) struct EnrollInSeasonInput {
-    /// Who takes part; by default whoever asks.
+    /// The user who enrols; by default the caller.
     user: Option<UserBy>,
     /// The season's global id or its key; by default the current season.
     season_id: Option<ID>,
@@ -37,7 +39,7 @@ pub(crate) struct EnrollInSeasonInput {
     idempotency_key: Option<String>,
 }
 
-/// What came of an enrolment.
+/// Payload of `enrollInSeason`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct EnrollInSeasonPayload {
     /// The user. Null only when the user has been merged or erased since.
@@ -52,10 +54,10 @@ pub(crate) struct EnrollInSeasonPayload {
     changes: Changes,
 }
 
-/// Which steps of which goals of whom are recorded.
+/// Input of `recordGoalSteps`.
 #[derive(Debug, InputObject)]
 pub(crate) struct RecordGoalStepsInput {
-    /// Whose goals they are; by default those of whoever asks.
+    /// The user who made the steps; by default the caller.
     user: Option<UserBy>,
     /// The steps, at most 1,000 items; the same goal may come more than once.
     steps: Vec<GoalStepsInput>,
@@ -71,25 +73,27 @@ pub(crate) struct RecordGoalStepsInput {
 pub(crate) struct GoalStepsInput {
     /// The goal's global id or its key.
     pub(super) goal_id: ID,
-    /// So many more steps; at least 1. What is more than the goal has left is dropped.
+    /// How many steps to add, at least 1. Steps beyond what the goal has left are dropped.
     add: Option<i32>,
-    /// So many steps in all; at least 0, and not fewer than are done. What is more than the goal has is dropped.
+    /// How many steps are done in all, at least 0 and not fewer than are done already. Steps beyond what the goal has
+    /// are dropped.
     set_to: Option<i32>,
-    /// When they were done, not in the future and at most a year ago (a setting of the server); by default now. Steps of a
-    /// week that is over are taken for another 24 hours when this lies in that week.
+    /// When they were done, not in the future and at most a year ago (a setting of the server); by default now. Steps
+    /// of a week that is over are taken for another 24 hours when this lies in that week.
     occurred_at: Option<Timestamp>,
-    /// What the caller calls these steps. Steps of the same ref are recorded once and for all for a user: when they come
-    /// again, nothing is recorded, and the answer is that of the first time. 1 to 255 characters.
+    /// The caller's reference of these steps, 1 to 255 characters. Steps with the same reference are recorded once for
+    /// a user: a repetition records nothing, and is answered as the first time.
     #[graphql(name = "ref")]
     reference: Option<String>,
 }
 
-/// What became of recording steps of a goal.
+/// The result of one item of `recordGoalSteps`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct GoalStepsResult {
     /// The global id of the goal.
     id: ID,
-    /// What became of it; UNCHANGED when the goal had no steps left, or the steps were recorded before under the same ref.
+    /// Whether the steps were recorded; UNCHANGED when the goal had no steps left, or the steps were recorded before
+    /// under the same ref.
     status: WriteStatus,
     /// How many steps of the goal were done by then. Null when they were refused.
     completed_steps: Option<i32>,
@@ -99,12 +103,12 @@ pub(crate) struct GoalStepsResult {
     error: Option<Refusal>,
 }
 
-/// What came of recording steps.
+/// Payload of `recordGoalSteps`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct RecordGoalStepsPayload {
     /// The user. Null only when the user has been merged or erased since.
     user: Option<User>,
-    /// What became of each item, in the order of the input.
+    /// The result of each item, in the order of the input.
     results: List<GoalStepsResult>,
     /// The goals that were named, as they stand now, each once.
     goals: List<Ready<GoalProgress>>,
@@ -114,10 +118,10 @@ pub(crate) struct RecordGoalStepsPayload {
     changes: Changes,
 }
 
-/// What the steps of a goal really are.
+/// Input of `correctGoalSteps`.
 #[derive(Debug, InputObject)]
 pub(crate) struct CorrectGoalStepsInput {
-    /// Whose goal it is; by default that of whoever asks.
+    /// The user whose goal is corrected; by default the caller.
     user: Option<UserBy>,
     /// The goal's global id or its key.
     goal_id: ID,
@@ -127,12 +131,12 @@ pub(crate) struct CorrectGoalStepsInput {
     idempotency_key: Option<String>,
 }
 
-/// What came of a correction.
+/// Payload of `correctGoalSteps`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct CorrectGoalStepsPayload {
     /// The user. Null only when the user has been merged or erased since.
     user: Option<User>,
-    /// What became of it.
+    /// Whether the goal was changed; UNCHANGED when it had these steps before.
     status: WriteStatus,
     /// The goal. Null when there is no such goal, or when the user has been merged or erased since.
     goal: Option<Ready<GoalProgress>>,
@@ -142,10 +146,10 @@ pub(crate) struct CorrectGoalStepsPayload {
     changes: Changes,
 }
 
-/// Which rewards who claims.
+/// Input of `claimGoals`.
 #[derive(Debug, InputObject)]
 pub(crate) struct ClaimGoalsInput {
-    /// Who claims; by default whoever asks.
+    /// The user who claims the rewards; by default the caller.
     user: Option<UserBy>,
     /// Global ids or keys of the goals, at most 1,000; duplicates are fine.
     goal_ids: Vec<ID>,
@@ -153,10 +157,10 @@ pub(crate) struct ClaimGoalsInput {
     idempotency_key: Option<String>,
 }
 
-/// What became of the claim of a goal's reward.
+/// The result of claiming a goal's reward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Claimed")]
-pub(crate) enum ClaimStatus {
+pub enum ClaimStatus {
     /// The user got the reward.
     Claimed,
     /// The user had got the reward before, and got nothing now. Nothing is wrong.
@@ -165,14 +169,14 @@ pub(crate) enum ClaimStatus {
     Refused,
 }
 
-/// What became of the claim of a goal's reward.
+/// The result of claiming one goal's reward.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct GoalClaimResult {
     /// The global id of the goal.
     id: ID,
     /// The goal as it stands now. Null when there is no such goal, or when the user has been merged or erased since.
     goal: Option<Ready<GoalProgress>>,
-    /// What became of it.
+    /// Whether the reward was claimed.
     status: ClaimStatus,
     /// What the user got for it, now or before. Null when it was refused.
     credits: Option<CreditAmount>,
@@ -180,12 +184,12 @@ pub(crate) struct GoalClaimResult {
     error: Option<Refusal>,
 }
 
-/// What came of claiming rewards.
+/// Payload of `claimGoals`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct ClaimGoalsPayload {
     /// The user. Null only when the user has been merged or erased since.
     user: Option<User>,
-    /// What became of each goal, in the order of the input.
+    /// The result of each goal, in the order of the input.
     results: List<GoalClaimResult>,
     /// The user's credits. Null only when the user has been merged or erased since.
     credits: Option<Ready<CreditAccount>>,
@@ -201,12 +205,12 @@ pub(crate) struct SeasonMutation;
 
 #[Object]
 impl SeasonMutation {
-    /// Lets a user take part in a season, which may be still to come. Enrolling twice is the same as once. For the user and
-    /// for API keys with the scope progress:write. Null with an error when the whole was refused.
+    /// Enrols a user in a season, which may be in the future. Enrolling twice is the same as once. For the user and for
+    /// API keys with the scope progress:write. Null with an error when the whole was refused.
     async fn enroll_in_season(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Who, and in which season.")] input: EnrollInSeasonInput,
+        #[graphql(desc = "The season, and the user who enrols.")] input: EnrollInSeasonInput,
     ) -> Nullable<EnrollInSeasonPayload> {
         present(async {
             let request = context.ask()?;
@@ -228,12 +232,12 @@ impl SeasonMutation {
         .await
     }
 
-    /// Records steps of a user's goals. For API keys with the scope progress:write. Null with an error when the whole was
-    /// refused.
+    /// Records steps of a user's goals. For API keys with the scope progress:write. Null with an error when the whole
+    /// was refused.
     async fn record_goal_steps(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which steps of which goals.")] input: RecordGoalStepsInput,
+        #[graphql(desc = "The steps, and the user who made them.")] input: RecordGoalStepsInput,
     ) -> Nullable<RecordGoalStepsPayload> {
         present(async {
             let request = context.ask()?;
@@ -259,12 +263,12 @@ impl SeasonMutation {
         .await
     }
 
-    /// Sets the steps of a user's goal to what they really are, at any time. Fewer steps take back no reward. For API keys
-    /// with the scope admin. Null with an error when the whole was refused.
+    /// Corrects the steps of a user's goal, at any time. Fewer steps take back no reward. For API keys with the scope
+    /// admin. Null with an error when the whole was refused.
     async fn correct_goal_steps(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which goal of whom, and its steps.")] input: CorrectGoalStepsInput,
+        #[graphql(desc = "The goal, its correct steps, and the user.")] input: CorrectGoalStepsInput,
     ) -> Nullable<CorrectGoalStepsPayload> {
         present(async {
             let request = context.ask()?;
@@ -288,12 +292,12 @@ impl SeasonMutation {
         .await
     }
 
-    /// Claims the rewards of completed goals, each once and for all and each by itself. For the user and for API keys with
-    /// the scope progress:write. Null with an error when the whole was refused.
+    /// Claims the rewards of completed goals. Each reward is claimed once, and each goal is decided by itself. For the
+    /// user and for API keys with the scope progress:write. Null with an error when the whole was refused.
     async fn claim_goals(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which goals of whom.")] input: ClaimGoalsInput,
+        #[graphql(desc = "The goals, and the user who claims their rewards.")] input: ClaimGoalsInput,
     ) -> Nullable<ClaimGoalsPayload> {
         present(async {
             let request = context.ask()?;

@@ -6,28 +6,29 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObje
 
 use super::changes::Changes;
 use super::{shown, subject};
-use crate::auth::policy;
-use crate::error::Result;
-use crate::features::users;
-use crate::features::users::erase::{Erasable, EraseUser};
-use crate::features::users::graphql::{AccountBy, UserBy};
-use crate::features::users::merge::MergeUsers;
-use crate::features::users::service::User as Stored;
-use crate::features::users::write::{
+use crate::user::{ProfileVisibility, User};
+use waymark_auth::policy;
+use waymark_graphql_kit::context::{Nullable, present};
+use waymark_graphql_kit::list::List;
+use waymark_kernel::error::Result;
+use waymark_kinds::erase::{Erasable, EraseUser};
+use waymark_kinds::merge::MergeUsers;
+use waymark_request::Ask as _;
+use waymark_request::Request;
+use waymark_users as users;
+use waymark_users::graphql::{AccountBy, UserBy};
+use waymark_users::service::User as Stored;
+use waymark_users::write::{
     Change, LinkAccount, NewAccount, ProfileChange, SetProfileVisibility, UnlinkAccount, UpdateProfile, UpsertUser,
 };
-use crate::graphql::context::{Ask as _, Nullable, present};
-use crate::graphql::ids::Kind;
-use crate::graphql::list::List;
-use crate::graphql::refusal::Refusal;
-use crate::request::Request;
-use crate::schema::user::{ProfileVisibility, User};
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::Refusal;
 
-/// Who is to be made, or changed.
+/// Input of `upsertUser`. A field that is not given stays as it is.
 #[derive(Debug, InputObject)]
 pub(crate) struct UpsertUserInput {
-    /// The id of the user to change. Without it, the user with this handle is changed; without a handle too, the user of
-    /// the first account that is anybody's. When there is none, a user is created.
+    /// The id of the user to change. Without it, the user with this handle is changed; without a handle too, the user
+    /// of the first account that belongs to a user. When there is none, a user is created.
     id: Option<ID>,
     /// The handle, 2 to 20 letters and digits. A user who is created without one gets a generated one.
     handle: Option<String>,
@@ -44,12 +45,12 @@ pub(crate) struct UpsertUserInput {
     idempotency_key: Option<String>,
 }
 
-/// What users say about themselves.
+/// Input of `updateProfile`. A field that is not given stays as it is.
 #[derive(Debug, InputObject)]
 pub(crate) struct UpdateProfileInput {
-    /// Whose profile it is; by default whoever asks.
+    /// The user whose profile is changed; by default the caller.
     user: Option<UserBy>,
-    /// The new handle, 2 to 20 letters and digits. The old one is free from then on.
+    /// The new handle, 2 to 20 letters and digits. The old handle is free from then on.
     handle: Option<String>,
     /// A longer name to show, up to 100 characters; null takes it away.
     display_name: MaybeUndefined<String>,
@@ -59,10 +60,10 @@ pub(crate) struct UpdateProfileInput {
     idempotency_key: Option<String>,
 }
 
-/// Who may see a user's profile.
+/// Input of `setProfileVisibility`.
 #[derive(Debug, InputObject)]
 pub(crate) struct SetProfileVisibilityInput {
-    /// Whose profile it is; by default whoever asks.
+    /// The user whose profile is changed; by default the caller.
     user: Option<UserBy>,
     /// Who may see it.
     visibility: ProfileVisibility,
@@ -70,10 +71,10 @@ pub(crate) struct SetProfileVisibilityInput {
     idempotency_key: Option<String>,
 }
 
-/// An account to be linked to a user.
+/// Input of `linkAccount`.
 #[derive(Debug, InputObject)]
 pub(crate) struct LinkAccountInput {
-    /// Who gets it; by default whoever asks.
+    /// The user to whom the account is linked; by default the caller.
     user: Option<UserBy>,
     /// The account. An Ethereum address may be written in any case.
     account: AccountBy,
@@ -81,10 +82,10 @@ pub(crate) struct LinkAccountInput {
     idempotency_key: Option<String>,
 }
 
-/// An account to be taken away from a user.
+/// Input of `unlinkAccount`.
 #[derive(Debug, InputObject)]
 pub(crate) struct UnlinkAccountInput {
-    /// Who loses it; by default whoever asks.
+    /// The user from whom the account is taken away; by default the caller.
     user: Option<UserBy>,
     /// The account.
     account: AccountBy,
@@ -92,7 +93,7 @@ pub(crate) struct UnlinkAccountInput {
     idempotency_key: Option<String>,
 }
 
-/// What came of making or changing a user.
+/// Payload of `upsertUser`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct UpsertUserPayload {
     /// The user. Null when the whole was refused, and when the user has been merged or erased since.
@@ -101,11 +102,11 @@ pub(crate) struct UpsertUserPayload {
     created: bool,
     /// What was refused; nothing was changed then.
     user_errors: List<Refusal>,
-    /// What was changed for the user. Null when the user is.
+    /// What was changed for the user. Null when `user` is null.
     changes: Option<Changes>,
 }
 
-/// What came of changing a user's profile or accounts.
+/// Payload of `updateProfile`, `setProfileVisibility`, `linkAccount` and `unlinkAccount`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct UserPayload {
     /// The user. Null only when the user has been merged or erased since.
@@ -116,10 +117,10 @@ pub(crate) struct UserPayload {
     changes: Changes,
 }
 
-/// Who is merged into whom.
+/// Input of `mergeUsers`.
 #[derive(Debug, InputObject)]
 pub(crate) struct MergeUsersInput {
-    /// The user who is absorbed, and whose id names nobody from then on.
+    /// The user who is absorbed, and whose id names no user from then on.
     from: UserBy,
     /// The user who survives.
     into: UserBy,
@@ -127,7 +128,7 @@ pub(crate) struct MergeUsersInput {
     idempotency_key: Option<String>,
 }
 
-/// What came of merging two users.
+/// Payload of `mergeUsers`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct MergeUsersPayload {
     /// The survivor. Null when the whole was refused, and when the survivor has been merged or erased since.
@@ -136,27 +137,27 @@ pub(crate) struct MergeUsersPayload {
     absorbed_id: Option<ID>,
     /// What was refused; nothing was changed then.
     user_errors: List<Refusal>,
-    /// What was changed for the survivor. Null when the survivor is.
+    /// What was changed for the survivor. Null when `user` is null.
     changes: Option<Changes>,
 }
 
-/// Who is erased.
+/// Input of `eraseUser`.
 #[derive(Debug, InputObject)]
 pub(crate) struct EraseUserInput {
-    /// Who it is; by default whoever asks.
+    /// The user who is erased; by default the caller.
     user: Option<UserBy>,
     /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
     idempotency_key: Option<String>,
 }
 
-/// What came of erasing a user.
+/// Payload of `eraseUser`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct EraseUserPayload {
-    /// The global id of the user, which names nobody from now on. Null when the whole was refused.
+    /// The global id of the user, which names no user from now on. Null when the whole was refused.
     erased_id: Option<ID>,
     /// What was refused; nothing was changed then.
     user_errors: List<Refusal>,
-    /// What was changed for the user. Null when the user was gone before.
+    /// What was changed for the user. Null when there is no such user.
     changes: Option<Changes>,
 }
 
@@ -181,12 +182,12 @@ pub(crate) struct UserMutation;
 
 #[Object]
 impl UserMutation {
-    /// Creates a user, or changes the one who is there. For API keys with the scope admin. Null with an error when the
-    /// whole was refused.
+    /// Creates a user, or changes an existing one. For API keys with the scope admin. Null with an error when the whole
+    /// was refused.
     async fn upsert_user(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Who it is, and what is to be set.")] input: UpsertUserInput,
+        #[graphql(desc = "The user to create or to change, and the fields to set.")] input: UpsertUserInput,
     ) -> Nullable<UpsertUserPayload> {
         present(async {
             let request = context.ask()?;
@@ -216,12 +217,12 @@ impl UserMutation {
         .await
     }
 
-    /// Changes a user's handle, name or picture. For the users themselves, and for API keys with the scope progress:write.
-    /// Null with an error when the whole was refused.
+    /// Changes a user's handle, name or picture. For the users themselves, and for API keys with the scope
+    /// progress:write. Null with an error when the whole was refused.
     async fn update_profile(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "What is to be set; what is not given stays.")] input: UpdateProfileInput,
+        #[graphql(desc = "The fields to set; a field that is not given stays as it is.")] input: UpdateProfileInput,
     ) -> Nullable<UserPayload> {
         present(async {
             let request = context.ask()?;
@@ -240,12 +241,12 @@ impl UserMutation {
         .await
     }
 
-    /// Changes who may see that a user exists, with handle, avatar, games and collections. For the users themselves, and for API keys with
-    /// the scope progress:write. Null with an error when the whole was refused.
+    /// Changes who may see that a user exists, with handle, avatar, games and collections. For the users themselves,
+    /// and for API keys with the scope progress:write. Null with an error when the whole was refused.
     async fn set_profile_visibility(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Whose profile, and who may see it.")] input: SetProfileVisibilityInput,
+        #[graphql(desc = "The user, and who may see the profile.")] input: SetProfileVisibilityInput,
     ) -> Nullable<UserPayload> {
         present(async {
             let request = context.ask()?;
@@ -258,12 +259,12 @@ impl UserMutation {
         .await
     }
 
-    /// Links an account on another platform to a user. An account belongs to one user. For API keys with the scope admin.
-    /// Null with an error when the whole was refused.
+    /// Links an account on another platform to a user. An account belongs to one user. For API keys with the scope
+    /// admin. Null with an error when the whole was refused.
     async fn link_account(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The account, and who gets it.")] input: LinkAccountInput,
+        #[graphql(desc = "The account, and the user who gets it.")] input: LinkAccountInput,
     ) -> Nullable<UserPayload> {
         present(async {
             let request = context.ask()?;
@@ -278,12 +279,12 @@ impl UserMutation {
         .await
     }
 
-    /// Takes an account away from a user. One that the user does not have is none to take away, and nothing happens. For
-    /// API keys with the scope admin. Null with an error when the whole was refused.
+    /// Takes an account away from a user. When the user does not have the account, nothing happens. For API keys with
+    /// the scope admin. Null with an error when the whole was refused.
     async fn unlink_account(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The account, and who loses it.")] input: UnlinkAccountInput,
+        #[graphql(desc = "The account, and the user who loses it.")] input: UnlinkAccountInput,
     ) -> Nullable<UserPayload> {
         present(async {
             let request = context.ask()?;
@@ -298,13 +299,14 @@ impl UserMutation {
         .await
     }
 
-    /// Merges a user into another one: accounts, credits, progress and everything else go over to the survivor, of two states
-    /// of one thing the better stays, and the absorbed user is gone for good. Of two claims of one goal the earlier stays and
-    /// what is left of the other is revoked. For API keys with the scope admin. Null with an error when the whole was refused.
+    /// Merges a user into another one. Accounts, credits, progress and everything else move to the survivor; of two
+    /// states of one thing the better one stays; the absorbed user is removed for good. Of two claims of one goal the
+    /// earlier one stays, and what is left of the other is revoked. For API keys with the scope admin. Null with an
+    /// error when the whole was refused.
     async fn merge_users(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Who is merged into whom.")] input: MergeUsersInput,
+        #[graphql(desc = "The user who is absorbed and the user who survives.")] input: MergeUsersInput,
     ) -> Nullable<MergeUsersPayload> {
         present(async {
             let request = context.ask()?;
@@ -325,13 +327,13 @@ impl UserMutation {
         .await
     }
 
-    /// Erases a user: handle, name, picture, accounts, notes and reasons go for good, the user's API keys are revoked, and the
-    /// id names nobody from then on. Amounts and counts stay without a name. For the users themselves, and for API keys with
-    /// the scope admin. Null with an error when the whole was refused.
+    /// Erases a user: handle, name, picture, accounts, notes and reasons go for good, the user's API keys are revoked,
+    /// and the id names no user from then on. Amounts and counts stay without a name. For the users themselves, and for
+    /// API keys with the scope admin. Null with an error when the whole was refused.
     async fn erase_user(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Who is erased.")] input: EraseUserInput,
+        #[graphql(desc = "The user who is erased.")] input: EraseUserInput,
     ) -> Nullable<EraseUserPayload> {
         present(async {
             let request = context.ask()?;

@@ -3,37 +3,38 @@
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use super::subject;
-use crate::auth::policy;
-use crate::error::Result;
-use crate::features::users::graphql::UserBy;
-use crate::graphql::context::{Ask as _, Nullable, present};
-use crate::graphql::ids::Kind;
-use crate::graphql::list::List;
-use crate::graphql::refusal::Refusal;
-use crate::request::Request;
-use crate::verify::{Difference as Found, Report, Whose};
+use waymark_auth::policy;
+use waymark_graphql_kit::context::{Nullable, present};
+use waymark_graphql_kit::list::List;
+use waymark_kernel::error::Result;
+use waymark_request::Ask as _;
+use waymark_request::Request;
+use waymark_users::graphql::UserBy;
+use waymark_verify::{Difference as Found, Report, Whose};
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::Refusal;
 
 /// How many differences an answer names.
 const MOST_NAMED: usize = 100;
 
-/// What is looked at.
+/// Input of `verify`.
 #[derive(Debug, InputObject)]
 pub(crate) struct VerifyInput {
     /// Only what belongs to this user; by default everything.
     user: Option<UserBy>,
 }
 
-/// What is looked at and mended.
+/// Input of `repair`.
 #[derive(Debug, InputObject)]
 pub(crate) struct RepairInput {
     /// Only what belongs to this user; by default everything.
     user: Option<UserBy>,
 }
 
-/// Something that does not follow from its source.
+/// A stored value that does not follow from its source.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct Difference {
-    /// The global id of the user it belongs to. Null when it belongs to nobody, such as a budget.
+    /// The global id of the user it belongs to. Null when it belongs to no user, such as a budget.
     user_id: Option<ID>,
     /// The name of the check that found it, such as `credits.remaining`.
     check: String,
@@ -45,7 +46,7 @@ pub(crate) struct Difference {
     expected: String,
 }
 
-/// What one check came to.
+/// The result of one check.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct CheckCount {
     /// The name of the check, such as `credits.remaining`.
@@ -56,12 +57,12 @@ pub(crate) struct CheckCount {
     mended: i32,
 }
 
-/// What was found.
+/// Payload of `verify`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct VerifyPayload {
     /// How many users were looked at.
     users_checked: i32,
-    /// How many differences there are; 0 is what should be.
+    /// How many differences there are; 0 when everything is right.
     difference_count: i32,
     /// Every check with what it found.
     checks: List<CheckCount>,
@@ -69,11 +70,11 @@ pub(crate) struct VerifyPayload {
     differences: List<Difference>,
     /// Whether there are more differences than are named here.
     truncated: bool,
-    /// What was refused; always empty, since nothing here is refused in the normal course of things.
+    /// Always empty: `verify` refuses nothing, and fails with an error.
     user_errors: List<Refusal>,
 }
 
-/// What was mended, and what could not be.
+/// Payload of `repair`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct RepairPayload {
     /// How many users were looked at.
@@ -90,7 +91,7 @@ pub(crate) struct RepairPayload {
     differences: List<Difference>,
     /// Whether there are more differences, mended or left, than are named here.
     truncated: bool,
-    /// What was refused; always empty, since nothing here is refused in the normal course of things.
+    /// Always empty: `repair` refuses nothing, and fails with an error.
     user_errors: List<Refusal>,
 }
 
@@ -100,13 +101,13 @@ pub(crate) struct VerifyMutation;
 
 #[Object]
 impl VerifyMutation {
-    /// Looks whether every summary, balance and counter follows from its source, and says what does not. Changes nothing,
-    /// and may be done while others write. A large database takes longer than a request may: `waymark verify` has all
-    /// the time. For API keys with the scope admin. Null with an error when it failed.
+    /// Checks whether every summary, balance and counter follows from its source, and lists the differences. Changes
+    /// nothing, and may run while others write. A large database takes longer than a request may: `waymark verify` has
+    /// no time limit. For API keys with the scope admin. Null with an error when it failed.
     async fn verify(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "What is looked at.")] input: VerifyInput,
+        #[graphql(desc = "What is checked.")] input: VerifyInput,
     ) -> Nullable<VerifyPayload> {
         present(async {
             let request = context.ask()?;
@@ -130,13 +131,13 @@ impl VerifyMutation {
     }
 
     /// Mends what `verify` finds, as far as it follows from a source: summaries, counts, budgets, what is left of lots,
-    /// dates of completions, missing awards. Unlocks, entries of the ledger and events are sources and are never changed.
-    /// Doing it again is harmless. For API keys with the scope admin; what was mended stands in the audit log. Null with an
-    /// error when it failed; what was mended by then stays mended.
+    /// dates of completions, missing awards. Unlocks, entries of the ledger and events are sources and are never
+    /// changed. Doing it again is harmless. For API keys with the scope admin; what was mended stands in the audit log.
+    /// Null with an error when it failed; what was mended by then stays mended.
     async fn repair(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "What is looked at and mended.")] input: RepairInput,
+        #[graphql(desc = "What is checked and mended.")] input: RepairInput,
     ) -> Nullable<RepairPayload> {
         present(async {
             let request = context.ask()?;

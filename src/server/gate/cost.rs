@@ -1,12 +1,13 @@
 //! What an operation costs, known before it runs.
 //!
-//! Costs are worked out in a small unit: a byte of the answer. [`UNIT`] of them make one unit of cost, which also stands
-//! for 50 microseconds of a processor's time. An object weighs one unit, a field what it can take up in the answer and
-//! [`FIELD`] at least, and what stands inside a list counts once per element. How long lists and texts can be is stated in
-//! [`bounds`]; the numbers come from the document, its variables, and the catalogue as it is when the request comes.
+//! Costs are worked out in a small unit: a byte of the answer. [`UNIT`] of them make one unit of cost, which also
+//! stands for 50 microseconds of a processor's time. An object weighs one unit, a field what it can take up in the
+//! answer and [`FIELD`] at least, and what stands inside a list counts once per element. How long lists and texts can
+//! be is stated in [`bounds`]; the numbers come from the document, its variables, and the catalogue as it is when the
+//! request comes.
 //!
-//! A document is turned into a formula once. With the variables and the catalogue's measures that is then worked out per
-//! request, which takes a few additions.
+//! A document is turned into a formula once. With the variables and the catalogue's measures that is then worked out
+//! per request, which takes a few additions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,10 +20,11 @@ use apollo_compiler::{ExecutableDocument, Name, Schema};
 use async_graphql::{Value as EngineValue, Variables};
 
 use super::introspection;
-use crate::config::Limits;
-use crate::graphql::pagination::DEFAULT_PAGE;
-use crate::limits;
-use crate::schema::bounds::{self, Bound, Measure, Sizes, Text};
+use waymark_graphql_kit::pagination::DEFAULT_PAGE;
+use waymark_kernel::config::Limits;
+use waymark_kernel::limits;
+use waymark_schema::bounds;
+use waymark_schema::bounds::{Bound, Measure, Sizes, Text};
 
 /// How many of the small unit are one unit of cost.
 pub(super) const UNIT: u64 = 400;
@@ -248,7 +250,7 @@ impl<'a> Pricing<'a> {
         costs
     }
 
-    /// What selections cost that stand in a connection with a page of this size, or somewhere else.
+    /// What selections cost that stand in a connection with a page of this size, or outside of one.
     fn selections(&mut self, selections: &'a SelectionSet, page: &Times) -> Cost {
         let mut sum = Cost::default();
         for selection in &selections.selections {

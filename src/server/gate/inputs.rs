@@ -1,8 +1,8 @@
-//! What validation leaves open about input: objects of which exactly one field is to be given, fields given twice, texts
-//! that cannot be stored, and variables without a value.
+//! What validation leaves open about input: objects of which exactly one field is to be given, fields given twice,
+//! texts that cannot be stored, and variables without a value.
 //!
-//! A text that holds a NUL refuses the whole request and is named by its place, unless it stands in a list: items of lists
-//! are looked at one by one by whoever takes them, and fail one by one.
+//! A text that holds a NUL refuses the whole request and is named by its place, unless it stands in a list: items of
+//! lists are checked one by one by the resolver, and fail one by one.
 
 use apollo_compiler::ast::{Type, Value};
 use apollo_compiler::executable::{Operation, Selection, SelectionSet};
@@ -17,8 +17,8 @@ use async_graphql::parser::types::{
 use async_graphql_value::Value as EngineValue;
 
 use super::Refusal;
-use crate::error::Code;
-use crate::text;
+use waymark_kernel::error::Code;
+use waymark_kernel::text;
 
 /// Checks every value that is written in a document.
 pub(super) fn check_document(schema: &Valid<Schema>, document: &ExecutableDocument) -> Result<(), Refusal> {
@@ -143,7 +143,8 @@ fn variable_in(value: &Value, variable: &Name) -> Option<String> {
     }
 }
 
-/// Where a text that is written in a document holds a NUL, outside of lists: `.account.id`, or nothing for the value itself.
+/// Where a text that is written in a document holds a NUL, outside of lists: `.account.id`, or nothing for the value
+/// itself.
 fn nul_in_value(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => text.contains('\0').then(String::new),

@@ -1,7 +1,7 @@
 //! What questions about the schema weigh.
 //!
-//! The answer is known, and so is its cost: it is counted out with the schema itself. Only what leads in circles, such as
-//! types of fields of types, would take long to count, and is given up as too much.
+//! The answer is known, and so is its cost: it is counted out with the schema itself. Only what leads in circles, such
+//! as types of fields of types, would take long to count, and is given up as too much.
 
 use std::collections::HashMap;
 

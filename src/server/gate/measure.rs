@@ -6,14 +6,14 @@ use apollo_compiler::Name;
 use apollo_compiler::ast::{self, Definition, Selection};
 
 use super::Refusal;
-use crate::config::Limits;
-use crate::error::Code;
+use waymark_kernel::config::Limits;
+use waymark_kernel::error::Code;
 
 /// The most fields of a document once its fragments are spread.
 const MAX_FIELDS: u64 = 20_000;
 /// The most directives on one document.
 const MAX_DIRECTIVES: u32 = 200;
-/// How deep selections may be nested, through fragments too and whatever the setting for fields says. Bounds the stack.
+/// How deep selections may be nested, through fragments too, independent of the setting for fields. Bounds the stack.
 const MAX_LEVELS: u32 = 100;
 
 /// How large a document is.

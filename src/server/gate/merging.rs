@@ -1,8 +1,8 @@
 //! Whether parts of an answer have to be merged.
 //!
-//! A document may ask for one object in several places: by fragments, or by naming a field twice. What is then found of it
-//! has to be put together, so it cannot be written before all of it is there. Documents that do so are few: most fragments
-//! bring fields that nobody else asks for, or plain values that are the same wherever they are asked for.
+//! A document may ask for one object in several places: by fragments, or by naming a field twice. What is then found of
+//! it has to be put together, so it cannot be written before all of it is there. Documents that do so are few: most
+//! fragments bring fields that stand nowhere else, or plain values that are the same wherever they are asked for.
 
 use std::collections::{HashMap, HashSet};
 
@@ -49,7 +49,7 @@ impl<'a> Look<'a> {
 
     /// Whether two of the selections of one object have to be merged. `objects` are the names of the objects so far.
     fn merges(&mut self, selections: &'a [Selection], objects: &mut HashSet<&'a Name>) -> bool {
-        // Whatever stands side by side is written as it comes.
+        // Fields that stand side by side are written as they come.
         let mut beside = HashSet::new();
         selections.iter().any(|selection| {
             self.left = self.left.saturating_sub(1);

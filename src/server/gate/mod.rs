@@ -1,8 +1,9 @@
 //! What stands between a client's document and its execution.
 //!
-//! A document is measured first (tokens, nesting, aliases, directives, and how many fields it has once its fragments are
-//! spread, counted without spreading them), then parsed and validated against our own schema, and kept, with what the
-//! engine needs, under its text. A request for a document seen before costs a look-up and the coercion of its variables.
+//! A document is measured first (tokens, nesting, aliases, directives, and how many fields it has once its fragments
+//! are spread, counted without spreading them), then parsed and validated against our own schema, and kept, with what
+//! the engine needs, under its text. A request for a document seen before costs a look-up and the coercion of its
+//! variables.
 
 mod cost;
 mod inputs;
@@ -28,15 +29,15 @@ use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
 
 use super::documents::Documents;
-use crate::config::Limits;
-use crate::error::{Code, Error, Result};
-use crate::schema::bounds::Sizes;
+use waymark_kernel::config::Limits;
+use waymark_kernel::error::{Code, Error, Result};
+use waymark_schema::bounds::Sizes;
 
 /// The most bytes of a document. Long texts belong into variables.
 const MAX_BYTES: usize = 128 * 1024;
 /// The most tokens of a document, with the white space between them.
 const MAX_TOKENS: usize = 15_000;
-/// How many faults of one document are told.
+/// How many faults of one document are reported.
 const MAX_FAULTS: usize = 10;
 /// What a document is called where its text is kept.
 const FILE: &str = "document.graphql";
@@ -59,7 +60,7 @@ pub struct Gate {
 
 /// A document that may be executed.
 #[derive(Debug)]
-pub(crate) struct Document {
+pub struct Document {
     checked: Valid<ExecutableDocument>,
     engine: EngineDocument,
     /// What each operation costs, by its name.
@@ -74,12 +75,13 @@ pub struct Passed {
     /// What it costs.
     pub cost: u64,
     /// Whether it is a query, a mutation or a subscription.
-    pub(crate) kind: OperationType,
+    pub kind: OperationType,
     /// Whether no two answers in it have to be merged.
-    pub(crate) plain: bool,
-    pub(crate) document: Arc<Document>,
+    pub plain: bool,
+    /// The document in which the operation stands.
+    pub document: Arc<Document>,
     /// What the operation is called.
-    pub(crate) name: Option<Name>,
+    pub name: Option<Name>,
     variables: Variables,
     /// Whether variables are left without a value.
     omits: bool,
@@ -90,9 +92,10 @@ pub struct Passed {
 pub struct Refusal {
     /// The kind.
     pub code: Code,
-    pub(crate) faults: Vec<GraphQLError>,
+    /// What is wrong, each as it stands in the answer's errors; at least one.
+    pub faults: Vec<GraphQLError>,
     /// In how many seconds trying again may help, where that is known.
-    pub(crate) retry_after: Option<u32>,
+    pub retry_after: Option<u32>,
 }
 
 impl From<Error> for Refusal {
@@ -105,7 +108,8 @@ impl From<Error> for Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+    /// Makes a refusal of one fault, which names no place in the document.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
         let fault = GraphQLError {
             message: message.into(),
             locations: Vec::new(),
@@ -139,13 +143,13 @@ impl Gate {
     }
 
     /// How many documents had passed before, how many had to be checked, and how many are kept.
-    pub(crate) fn figures(&self) -> (u64, u64, u64) {
+    pub fn figures(&self) -> (u64, u64, u64) {
         self.passed.run_pending_tasks();
         (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed), self.passed.entry_count())
     }
 
-    /// Lets an operation pass: the one of this name in the document, or its only one. `sizes` says how large the catalogue
-    /// is, for what it costs.
+    /// Lets an operation pass: the one of this name in the document, or its only one. `sizes` says how large the
+    /// catalogue is, for what it costs.
     ///
     /// # Errors
     /// When the document, the name or the values are refused, and when it costs too much.
@@ -161,7 +165,7 @@ impl Gate {
     }
 
     /// Whether the document of this text passed before, and is still known.
-    pub(crate) fn knows(&self, text: &str) -> bool {
+    pub fn knows(&self, text: &str) -> bool {
         self.passed.contains_key(text)
     }
 
@@ -208,7 +212,7 @@ impl Gate {
     }
 
     /// Logs which trusted documents would be refused.
-    pub(crate) fn look_over(&self, documents: &Documents) {
+    pub fn look_over(&self, documents: &Documents) {
         for (id, text) in documents.iter() {
             if let Err(refusal) = self.document(text) {
                 let reason = refusal.faults.first().map_or("", |fault| &fault.message);
@@ -269,7 +273,7 @@ impl Gate {
 
 impl Document {
     /// The SHA-256 of its text, in hexadecimal digits.
-    pub(crate) fn hash(&self) -> String {
+    pub fn hash(&self) -> String {
         let text = self.checked.sources.values().find(|source| source.path() == Path::new(FILE));
         let text = text.map(|source| source.source_text()).unwrap_or_default();
         Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -290,7 +294,7 @@ impl Document {
 }
 
 impl Passed {
-    /// What the engine runs. Where a variable has no value, the argument it stands for is as good as not given, and falls
+    /// What the engine runs. Where a variable has no value, the argument it stands for counts as not given, and falls
     /// back to its own default.
     #[must_use]
     pub fn into_request(self, text: String, name: Option<&str>) -> Request {
@@ -323,11 +327,11 @@ fn engine_value(value: JsonValue) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use waymark_kernel::config::Config;
 
     fn gate() -> Gate {
         let limits = Config::from_sources(None, []).unwrap().limits;
-        Gate::new(&crate::schema::sdl(), &limits, true).unwrap()
+        Gate::new(&waymark_schema::sdl(), &limits, true).unwrap()
     }
 
     fn refused(text: &str) -> Refusal {
@@ -442,7 +446,7 @@ mod tests {
             ("{ viewer { kind } }", 2),
             // Three objects with ids of 68 bytes, and one for the connection.
             ("{ games(first: 3) { nodes { id } } }", 5),
-            // There are ten, whatever is asked for.
+            // There are ten, independent of the arguments.
             ("{ games { nodes { id } } }", 13),
             ("{ games(first: 3) { totalCount } }", 7),
             (r#"{ collection(id: "c") { cards { id } } }"#, 13),
@@ -460,7 +464,7 @@ mod tests {
     fn a_write_costs_by_its_items_and_what_it_can_change() {
         let limits =
             Config::from_sources(None, [("WAYMARK_MAX_COST".to_owned(), "1000000".to_owned())]).unwrap().limits;
-        let gate = Gate::new(&crate::schema::sdl(), &limits, true).unwrap();
+        let gate = Gate::new(&waymark_schema::sdl(), &limits, true).unwrap();
         let cost = |items: usize, selection: &str| {
             let text = format!(
                 "mutation($e: [ProgressEventInput!]!) {{ recordProgress(input: {{ events: $e }}) {{ {selection} }} }}"
@@ -472,8 +476,8 @@ mod tests {
         };
         let events = "changes { user { handle } events { kind } }";
         let (ten, thousand) = (cost(10, events), cost(1000, events));
-        // The events of all users together are no more than the items can make, so it grows as the input does, which is a little
-        // less than the cost: a write costs something by itself.
+        // The events of all users together are no more than the items can make, so it grows as the input does, which is
+        // a little less than the cost: a write costs something by itself.
         assert!((80 * ten..110 * ten).contains(&thousand), "{ten} {thousand}");
         let results = cost(1000, "results { id status } userErrors { code }");
         assert!((5 * 1000..10 * 1000).contains(&results), "{results}");
@@ -483,7 +487,7 @@ mod tests {
     #[test]
     fn a_server_that_keeps_its_schema_to_itself_refuses_to_be_asked_for_it() {
         let limits = Config::from_sources(None, []).unwrap().limits;
-        let gate = Gate::new(&crate::schema::sdl(), &limits, false).unwrap();
+        let gate = Gate::new(&waymark_schema::sdl(), &limits, false).unwrap();
         assert!(gate.document("{ __schema { queryType { name } } }").is_err());
         assert!(gate.document("{ viewer { __typename kind } }").is_ok());
     }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::protocol::Close;
-use crate::admission::Held;
+use waymark_request::admission::Held;
 
 /// How much is read at a time, in bytes.
 const READ: usize = 4 * 1024;
@@ -209,7 +209,7 @@ impl Reader {
         Ok(frame.left == 0)
     }
 
-    /// What is said by a frame that is all there, if it is not the beginning of more.
+    /// Returns what `frame` completes: a message or a control frame; `None` when more frames of its message follow.
     fn ended(&mut self, frame: &Frame) -> Result<Option<Said>, Close> {
         match frame.kind {
             PING => Ok(Some(Said::Ping(std::mem::take(&mut self.control)))),
@@ -270,7 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
         self.reader.since
     }
 
-    /// What is said next; `None` when there is nobody any more. May be given up at any time.
+    /// Returns the next message; `None` when the client has gone. May be dropped at any time.
     ///
     /// # Errors
     /// Why the socket is to be closed.
@@ -306,16 +306,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     /// Sends a message. When this is given up, the rest is sent before anything else.
     ///
     /// # Errors
-    /// When there is nobody any more.
+    /// When the client has gone.
     pub(super) async fn say(&mut self, text: &str) -> io::Result<()> {
         self.put(TEXT, text.as_bytes());
         self.flush().await
     }
 
-    /// Asks whether there is still somebody; as [`Frames::say`].
+    /// Asks whether the client is still there; otherwise as [`Frames::say`].
     ///
     /// # Errors
-    /// When there is nobody any more.
+    /// When the client has gone.
     pub(super) async fn ping(&mut self) -> io::Result<()> {
         self.put(PING, &[]);
         self.flush().await
@@ -324,7 +324,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     /// Answers such a question; as [`Frames::say`].
     ///
     /// # Errors
-    /// When there is nobody any more.
+    /// When the client has gone.
     pub(super) async fn pong(&mut self, payload: &[u8]) -> io::Result<()> {
         self.put(PONG, payload);
         self.flush().await
@@ -333,7 +333,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     /// Says farewell; as [`Frames::say`]. Nothing is to be sent after it.
     ///
     /// # Errors
-    /// When there is nobody any more.
+    /// When the client has gone.
     pub(super) async fn farewell(&mut self, close: Option<&Close>) -> io::Result<()> {
         let payload =
             close.map_or_else(Vec::new, |close| [&close.code.to_be_bytes(), close.reason.as_bytes()].concat());
@@ -404,7 +404,6 @@ mod tests {
     use tokio_tungstenite::tungstenite::{Message, WebSocket};
 
     use super::*;
-    use crate::admission::testing::held;
 
     /// A frame as a client sends it.
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
@@ -446,7 +445,7 @@ mod tests {
     }
 
     fn reader(most: usize) -> Reader {
-        Reader::new(most, held(usize::MAX / 2))
+        Reader::new(most, Held::alone(usize::MAX / 2))
     }
 
     #[test]
@@ -506,7 +505,7 @@ mod tests {
 
     #[test]
     fn what_has_come_of_a_message_is_counted_and_nothing_is_set_aside_for_the_rest() {
-        let mut reader = Reader::new(1_000_000, held(100_000));
+        let mut reader = Reader::new(1_000_000, Held::alone(100_000));
         let message = frame(FIN | TEXT, &[b'a'; 900_000]);
         assert_eq!(read(&mut reader, &message[..1014], 1014), (vec![], None));
         assert_eq!(reader.held.bytes(), 1000);
@@ -519,7 +518,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_understands_what_is_sent_and_no_buffer_is_left() {
         let (ours, theirs) = tokio::io::duplex(1000);
-        let mut frames = Frames::new(ours, 1000, held(1000));
+        let mut frames = Frames::new(ours, 1000, Held::alone(1000));
         let long = "x".repeat(70_000);
         let sent = async {
             for text in ["a", &"b".repeat(126), &long] {

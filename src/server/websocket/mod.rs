@@ -25,13 +25,13 @@ use serde_json::{Map, Value};
 use super::peer::{self, Peer};
 use super::{graphql, refusal, refusal_of};
 use crate::app::App;
-use crate::auth::extract;
-use crate::error::{Code, Error, Result};
 use frames::Frames;
 use protocol::Close;
 use socket::Socket;
+use waymark_auth::extract;
+use waymark_kernel::error::{Code, Error, Result};
 
-/// What is said to whoever shows a signature.
+/// What a client with a signature is told.
 const SIGNED: &str = "a signature is good for one request and not for a WebSocket";
 
 /// How long the other end has to answer when a socket is closed.
@@ -150,8 +150,8 @@ fn is_welcome(headers: &HeaderMap, allowed: &[String]) -> bool {
     same || allowed.iter().any(|one| one == "*" || one.eq_ignore_ascii_case(origin))
 }
 
-/// The credential in the payload of `connection_init`, where members are named as headers are; `None` when there is none. A
-/// signature instead of one is refused: it is none that would be taken.
+/// The credential in the payload of `connection_init`, where members are named as headers are; `None` when there is
+/// none. A signature instead of one is refused: it is none that would be taken.
 fn credential_in(payload: &Map<String, Value>, signatures: Result<()>) -> Result<Option<String>> {
     let (mut headers, mut signed) = (HeaderMap::new(), false);
     for (name, value) in payload {

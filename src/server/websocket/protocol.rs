@@ -6,9 +6,9 @@ use futures_util::future::AbortHandle;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::error::Code;
-use crate::server::operation::Asked;
-use crate::text;
+use crate::operation::Asked;
+use waymark_kernel::error::Code;
+use waymark_kernel::text;
 
 /// What clients call the protocol.
 pub(super) const NAME: &str = "graphql-transport-ws";
@@ -55,7 +55,7 @@ pub(super) enum Step {
     Introduce(Map<String, Value>),
     /// Send this.
     Reply(String),
-    /// Send this, in place of running what is asked.
+    /// Send this, in place of running the operation.
     Refuse(String),
     /// Run this, and note it down by [`Session::begin`].
     Start { id: String, asked: Box<Asked> },
@@ -90,7 +90,7 @@ struct Message {
 }
 
 impl Session {
-    /// A session of at most so many operations at a time.
+    /// Returns a session of at most `most` operations at a time.
     pub(super) fn new(most: u32) -> Self {
         Self { state: State::Silent, running: HashMap::new(), most: most as usize }
     }

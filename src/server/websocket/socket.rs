@@ -1,7 +1,7 @@
-//! One WebSocket: a single task that reads, runs what is asked, and writes.
+//! One WebSocket: a single task that reads, runs the operations, and writes.
 //!
-//! Nothing is queued: an operation is asked for its next answer only when the last one has been written. So whoever does
-//! not read holds up nobody else, keeps little in memory, and is closed after a while.
+//! Nothing is queued: an operation is asked for its next answer only when the last one has been written. So a client
+//! that does not read holds up no other client, takes little memory, and is closed after a while.
 
 use std::future::pending;
 use std::io;
@@ -18,16 +18,17 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::frames::{Frames, Said};
 use super::protocol::{self, Close, Session, Step};
 use super::{FAREWELL, credential_in};
-use crate::admission::{Applicant, Held};
 use crate::app::App;
-use crate::auth::{Caller, Standing};
-use crate::error::{Code, Error};
-use crate::server::gate::Refusal;
-use crate::server::operation::{self, Answer, Asked, Client, Kind, Prepared};
-use crate::server::streams::Place;
+use crate::gate::Refusal;
+use crate::operation;
+use crate::operation::{Answer, Asked, Client, Kind, Prepared};
+use crate::streams::Place;
+use waymark_auth::{Caller, Standing};
+use waymark_kernel::error::{Code, Error};
+use waymark_request::admission::{Applicant, Held};
 
-/// How many messages that cost nothing a client may send at once, and per second from then on. Operations have a cost, and
-/// the rate of whoever asks bounds them.
+/// How many messages that cost nothing a client may send at once, and per second from then on. Operations have a cost,
+/// and the caller's rate bounds them.
 const MOST_FREE: f64 = 200.0;
 const FREE_PER_SECOND: f64 = 20.0;
 /// The length of a message that counts as one more, in bytes.
@@ -53,7 +54,7 @@ impl Allowance {
         Self { left: MOST_FREE, at: Instant::now() }
     }
 
-    /// Takes a message of so many bytes.
+    /// Takes the price of a message of `bytes` bytes.
     ///
     /// # Errors
     /// When there are too many of them.
@@ -88,7 +89,7 @@ enum Event {
     /// The client has been silent for a while.
     Silence,
     Over(Close),
-    /// There is nobody any more.
+    /// The client has gone.
     Gone,
 }
 
@@ -247,7 +248,7 @@ impl Socket {
         Ok(self.app.vigil.watch(caller, expires_at, now))
     }
 
-    /// Runs what is asked by a message whose bytes `held` counts until it runs.
+    /// Runs the operation of a message whose bytes `held` counts until it runs.
     fn start(&mut self, id: String, asked: Asked, held: Held) {
         let Some(standing) = self.standing.clone() else { return };
         let pieces = pieces(Arc::clone(&self.app), standing, self.peer, asked, held);
@@ -266,7 +267,7 @@ impl Socket {
             self.session.end(id);
         }
         if matches!(&piece, Piece::Failed(answer) if answer.is_limited()) {
-            // Whoever has nothing left to pay with would be refused for nothing.
+            // A refusal for the rate costs the client nothing, so it counts as a free message.
             self.allowance.take(0, Instant::now())?;
         }
         drop(piece);
@@ -314,7 +315,7 @@ fn sent(outcome: Result<io::Result<()>, tokio::time::error::Elapsed>) -> Result<
     }
 }
 
-/// Runs what is asked, piece by piece.
+/// Runs an operation, piece by piece.
 fn pieces(
     app: Arc<App>,
     standing: Standing,
@@ -343,7 +344,7 @@ fn pieces(
             },
         }
     };
-    // Boxed, so that what it takes to begin is given back once it has begun.
+    // Boxed, so that the memory for the beginning is freed once it has begun.
     stream::once(Box::pin(begun)).flatten().boxed()
 }
 
@@ -390,7 +391,7 @@ mod tests {
         let later = now + Duration::from_secs(1);
         assert!((0..20).all(|_| pings.take(0, later).is_ok()) && pings.take(0, later).is_err());
         assert!(fresh().take(700_000, now).is_ok() && fresh().take(1_000_000, now).is_err());
-        // Whoever pings once a second does so for ever.
+        // A client that pings once a second may do so for ever.
         let mut slow = fresh();
         assert!((0..1000).all(|second| slow.take(100, now + Duration::from_secs(second)).is_ok()));
     }

@@ -6,20 +6,28 @@ use std::fmt;
 
 use serde_json::json;
 
-use super::{ACTOR, Outcome, Work, games, only};
-use crate::clock::{Ids, Timestamp};
-use crate::error::Result;
-use crate::features::collections::entity::{card, collection, reward};
-use crate::features::games::entity::{achievement, game};
-use crate::features::learning::entity::{plan, plan_resource, resource};
-use crate::features::seasons::entity::{budget, goal, pause, season, week};
-use crate::graphql::ids::Kind;
-use crate::limits;
-use crate::transfer::records::{
+use super::{Outcome, Work, only};
+use crate::records::{
     Achievement, At, Budget, Card, Collection, Game, Goal, Record, Resource, Reward, Season, StudyPlan,
 };
-use crate::transfer::sql;
-use crate::write::entity::audit_entry;
+use crate::sql;
+use waymark_collections::entity::{card, collection, reward};
+use waymark_collections::operate::complete;
+use waymark_db::catalogue::Part as _;
+use waymark_games::entity::{achievement, game};
+use waymark_games::publish::count_anew;
+use waymark_kernel::clock::{Ids, Timestamp};
+use waymark_kernel::error::Result;
+use waymark_kernel::limits;
+use waymark_kernel::text::{no_key, tidied};
+use waymark_learning::entity::{plan, plan_resource, resource};
+use waymark_seasons as seasons;
+use waymark_seasons::Seasons;
+use waymark_seasons::entity::{budget, goal, pause, season, week};
+use waymark_seasons::operate::placed;
+use waymark_seasons::rules::Pause;
+use waymark_vocabulary::ids::Kind;
+use waymark_write::{Checks, Origin};
 
 use super::known::Known;
 
@@ -30,9 +38,16 @@ struct Given<'a, R> {
     known: &'a Known,
     ids: &'a Ids,
     now: Timestamp,
+    /// Whether it is somebody's own record; what an export tells stays as it is there.
+    is_told: bool,
 }
 
 impl<R> Given<'_, R> {
+    /// A title or a name as it is stored.
+    fn title(&self, title: &str) -> String {
+        if self.is_told { tidied(title) } else { title.to_owned() }
+    }
+
     fn created(&self, stored: impl Fn(&R) -> Timestamp, said: Option<At>) -> Timestamp {
         self.stored.map_or_else(|| said.map_or(self.now, |at| at.0), stored)
     }
@@ -47,6 +62,8 @@ trait Thing {
     fn key(&self) -> &str;
     /// The row with what the record says, with the dates of the stored row if there is one.
     fn row(&self, given: &Given<'_, Self::Row>) -> Result<Self::Row, String>;
+    /// Looks at the texts as mutations do.
+    fn check(&self, checks: &mut Checks);
     /// The instant of the change, as the record says.
     fn updated_at(&self) -> Option<At> {
         None
@@ -105,6 +122,20 @@ struct Taken<R> {
     changed: bool,
 }
 
+/// What is wrong with the texts of a record. An export has what was taken once, and may be older than the rules of today.
+fn wrong_texts<T: Thing>(record: &T, has_history: bool) -> Option<String> {
+    let kind = if has_history { "" } else { T::KIND.name() };
+    if let Some(reason) = no_key(kind, record.key()) {
+        return Some(reason);
+    }
+    let mut checks = Checks::default();
+    if !has_history {
+        record.check(&mut checks);
+    }
+    let reasons: Vec<String> = checks.into_refusals().into_iter().map(|refusal| refusal.message).collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
 /// Takes all records of one kind; gives the things they are about, in the order in which they are first named.
 async fn things<'a, T: Thing + 'a>(
     work: &mut Work<'a>,
@@ -124,13 +155,14 @@ async fn things<'a, T: Thing + 'a>(
     let mut taken: Vec<(&T, Taken<T::Row>)> = Vec::new();
     for (at, record, has_history) in records {
         let key = record.key();
-        if key.is_empty() || key.len() > 128 || key.chars().any(char::is_control) {
-            work.bad(at, "a key has 1 to 128 printable characters");
+        if let Some(reason) = wrong_texts(record, has_history) {
+            work.bad(at, reason);
             continue;
         }
         let place = places.get(key).copied();
         let current = place.map(|place| &taken[place].1.row).or_else(|| stored.get(key));
-        let given = Given { stored: current, known: &work.known, ids: work.ids, now: work.now };
+        let is_told = !has_history;
+        let given = Given { stored: current, known: &work.known, ids: work.ids, now: work.now, is_told };
         let mut row = match record.row(&given) {
             Ok(row) => row,
             Err(reason) => {
@@ -196,15 +228,8 @@ fn note<T: Thing>(work: &mut Work<'_>, record: &T, thing: &Taken<T::Row>) {
     if thing.has_history {
         return;
     }
-    work.audit.push(audit_entry::Model {
-        id: 0,
-        actor: ACTOR.to_owned(),
-        action: "import".to_owned(),
-        subject_type: T::KIND.name().to_owned(),
-        subject_key: record.key().to_owned(),
-        changes: json!({ "new": thing.before.is_none() }).to_string(),
-        recorded_at: work.now,
-    });
+    let subject = (T::KIND.name(), record.key());
+    work.unit.audit("import", subject, &json!({ "new": thing.before.is_none() }));
 }
 
 /// Notes that what belongs to a thing changed, where its own row did not.
@@ -227,9 +252,20 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
         work.known.put_game(&game.row);
     }
     take_achievements(work).await?;
-    take_collections(work).await?;
+    let mut changed = take_collections(work).await?;
     for (_, card) in things::<Card>(work, only!(Card)).await? {
+        let starts_at = work.known.collection_rows.get(&card.row.collection_id).and_then(|row| row.starts_at);
+        // More cards take away what was to be completed at a start that lies ahead.
+        if card.before.is_none() && starts_at.is_some_and(|at| at > work.now) {
+            *changed.entry(card.row.collection_id).or_default() |= !card.has_history;
+        }
         work.known.put_card(card.row);
+    }
+    for (id, is_told) in changed {
+        let Some(row) = work.known.collection_rows.get(&id) else { continue };
+        let size = work.known.sizes.get(&id).copied().unwrap_or_default();
+        let origin = if is_told { Origin::Told } else { Origin::Restored };
+        complete(&mut work.unit, row, usize::try_from(size).unwrap_or_default(), origin).await?;
     }
     Ok(())
 }
@@ -262,7 +298,7 @@ impl Thing for Season {
         Ok(season::Model {
             id: 0,
             key: self.key.clone(),
-            title: self.title.clone(),
+            title: given.title(&self.title),
             description: self.description.clone(),
             starts_at: self.starts_at.0,
             duration_seconds: self.duration_seconds,
@@ -272,6 +308,14 @@ impl Thing for Season {
             created_at,
             updated_at: given.stored.map_or(created_at, |row| row.updated_at),
         })
+    }
+
+    fn check(&self, checks: &mut Checks) {
+        checks.title("title", Some(&self.title));
+        checks.description("description", Some(&self.description));
+        for week in &self.weeks {
+            checks.title("title", Some(&week.title));
+        }
     }
 
     fn updated_at(&self) -> Option<At> {
@@ -295,7 +339,35 @@ impl Thing for Season {
     }
 }
 
+/// Refuses seasons that would overlap with others, as mutations do.
+async fn refuse_overlaps(work: &mut Work<'_>) -> Result<()> {
+    let records = work.records(only!(Season));
+    if records.iter().all(|(_, _, has_history)| *has_history) {
+        return Ok(());
+    }
+    let mut seasons = Seasons::read(work.transaction).await?;
+    for (at, record, has_history) in records {
+        let stored = work.known.seasons.get(&record.key).copied();
+        let given = Given { stored: None, known: &work.known, ids: work.ids, now: work.now, is_told: true };
+        // What is wrong otherwise is said later.
+        let Ok(row) = record.row(&given) else { continue };
+        let pauses = record.pauses.iter().map(|pause| Pause { from: pause.from.0, until: pause.until.map(|at| at.0) });
+        let season =
+            seasons::Season { id: stored.unwrap_or(i64::MAX), pauses: pauses.collect(), ..seasons::Season::from(row) };
+        if has_history {
+            seasons = seasons.with(season);
+            continue;
+        }
+        match placed(&seasons, season, work.now)? {
+            Ok(after) => seasons = after,
+            Err(reason) => work.bad(at, reason),
+        }
+    }
+    Ok(())
+}
+
 async fn take_seasons(work: &mut Work<'_>) -> Result<()> {
+    refuse_overlaps(work).await?;
     let seasons = things::<Season>(work, only!(Season)).await?;
     let ids: Vec<i64> = seasons.iter().map(|(_, season)| season.row.id).collect();
     let mut weeks =
@@ -313,7 +385,10 @@ async fn take_seasons(work: &mut Work<'_>) -> Result<()> {
         let mut own_weeks: Vec<week::Model> = record
             .weeks
             .iter()
-            .map(|week| week::Model { season_id, number: week.number, title: week.title.clone() })
+            .map(|week| {
+                let title = if season.has_history { week.title.clone() } else { tidied(&week.title) };
+                week::Model { season_id, number: week.number, title }
+            })
             .collect();
         let mut own_pauses: Vec<pause::Model> = record
             .pauses
@@ -385,12 +460,18 @@ impl Thing for Goal {
             season_id,
             week: self.week,
             position: self.position,
-            title: self.title.clone(),
+            title: given.title(&self.title),
             description: self.description.clone(),
             thumbnail: self.thumbnail.clone(),
             reward_micros: self.reward_micros,
             total_steps: self.total_steps,
         })
+    }
+
+    fn check(&self, checks: &mut Checks) {
+        checks.title("title", Some(&self.title));
+        checks.description("description", Some(&self.description));
+        checks.url("thumbnail", self.thumbnail.as_ref());
     }
 
     fn key_of(row: &goal::Model) -> &str {
@@ -429,7 +510,7 @@ impl Thing for Resource {
             id: 0,
             key: self.key.clone(),
             external_id,
-            title: self.title.clone(),
+            title: given.title(&self.title),
             kind: self.kind.clone(),
             section: self.section.clone(),
             url: self.url.clone(),
@@ -440,6 +521,14 @@ impl Thing for Resource {
             created_at,
             updated_at: given.stored.map_or(created_at, |row| row.updated_at),
         })
+    }
+
+    fn check(&self, checks: &mut Checks) {
+        checks.title("title", Some(&self.title));
+        checks.description("description", Some(&self.description));
+        checks.url("url", self.url.as_ref());
+        checks.label("kind", Some(&self.kind));
+        checks.title("section", self.section.as_ref());
     }
 
     fn updated_at(&self) -> Option<At> {
@@ -501,11 +590,16 @@ impl Thing for StudyPlan {
         Ok(plan::Model {
             id: 0,
             key: self.key.clone(),
-            title: self.title.clone(),
+            title: given.title(&self.title),
             description: self.description.clone(),
             created_at,
             updated_at: given.stored.map_or(created_at, |row| row.updated_at),
         })
+    }
+
+    fn check(&self, checks: &mut Checks) {
+        checks.title("title", Some(&self.title));
+        checks.description("description", Some(&self.description));
     }
 
     fn updated_at(&self) -> Option<At> {
@@ -590,7 +684,7 @@ impl Thing for Game {
             id: 0,
             key: self.key.clone(),
             number: self.number,
-            title: self.title.clone(),
+            title: given.title(&self.title),
             platform: self.platform.clone(),
             description: self.description.clone(),
             image: self.image.clone(),
@@ -599,6 +693,13 @@ impl Thing for Game {
             created_at,
             updated_at: given.stored.map_or(created_at, |row| row.updated_at),
         })
+    }
+
+    fn check(&self, checks: &mut Checks) {
+        checks.title("title", Some(&self.title));
+        checks.description("description", Some(&self.description));
+        checks.url("image", self.image.as_ref());
+        checks.label("platform", self.platform.as_ref());
     }
 
     fn updated_at(&self) -> Option<At> {
@@ -650,7 +751,7 @@ impl Thing for Achievement {
             key: self.key.clone(),
             game_id,
             position: self.position,
-            title: self.title.clone(),
+            title: given.title(&self.title),
             description: self.description.clone(),
             badge: self.badge.clone(),
             points: self.points,
@@ -659,6 +760,12 @@ impl Thing for Achievement {
             created_at,
             updated_at: given.stored.map_or(created_at, |row| row.updated_at),
         })
+    }
+
+    fn check(&self, checks: &mut Checks) {
+        checks.title("title", Some(&self.title));
+        checks.description("description", Some(&self.description));
+        checks.url("badge", self.badge.as_ref());
     }
 
     fn updated_at(&self) -> Option<At> {
@@ -710,7 +817,7 @@ fn refuse_too_many_points(work: &mut Work<'_>) {
 async fn take_achievements(work: &mut Work<'_>) -> Result<()> {
     refuse_too_many_points(work);
     let achievements = things::<Achievement>(work, only!(Achievement)).await?;
-    let (mut counted, mut scored) = (BTreeSet::new(), BTreeSet::new());
+    let (mut counted, mut scored) = (BTreeSet::new(), BTreeMap::new());
     for (_, achievement) in achievements {
         let row = achievement.row;
         let counts = |row: &achievement::Model| (row.published, row.points, row.kind);
@@ -718,7 +825,8 @@ async fn take_achievements(work: &mut Work<'_>) -> Result<()> {
             None => drop(counted.insert(row.game_id)),
             Some(before) if counts(before) != counts(&row) => {
                 counted.insert(row.game_id);
-                scored.insert(row.game_id);
+                let is_told = scored.entry(row.game_id).or_insert(false);
+                *is_told |= !achievement.has_history;
             }
             Some(_) => {}
         }
@@ -733,10 +841,11 @@ async fn take_achievements(work: &mut Work<'_>) -> Result<()> {
         row.possible_score = published().fold(0, |sum, achievement| sum.saturating_add(achievement.points));
     }
     sql::store(work.transaction, &rows).await?;
-    for game in scored {
-        games::score_again(work, game).await?;
+    for (game, is_told) in scored {
+        let (key, origin) = (work.known.game_key(game), if is_told { Origin::Told } else { Origin::Restored });
+        count_anew(&mut work.unit, game, &key, origin).await?;
     }
-    Ok(())
+    work.unit.flush().await
 }
 
 impl Thing for Collection {
@@ -760,7 +869,7 @@ impl Thing for Collection {
         Ok(collection::Model {
             id: 0,
             key: self.key.clone(),
-            name: self.name.clone(),
+            name: given.title(&self.name),
             description: self.description.clone(),
             image: self.image.clone(),
             environment: self.environment.clone(),
@@ -771,6 +880,23 @@ impl Thing for Collection {
             show_after: self.show_after,
             updated_at: given.stored.map_or(created_at, |row| row.updated_at),
         })
+    }
+
+    fn check(&self, checks: &mut Checks) {
+        checks.title("name", Some(&self.name));
+        checks.description("description", Some(&self.description));
+        checks.url("image", self.image.as_ref());
+        checks.label("environment", Some(&self.environment));
+        if let Some(reward) = &self.reward {
+            checks.title("name", Some(&reward.name));
+            checks.description("description", Some(&reward.description));
+            checks.url("image", reward.image.as_ref());
+            checks.description("value", Some(&reward.value));
+            checks.label("viewType", Some(&reward.view_type));
+            if let Some(reason) = no_key("reward", &reward.key) {
+                checks.invalid("key", reason);
+            }
+        }
     }
 
     fn updated_at(&self) -> Option<At> {
@@ -794,14 +920,19 @@ impl Thing for Collection {
     }
 }
 
-async fn take_collections(work: &mut Work<'_>) -> Result<()> {
+/// Takes collections; gives those whose dates have changed, and whether histories are to tell what follows.
+async fn take_collections(work: &mut Work<'_>) -> Result<BTreeMap<i64, bool>> {
     let collections = things::<Collection>(work, only!(Collection)).await?;
     let ids: Vec<i64> = collections.iter().map(|(_, collection)| collection.row.id).collect();
     let stored = sql::with_int::<reward::Model>(work.transaction, "collection_id", &ids).await?;
     let stored: HashMap<i64, reward::Model> = stored.into_iter().map(|row| (row.collection_id, row)).collect();
-    let mut rows = Vec::new();
+    let (mut rows, mut changed) = (Vec::new(), BTreeMap::new());
     for (record, collection) in &collections {
         let collection_id = collection.row.id;
+        let dates = |row: &collection::Model| (row.starts_at, row.ends_at);
+        if collection.before.as_ref().is_some_and(|before| dates(before) != dates(&collection.row)) {
+            changed.insert(collection_id, !collection.has_history);
+        }
         work.known.put_collection(collection.row.clone());
         // A reward that the record does not name stays: somebody may have claimed it.
         let Some(reward) = &record.reward else { continue };
@@ -810,7 +941,7 @@ async fn take_collections(work: &mut Work<'_>) -> Result<()> {
         let row = reward::Model {
             collection_id,
             key: reward.key.clone(),
-            name: reward.name.clone(),
+            name: if collection.has_history { reward.name.clone() } else { tidied(&reward.name) },
             image: reward.image.clone(),
             description: reward.description.clone(),
             value: reward.value.clone(),
@@ -824,7 +955,8 @@ async fn take_collections(work: &mut Work<'_>) -> Result<()> {
             rows.push(row);
         }
     }
-    sql::store(work.transaction, &rows).await
+    sql::store(work.transaction, &rows).await?;
+    Ok(changed)
 }
 
 impl Thing for Card {
@@ -847,10 +979,16 @@ impl Thing for Card {
             key: self.key.clone(),
             collection_id,
             position: self.position,
-            name: self.name.clone(),
+            name: given.title(&self.name),
             image: self.image.clone(),
             rarity: self.rarity.clone(),
         })
+    }
+
+    fn check(&self, checks: &mut Checks) {
+        checks.title("name", Some(&self.name));
+        checks.url("image", self.image.as_ref());
+        checks.label("rarity", Some(&self.rarity));
     }
 
     fn key_of(row: &card::Model) -> &str {

@@ -2,23 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Outcome;
 use super::catalogue::unknown;
 use super::{Item, Work, only};
-use crate::clock::{Ids, Timestamp};
-use crate::db::Transaction;
-use crate::error::Result;
-use crate::features::credits::entity::{BlockScope, EntryKind, LotSource, block, entry, lot};
-use crate::features::credits::rules::{LONGEST_REASON, is_reason, micros_to_decimal};
-use crate::features::seasons::entity::goal_claim;
-use crate::graphql::ids::Kind;
-use crate::limits;
-use crate::transfer::records::{CreditEntry, CreditLot, GoalClaim};
-use crate::transfer::sql;
-use crate::write::HistoryKind;
-use crate::write::entity::write_ref;
+use crate::records::{CreditEntry, CreditLot, GoalClaim};
+use crate::sql;
+use waymark_credits::entity::{BlockScope, EntryKind, LotSource, block, entry, lot};
+use waymark_credits::rules::{LONGEST_REASON, is_reason, micros_to_decimal};
+use waymark_db::Transaction;
+use waymark_kernel::clock::{Ids, Timestamp};
+use waymark_kernel::error::Result;
+use waymark_kernel::limits;
+use waymark_seasons::entity::goal_claim;
+use waymark_vocabulary::ids::Kind;
+use waymark_write::HistoryKind;
+use waymark_write::entity::write_ref;
 
 /// The kind of the references of lots that were brought along.
 const REFERENCE: &str = "IMPORT";
@@ -65,7 +65,7 @@ struct Ledger {
     references: BTreeSet<(i64, String)>,
     changed_lots: BTreeSet<(i64, i64)>,
     new_entries: Vec<entry::Model>,
-    new_claims: Vec<goal_claim::Model>,
+    changed_claims: BTreeSet<(i64, i64)>,
     new_references: Vec<write_ref::Model>,
     /// What hand-made claims take from budgets, by season and week.
     spent: BTreeMap<(i64, i64), i64>,
@@ -271,7 +271,7 @@ impl Ledger {
                 if let Err(reason) = self.check_room(work, item.user, record.amount_micros, expires_at) {
                     return Ok(Err(reason));
                 }
-                let Some(number) = limits::next_number(work.person(item.user)?.ledger_seq) else {
+                let Some(number) = limits::next_number(work.unit.last_ledger_number(item.user)?) else {
                     return Ok(Err("the ledger has its last number already".to_owned()));
                 };
                 self.references.insert((item.user, name.clone()));
@@ -320,9 +320,7 @@ impl Ledger {
             },
         );
         self.changed_lots.insert(place);
-        let person = work.person(item.user)?;
-        person.ledger_seq = person.ledger_seq.max(number);
-        person.changed = true;
+        work.unit.take_ledger_number(item.user, number)?;
         if has_entry && let Some(lot) = self.lots.get(&place) {
             let row = grant_of(lot, number, work.ids.ulid(work.now));
             self.enter(work, item.at, row)?;
@@ -419,9 +417,7 @@ impl Ledger {
     }
 
     fn enter(&mut self, work: &mut Work<'_>, at: usize, row: entry::Model) -> Result<()> {
-        let person = work.person(row.user_id)?;
-        person.ledger_seq = person.ledger_seq.max(row.seq);
-        person.changed = true;
+        work.unit.take_ledger_number(row.user_id, row.seq)?;
         self.entries.insert((row.user_id, row.seq), row.clone());
         self.count(&row);
         self.new_entries.push(row);
@@ -434,12 +430,23 @@ impl Ledger {
         let Some(goal) = work.known.goals.get(&record.goal).cloned() else {
             return Ok(Err(unknown("goal", &record.goal)));
         };
-        if self.claims.contains_key(&(item.user, goal.id)) {
+        // What was granted elsewhere was worth what the goal is worth, unless the record says otherwise.
+        let unsaid = if item.has_history { 0 } else { goal.reward_micros };
+        let reward_micros = record.reward_micros.unwrap_or(unsaid);
+        if let Some(there) = self.claims.get_mut(&(item.user, goal.id)) {
+            // Of two that were told the earlier stays.
+            if let Some(at) =
+                record.at.filter(|at| there.lot_seq == 0 && record.lot.is_none() && at.0 < there.claimed_at)
+            {
+                there.claimed_at = at.0;
+                self.changed_claims.insert((item.user, goal.id));
+                work.landed(item.at);
+            }
             return Ok(Ok(()));
         }
-        match (record.lot, record.reward_micros) {
-            (None, 0) => {}
-            (None, _) => return Ok(Err("a claim that granted something names its lot".to_owned())),
+        match (record.lot, reward_micros) {
+            // Its credits were granted elsewhere, and come as a lot of their own, if at all.
+            (None, _) => {}
             (Some(_), 0) => return Ok(Err("a claim that granted nothing has no lot".to_owned())),
             (Some(number), reward) => {
                 let place = (item.user, number);
@@ -454,23 +461,21 @@ impl Ledger {
         }
         let claimed_at = record.at.map_or(work.now, |at| at.0);
         let lot_seq = record.lot.unwrap_or(0);
-        let row = goal_claim::Model {
-            user_id: item.user,
-            goal_id: goal.id,
-            lot_seq,
-            reward_micros: record.reward_micros,
-            claimed_at,
-        };
-        self.claims.insert((item.user, goal.id), row.clone());
-        self.new_claims.push(row);
-        if !item.has_history && record.reward_micros > 0 {
+        let row = goal_claim::Model { user_id: item.user, goal_id: goal.id, lot_seq, reward_micros, claimed_at };
+        self.claims.insert((item.user, goal.id), row);
+        self.changed_claims.insert((item.user, goal.id));
+        // What opened no lot here was paid out of no budget here.
+        if !item.has_history && lot_seq > 0 {
             for week in std::iter::once(0).chain(goal.week) {
                 let spent = self.spent.entry((goal.season_id, week.into())).or_default();
                 // A chunk of the highest rewards is far from the end of 64 bits.
-                *spent = spent.saturating_add(record.reward_micros);
+                *spent = spent.saturating_add(reward_micros);
             }
         }
-        let changes: Value = json!({ "credits": micros_to_decimal(record.reward_micros), "lot": lot_seq });
+        let mut changes = json!({ "credits": micros_to_decimal(reward_micros) });
+        if lot_seq > 0 {
+            changes["lot"] = lot_seq.into();
+        }
         let (of, subject) = ((item.user, item.has_history), (Kind::Goal, record.goal.as_str()));
         work.tell(of, HistoryKind::GoalClaimed, subject, &changes, claimed_at)?;
         work.landed(item.at);
@@ -482,7 +487,9 @@ impl Ledger {
             self.changed_lots.iter().filter_map(|place| self.lots.get(place).cloned()).collect();
         sql::store(work.transaction, &lots).await?;
         sql::store(work.transaction, &self.new_entries).await?;
-        sql::store(work.transaction, &self.new_claims).await?;
+        let claims: Vec<goal_claim::Model> =
+            self.changed_claims.iter().filter_map(|place| self.claims.get(place).cloned()).collect();
+        sql::store(work.transaction, &claims).await?;
         sql::store(work.transaction, &self.new_references).await?;
         for ((season, week), micros) in self.spent {
             sql::spend(work.transaction, season, week, micros).await?;

@@ -1,20 +1,23 @@
 //! The catalogue as an import needs it: ids by keys.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::db::Transaction;
-use crate::error::Result;
-use crate::features::collections::entity::{card, collection, reward};
-use crate::features::collections::rules::Window;
-use crate::features::games::entity::{achievement, game};
-use crate::features::learning::entity::plan;
-use crate::features::seasons::entity::{goal, season};
-use crate::transfer::sql;
+use crate::sql;
+use waymark_collections::entity::{card, collection, reward};
+use waymark_db::Transaction;
+use waymark_db::catalogue::Snapshot;
+use waymark_games::entity::{achievement, game};
+use waymark_kernel::error::Result;
+use waymark_learning::entity::plan;
+use waymark_seasons::entity::{goal, season};
 
 /// One state of the catalogue.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) version: i64,
+    /// What features have in memory of it, as soon as somebody has asked for it.
+    pub(super) snapshot: Option<Arc<Snapshot>>,
     pub(super) seasons: HashMap<String, i64>,
     pub(super) goals: HashMap<String, goal::Model>,
     pub(super) plans: HashMap<String, plan::Model>,
@@ -107,16 +110,5 @@ impl Known {
     /// The key of a game.
     pub(super) fn game_key(&self, game: i64) -> String {
         self.game_keys.get(&game).cloned().unwrap_or_default()
-    }
-
-    /// When a collection can be completed.
-    pub(super) fn window(&self, collection: i64) -> Window {
-        let row = self.collection_rows.get(&collection);
-        Window {
-            starts_at: row.and_then(|row| row.starts_at),
-            ends_at: row.and_then(|row| row.ends_at),
-            show_before: row.is_none_or(|row| row.show_before),
-            show_after: row.is_none_or(|row| row.show_after),
-        }
     }
 }

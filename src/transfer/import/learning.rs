@@ -6,14 +6,14 @@ use serde_json::json;
 
 use super::catalogue::{is_hex24, unknown};
 use super::{Work, only};
-use crate::error::Result;
-use crate::features::learning::entity::{instance, instance_resource, plan_resource, progress, resource};
-use crate::features::learning::rules::{MAX_NOTES_CHARACTERS, StoredCompletion, transition};
-use crate::graphql::ids::Kind;
-use crate::limits;
-use crate::transfer::records::{InstanceResource, Record};
-use crate::transfer::sql;
-use crate::write::HistoryKind;
+use crate::records::{InstanceResource, Record};
+use crate::sql;
+use waymark_kernel::error::Result;
+use waymark_kernel::limits;
+use waymark_learning::entity::{instance, instance_resource, plan_resource, progress, resource};
+use waymark_learning::rules::{MAX_NOTES_CHARACTERS, StoredCompletion, transition};
+use waymark_vocabulary::ids::Kind;
+use waymark_write::HistoryKind;
 
 /// Finds the resources that progress names. One that nobody described gets a row, as it does when progress on it is
 /// written otherwise.
@@ -265,7 +265,7 @@ fn wanted(
     work: &Work<'_>,
     said: Option<&[InstanceResource]>,
     of_plan: Option<&Vec<(i32, i64)>>,
-) -> Result<Vec<(i64, Option<crate::clock::Timestamp>)>, String> {
+) -> Result<Vec<(i64, Option<waymark_kernel::clock::Timestamp>)>, String> {
     let Some(said) = said else {
         return Ok(of_plan.into_iter().flatten().map(|(_, resource)| (*resource, None)).collect());
     };

@@ -28,12 +28,14 @@ use super::lines::{self, Line, Source};
 use super::ranges;
 use super::records::Record;
 use super::sql::{self, Names};
-use crate::clock::{Ids, Timestamp};
-use crate::db::{Db, Transaction, bulk, is_held};
-use crate::error::{Error, Result};
-use crate::graphql::ids::Kind;
-use crate::write::HistoryKind;
-use crate::write::entity::{audit_entry, event};
+use waymark_db::catalogue as stored;
+use waymark_db::{Db, Transaction, is_held};
+use waymark_kernel::clock::{Ids, Timestamp};
+use waymark_kernel::config::Config;
+use waymark_kernel::error::{Code, Error, Result};
+use waymark_kinds as features;
+use waymark_vocabulary::ids::Kind;
+use waymark_write::{HistoryKind, Origin, Taken, Unit};
 
 /// How often a transaction that loses against others is tried.
 const TRIES: u32 = 5;
@@ -41,9 +43,6 @@ const TRIES: u32 = 5;
 /// whoever waits to change the catalogue lets nobody pass.
 const WAIT: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Who did it, in the histories.
-const ACTOR: &str = "operator";
-
 /// What an import came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Imported {
@@ -89,7 +88,18 @@ pub async fn import(
 ) -> Result<Imported> {
     sources.iter().try_for_each(Source::check)?;
     let profiles = (sources.len() > 1).then(HashMap::new);
-    let mut import = Import { db, ids, now, known: None, erased: HashSet::new(), profiles, unsettled: BTreeMap::new() };
+    // What has happened is bound by no setting.
+    let config = Config::from_sources(None, []).map_err(Error::internal)?;
+    let mut import = Import {
+        db,
+        ids,
+        config: &config,
+        now,
+        known: None,
+        erased: HashSet::new(),
+        profiles,
+        unsettled: BTreeMap::new(),
+    };
     let mut done = Imported::default();
     let mut chunks = lines::read(sources);
     while let Some(chunk) = chunks.recv().await {
@@ -150,6 +160,7 @@ enum Outcome {
 struct Import<'a> {
     db: &'a Db,
     ids: &'a Ids,
+    config: &'a Config,
     now: Timestamp,
     /// The catalogue as the last transaction left it.
     known: Option<Known>,
@@ -203,15 +214,13 @@ impl Import<'_> {
         while let Some(range) = todo.pop() {
             match self.attempt(&lines[range.clone()]).await {
                 Ok(some) => outcomes[range].clone_from_slice(&some),
-                Err(error) => match sql::refused_row(&error) {
+                Err(error) => match refused(&error) {
                     // Somebody else may have come in between; then it is found the next time.
                     Some(_) if range.len() == 1 && error.is_passing() && again != Some(range.start) => {
                         again = Some(range.start);
                         todo.push(range);
                     }
-                    Some(reason) if range.len() == 1 => {
-                        outcomes[range.start] = Outcome::Bad(format!("the database refuses it: {reason}"));
-                    }
+                    Some(reason) if range.len() == 1 => outcomes[range.start] = Outcome::Bad(reason),
                     Some(_) => {
                         let middle = range.start + range.len() / 2;
                         todo.extend([middle..range.end, range.start..middle]);
@@ -249,7 +258,8 @@ impl Import<'_> {
         // What is known now may be undone with the transaction.
         let known = self.known.take();
         let earlier = Earlier { erased: &self.erased, profiles: self.profiles.as_ref() };
-        match Work::perform(&transaction, (self.ids, self.now), known, earlier, lines).await {
+        let unit = Unit::of_facts(&transaction, self.now, self.ids, self.config);
+        match Work::perform(unit, known, earlier, lines).await {
             Ok(done) => {
                 transaction.commit().await?;
                 self.known = Some(done.known);
@@ -269,6 +279,13 @@ impl Import<'_> {
             }
         }
     }
+}
+
+/// Why a record, or one of several, cannot be taken, when a transaction failed because of it.
+fn refused(error: &Error) -> Option<String> {
+    let by_database = || sql::refused_row(error).map(|reason| format!("the database refuses it: {reason}"));
+    let is_bad = error.code() == Code::BadUserInput;
+    by_database().or_else(|| is_bad.then(|| error.message().to_owned()))
 }
 
 /// Whether a chunk that failed is tried again: so many times, and for longer what somebody else has locked.
@@ -296,11 +313,8 @@ struct Done {
 #[derive(Debug)]
 struct Person {
     ulid: String,
-    history_seq: i64,
-    ledger_seq: i64,
     merged: bool,
     erased: bool,
-    changed: bool,
 }
 
 /// A record of one kind, whom it is about, and where it stands in the chunk.
@@ -310,6 +324,7 @@ struct Item<'a, R> {
     record: &'a R,
     /// Whether the file brings along what the histories say of it.
     has_history: bool,
+    origin: Origin,
 }
 
 impl<R> Clone for Item<'_, R> {
@@ -323,6 +338,8 @@ impl<R> Copy for Item<'_, R> {}
 /// One transaction of an import.
 struct Work<'a> {
     transaction: &'a Transaction,
+    /// What changes progress, and tells of it.
+    unit: Unit<'a>,
     ids: &'a Ids,
     now: Timestamp,
     known: Known,
@@ -337,15 +354,13 @@ struct Work<'a> {
     unsettled: Vec<(usize, (i64, i64), Unsettled)>,
     /// The ids of the resources that are named, by their keys.
     resources: HashMap<String, i64>,
-    events: Vec<event::Model>,
-    audit: Vec<audit_entry::Model>,
 }
 
 /// Picks the records of one kind.
 macro_rules! only {
     ($kind:ident) => {
         |record| match record {
-            $crate::transfer::records::Record::$kind(record) => Some(record),
+            $crate::records::Record::$kind(record) => Some(record),
             _ => None,
         }
     };
@@ -354,12 +369,12 @@ use only;
 
 impl<'a> Work<'a> {
     async fn perform(
-        transaction: &'a Transaction,
-        (ids, now): (&'a Ids, Timestamp),
+        unit: Unit<'a>,
         known: Option<Known>,
         earlier: Earlier<'a>,
         lines: &'a [(&'a Line, &'a Record)],
     ) -> Result<Done> {
+        let (transaction, ids, now) = (unit.transaction(), unit.ids, unit.now);
         let of_catalogue = lines.iter().any(|(_, record)| record.is_of_catalogue());
         let version = sql::lock_catalogue(transaction, of_catalogue).await?;
         let known = match known.filter(|known| known.version == version) {
@@ -368,6 +383,7 @@ impl<'a> Work<'a> {
         };
         let mut work = Work {
             transaction,
+            unit,
             ids,
             now,
             known,
@@ -379,8 +395,6 @@ impl<'a> Work<'a> {
             people: BTreeMap::new(),
             unsettled: Vec::new(),
             resources: HashMap::new(),
-            events: Vec::new(),
-            audit: Vec::new(),
         };
         if of_catalogue {
             catalogue::take(&mut work).await?;
@@ -388,6 +402,7 @@ impl<'a> Work<'a> {
         }
         users::take(&mut work).await?;
         work.find_people().await?;
+        work.look_into_catalogue().await?;
         others::take_events(&mut work).await?;
         learning::find_resources(&mut work).await?;
         seasons::take(&mut work).await?;
@@ -399,18 +414,8 @@ impl<'a> Work<'a> {
         work.finish().await
     }
 
-    async fn finish(mut self) -> Result<Done> {
-        bulk::insert(self.transaction, &self.events).await?;
-        if !self.audit.is_empty() {
-            let ids = sql::new_ids::<audit_entry::Model>(self.transaction, self.audit.len()).await?;
-            for (entry, id) in self.audit.iter_mut().zip(ids) {
-                entry.id = id;
-            }
-            bulk::insert(self.transaction, &self.audit).await?;
-        }
-        let changed = self.people.iter().filter(|(_, person)| person.changed);
-        let numbers: Vec<_> = changed.map(|(id, person)| (*id, person.history_seq, person.ledger_seq)).collect();
-        sql::number_users(self.transaction, &numbers).await?;
+    async fn finish(self) -> Result<Done> {
+        self.unit.finish().await?;
         Ok(Done { known: self.known, outcomes: self.outcomes, profiles: self.profiles, unsettled: self.unsettled })
     }
 
@@ -436,19 +441,27 @@ impl<'a> Work<'a> {
         self.lock(self.names.values().copied().collect()).await
     }
 
+    /// Lets the unit see the catalogue as it is now, where somebody has progress in it.
+    async fn look_into_catalogue(&mut self) -> Result<()> {
+        if self.lines.iter().any(|(_, record)| record.user().is_some()) {
+            let version = self.known.version;
+            let snapshot = match self.known.snapshot.take().filter(|snapshot| snapshot.version() == version) {
+                Some(snapshot) => snapshot,
+                None => Arc::new(stored::read_in(self.transaction, features::CATALOGUE).await?),
+            };
+            self.known.snapshot = Some(Arc::clone(&snapshot));
+            self.unit.know(snapshot);
+        }
+        Ok(())
+    }
+
     async fn lock(&mut self, mut users: Vec<i64>) -> Result<()> {
         users.retain(|user| !self.people.contains_key(user));
         users.sort_unstable();
         users.dedup();
         for user in sql::lock_users(self.transaction, users).await? {
-            let person = Person {
-                ulid: user.ulid,
-                history_seq: user.history_seq,
-                ledger_seq: user.ledger_seq,
-                merged: user.merged,
-                erased: user.erased,
-                changed: false,
-            };
+            self.unit.adopt(user.id, &user.ulid, [user.history_seq, user.ledger_seq]);
+            let person = Person { ulid: user.ulid, merged: user.merged, erased: user.erased };
             self.people.insert(user.id, person);
         }
         Ok(())
@@ -486,7 +499,10 @@ impl<'a> Work<'a> {
                     }
                     Some(person) if person.merged => {}
                     Some(person) if person.erased && !self.knows_of_erasure(at, person) => {}
-                    _ => items.push(Item { at, user, record: picked, has_history }),
+                    _ => {
+                        let origin = if has_history { Origin::Restored } else { Origin::Told };
+                        items.push(Item { at, user, record: picked, has_history, origin });
+                    }
                 },
             }
         }
@@ -501,6 +517,17 @@ impl<'a> Work<'a> {
 
     fn bad(&mut self, at: usize, reason: impl Into<String>) {
         self.outcomes[at] = Outcome::Bad(reason.into());
+    }
+
+    /// Notes what became of records.
+    fn note(&mut self, taken: impl IntoIterator<Item = (usize, Taken)>) {
+        for (at, taken) in taken {
+            match taken {
+                Ok(true) => self.landed(at),
+                Ok(false) => {}
+                Err(reason) => self.bad(at, reason),
+            }
+        }
     }
 
     fn landed(&mut self, at: usize) {
@@ -523,23 +550,7 @@ impl<'a> Work<'a> {
         if has_history {
             return Ok(());
         }
-        let now = self.now;
-        let person = self.person(user)?;
-        person.changed = true;
-        person.history_seq += 1;
-        let seq = person.history_seq;
-        self.events.push(event::Model {
-            user_id: user,
-            seq,
-            kind: kind.as_str().to_owned(),
-            actor: ACTOR.to_owned(),
-            subject_type: subject.name().to_owned(),
-            subject_key: key.to_owned(),
-            changes: changes.to_string(),
-            occurred_at: at,
-            recorded_at: now,
-        });
-        Ok(())
+        self.unit.record_at(user, kind, (subject, key), changes, at)
     }
 
     /// The same about the user.

@@ -3,18 +3,19 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{Work, only};
-use crate::auth::entity::api_key;
-use crate::error::Result;
-use crate::transfer::sql;
-use crate::write::HistoryKind;
-use crate::write::entity::{audit_entry, event, write_ref};
+use crate::sql;
+use waymark_auth::entity::api_key;
+use waymark_db::bulk;
+use waymark_kernel::error::Result;
+use waymark_write::entity::{audit_entry, event, write_ref};
+use waymark_write::{Event, HistoryKind};
 
 /// Takes the events of histories, which come in the order of their numbers.
 pub(super) async fn take_events(work: &mut Work<'_>) -> Result<()> {
     let items = work.items(only!(Event));
     let known: BTreeSet<(i64, i64)> = items
         .iter()
-        .filter(|item| work.people.get(&item.user).is_some_and(|person| item.record.number <= person.history_seq))
+        .filter(|item| work.unit.last_history_number(item.user).is_ok_and(|last| item.record.number <= last))
         .map(|item| (item.user, item.record.number))
         .collect();
     let stored = sql::with_pairs::<event::Model>(work.transaction, "seq", &known).await?;
@@ -43,15 +44,12 @@ pub(super) async fn take_events(work: &mut Work<'_>) -> Result<()> {
                 work.bad(item.at, format!("event {} of {:?} is there already and is another", row.seq, record.user));
             }
             None => {
-                let person = work.person(item.user)?;
-                if row.seq != person.history_seq + 1 {
-                    let next = person.history_seq + 1;
+                let next = work.unit.last_history_number(item.user)? + 1;
+                if row.seq != next {
                     work.bad(item.at, format!("the next event of {:?} has the number {next}", record.user));
                     continue;
                 }
-                person.history_seq += 1;
-                person.changed = true;
-                work.events.push(row.clone());
+                work.unit.restore_event(item.user, Event::of(row.clone()))?;
                 stored.insert((item.user, row.seq), row);
                 work.landed(item.at);
             }
@@ -103,6 +101,7 @@ async fn take_audit(work: &mut Work<'_>) -> Result<()> {
     for row in sql::with_int::<audit_entry::Model>(work.transaction, "recorded_at", &times).await? {
         *there.entry(parts(&row)).or_default() += 1;
     }
+    let mut new = Vec::new();
     for (at, record, _) in records {
         let row = audit_entry::Model {
             id: 0,
@@ -116,12 +115,12 @@ async fn take_audit(work: &mut Work<'_>) -> Result<()> {
         match there.get_mut(&parts(&row)) {
             Some(left) if *left > 0 => *left -= 1,
             _ => {
-                work.audit.push(row);
+                new.push(row);
                 work.landed(at);
             }
         }
     }
-    Ok(())
+    bulk::add(work.transaction, &new).await
 }
 
 fn parts(row: &audit_entry::Model) -> [String; 6] {
@@ -153,7 +152,7 @@ async fn take_keys(work: &mut Work<'_>) -> Result<()> {
             continue;
         }
         let well_formed = record.hash.len() == 64 && record.hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let scopes = record.scopes.split(' ').all(|scope| scope.parse::<crate::auth::Scope>().is_ok());
+        let scopes = record.scopes.split(' ').all(|scope| scope.parse::<waymark_auth::Scope>().is_ok());
         if !well_formed || !scopes {
             work.bad(at, "a key has a hash of 64 hexadecimal digits and known scopes");
             continue;

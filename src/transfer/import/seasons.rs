@@ -6,11 +6,11 @@ use serde_json::json;
 
 use super::catalogue::unknown;
 use super::{Work, only};
-use crate::error::Result;
-use crate::features::seasons::entity::{enrolment, goal_progress};
-use crate::graphql::ids::Kind;
-use crate::transfer::sql;
-use crate::write::HistoryKind;
+use crate::sql;
+use waymark_kernel::error::Result;
+use waymark_seasons::entity::{enrolment, goal_progress};
+use waymark_vocabulary::ids::Kind;
+use waymark_write::HistoryKind;
 
 /// Takes enrolments and steps.
 pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {

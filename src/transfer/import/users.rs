@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 
 use super::catalogue::is_hex24;
 use super::{Person, Work, only};
-use crate::auth::JWT_PROVIDER;
-use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::features::users::entity::{Visibility, account, user};
-use crate::features::users::rules;
-use crate::transfer::records::User;
-use crate::transfer::sql;
-use crate::write::HistoryKind;
+use crate::records::User;
+use crate::sql;
+use waymark_auth::JWT_PROVIDER;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_kinds::erase::forget;
+use waymark_users::entity::{Visibility, account, user};
+use waymark_users::rules;
+use waymark_write::HistoryKind;
 
 /// A user whom records are about.
 struct Slot {
@@ -257,14 +258,8 @@ impl Users {
         let ids = sql::new_ids::<user::Model>(work.transaction, count).await?;
         for (slot, id) in self.slots.iter_mut().filter(|slot| slot.is_new).zip(ids) {
             slot.row.id = id;
-            let person = Person {
-                ulid: slot.row.ulid.clone(),
-                history_seq: 0,
-                ledger_seq: 0,
-                merged: false,
-                erased: slot.row.erased_at.is_some(),
-                changed: false,
-            };
+            let person = Person { ulid: slot.row.ulid.clone(), merged: false, erased: slot.row.erased_at.is_some() };
+            work.unit.adopt(id, &slot.row.ulid, [0, 0]);
             work.people.insert(id, person);
         }
         let changed: Vec<user::Model> =
@@ -276,7 +271,7 @@ impl Users {
         let accounts: Vec<account::Model> = self.accounts.into_iter().map(|(_, account)| account).collect();
         sql::store(work.transaction, &accounts).await?;
         for slot in self.slots.iter().filter(|slot| slot.erased) {
-            sql::erase(work.transaction, slot.row.id, work.now).await?;
+            forget(&mut work.unit, slot.row.id).await?;
             work.person(slot.row.id)?.erased = true;
         }
         if work.earlier.profiles.is_some() {

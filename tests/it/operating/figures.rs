@@ -130,9 +130,9 @@ async fn statements_and_batches_and_connections_are_counted(stage: Stage) {
     let stage = stage.with(&[]).await;
     let before = sample(&stage, "waymark_sql_statement_seconds_count").await;
     let query = "{ user(by: { handle: \"grace\" }) { handle games(first: 3) { nodes { game { id } } } } }";
-    let counted = stage.db().statements();
+    let counted = stage.db().statements(waymark::db::Asker::Request);
     stage.user("grace").data(query, Value::Null).await;
-    let run = stage.db().statements() - counted;
+    let run = stage.db().statements(waymark::db::Asker::Request) - counted;
     let samples = samples(&stage).await;
     // The catalogue's version is looked at meanwhile.
     assert!(samples["waymark_sql_statement_seconds_count"] - before >= run as f64 && run > 0);

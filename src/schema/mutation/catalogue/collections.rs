@@ -5,28 +5,31 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 
 use super::{check_count, given};
-use crate::auth::policy;
-use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::features::collections::Collections;
-use crate::features::collections::graphql::Collection;
-use crate::features::collections::operate::{GivenCard, GivenReward, MOST_CARDS, UpsertCollection};
-use crate::graphql::context::{Ask as _, Nullable, present};
-use crate::graphql::ids::{self, Kind};
-use crate::graphql::list::List;
-use crate::graphql::refusal::Refusal;
-use crate::graphql::scalars::BigInt;
+use waymark_auth::policy;
+use waymark_collections::Collections;
+use waymark_collections::graphql::Collection;
+use waymark_collections::operate::{GivenCard, GivenReward, MOST_CARDS, UpsertCollection};
+use waymark_graphql_kit::context::{Nullable, present};
+use waymark_graphql_kit::list::List;
+use waymark_graphql_kit::scalars::BigInt;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_request::Ask as _;
+use waymark_vocabulary::ids;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::Refusal;
 
-/// A collection as it is to be. What is not given stays as it is; of a new collection only the name has to be given.
+/// Input of `upsertCollection`. A field that is not given stays as it is; of a new collection only the name has to be
+/// given.
 #[derive(Debug, InputObject)]
 pub(crate) struct UpsertCollectionInput {
-    /// The collection's key or its global id: up to 128 letters, digits, `.`, `_` and `-`.
+    /// The collection's key or its global id: 1 to 255 characters without control characters.
     key: ID,
-    /// The name, 1 to 200 characters.
+    /// The name, 1 to 500 characters.
     name: Option<String>,
-    /// A description, at most 5,000 characters.
+    /// A description, at most 10,000 characters.
     description: Option<String>,
-    /// Where a picture is, at most 2,000 characters; null for none.
+    /// Where a picture is, an http or https address of at most 2,000 characters; null for none.
     image: MaybeUndefined<String>,
     /// The environment in which it runs, 1 to 100 characters; `production` for a new one unless given.
     environment: Option<String>,
@@ -42,49 +45,49 @@ pub(crate) struct UpsertCollectionInput {
     /// has at most 10,000.
     #[graphql(default)]
     cards: Vec<CardInput>,
-    /// Global ids or keys of cards to be removed; only cards that nobody owns can be.
+    /// Global ids or keys of cards to be removed; only cards that no user owns can be removed.
     #[graphql(default)]
     remove_cards: Vec<ID>,
-    /// What whoever completes it may claim; null for nothing, unless it has been claimed.
+    /// The reward for completing the collection. Null for no reward, which is refused when the reward has been claimed.
     reward: MaybeUndefined<RewardInput>,
     /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
     idempotency_key: Option<String>,
 }
 
-/// A card as it is to be. What is not given stays as it is; of a new card only the name has to be given.
+/// A card to add or to change. A field that is not given stays as it is; of a new card only the name has to be given.
 #[derive(Debug, InputObject)]
 pub(crate) struct CardInput {
     /// The card's key or its global id, unique among the cards of all collections.
     key: ID,
-    /// The name, 1 to 200 characters.
+    /// The name, 1 to 500 characters.
     name: Option<String>,
-    /// Where a picture is, at most 2,000 characters; null for none.
+    /// Where a picture is, an http or https address of at most 2,000 characters; null for none.
     image: MaybeUndefined<String>,
     /// How rare it is, 1 to 100 characters; `common` for a new one unless given.
     rarity: Option<String>,
 }
 
-/// A reward as it is to be. What is not given stays as it is; of a new reward only the name has to be given. Another key
-/// makes it another reward, which is refused when the one that is there has been claimed.
+/// A reward to add or to change. A field that is not given stays as it is; of a new reward only the name has to be
+/// given. Another key makes it another reward, which is refused when the reward that is there has been claimed.
 #[derive(Debug, InputObject)]
 pub(crate) struct RewardInput {
     /// The reward's key, unique among the rewards of all collections.
     key: ID,
-    /// The name, 1 to 200 characters.
+    /// The name, 1 to 500 characters.
     name: Option<String>,
-    /// A description, at most 5,000 characters.
+    /// A description, at most 10,000 characters.
     description: Option<String>,
-    /// Where a picture is, at most 2,000 characters; null for none.
+    /// Where a picture is, an http or https address of at most 2,000 characters; null for none.
     image: MaybeUndefined<String>,
-    /// What it is worth, in your own words, at most 5,000 characters.
+    /// What it is worth, in the operator's words, at most 10,000 characters.
     value: Option<String>,
     /// How it is meant to be shown, 1 to 100 characters; `image` for a new one unless given.
     view_type: Option<String>,
-    /// How many there are in all, not fewer than have been claimed; null for as many as are claimed.
+    /// How many there are in all, not fewer than have been claimed; null for unlimited.
     stock: MaybeUndefined<BigInt>,
 }
 
-/// What came of writing a collection.
+/// Payload of `upsertCollection`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct UpsertCollectionPayload {
     /// The collection as it now is, also outside the dates in which it is shown to others. Null when there is none,
@@ -92,7 +95,7 @@ pub(crate) struct UpsertCollectionPayload {
     collection: Option<Collection>,
     /// Whether it is new.
     created: bool,
-    /// Why nothing was done; empty when it was.
+    /// Why the write was refused; empty when it was done.
     user_errors: List<Refusal>,
 }
 
@@ -102,12 +105,13 @@ pub(crate) struct CatalogueCollectionMutation;
 
 #[Object]
 impl CatalogueCollectionMutation {
-    /// Adds a collection or changes it. Whoever owns all cards once some are removed, or once it runs, has completed it;
-    /// whoever has completed it stays so. For API keys with the scope admin. Null with an error when the whole was refused.
+    /// Adds a collection or changes it. Users who own all cards once some are removed, or once it runs, have completed
+    /// it; users who have completed it stay so. For API keys with the scope admin. Null with an error when the whole
+    /// was refused.
     async fn upsert_collection(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The collection as it is to be.")] input: UpsertCollectionInput,
+        #[graphql(desc = "The collection to add or to change.")] input: UpsertCollectionInput,
     ) -> Nullable<UpsertCollectionPayload> {
         present(async {
             let request = context.ask()?;
@@ -152,7 +156,7 @@ impl CardInput {
 
 impl RewardInput {
     fn read(self) -> Result<GivenReward> {
-        ids::check(&self.key)?;
+        ids::check("reward", &self.key)?;
         Ok(GivenReward {
             key: self.key.0,
             name: self.name,

@@ -5,49 +5,51 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 
 use super::{check_count, given};
-use crate::auth::policy;
-use crate::error::Result;
-use crate::features::games::Games;
-use crate::features::games::graphql::{AchievementKind, Game};
-use crate::features::games::publish::{GivenAchievement, MOST_ACHIEVEMENTS, UpsertGame};
-use crate::graphql::context::{Ask as _, Nullable, present};
-use crate::graphql::ids::Kind;
-use crate::graphql::list::List;
-use crate::graphql::refusal::Refusal;
+use waymark_auth::policy;
+use waymark_games::Games;
+use waymark_games::graphql::{AchievementKind, Game};
+use waymark_games::publish::{GivenAchievement, MOST_ACHIEVEMENTS, UpsertGame};
+use waymark_graphql_kit::context::{Nullable, present};
+use waymark_graphql_kit::list::List;
+use waymark_kernel::error::Result;
+use waymark_request::Ask as _;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::Refusal;
 
-/// A game as it is to be. What is not given stays as it is; of a new game only the title has to be given.
+/// Input of `upsertGame`. A field that is not given stays as it is; of a new game only the title has to be given.
 #[derive(Debug, InputObject)]
 pub(crate) struct UpsertGameInput {
-    /// The game's key or its global id: up to 128 letters, digits, `.`, `_` and `-`.
+    /// The game's key or its global id: 1 to 255 characters without control characters.
     key: ID,
     /// The number under which clients that know games by numbers find it, at least 1; null for none.
     number: MaybeUndefined<i32>,
-    /// The title, 1 to 200 characters.
+    /// The title, 1 to 500 characters.
     title: Option<String>,
-    /// What the game is played on, 1 to 100 characters; null for nothing in particular.
+    /// What the game is played on, 1 to 100 characters; null for none.
     platform: MaybeUndefined<String>,
-    /// A description, at most 5,000 characters.
+    /// A description, at most 10,000 characters.
     description: Option<String>,
-    /// Where a picture is, at most 2,000 characters; null for none.
+    /// Where a picture is, an http or https address of at most 2,000 characters; null for none.
     image: MaybeUndefined<String>,
-    /// Achievements to be added or changed, in their order; those that are not listed stay as and where they are. A game
-    /// has at most 5,000.
+    /// Achievements to be added or changed, in their order; those that are not listed stay as and where they are. A
+    /// game has at most 5,000.
     #[graphql(default)]
     achievements: Vec<AchievementInput>,
     /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
     idempotency_key: Option<String>,
 }
 
-/// An achievement as it is to be. What is not given stays as it is; of a new achievement only the title has to be given.
+/// An achievement to add or to change. A field that is not given stays as it is; of a new achievement only the title
+/// has to be given.
 #[derive(Debug, InputObject)]
 pub(crate) struct AchievementInput {
     /// The achievement's key or its global id, unique among the achievements of all games.
     key: ID,
-    /// The title, 1 to 200 characters.
+    /// The title, 1 to 500 characters.
     title: Option<String>,
-    /// What has to be done, at most 5,000 characters.
+    /// What has to be done, at most 10,000 characters.
     description: Option<String>,
-    /// Where a picture is, at most 2,000 characters; null for none.
+    /// Where a picture is, an http or https address of at most 2,000 characters; null for none.
     badge: MaybeUndefined<String>,
     /// What it adds to the score, 0 to 1,000,000; 0 for a new one unless given.
     points: Option<i32>,
@@ -57,14 +59,14 @@ pub(crate) struct AchievementInput {
     published: Option<bool>,
 }
 
-/// What came of writing a game.
+/// Payload of `upsertGame`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct UpsertGamePayload {
     /// The game as it now is. Null when there is none, because adding it was refused.
     game: Option<Game>,
     /// Whether it is new.
     created: bool,
-    /// Why nothing was done; empty when it was.
+    /// Why the write was refused; empty when it was done.
     user_errors: List<Refusal>,
 }
 
@@ -74,13 +76,13 @@ pub(crate) struct CatalogueGameMutation;
 
 #[Object]
 impl CatalogueGameMutation {
-    /// Adds a game or changes it. What players have achieved follows at once: an achievement that is unpublished counts
-    /// no more, one that is published again counts as before, and awards that were earned stay. For API keys with the
-    /// scope admin. Null with an error when the whole was refused.
+    /// Adds a game or changes it. The summaries of players follow at once: an achievement that is unpublished no longer
+    /// counts, one that is published again counts as before, and earned awards stay. For API keys with the scope admin.
+    /// Null with an error when the whole was refused.
     async fn upsert_game(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The game as it is to be.")] input: UpsertGameInput,
+        #[graphql(desc = "The game to add or to change.")] input: UpsertGameInput,
     ) -> Nullable<UpsertGamePayload> {
         present(async {
             let request = context.ask()?;

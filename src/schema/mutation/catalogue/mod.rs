@@ -7,7 +7,7 @@ mod seasons;
 
 use async_graphql::{MaybeUndefined, MergedObject};
 
-use crate::error::{Error, Result};
+use waymark_kernel::error::{Error, Result};
 
 /// Mutations of the catalogue.
 #[derive(Debug, Default, MergedObject)]

@@ -3,33 +3,35 @@
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 
 use super::{check_count, given};
-use crate::auth::policy::{self, Operator};
-use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::features::credits::graphql::Credits;
-use crate::features::seasons::graphql::{PauseMode, Season, SeasonState};
-use crate::features::seasons::operate::{
+use waymark_auth::policy;
+use waymark_auth::policy::Operator;
+use waymark_credits::graphql::Credits;
+use waymark_graphql_kit::context::{Nullable, nullable, present};
+use waymark_graphql_kit::list::List;
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_request::Ask as _;
+use waymark_request::Request;
+use waymark_seasons::graphql::{PauseMode, Season, SeasonState};
+use waymark_seasons::operate::{
     Effect, EndSeason, GivenBudget, GivenGoal, MOST_GOALS, MOST_WEEKS, Moved, PauseSeason, ResumeSeason, SeasonEdited,
     UpsertSeason,
 };
-use crate::features::seasons::service;
-use crate::graphql::context::{Ask as _, Nullable, nullable, present};
-use crate::graphql::ids::Kind;
-use crate::graphql::list::List;
-use crate::graphql::refusal::Refusal;
-use crate::request::Request;
+use waymark_seasons::service;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::Refusal;
 
-/// A season as it is to be. What is not given stays as it is; of a new season the title, the start and the duration have
-/// to be given.
+/// Input of `upsertSeason`. A field that is not given stays as it is; of a new season only the title, the start and the
+/// duration have to be given.
 #[derive(Debug, InputObject)]
 pub(crate) struct UpsertSeasonInput {
-    /// The season's key or its global id: up to 128 letters, digits, `.`, `_` and `-`.
+    /// The season's key or its global id: 1 to 255 characters without control characters.
     key: ID,
-    /// The title, 1 to 200 characters.
+    /// The title, 1 to 500 characters.
     title: Option<String>,
-    /// A description, at most 5,000 characters.
+    /// A description, at most 10,000 characters.
     description: Option<String>,
-    /// When it begins. A season that is over does not begin at another time any more.
+    /// When it begins. The start of a season that is over cannot be changed.
     start_date: Option<Timestamp>,
     /// How long it is without pauses, in seconds, up to ten years.
     duration: Option<i32>,
@@ -43,14 +45,14 @@ pub(crate) struct UpsertSeasonInput {
     /// Budgets that change, at most 1,000; the others stay.
     #[graphql(default)]
     budgets: Vec<SeasonBudgetInput>,
-    /// Goals to be added or changed, in their order; those that are not listed stay as and where they are. A season has at
-    /// most 1,000.
+    /// Goals to be added or changed, in their order; those that are not listed stay as and where they are. A season has
+    /// at most 1,000.
     #[graphql(default)]
     goals: Vec<GoalInput>,
-    /// Global ids or keys of goals to be removed; only goals with which nobody has progress can be.
+    /// Global ids or keys of goals to be removed; only goals with which no user has progress can be removed.
     #[graphql(default)]
     remove_goals: Vec<ID>,
-    /// Whether it is only tried: nothing changes, and the answer says what would have.
+    /// Whether the edit is only tried: nothing changes, and the answer says what would change.
     #[graphql(default)]
     dry_run: bool,
     /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
@@ -62,7 +64,7 @@ pub(crate) struct UpsertSeasonInput {
 pub(crate) struct SeasonWeekInput {
     /// Which week; the first is 1.
     number: i32,
-    /// The title, 1 to 200 characters; without one the week loses the title it had.
+    /// The title, 1 to 500 characters; without one the week loses the title it had.
     title: Option<String>,
 }
 
@@ -71,81 +73,84 @@ pub(crate) struct SeasonWeekInput {
 pub(crate) struct SeasonBudgetInput {
     /// Which week, the first being 1; without one the whole season.
     week: Option<i32>,
-    /// The most that may be granted, not less than has been; without it there is no bound any more.
+    /// The most that may be granted, not less than has been granted; without it the bound is removed.
     cap: Option<Credits>,
 }
 
-/// A goal as it is to be. What is not given stays as it is; of a new goal the title and the steps have to be given.
+/// A goal to add or to change. A field that is not given stays as it is; of a new goal only the title and the steps
+/// have to be given.
 #[derive(Debug, InputObject)]
 pub(crate) struct GoalInput {
     /// The goal's key or its global id, unique among the goals of all seasons.
     key: ID,
     /// The week in which steps count, the first being 1; null for the whole season.
     week: MaybeUndefined<i32>,
-    /// The title, 1 to 200 characters.
+    /// The title, 1 to 500 characters.
     title: Option<String>,
-    /// What has to be done, at most 5,000 characters.
+    /// What has to be done, at most 10,000 characters.
     description: Option<String>,
-    /// Where a picture is, at most 2,000 characters; null for none.
+    /// Where a picture is, an http or https address of at most 2,000 characters; null for none.
     thumbnail: MaybeUndefined<String>,
-    /// What a user gets for completing it; nothing for a new one unless given. Who has claimed it keeps what was granted.
+    /// What a user gets for completing it; nothing for a new one unless given. Who has claimed it keeps what was
+    /// granted.
     reward: Option<Credits>,
-    /// How many steps complete it, 1 to 1,000,000. Steps that were made stay, and whoever has made enough completes it.
+    /// How many steps complete it, 1 to 1,000,000. Steps that were made stay, and users who have made enough complete
+    /// it.
     total_steps: Option<i32>,
 }
 
-/// Which season is paused.
+/// Input of `pauseSeason`.
 #[derive(Debug, InputObject)]
 pub(crate) struct PauseSeasonInput {
     /// The season's global id or its key.
     id: ID,
     /// When the season goes on by itself; by default when it is resumed.
     until: Option<Timestamp>,
-    /// Whether it is only tried: nothing changes, and the answer says what would have.
+    /// Whether the edit is only tried: nothing changes, and the answer says what would change.
     #[graphql(default)]
     dry_run: bool,
     /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
     idempotency_key: Option<String>,
 }
 
-/// Which season goes on.
+/// Input of `resumeSeason`.
 #[derive(Debug, InputObject)]
 pub(crate) struct ResumeSeasonInput {
     /// The season's global id or its key.
     id: ID,
-    /// Whether it is only tried: nothing changes, and the answer says what would have.
+    /// Whether the edit is only tried: nothing changes, and the answer says what would change.
     #[graphql(default)]
     dry_run: bool,
     /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
     idempotency_key: Option<String>,
 }
 
-/// Which season is ended.
+/// Input of `endSeason`.
 #[derive(Debug, InputObject)]
 pub(crate) struct EndSeasonInput {
     /// The season's global id or its key.
     id: ID,
-    /// Whether it is only tried: nothing changes, and the answer says what would have.
+    /// Whether the edit is only tried: nothing changes, and the answer says what would change.
     #[graphql(default)]
     dry_run: bool,
     /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
     idempotency_key: Option<String>,
 }
 
-/// What came of an edit of a season.
+/// Payload of `upsertSeason`, `pauseSeason`, `resumeSeason` and `endSeason`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct SeasonPayload {
     /// The season as it now is. Null when there is none, because adding it was refused or only tried.
     season: Option<Season>,
-    /// Whether it is new, or would be.
+    /// Whether the season is new, or would be in a dry run.
     created: bool,
-    /// Who and what is affected by it, or would be. Null when it was refused.
+    /// What the edit affects, or would affect in a dry run. Null when it was refused.
     affected: Option<SeasonImpact>,
-    /// Why nothing was done; empty when it was, or would be.
+    /// Why the edit was refused; empty when it was made, or would be in a dry run.
     user_errors: List<Refusal>,
 }
 
-/// Who and what an edit of a season affects.
+/// What an edit of a season affects, and how many users.
 #[derive(Debug)]
 pub(crate) struct SeasonImpact {
     key: String,
@@ -153,41 +158,41 @@ pub(crate) struct SeasonImpact {
     effect: Effect,
 }
 
-/// Who and what an edit of a season affects.
+/// What an edit of a season affects, and how many users.
 #[Object]
 impl SeasonImpact {
-    /// Where the season stood before. Null when it is new.
+    /// Where the season stood before the edit. Null when the season is new.
     async fn state_before(&self) -> Option<SeasonState> {
         self.effect.before.map(|before| before.state.into())
     }
 
-    /// Where the season stands then.
+    /// Where the season stands after the edit.
     async fn state_after(&self) -> SeasonState {
         self.effect.after.state.into()
     }
 
-    /// When the season began before. Null when it is new.
+    /// When the season began before the edit. Null when the season is new.
     async fn start_date_before(&self) -> Option<Timestamp> {
         self.effect.before.map(|before| before.starts_at)
     }
 
-    /// When the season begins then.
+    /// When the season begins after the edit.
     async fn start_date_after(&self) -> Timestamp {
         self.effect.after.starts_at
     }
 
-    /// When the season ended before, with all pauses that were known. Null when it is new.
+    /// When the season ended before the edit, with all pauses that were known. Null when the season is new.
     async fn end_date_before(&self) -> Option<Timestamp> {
         self.effect.before.map(|before| before.ends_at)
     }
 
-    /// When the season ends then, with all pauses that are known. A pause without an end counts as if it ended now, and
-    /// moves the end for as long as it lasts.
+    /// When the season ends after the edit, with all pauses that are known. A pause without an end counts as if it
+    /// ended now, and moves the end for as long as it lasts.
     async fn end_date_after(&self) -> Timestamp {
         self.effect.after.ends_at
     }
 
-    /// How many goals could be worked on before: those of the whole season and of the current week.
+    /// How many goals could be worked on before the edit: those of the whole season and of the current week.
     async fn open_goals(&self) -> i32 {
         count(i64::try_from(self.effect.open_goals).unwrap_or(i64::MAX))
     }
@@ -197,8 +202,8 @@ impl SeasonImpact {
         nullable(async { Ok(Some(count(self.concerned(context.ask()?).await?.enrolled))) }).await
     }
 
-    /// How many goals users are working on, each counted once per user: steps are made, and steps are missing. Null when
-    /// they could not be counted.
+    /// How many goals users are working on, each counted once per user: steps are made, and steps are missing. Null
+    /// when they could not be counted.
     async fn goals_under_way(&self, context: &Context<'_>) -> Nullable<i32> {
         nullable(async { Ok(Some(count(self.concerned(context.ask()?).await?.under_way))) }).await
     }
@@ -231,9 +236,9 @@ fn count(number: i64) -> i32 {
 pub(crate) struct MovedSeason {
     /// The global id of the season.
     id: ID,
-    /// When it began before.
+    /// When it began before the edit.
     start_date_before: Timestamp,
-    /// When it begins then.
+    /// When it begins after the edit.
     start_date_after: Timestamp,
 }
 
@@ -250,12 +255,12 @@ pub(crate) struct CatalogueSeasonMutation;
 
 #[Object]
 impl CatalogueSeasonMutation {
-    /// Adds a season or changes it, with its goals, the titles of its weeks and its budgets. Seasons do not overlap. For
-    /// API keys with the scope admin. Null with an error when the whole was refused.
+    /// Adds a season or changes it, with its goals, the titles of its weeks and its budgets. Seasons do not overlap.
+    /// For API keys with the scope admin. Null with an error when the whole was refused.
     async fn upsert_season(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The season as it is to be.")] input: UpsertSeasonInput,
+        #[graphql(desc = "The season to add or to change.")] input: UpsertSeasonInput,
     ) -> Nullable<SeasonPayload> {
         present(async {
             let request = context.ask()?;
@@ -290,13 +295,13 @@ impl CatalogueSeasonMutation {
         .await
     }
 
-    /// Pauses a season that is running: no steps are recorded and nothing can be claimed. Under FREEZE its end moves, and
-    /// with it the start of the next season where that would come too early. For API keys with the scope admin. Null with
-    /// an error when the whole was refused.
+    /// Pauses a season that is running: no steps are recorded and nothing can be claimed. Under FREEZE its end moves,
+    /// and with it the start of the next season where that would come too early. For API keys with the scope admin.
+    /// Null with an error when the whole was refused.
     async fn pause_season(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which season is paused.")] input: PauseSeasonInput,
+        #[graphql(desc = "The season that is paused.")] input: PauseSeasonInput,
     ) -> Nullable<SeasonPayload> {
         present(async {
             let request = context.ask()?;
@@ -314,7 +319,7 @@ impl CatalogueSeasonMutation {
     async fn resume_season(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which season goes on.")] input: ResumeSeasonInput,
+        #[graphql(desc = "The season that goes on.")] input: ResumeSeasonInput,
     ) -> Nullable<SeasonPayload> {
         present(async {
             let request = context.ask()?;
@@ -331,7 +336,7 @@ impl CatalogueSeasonMutation {
     async fn end_season(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which season is ended.")] input: EndSeasonInput,
+        #[graphql(desc = "The season that is ended.")] input: EndSeasonInput,
     ) -> Nullable<SeasonPayload> {
         present(async {
             let request = context.ask()?;

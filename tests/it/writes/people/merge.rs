@@ -151,6 +151,7 @@ async fn everything_goes_over_and_the_better_state_of_each_pair_wins(stage: Stag
             "study_plan_instance_resources",
             "achievement_unlocks",
             "game_summaries",
+            "award_grounds",
             "owned_cards",
             "collection_progress",
             "write_refs",

@@ -1,0 +1,428 @@
+//! The database: connecting to SQLite or PostgreSQL, and running hand-written SQL that is the same for both.
+//!
+//! SQLite gets a pool of readers and one writer (WAL, `synchronous = FULL`, foreign keys); PostgreSQL pools for reads
+//! and for writes, so that neither keeps the other waiting. The loaders have connections of their own, see `kept`. No
+//! connection is pinged when it is taken from a pool: a broken one shows itself by its first statement. What becomes of
+//! connections, and how long anything may take, is in `line`.
+
+pub mod bulk;
+pub mod catalogue;
+pub mod entity;
+mod kept;
+mod lane;
+mod line;
+pub mod notices;
+pub mod owner;
+pub mod page;
+pub mod records;
+mod sql;
+mod statements;
+mod storage;
+mod time;
+mod transaction;
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use migration::{Migrator, MigratorTrait as _};
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector,
+    Statement,
+};
+
+use kept::{Kept, Stock};
+pub use lane::Lane;
+use lane::Purpose;
+pub use line::STATEMENT;
+use line::{Generation, Line, Patience};
+pub use sql::{PairSql, Param, Row, Sql, execute, fetch};
+pub use statements::Asker;
+use statements::Statements;
+pub use storage::Storage;
+use transaction::Beginning;
+pub use transaction::Transaction;
+pub use waymark_kernel::failure::is_held;
+use waymark_kernel::failure::said;
+
+use waymark_kernel::config::Config;
+use waymark_kernel::error::{Code, Error, Result};
+use waymark_kernel::metrics::Sql as Observer;
+
+/// Which database engine stands behind a [`Db`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The embedded database: one file, one writer.
+    Sqlite,
+    /// A PostgreSQL server.
+    Postgres,
+}
+
+/// How much of a row is read: what most queries ask for, or all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Extent {
+    /// Only what most queries ask for: how much is done, for example, without dates and notes.
+    Main,
+    /// Every column.
+    All,
+}
+
+/// An open database.
+#[derive(Debug, Clone)]
+pub struct Db {
+    kind: Kind,
+    line: Arc<Line>,
+    reads: Lane,
+    writes: Lane,
+    kept: Kept,
+    statements: Arc<Statements>,
+    storage: Arc<Storage>,
+}
+
+/// How a database is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening {
+    /// How many connections there may be, at least 1: of readers on SQLite, in all on PostgreSQL.
+    pub max_connections: u32,
+    /// Whether an SQLite file is made when it is missing.
+    pub create: bool,
+    /// How long one statement of a request may take on PostgreSQL.
+    pub statement: Duration,
+}
+
+impl Opening {
+    /// As the settings say.
+    pub fn of(config: &Config, create: bool) -> Self {
+        let statement = Duration::from_secs(config.database_statement_seconds.into());
+        Self { max_connections: config.database_max_connections, create, statement }
+    }
+}
+
+/// The connections of one pool at some instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// What the pool is for.
+    pub pool: &'static str,
+    /// How many are at work.
+    pub used: u64,
+    /// How many are open and idle.
+    pub idle: u64,
+    /// How many there may be.
+    pub most: u64,
+    /// How many statements wait for one, where the pool knows.
+    pub waiting: Option<u64>,
+}
+
+impl Db {
+    /// Opens the database at `url`: `sqlite://path` (made when missing) or `postgres://…`.
+    ///
+    /// `max_connections` bounds the connections of readers, and on PostgreSQL all but that of the heartbeat and that
+    /// over which servers hear of each other. Half of them or more are for the loaders. Must be called inside a Tokio
+    /// runtime that goes on as long as the database is used.
+    ///
+    /// # Errors
+    /// [`Code::BadUserInput`] for a URL of another kind, [`Code::Unavailable`] when the database cannot be reached.
+    pub async fn connect(url: &str, max_connections: u32) -> Result<Self> {
+        Self::open(url, Opening { max_connections, create: true, statement: STATEMENT }).await
+    }
+
+    /// Opens the database at `url` like [`Db::connect`], and makes none: a mistyped path is no empty database.
+    ///
+    /// # Errors
+    /// Those of [`Db::connect`], and [`Code::BadUserInput`] when there is no such file.
+    pub async fn connect_existing(url: &str, max_connections: u32) -> Result<Self> {
+        Self::open(url, Opening { max_connections, create: false, statement: STATEMENT }).await
+    }
+
+    /// Opens the database at `url` as `opening` says.
+    ///
+    /// # Errors
+    /// Those of [`Db::connect_existing`].
+    pub async fn open(url: &str, opening: Opening) -> Result<Self> {
+        let most = opening.max_connections.max(1);
+        if url.starts_with("sqlite:") {
+            let statements = Arc::new(Statements::new("sqlite"));
+            let line = Self::open_file(url, most, opening.create, &statements).await?;
+            Ok(Self::over(Kind::Sqlite, line, statements))
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            let statements = Arc::new(Statements::new("postgresql"));
+            let line = Line::to_postgres(url, most, opening.statement, Arc::clone(&statements)).await?;
+            Ok(Self::over(Kind::Postgres, line, statements))
+        } else {
+            Err(Error::bad_input("the database URL must begin with sqlite:// or postgres://"))
+        }
+    }
+
+    fn over(kind: Kind, line: Arc<Line>, statements: Arc<Statements>) -> Self {
+        let backend = match kind {
+            Kind::Sqlite => DbBackend::Sqlite,
+            Kind::Postgres => DbBackend::Postgres,
+        };
+        let lane = |purpose| Lane::new(Arc::clone(&line), purpose, backend);
+        let (reads, writes) = (lane(Purpose::Reads), lane(Purpose::Writes));
+        let kept = Kept::new(Arc::clone(&line), reads.clone());
+        Self { kind, line, reads, writes, kept, statements, storage: Arc::default() }
+    }
+
+    async fn open_file(url: &str, most: u32, create: bool, statements: &Arc<Statements>) -> Result<Arc<Line>> {
+        let file = SqliteConnectOptions::from_str(url)
+            .map_err(|_| Error::bad_input("the database URL is no SQLite path; try sqlite://waymark.db"))?;
+        if file.get_filename().to_string_lossy().contains(":memory:") {
+            return Err(Error::bad_input("an in-memory SQLite database cannot be shared; name a file"));
+        }
+        if !create && !file.get_filename().is_file() {
+            return Err(Error::bad_input(format!(
+                "there is no database {}; correct WAYMARK_DATABASE_URL, or make it with `waymark migrate`",
+                file.get_filename().display()
+            )));
+        }
+        let kept = most * 3 / 5;
+        let writes = Self::open_sqlite(url, 1, create, statements).await?;
+        let reads = Self::open_sqlite(url, most - kept, create, statements).await?;
+        let loaders = (kept > 0).then(|| Stock::of_sqlite(reads.get_sqlite_connection_pool().clone(), kept));
+        Ok(Line::of_sqlite(Generation::new(1, reads, writes, loaders), Arc::clone(statements)))
+    }
+
+    async fn open_sqlite(
+        url: &str,
+        max_connections: u32,
+        create: bool,
+        statements: &Arc<Statements>,
+    ) -> Result<DatabaseConnection> {
+        let mut options = ConnectOptions::new(url);
+        options
+            .max_connections(max_connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .test_before_acquire(false)
+            .sqlx_logging(false)
+            .map_sqlx_sqlite_opts(move |sqlite: SqliteConnectOptions| {
+                sqlite
+                    .create_if_missing(create)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .busy_timeout(Duration::from_secs(10))
+                    .foreign_keys(true)
+                    .pragma("mmap_size", "268435456")
+                    .pragma("cache_size", "-8000")
+            });
+        let connection = Database::connect(options).await.map_err(|error| {
+            Error::new(Code::Unavailable, format!("cannot open the database: {}", public_reason(&error)))
+        })?;
+        Ok(line::counted(connection, statements))
+    }
+
+    /// Which engine this is.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Connections for statements that change nothing.
+    #[must_use]
+    pub const fn reads(&self) -> &Lane {
+        &self.reads
+    }
+
+    /// Connections for writes of a single statement.
+    #[must_use]
+    pub const fn writes(&self) -> &Lane {
+        &self.writes
+    }
+
+    /// How many connections writes may use at a time.
+    pub fn most_writing(&self) -> usize {
+        let writes = &self.line.last().writes;
+        let most = match self.kind {
+            Kind::Sqlite => writes.get_sqlite_connection_pool().options().get_max_connections(),
+            Kind::Postgres => writes.get_postgres_connection_pool().options().get_max_connections(),
+        };
+        most as usize
+    }
+
+    /// Returns how many SQL statements were run for `asker` since the database was opened, transactions' own commands not
+    /// counted.
+    #[must_use]
+    pub fn statements(&self, asker: Asker) -> u64 {
+        self.statements.count(asker)
+    }
+
+    /// Lets `observer` know of every statement from now on. A second call changes nothing.
+    pub fn observe(&self, observer: &Observer) {
+        self.statements.observe(observer);
+    }
+
+    /// How the connections of each pool are used.
+    pub fn connections(&self) -> Vec<Connections> {
+        let pool = |name, connection: &DatabaseConnection| {
+            let (open, idle, most) = match self.kind {
+                Kind::Sqlite => {
+                    let pool = connection.get_sqlite_connection_pool();
+                    (pool.size(), pool.num_idle(), pool.options().get_max_connections())
+                }
+                Kind::Postgres => {
+                    let pool = connection.get_postgres_connection_pool();
+                    (pool.size(), pool.num_idle(), pool.options().get_max_connections())
+                }
+            };
+            let idle = idle as u64;
+            Connections {
+                pool: name,
+                used: u64::from(open).saturating_sub(idle),
+                idle,
+                most: most.into(),
+                waiting: None,
+            }
+        };
+        let generation = self.line.last();
+        let all = match self.kind {
+            Kind::Sqlite => vec![pool("readers", &generation.reads), pool("writer", &generation.writes)],
+            Kind::Postgres => vec![pool("reads", &generation.reads), pool("writes", &generation.writes)],
+        };
+        all.into_iter().chain(generation.loaders.as_ref().map(Stock::connections)).collect()
+    }
+
+    /// Whether the database can be reached as far as is known, and how often it could not be so far.
+    pub fn reach(&self) -> (bool, u64) {
+        self.line.reach()
+    }
+
+    /// Begins a transaction that writes. On SQLite it takes the write lock at once, so that it never has to be
+    /// given up half-way because another writer came first.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or takes no writes, or its writer stays busy for ten seconds.
+    pub async fn begin(&self) -> Result<Transaction> {
+        Transaction::begin(&self.writes, Beginning::Write(None), &self.statements, &self.storage).await
+    }
+
+    /// Begins a transaction that writes, and waits at most `wait` for locks of others. On SQLite, which has one writer
+    /// at a time, the same as [`Db::begin`].
+    pub async fn begin_waiting(&self, wait: Duration) -> Result<Transaction> {
+        Transaction::begin(&self.writes, Beginning::Write(Some(wait)), &self.statements, &self.storage).await
+    }
+
+    /// Begins a transaction of what operators run, which may take long; it waits for so long at most for what others
+    /// have locked, if that is said.
+    pub async fn begin_long(&self, wait: Option<Duration>) -> Result<Transaction> {
+        let begun = Transaction::begin(&self.writes, Beginning::Write(wait), &self.statements, &self.storage).await?;
+        Ok(begun.take_long().await?)
+    }
+
+    /// Begins a transaction that changes nothing and reads one state of the database, unaffected by writes of others.
+    pub async fn snapshot(&self) -> Result<Transaction> {
+        Transaction::begin(&self.reads, Beginning::Snapshot, &self.statements, &self.storage).await
+    }
+
+    /// The same for what operators run, which may take long.
+    pub async fn long_snapshot(&self) -> Result<Transaction> {
+        Ok(self.snapshot().await?.take_long().await?)
+    }
+
+    /// Runs a statement that may take long, and may be one that no transaction allows.
+    pub async fn run_long(&self, sql: &str) -> Result<()> {
+        self.at_length(async |connection| connection.execute_unprepared(sql).await.map(drop)).await
+    }
+
+    /// Whether the database can store anything, as far as is known.
+    pub fn storage(&self) -> Arc<Storage> {
+        Arc::clone(&self.storage)
+    }
+
+    /// Brings the schema up to date.
+    ///
+    /// # Errors
+    /// When a migration fails; what it had done by then is undone where the engine can.
+    pub async fn migrate(&self) -> Result<()> {
+        self.at_length(async |connection| Migrator::up(connection, None).await).await
+    }
+
+    /// Undoes the newest migration.
+    ///
+    /// # Errors
+    /// When the migration cannot be undone.
+    pub async fn migrate_down(&self) -> Result<()> {
+        self.at_length(async |connection| Migrator::down(connection, Some(1)).await).await
+    }
+
+    /// Does `work` on a connection that is patient.
+    async fn at_length(&self, work: impl AsyncFnOnce(&DatabaseConnection) -> Result<(), DbErr>) -> Result<()> {
+        let generation = self.line.current()?;
+        let Some(options) = self.line.options() else { return Ok(work(&generation.writes).await?) };
+        // What is asked for later counts.
+        let options = options.clone().options(Patience::Long.settings());
+        let pool = line::pool_options(1).connect_lazy_with(options);
+        let connection = line::counted(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), &self.statements);
+        let done = self.line.within(&generation, Patience::Long.answer(), work(&connection)).await;
+        drop(connection.get_postgres_connection_pool().close());
+        Ok(done?)
+    }
+
+    /// The names of all migrations in order, each with whether it has been applied.
+    ///
+    /// # Errors
+    /// When the database cannot be read, and when a migration was applied that this program does not know.
+    pub async fn migrations(&self) -> Result<Vec<(String, bool)>> {
+        let applied = "SELECT version FROM seaql_migrations";
+        let rows =
+            match self.reads.query_all_raw(Statement::from_string(self.reads.get_database_backend(), applied)).await {
+                Err(error) if has_no_table(&error) => Vec::new(),
+                rows => rows?,
+            };
+        let applied = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<String>, _>>()?;
+        let known: Vec<String> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+        if let Some(unknown) = applied.iter().find(|name| !known.contains(name)) {
+            return Err(Error::new(
+                Code::Unavailable,
+                format!(
+                    "the database has the migration {unknown}, which this program does not know; it is too old for it"
+                ),
+            ));
+        }
+        Ok(known.into_iter().map(|name| (name.clone(), applied.contains(&name))).collect())
+    }
+
+    /// Closes every connection. SQLite then folds its write-ahead log into the file.
+    ///
+    /// # Errors
+    /// When the database reports a failure while closing.
+    pub async fn close(self) -> Result<()> {
+        Ok(self.line.close().await?)
+    }
+}
+
+/// What the loaders hang on: reads outside transactions.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    db: Db,
+}
+
+impl Reader {
+    /// Reads from `db`.
+    #[must_use]
+    pub const fn new(db: Db) -> Self {
+        Self { db }
+    }
+
+    /// Returns how loaders reach the database outside transactions.
+    pub const fn connection(&self) -> &Kept {
+        &self.db.kept
+    }
+}
+
+/// Whether a statement failed because a table is missing.
+fn has_no_table(error: &DbErr) -> bool {
+    said(error).is_some_and(|error| {
+        error.code().is_some_and(|code| code == "42P01")
+            || (error.code().is_some_and(|code| code == "1") && error.message().starts_with("no such table"))
+    })
+}
+
+/// The part of a failure to connect that helps an operator and holds no secret.
+fn public_reason(error: &DbErr) -> String {
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    reason.to_string()
+}

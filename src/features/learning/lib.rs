@@ -1,0 +1,17 @@
+//! Learning: resources whose progress a user has once, whatever study plan they are reached through.
+
+mod catalogue;
+mod check;
+pub mod entity;
+pub mod graphql;
+mod loader;
+pub mod operate;
+pub mod owner;
+mod repo;
+pub mod rest;
+pub mod rules;
+pub mod service;
+pub mod write;
+
+pub use catalogue::{Learning, Plan, Resource};
+pub use check::CHECKS;

@@ -1,3 +1,0 @@
-//! Progress of every kind and of many users, recorded by one write.
-
-pub(crate) mod write;

@@ -1,0 +1,17 @@
+//! Seasons: a clock with weeks and pauses, goals counted in steps, and rewards that are claimed once.
+
+mod catalogue;
+mod check;
+pub mod entity;
+pub mod graphql;
+mod loader;
+pub mod operate;
+pub mod owner;
+mod repo;
+pub mod rest;
+pub mod rules;
+pub mod service;
+pub mod write;
+
+pub use catalogue::{Goal, Season, Seasons};
+pub use check::CHECKS;

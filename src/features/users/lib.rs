@@ -1,0 +1,13 @@
+//! Users: who they are, and what they are known by elsewhere.
+
+pub mod accounts;
+pub mod entity;
+pub mod graphql;
+pub mod keys;
+mod loader;
+pub mod repo;
+pub mod rules;
+pub mod service;
+pub mod write;
+
+pub use waymark_auth::UserId;

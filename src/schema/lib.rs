@@ -1,0 +1,44 @@
+//! The API: the `User` object that joins all features, and the roots merged from the features' parts.
+
+mod admin;
+pub mod bounds;
+mod mutation;
+mod node;
+mod progress;
+mod query;
+mod subscription;
+mod together;
+mod user;
+mod viewer;
+
+use async_graphql::{SDLExportOptions, SchemaBuilder, ValidationMode};
+
+use mutation::Mutation;
+pub use query::Query;
+use subscription::Subscription;
+
+/// The schema as the server runs it.
+pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
+
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    // A document is validated once, by the gate, before it comes here.
+    Schema::build(Query::default(), Mutation::default(), Subscription).validation_mode(ValidationMode::Fast)
+}
+
+/// The schema to be run. How deep a document may be nested is the gate's business.
+pub fn build() -> Schema {
+    builder().limit_recursive_depth(usize::MAX).finish()
+}
+
+/// The schema in the schema definition language, sorted, as it stands in `schema.graphql`.
+#[must_use]
+pub fn sdl() -> String {
+    let options = SDLExportOptions::new()
+        .sorted_fields()
+        .sorted_arguments()
+        .sorted_enum_items()
+        .include_specified_by()
+        .prefer_single_line_descriptions();
+    let sdl = builder().finish().sdl_with_options(options);
+    format!("{}\n", sdl.trim())
+}

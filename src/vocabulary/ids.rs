@@ -1,0 +1,236 @@
+//! Global ids: `type:key`, readable and unique across types.
+//!
+//! The key is the operator's own, or a user's ULID. An argument whose type is known also takes the bare key. The id of
+//! what a user has in common with a thing (a game summary) names both: `game_summary:<ULID>:<game's key>`.
+
+use async_graphql::ID;
+
+use waymark_kernel::error::{Error, Result};
+use waymark_kernel::text::no_key;
+
+/// The type part of a global id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A person whose progress is recorded; the key is the ULID.
+    User,
+    /// A stretch of time in which goals can be reached.
+    Season,
+    /// What users can reach in a season, step by step.
+    Goal,
+    /// What can be learned from, such as a course.
+    Resource,
+    /// An ordered list of resources.
+    StudyPlan,
+    /// A user's own copy of a study plan: the user's ULID and the 24-digit id.
+    StudyPlanInstance,
+    /// What is played, with its achievements.
+    Game,
+    /// What can be unlocked in a game.
+    Achievement,
+    /// A set of cards to be completed.
+    Collection,
+    /// What users own of a collection.
+    Card,
+    /// How far a user is with a goal: the user's ULID and the goal's key.
+    GoalProgress,
+    /// How far a user is with a resource: the user's ULID and the resource's key.
+    ResourceProgress,
+    /// What a user achieved in a game: the user's ULID and the game's key.
+    GameSummary,
+    /// How far a user is with a collection: the user's ULID and the collection's key.
+    CollectionProgress,
+}
+
+impl Kind {
+    const ALL: [Self; 14] = [
+        Self::User,
+        Self::Season,
+        Self::Goal,
+        Self::Resource,
+        Self::StudyPlan,
+        Self::StudyPlanInstance,
+        Self::Game,
+        Self::Achievement,
+        Self::Collection,
+        Self::Card,
+        Self::GoalProgress,
+        Self::ResourceProgress,
+        Self::GameSummary,
+        Self::CollectionProgress,
+    ];
+
+    /// Returns the type as it stands before the colon of a global id, such as `study_plan`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Season => "season",
+            Self::Goal => "goal",
+            Self::Resource => "resource",
+            Self::StudyPlan => "study_plan",
+            Self::StudyPlanInstance => "study_plan_instance",
+            Self::Game => "game",
+            Self::Achievement => "achievement",
+            Self::Collection => "collection",
+            Self::Card => "card",
+            Self::GoalProgress => "goal_progress",
+            Self::ResourceProgress => "resource_progress",
+            Self::GameSummary => "game_summary",
+            Self::CollectionProgress => "collection_progress",
+        }
+    }
+
+    /// The id of the thing of this kind with `key`.
+    pub fn id(self, key: &str) -> ID {
+        ID(format!("{}:{key}", self.name()))
+    }
+
+    /// The id of what `user` (a ULID) has to do with the thing of `key`.
+    pub fn id_of(self, user: &str, key: &str) -> ID {
+        ID(format!("{}:{user}:{key}", self.name()))
+    }
+
+    /// The key in `id`, which is a global id of this kind or the bare key.
+    pub fn key(self, id: &str) -> Result<&str> {
+        let key = id.strip_prefix(self.name()).and_then(|rest| rest.strip_prefix(':')).unwrap_or(id);
+        check(self.name(), key)?;
+        Ok(key)
+    }
+
+    /// Whether its ids name a user before the key.
+    const fn is_of_users(self) -> bool {
+        matches!(
+            self,
+            Self::StudyPlanInstance
+                | Self::GoalProgress
+                | Self::ResourceProgress
+                | Self::GameSummary
+                | Self::CollectionProgress
+        )
+    }
+}
+
+impl Kind {
+    /// The key in `id`, which is the bare key, or a global id as [`Kind::id_of`] writes it. The key of an id that names
+    /// another user than `user` (a ULID) is given together with that user, and so is no key of anything `user` has.
+    pub fn key_of<'a>(self, user: &str, id: &'a str) -> Result<&'a str> {
+        let Some((owner, key)) = id.strip_prefix(self.name()).and_then(|rest| rest.strip_prefix(':')?.split_once(':'))
+        else {
+            return self.key(id);
+        };
+        check(self.name(), owner)?;
+        check(self.name(), key)?;
+        Ok(if owner == user { key } else { &id[self.name().len() + 1..] })
+    }
+}
+
+/// The keys of many ids of one kind. A malformed id fails its own place only.
+#[derive(Debug)]
+pub struct Keys<'a>(Vec<Result<&'a str>>);
+
+impl Kind {
+    /// The keys in `ids`, each of which is a global id of this kind or the bare key.
+    pub fn keys(self, ids: &[ID]) -> Keys<'_> {
+        Keys(ids.iter().map(|id| self.key(id)).collect())
+    }
+}
+
+impl Keys<'_> {
+    /// Tells whether there is a key for every id.
+    pub fn are_well_formed(&self) -> bool {
+        self.0.iter().all(Result::is_ok)
+    }
+
+    /// The keys of the well-formed ids, in their order.
+    pub fn well_formed(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flatten().copied()
+    }
+
+    /// What was found for the well-formed ids, in the places of all ids.
+    pub fn in_place<T>(self, mut found: impl Iterator<Item = Option<T>>) -> Vec<Option<Result<T>>> {
+        self.0.into_iter().map(|key| key.map(|_| found.next().flatten()).transpose()).collect()
+    }
+}
+
+/// The type and key of a global id.
+pub fn parse(id: &str) -> Result<(Kind, &str)> {
+    let (name, key) = id.split_once(':').ok_or_else(|| {
+        Error::bad_input(format!("{:?} is no global id; they look like \"game:14402\"", shortened(id)))
+    })?;
+    let kind = Kind::ALL
+        .into_iter()
+        .find(|kind| kind.name() == name)
+        .ok_or_else(|| Error::bad_input(format!("{:?} is no type of id", shortened(name))))?;
+    match key.split_once(':').filter(|_| kind.is_of_users()) {
+        Some((owner, rest)) => [owner, rest].into_iter().try_for_each(|part| check(name, part))?,
+        None => check(name, key)?,
+    }
+    Ok((kind, key))
+}
+
+/// Refuses what is no key of a thing of this type.
+pub fn check(kind: &str, key: &str) -> Result<()> {
+    match no_key(kind, key) {
+        None => Ok(()),
+        Some(reason) => Err(Error::bad_input(format!("{:?} is no id: {reason}", shortened(key)))),
+    }
+}
+
+/// What a client sent, short enough for a message.
+fn shortened(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use waymark_kernel::error::Code;
+
+    #[test]
+    fn a_known_type_takes_the_bare_key_and_the_global_id() {
+        assert_eq!(Kind::Game.key("14402").unwrap(), "14402");
+        assert_eq!(Kind::Game.key("game:14402").unwrap(), "14402");
+        assert_eq!(Kind::Game.id("14402").as_str(), "game:14402");
+    }
+
+    #[test]
+    fn a_key_stands_in_its_id_as_it_is() {
+        for key in ["Trophy 8", "TLAD: Easy Rider ", "hooks:basic-hooks", "http://example.org/x?y", "ex10-?", "card:5"]
+        {
+            assert_eq!(Kind::Achievement.key(Kind::Achievement.id(key).as_str()).unwrap(), key);
+            assert_eq!(Kind::Achievement.key(key).unwrap(), key);
+            assert_eq!(parse(Kind::Achievement.id(key).as_str()).unwrap(), (Kind::Achievement, key));
+            let of_user = format!("01J0:{key}");
+            assert_eq!(parse(Kind::GameSummary.id_of("01J0", key).as_str()).unwrap(), (Kind::GameSummary, &*of_user));
+        }
+    }
+
+    #[test]
+    fn the_id_of_what_a_user_has_is_taken_for_that_user_only() {
+        let kind = Kind::StudyPlanInstance;
+        let id = kind.id_of("01J0", "5f");
+        assert_eq!(kind.key_of("01J0", "5f").unwrap(), "5f");
+        assert_eq!(kind.key_of("01J0", &id).unwrap(), "5f");
+        assert_eq!(kind.key_of("01J1", &id).unwrap(), "01J0:5f");
+        for id in ["", "study_plan_instance:", "study_plan_instance::5f", "study_plan_instance:01J0:"] {
+            assert_eq!(kind.key_of("01J0", id).unwrap_err().code(), Code::BadUserInput, "{id}");
+        }
+    }
+
+    #[test]
+    fn malformed_ids_are_refused() {
+        let long = "x".repeat(256);
+        for id in ["", "a\0", "game:", "game:game:1", " ", "..", long.as_str()] {
+            assert_eq!(Kind::Game.key(id).unwrap_err().code(), Code::BadUserInput, "{id}");
+        }
+        for id in ["14402", "unknown:1", ":", "game:", "game_summary::a", "game_summary:a:"] {
+            assert_eq!(parse(id).unwrap_err().code(), Code::BadUserInput, "{id}");
+        }
+    }
+
+    #[test]
+    fn every_kind_is_read_back_from_its_id() {
+        for kind in Kind::ALL {
+            assert_eq!(parse(kind.id("k").as_str()).unwrap(), (kind, "k"));
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What a write refuses in the normal course of things, the same for GraphQL and REST.
+
+use async_graphql::{Enum, SimpleObject};
+use serde::{Deserialize, Serialize};
+
+/// Why something was refused. New codes may be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum UserErrorCode {
+    /// A value is out of its range or malformed; the message says what would be right.
+    InvalidInput,
+    /// The date lies in the future, or further back than this server allows.
+    DateOutOfRange,
+    /// There is no such user.
+    UnknownUser,
+    /// There is no such season.
+    UnknownSeason,
+    /// There is no such goal.
+    UnknownGoal,
+    /// There is no such resource, and this server keeps progress for known ones only.
+    UnknownResource,
+    /// There is no such study plan.
+    UnknownStudyPlan,
+    /// The user has no such instance of a study plan.
+    UnknownStudyPlanInstance,
+    /// There is no such game.
+    UnknownGame,
+    /// There is no such published achievement.
+    UnknownAchievement,
+    /// There is no such collection.
+    UnknownCollection,
+    /// There is no such card.
+    UnknownCard,
+    /// The user has no such block in force.
+    UnknownBlock,
+    /// There is no such API key.
+    UnknownApiKey,
+    /// The handle belongs to another user.
+    HandleTaken,
+    /// The account belongs to another user.
+    AccountTaken,
+    /// The key belongs to something else of the same type.
+    KeyTaken,
+    /// What was to be removed is still in use.
+    InUse,
+    /// The user has as many of these as one user may have.
+    TooMany,
+    /// The user does not take part in the season.
+    NotEnrolled,
+    /// The season has not begun.
+    SeasonNotStarted,
+    /// The season is paused.
+    SeasonPaused,
+    /// The season is not paused.
+    SeasonNotPaused,
+    /// The season is over.
+    SeasonEnded,
+    /// The season would overlap with another one.
+    SeasonOverlap,
+    /// The goal's week is still to come.
+    WeekNotStarted,
+    /// The goal's week is over.
+    WeekOver,
+    /// Steps can be added, not taken away; operators correct them with `correctGoalSteps`.
+    StepsWouldLower,
+    /// The goal is not complete.
+    GoalIncomplete,
+    /// The reward was claimed before. Nothing is wrong: the amount is the same.
+    AlreadyClaimed,
+    /// The user is blocked from this.
+    Blocked,
+    /// The budget of the season or of the week does not cover the reward.
+    BudgetExhausted,
+    /// The user has fewer credits available.
+    InsufficientCredits,
+    /// The collection is not complete.
+    CollectionIncomplete,
+    /// The collection has no reward.
+    NoReward,
+    /// All rewards in stock have been claimed.
+    OutOfStock,
+    /// The user owns fewer cards than were to be removed.
+    NotEnoughCards,
+    /// The item itself is good, but another item was refused, and the mode is ALL_OR_NOTHING.
+    NotApplied,
+}
+
+/// Something a mutation refused. Nothing was changed for it.
+#[derive(Debug, Clone, PartialEq, Eq, SimpleObject, Serialize, Deserialize)]
+#[graphql(name = "UserError")]
+pub struct Refusal {
+    /// Why, for programs.
+    pub code: UserErrorCode,
+    /// Why, for people.
+    pub message: String,
+    /// Where in the input the reason lies, from the input's own fields down, such as `["unlocks", "3"]`; empty when it
+    /// lies in no single place.
+    pub path: Vec<String>,
+}
+
+impl Refusal {
+    /// Makes a refusal that names no place in the input.
+    pub fn new(code: UserErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), path: Vec::new() }
+    }
+
+    /// The same refusal, of what stands in this place of the input.
+    pub fn at(mut self, path: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.path = path.into_iter().map(Into::into).collect();
+        self
+    }
+}
+
+/// Whether an item of a write was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize, Deserialize)]
+pub enum WriteStatus {
+    /// It was done.
+    Applied,
+    /// It had been done before, and nothing was changed.
+    Unchanged,
+    /// It was refused; the error says why.
+    Refused,
+}
+
+/// The result of one item of a write.
+#[derive(Debug, Clone, PartialEq, Eq, SimpleObject, Serialize, Deserialize)]
+#[graphql(name = "WriteResult")]
+pub struct ItemOutcome {
+    /// The global id of what the item names, such as `achievement:101`.
+    pub id: async_graphql::ID,
+    /// Whether the item was done.
+    pub status: WriteStatus,
+    /// Why it was refused. Null when it was not.
+    pub error: Option<Refusal>,
+}
+
+impl ItemOutcome {
+    /// Makes the outcome of an item that was done.
+    pub const fn applied(id: async_graphql::ID) -> Self {
+        Self { id, status: WriteStatus::Applied, error: None }
+    }
+
+    /// Makes the outcome of an item that had been done before.
+    pub const fn unchanged(id: async_graphql::ID) -> Self {
+        Self { id, status: WriteStatus::Unchanged, error: None }
+    }
+
+    /// Makes the outcome of an item that was refused for this reason.
+    pub const fn refused(id: async_graphql::ID, refusal: Refusal) -> Self {
+        Self { id, status: WriteStatus::Refused, error: Some(refusal) }
+    }
+}
+
+/// Whether the good items of a write are done when others are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum, Serialize)]
+pub enum BulkMode {
+    /// Each item by itself.
+    #[default]
+    PerItem,
+    /// All items, or none when one is refused.
+    AllOrNothing,
+}
+
+/// The refusals among `items`, each with its place in the input's list `name`.
+pub fn refusals<'a>(name: &str, items: impl IntoIterator<Item = &'a ItemOutcome>) -> Vec<Refusal> {
+    let numbered = items.into_iter().enumerate();
+    numbered.filter_map(|(place, item)| Some(item.error.clone()?.at([name.to_owned(), place.to_string()]))).collect()
+}
+
+/// Turns what was done into what was not, because another item was refused and all or nothing was asked for.
+pub fn not_applied<'a>(items: impl IntoIterator<Item = &'a mut ItemOutcome>) {
+    for item in items.into_iter().filter(|item| item.status == WriteStatus::Applied) {
+        item.status = WriteStatus::Refused;
+        item.error = Some(Refusal::new(UserErrorCode::NotApplied, "another item was refused"));
+    }
+}
