@@ -52,17 +52,29 @@ async fn every_field_of_a_user_at_once_takes_seventeen_statements(stage: Stage) 
     };
     let inner = ["GameSummary.achievements", "CollectionProgress.cards", "RewardProgress.refusal"];
     let grace = stage.user("grace");
-    // Notes are long, and are read by a statement of their own, where they are asked for; by two where the lists that they
-    // belong to do not arrive together.
-    let noted = count(&stage, &grace, &user(&inner), Value::Null).await;
-    assert!((17..=18).contains(&noted), "{noted}");
+    // Notes are long, and are read by a statement of their own, where they are asked for. On a busy machine the lists that
+    // they belong to may not arrive together, which takes one more, so the least of some rounds is what counts.
+    let mut noted = u64::MAX;
+    for _ in 0..10 {
+        noted = noted.min(count(&stage, &grace, &user(&inner), Value::Null).await);
+        if noted <= 17 {
+            break;
+        }
+    }
+    assert_eq!(noted, 17);
     let [achievements, cards, refusal] = inner;
     let unnoted = user(&[achievements, cards, refusal, "ResourceProgress.notes"]);
     assert_eq!(count(&stage, &grace, &unnoted, Value::Null).await, 16);
     // What stands inside single games and collections takes one statement more for each of these fields, or two where
     // the lists that they belong to do not arrive together.
-    let count = count(&stage, &grace, &user(&[]), Value::Null).await;
-    assert!((20..=23).contains(&count), "{count}");
+    let mut whole = u64::MAX;
+    for _ in 0..10 {
+        whole = whole.min(count(&stage, &grace, &user(&[]), Value::Null).await);
+        if whole <= 22 {
+            break;
+        }
+    }
+    assert!((20..=22).contains(&whole), "{whole}");
 }
 
 async fn fifty_users_with_games_and_resources_take_as_many_statements_as_one(stage: Stage) {

@@ -217,7 +217,8 @@ impl Held {
                     told
                 }
             }
-            Some(held) if held.at <= told.at => held,
+            // Of two of one instant one stays too, whichever came first.
+            Some(held) if (held.at, &held.on) <= (told.at, &told.on) => held,
             _ => told,
         }
     }
@@ -572,6 +573,7 @@ mod tests {
             (held(1, &[1]), told(5), told(5)),
             (told(1), told(5), told(1)),
             (held(1, &[1]), held(5, &[2]), held(1, &[1])),
+            (held(5, &[1]), held(5, &[2]), held(5, &[1])),
         ] {
             assert_eq!(Held::merged(Some(one.clone()), two.clone()), merged);
             assert_eq!(Held::merged(Some(two.clone()), one), merged);
