@@ -116,6 +116,37 @@ fn wrong_length(what: &str, text: &str, length: &RangeInclusive<usize>) -> Optio
     (!length.contains(&count)).then(|| format!("{what} has {least} to {most} characters, and not {count}"))
 }
 
+/// Returns how many bytes a text takes as JSON, with its quotes.
+#[must_use]
+pub fn json_length(text: &str) -> usize {
+    2 + text.chars().map(json_length_of).sum::<usize>()
+}
+
+fn json_length_of(letter: char) -> usize {
+    match letter {
+        '"' | '\\' | '\u{8}' | '\u{c}' | '\n' | '\r' | '\t' => 2,
+        '\0'..='\u{1f}' => 6,
+        _ => letter.len_utf8(),
+    }
+}
+
+/// Returns a text that takes at most `most` bytes as JSON, with its quotes: its beginning and `…` where it would take more.
+#[must_use]
+pub fn cut(text: String, most: usize) -> String {
+    // No text has more bytes as JSON than six times its own.
+    if text.len() <= most.saturating_sub(2) / 6 || json_length(&text) <= most {
+        return text;
+    }
+    let mut left = most.saturating_sub(2 + '…'.len_utf8());
+    let fits = |letter: &char| {
+        let length = json_length_of(*letter);
+        let fits = length <= left;
+        left = left.saturating_sub(length);
+        fits
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
+}
+
 /// The 66 code points that Unicode says will never be characters.
 fn is_noncharacter(letter: char) -> bool {
     matches!(u32::from(letter), 0xFDD0..=0xFDEF) || u32::from(letter) & 0xFFFE == 0xFFFE
@@ -194,6 +225,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_length_as_json_is_what_is_written() {
+        for text in ["", "plain", "a \"quoted\" \\ one", "lines\nand\ttabs\r", "\u{1}\u{8}\u{c}\u{1f}", "é🦀"] {
+            assert_eq!(json_length(text), serde_json::to_string(text).unwrap().len(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_and_what_fits_is_not() {
+        let long = ["\"".repeat(100), "🦀".repeat(100), "\u{1}".repeat(100), "a".repeat(51), "é\\a".repeat(40)];
+        for text in long {
+            let short = cut(text.clone(), 52);
+            assert!(json_length(&short) <= 52 && json_length(&short) >= 46 && short.ends_with('…'), "{short:?}");
+            assert!(text.starts_with(short.trim_end_matches('…')));
+        }
+        for text in ["", "a", &"a".repeat(50), &"\u{1}".repeat(8)] {
+            assert_eq!(cut(text.to_owned(), 52), text);
+        }
+    }
 
     #[test]
     fn what_ends_hides_or_turns_a_line_is_unprintable_and_what_people_write_is_not() {

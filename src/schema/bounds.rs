@@ -14,8 +14,10 @@ use waymark_db::catalogue::Snapshot;
 use waymark_db::records;
 use waymark_games::Games;
 use waymark_kernel::error::Result;
+use waymark_kernel::text::json_length;
 use waymark_learning::Learning;
 use waymark_seasons::Seasons;
+use waymark_vocabulary::refusal::MOST_MESSAGE_BYTES;
 
 /// What of the catalogue is measured: how many there are, or how many bytes the longest has as JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub enum Measure {
     // How many bytes.
     /// The longest key of anything.
     Key,
+    /// The most keys that one event names, with what stands between them.
+    Changes,
     SeasonTitle,
     SeasonDescription,
     WeekTitle,
@@ -117,6 +121,11 @@ impl Sizes {
         self.count(measure, json_length(text));
     }
 
+    fn key(&mut self, key: &str) {
+        self.text(Measure::Key, key);
+        self.text(Measure::Changes, key);
+    }
+
     fn maybe(&mut self, measure: Measure, text: Option<&String>) {
         if let Some(text) = text {
             self.text(measure, text);
@@ -128,14 +137,14 @@ impl Sizes {
             self.count(Measure::Seasons, count + 1);
             self.count(Measure::Goals, season.goals.len());
             self.count(Measure::Pauses, season.pauses.len());
-            self.text(Measure::Key, &season.key);
+            self.key(&season.key);
             self.text(Measure::SeasonTitle, &season.title);
             self.text(Measure::SeasonDescription, &season.description);
             season.week_titles.values().for_each(|title| self.text(Measure::WeekTitle, title));
             let mut weeks: HashMap<Option<i32>, usize> = HashMap::new();
             for goal in &season.goals {
                 *weeks.entry(goal.week).or_default() += 1;
-                self.text(Measure::Key, &goal.key);
+                self.key(&goal.key);
                 self.text(Measure::GoalTitle, &goal.title);
                 self.text(Measure::GoalDescription, &goal.description);
                 self.maybe(Measure::GoalPicture, goal.thumbnail.as_ref());
@@ -149,13 +158,13 @@ impl Sizes {
         self.count(Measure::Games, games.all().len());
         for game in games.all() {
             self.count(Measure::Achievements, game.achievements.len());
-            self.text(Measure::Key, &game.key);
+            self.key(&game.key);
             self.text(Measure::GameTitle, &game.title);
             self.text(Measure::GameDescription, &game.description);
             self.maybe(Measure::GamePicture, game.image.as_ref());
             self.maybe(Measure::GamePlatform, game.platform.as_ref());
             for achievement in &game.achievements {
-                self.text(Measure::Key, &achievement.key);
+                self.key(&achievement.key);
                 self.text(Measure::AchievementTitle, &achievement.title);
                 self.text(Measure::AchievementDescription, &achievement.description);
                 self.maybe(Measure::AchievementPicture, achievement.badge.as_ref());
@@ -168,13 +177,15 @@ impl Sizes {
         for collection in collections.all() {
             let row = &collection.row;
             self.count(Measure::Cards, collection.cards.len());
-            self.text(Measure::Key, &row.key);
+            let keys = collection.cards.iter().map(|card| json_length(&card.key) + BESIDE_A_CARD);
+            self.count(Measure::Changes, keys.sum());
+            self.key(&row.key);
             self.text(Measure::CollectionName, &row.name);
             self.text(Measure::CollectionDescription, &row.description);
             self.maybe(Measure::CollectionPicture, row.image.as_ref());
             self.text(Measure::CollectionEnvironment, &row.environment);
             for card in &collection.cards {
-                self.text(Measure::Key, &card.key);
+                self.key(&card.key);
                 self.text(Measure::CardName, &card.name);
                 self.maybe(Measure::CardPicture, card.image.as_ref());
                 self.text(Measure::CardRarity, &card.rarity);
@@ -192,7 +203,7 @@ impl Sizes {
         self.count(Measure::Resources, learning.resources().len());
         self.count(Measure::Plans, learning.plans().len());
         for resource in learning.resources() {
-            self.text(Measure::Key, &resource.key);
+            self.key(&resource.key);
             self.text(Measure::ResourceTitle, &resource.title);
             self.text(Measure::ResourceDescription, &resource.description);
             self.maybe(Measure::ResourceUrl, resource.url.as_ref());
@@ -201,22 +212,15 @@ impl Sizes {
         }
         for plan in learning.plans() {
             self.count(Measure::PlanResources, plan.resources.len());
-            self.text(Measure::Key, &plan.row.key);
+            self.key(&plan.row.key);
             self.text(Measure::PlanTitle, &plan.row.title);
             self.text(Measure::PlanDescription, &plan.row.description);
         }
     }
 }
 
-/// How many bytes a text takes as JSON, with its quotes.
-fn json_length(text: &str) -> usize {
-    let escaped = text.bytes().map(|byte| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 1,
-        0..=0x1f => 5,
-        _ => 0,
-    });
-    2 + text.len() + escaped.sum::<usize>()
-}
+/// How many bytes stand beside the key of a card in an event: a colon, a comma, and how many cards there are.
+const BESIDE_A_CARD: usize = 12;
 
 /// How long a list can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,34 +315,32 @@ pub struct Text {
     pub most: u64,
     /// Whose bytes of the catalogue come on top; `None`: none.
     pub catalogue: Option<Measure>,
-    /// How many of what this counts stand in the text, and how many bytes each takes beside the catalogue's text.
-    pub each: Option<(Measure, u64)>,
 }
 
 const fn most(most: u64) -> Text {
-    Text { most, catalogue: None, each: None }
+    Text { most, catalogue: None }
 }
 
 /// As long as the catalogue's.
 const fn like(measure: Measure) -> Text {
-    Text { most: 0, catalogue: Some(measure), each: None }
+    Text { most: 0, catalogue: Some(measure) }
 }
 
 /// A global id: the name of a type, and of a user where it has one, before a key of the catalogue.
-const ID: Text = Text { most: 52, catalogue: Some(M::Key), each: None };
-/// A global id with a key that a client sent.
-const ANY_ID: Text = most(188);
+const ID: Text = Text { most: 52, catalogue: Some(M::Key) };
+/// A global id with a key that a client sent: 255 characters of four bytes, behind the name of a type and of a user.
+const ANY_ID: Text = most(1_076);
 /// A cursor.
 const CURSOR: Text = most(160);
 /// Who did something: `app:` and the name of a key, of 100 characters.
 const ACTOR: Text = most(408);
 /// A reason of 500 characters.
 const REASON: Text = most(2_002);
-/// What a message says at most.
-const MESSAGE: Text = most(400);
+/// A message of a refusal, which is cut where it would be longer.
+const MESSAGE: Text = most(MOST_MESSAGE_BYTES as u64);
 /// What changed, as a small object. The largest is that of cards that were granted: each card of a collection by its
 /// key.
-const CHANGES: Text = Text { most: 400, catalogue: None, each: Some((M::Cards, 140)) };
+const CHANGES: Text = Text { most: 400, catalogue: Some(M::Changes) };
 
 /// The type, the field, and how many bytes it can have; `*` is any type. Other scalars are bounded by their types.
 const TEXTS: &[(&str, &str, Text)] = &[
@@ -392,7 +394,7 @@ const TEXTS: &[(&str, &str, Text)] = &[
     // Anything with an id or a title.
     ("Node", "id", ID),
     ("Progress", "id", ID),
-    ("Progress", "title", Text { most: 802, catalogue: Some(M::GameTitle), each: None }),
+    ("Progress", "title", Text { most: 802, catalogue: Some(M::GameTitle) }),
     // Seasons.
     ("Season", "id", ID),
     ("Season", "key", like(M::Key)),
@@ -450,8 +452,8 @@ const TEXTS: &[(&str, &str, Text)] = &[
     ("Resource", "type", like(M::ResourceWord)),
     ("Resource", "section", like(M::ResourceWord)),
     ("ResourceProgress", "id", ID),
-    ("ResourceProgress", "title", Text { most: 26, catalogue: Some(M::ResourceTitle), each: None }),
-    ("ResourceProgress", "resourceKey", Text { most: 26, catalogue: Some(M::Key), each: None }),
+    ("ResourceProgress", "title", Text { most: 26, catalogue: Some(M::ResourceTitle) }),
+    ("ResourceProgress", "resourceKey", Text { most: 26, catalogue: Some(M::Key) }),
     // 10,000 characters of four bytes.
     ("ResourceProgress", "notes", most(40_002)),
     ("StudyPlan", "id", ID),
@@ -609,13 +611,6 @@ mod tests {
         }
         for (parent, field, ..) in WORK {
             assert!(known(parent, field), "{parent}.{field}");
-        }
-    }
-
-    #[test]
-    fn the_length_as_json_is_what_is_written() {
-        for text in ["", "plain", "a \"quoted\" \\ one", "lines\nand\ttabs\r", "\u{1}\u{1f}", "é🦀"] {
-            assert_eq!(json_length(text), serde_json::to_string(text).unwrap().len(), "{text:?}");
         }
     }
 }

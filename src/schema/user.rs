@@ -25,7 +25,7 @@ use waymark_graphql_kit::plan;
 use waymark_graphql_kit::plan::{Plain, Writer};
 use waymark_graphql_kit::ready::Ready;
 use waymark_history as history;
-use waymark_history::graphql::{ProgressEvent, ProgressEventKind};
+use waymark_history::graphql::ProgressEvent;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
 use waymark_learning as learning;
@@ -38,6 +38,7 @@ use waymark_seasons::graphql::{GoalProgress, GoalState, SeasonProgress};
 use waymark_users as users;
 use waymark_users::graphql::Account;
 use waymark_users::service::User as Stored;
+use waymark_vocabulary::HistoryKind;
 use waymark_vocabulary::ids::Kind;
 
 /// A user whom the caller may see.
@@ -401,7 +402,7 @@ impl User {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only events of these kinds; all kinds when this is empty or not given.")] kinds: Option<
-            Vec<ProgressEventKind>,
+            Vec<HistoryKind>,
         >,
         #[graphql(desc = "How many events from the newest, 1 to 100; 20 when neither this nor last is given.")]
         first: Option<i32>,
@@ -412,7 +413,7 @@ impl User {
         present(async {
             let (request, own) = (context.ask()?, self.own()?);
             let page = PageArgs { first, after, last, before }.check(history::service::LIST, request)?;
-            let kinds = kinds.unwrap_or_default().into_iter().map(Into::into).collect();
+            let kinds = kinds.unwrap_or_default().into();
             let count = context.look_ahead().field("totalCount").exists();
             let shown = (count, elements_show(context, "changes"));
             let events = history::service::events(request, own, kinds, page, shown).await?;

@@ -2,12 +2,16 @@
 
 use std::fmt;
 
-/// What an event of a user's history says. Clients may rely on these names; new ones may be added.
+use async_graphql::Enum;
+use async_graphql::resolver_utils::EnumType as _;
+
+/// What happened in an event of a user's history. Clients may rely on these names; new ones may be added.
 ///
-/// Every event names its subject, and carries in `changes` a small JSON object of what changed. Amounts of credits are
+/// Every event names its subject, and carries in `changes` a small JSON object, which is given here for each kind. Amounts of credits are
 /// decimal strings (`"2.5"`), instants RFC 3339. Nothing personal stands in it (no handle, no account's id, no notes),
 /// so that erasing a user leaves the history as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
+#[graphql(name = "ProgressEventKind")]
 pub enum HistoryKind {
     /// The user was created. Subject: the user. `{}`.
     UserCreated,
@@ -77,79 +81,22 @@ pub enum HistoryKind {
 }
 
 impl HistoryKind {
-    /// All kinds.
-    pub const ALL: [Self; 29] = [
-        Self::UserCreated,
-        Self::ProfileChanged,
-        Self::AccountLinked,
-        Self::AccountUnlinked,
-        Self::Enrolled,
-        Self::GoalSteps,
-        Self::GoalStepsCorrected,
-        Self::GoalCompleted,
-        Self::GoalClaimed,
-        Self::CreditsGranted,
-        Self::CreditsSpent,
-        Self::CreditsRevoked,
-        Self::Blocked,
-        Self::BlockLifted,
-        Self::ResourceProgress,
-        Self::ResourceCompleted,
-        Self::ResourceReopened,
-        Self::InstanceCreated,
-        Self::InstanceChanged,
-        Self::InstanceDeleted,
-        Self::AchievementUnlocked,
-        Self::AchievementRelocked,
-        Self::AwardEarned,
-        Self::CardsGranted,
-        Self::CardsRevoked,
-        Self::CollectionCompleted,
-        Self::RewardClaimed,
-        Self::Merged,
-        Self::Erased,
-    ];
+    /// Returns all kinds.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::items().iter().map(|item| item.value)
+    }
 
-    /// The name as it is stored and as clients see it, such as `GOAL_CLAIMED`.
+    /// Returns the name as it is stored and as clients see it, such as `GOAL_CLAIMED`.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::UserCreated => "USER_CREATED",
-            Self::ProfileChanged => "PROFILE_CHANGED",
-            Self::AccountLinked => "ACCOUNT_LINKED",
-            Self::AccountUnlinked => "ACCOUNT_UNLINKED",
-            Self::Enrolled => "ENROLLED",
-            Self::GoalSteps => "GOAL_STEPS",
-            Self::GoalStepsCorrected => "GOAL_STEPS_CORRECTED",
-            Self::GoalCompleted => "GOAL_COMPLETED",
-            Self::GoalClaimed => "GOAL_CLAIMED",
-            Self::CreditsGranted => "CREDITS_GRANTED",
-            Self::CreditsSpent => "CREDITS_SPENT",
-            Self::CreditsRevoked => "CREDITS_REVOKED",
-            Self::Blocked => "BLOCKED",
-            Self::BlockLifted => "BLOCK_LIFTED",
-            Self::ResourceProgress => "RESOURCE_PROGRESS",
-            Self::ResourceCompleted => "RESOURCE_COMPLETED",
-            Self::ResourceReopened => "RESOURCE_REOPENED",
-            Self::InstanceCreated => "INSTANCE_CREATED",
-            Self::InstanceChanged => "INSTANCE_CHANGED",
-            Self::InstanceDeleted => "INSTANCE_DELETED",
-            Self::AchievementUnlocked => "ACHIEVEMENT_UNLOCKED",
-            Self::AchievementRelocked => "ACHIEVEMENT_RELOCKED",
-            Self::AwardEarned => "AWARD_EARNED",
-            Self::CardsGranted => "CARDS_GRANTED",
-            Self::CardsRevoked => "CARDS_REVOKED",
-            Self::CollectionCompleted => "COLLECTION_COMPLETED",
-            Self::RewardClaimed => "REWARD_CLAIMED",
-            Self::Merged => "MERGED",
-            Self::Erased => "ERASED",
-        }
+    pub fn as_str(self) -> &'static str {
+        // Every kind is one of the items.
+        Self::items().iter().find(|item| item.value == self).map_or("", |item| item.name)
     }
 
     /// Reads a name as [`HistoryKind::as_str`] writes it; `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+        Self::all().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -165,7 +112,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_read_as_it_is_written() {
-        for kind in HistoryKind::ALL {
+        for kind in HistoryKind::all() {
             assert_eq!(HistoryKind::parse(kind.as_str()), Some(kind));
         }
         for text in ["", "goal_claimed", "GOAL_CLAIMED ", "Merged"] {

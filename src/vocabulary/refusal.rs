@@ -2,6 +2,7 @@
 
 use async_graphql::{Enum, SimpleObject};
 use serde::{Deserialize, Serialize};
+use waymark_kernel::text;
 
 /// Why something was refused. New codes may be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum, Serialize, Deserialize)]
@@ -85,6 +86,9 @@ pub enum UserErrorCode {
     NotApplied,
 }
 
+/// How many bytes the message of a refusal takes at most, as JSON.
+pub const MOST_MESSAGE_BYTES: usize = 400;
+
 /// Something a mutation refused. Nothing was changed for it.
 #[derive(Debug, Clone, PartialEq, Eq, SimpleObject, Serialize, Deserialize)]
 #[graphql(name = "UserError")]
@@ -99,9 +103,10 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Makes a refusal that names no place in the input.
+    /// Makes a refusal that names no place in the input. The message is cut behind [`MOST_MESSAGE_BYTES`]: keys that a client
+    /// sent stand in it.
     pub fn new(code: UserErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), path: Vec::new() }
+        Self { code, message: text::cut(message.into(), MOST_MESSAGE_BYTES), path: Vec::new() }
     }
 
     /// The same refusal, of what stands in this place of the input.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use serde::{Deserialize, Serialize};
 
 use super::entity::{audit_entry, event, write_ref};
@@ -11,7 +11,7 @@ use super::{Event, HistoryKind};
 use waymark_db::bulk;
 use waymark_db::bulk::Stores;
 use waymark_db::owner::Merger;
-use waymark_db::{Param, Sql, Transaction, execute, fetch};
+use waymark_db::{Param, Row, Sql, Transaction, execute, fetch};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
 
@@ -177,6 +177,25 @@ static EVENTS: Sql = Sql::new(
      WHERE user_id = ANY($1) AND seq BETWEEN $2 AND $3 ORDER BY user_id, seq",
 );
 
+/// Reads a row of `history_events`: the user, and the members of an [`Event`] in their order.
+///
+/// # Errors
+/// When the row has other columns.
+pub fn read_event(row: &mut Row) -> Result<(i64, Event), DbErr> {
+    let user = row.take()?;
+    let event = Event {
+        seq: row.take()?,
+        kind: row.take()?,
+        actor: row.take()?,
+        subject_type: row.take()?,
+        subject_key: row.take()?,
+        changes: row.take()?,
+        occurred_at: row.take()?,
+        recorded_at: row.take()?,
+    };
+    Ok((user, event))
+}
+
 /// The events of some parts of histories, each with its user.
 pub(super) async fn events(transaction: &Transaction, told: &[Told]) -> Result<Vec<(i64, Event)>> {
     // Users of one write mostly have the same numbers: those who were made by it.
@@ -187,20 +206,7 @@ pub(super) async fn events(transaction: &Transaction, told: &[Told]) -> Result<V
     let mut events = Vec::new();
     for ((first, last), users) in users {
         let params = [Param::Ints(users), Param::Int(first), Param::Int(last)];
-        let found = fetch(transaction, &EVENTS, params, |row| {
-            let user = row.take()?;
-            let event = Event {
-                seq: row.take()?,
-                kind: row.take()?,
-                actor: row.take()?,
-                subject_type: row.take()?,
-                subject_key: row.take()?,
-                changes: row.take()?,
-                occurred_at: row.take()?,
-                recorded_at: row.take()?,
-            };
-            Ok((user, event))
-        });
+        let found = fetch(transaction, &EVENTS, params, read_event);
         events.extend(found.await?);
     }
     Ok(events)

@@ -293,65 +293,92 @@ export type ProfileVisibility =
   /** Everyone, also without a credential. */
   | 'PUBLIC';
 
-/** What an event says happened. New kinds may be added. */
+/**
+ * What happened in an event of a user's history. Clients may rely on these names; new ones may be added.
+ *
+ * Every event names its subject, and carries in `changes` a small JSON object, which is given here for each kind. Amounts of credits are
+ * decimal strings (`"2.5"`), instants RFC 3339. Nothing personal stands in it (no handle, no account's id, no notes),
+ * so that erasing a user leaves the history as it is.
+ */
 export type ProgressEventKind =
-  /** An account was linked. */
+  /** An account was linked. Subject: the user. `{"provider": "discord"}`. */
   | 'ACCOUNT_LINKED'
-  /** An account was taken away. */
+  /** An account was taken away. Subject: the user. `{"provider": "discord"}`. */
   | 'ACCOUNT_UNLINKED'
-  /** An operator took an unlock back. */
+  /** An operator took an unlock back. Subject: the achievement. `{"game": "14402", "hardcoreOnly": true}`. */
   | 'ACHIEVEMENT_RELOCKED'
-  /** An achievement was unlocked, or unlocked again in hardcore mode. */
+  /**
+   * An achievement was unlocked, or unlocked again in hardcore mode. Subject: the achievement.
+   * `{"game": "14402", "hardcore": true, "points": 10}`.
+   */
   | 'ACHIEVEMENT_UNLOCKED'
-  /** An award of a game was earned. */
+  /** An award of a game was earned. Subject: the game. `{"award": "MASTERED"}`. */
   | 'AWARD_EARNED'
-  /** The user was blocked. */
+  /** The user was blocked. Subject: the user. `{"block": 1, "scope": "CLAIM"}`. */
   | 'BLOCKED'
-  /** A block was lifted. */
+  /** A block was lifted. Subject: the user. `{"block": 1, "scope": "CLAIM"}`. */
   | 'BLOCK_LIFTED'
-  /** The user got cards. */
+  /** The user got cards. Subject: the collection. `{"cards": {"snowflake": 1}, "collectedCount": 3}`. */
   | 'CARDS_GRANTED'
-  /** An operator took cards away. */
+  /** An operator took cards away. Subject: the collection. `{"cards": {"snowflake": 1}, "collectedCount": 2}`. */
   | 'CARDS_REVOKED'
-  /** The user got the last missing card of a collection. */
+  /** The user got the last missing card of a collection. Subject: the collection. `{"size": 10}`. */
   | 'COLLECTION_COMPLETED'
-  /** Credits were granted otherwise than by a claim. */
+  /**
+   * Credits were granted otherwise than by a claim. Subject: the user. `{"credits": "10", "lot": 4}`, and
+   * `"expiresAt"` where they expire.
+   */
   | 'CREDITS_GRANTED'
-  /** Credits were taken away. */
+  /** Credits were taken away. Subject: the user. `{"credits": "2.5"}`. */
   | 'CREDITS_REVOKED'
-  /** Credits were spent. */
+  /** Credits were spent. Subject: the user. `{"credits": "2.5"}`. */
   | 'CREDITS_SPENT'
-  /** The user takes part in a season. */
+  /** The user takes part in a season. Subject: the season. `{}`. */
   | 'ENROLLED'
-  /** The user's personal data was erased. */
+  /** The user's personal data was erased. Subject: the user. `{}`. */
   | 'ERASED'
-  /** The reward of a goal was claimed. */
+  /**
+   * The reward of a goal was claimed. Subject: the goal. `{"credits": "5", "lot": 3}`, without a lot when the reward
+   * is nothing.
+   */
   | 'GOAL_CLAIMED'
-  /** The last step of a goal was done. */
+  /** The last step of a goal was done. Subject: the goal. `{"totalSteps": 5}`. */
   | 'GOAL_COMPLETED'
-  /** Steps of a goal were done. */
+  /** Steps of a goal were done. Subject: the goal. `{"added": 2, "completedSteps": 3, "totalSteps": 5}`. */
   | 'GOAL_STEPS'
-  /** An operator corrected the steps of a goal. */
+  /** An operator corrected the steps of a goal. Subject: the goal. `{"completedSteps": 1, "totalSteps": 5}`. */
   | 'GOAL_STEPS_CORRECTED'
-  /** An instance of a study plan was renamed or brought up to date with its plan. */
+  /**
+   * An instance of a study plan was renamed or brought up to date with its plan. Subject: the study plan.
+   * `{"instance": 2}`.
+   */
   | 'INSTANCE_CHANGED'
-  /** The user began an instance of a study plan. */
+  /** The user began an instance of a study plan. Subject: the study plan. `{"instance": 2, "resources": 7}`. */
   | 'INSTANCE_CREATED'
-  /** An instance of a study plan was given up. */
+  /** An instance of a study plan was given up. Subject: the study plan. `{"instance": 2}`. */
   | 'INSTANCE_DELETED'
-  /** Another user was merged into this one, or this one into another; closes the history of the latter. */
+  /**
+   * Another user was merged into this one, or this one into another; closes the history of the latter. Subject: the
+   * other user. `{"into": true}` in the history that closes, `{"into": false}` in the survivor's.
+   */
   | 'MERGED'
-  /** The user's handle, name, picture or visibility changed. */
+  /**
+   * The user's handle, name, picture or visibility changed. Subject: the user. `{"visibility": "PUBLIC"}`, or
+   * `{"handle": true}` for what is personal.
+   */
   | 'PROFILE_CHANGED'
-  /** A resource was completed. */
+  /** A resource was completed. Subject: the resource. `{}`, or `{"instance": 2}` when through an instance. */
   | 'RESOURCE_COMPLETED'
-  /** Something about a resource changed other than its completion. */
+  /**
+   * Something about a resource changed other than its completion. Subject: the resource. `{"progress": 40}`,
+   * `{"timeSpentMinutes": 90}`, `{"notes": true}` or several of these.
+   */
   | 'RESOURCE_PROGRESS'
-  /** A resource is no longer complete. */
+  /** A resource is no longer complete. Subject: the resource. `{}`. */
   | 'RESOURCE_REOPENED'
-  /** The reward of a collection was claimed. */
+  /** The reward of a collection was claimed. Subject: the collection. `{"reward": "winter-crown"}`. */
   | 'REWARD_CLAIMED'
-  /** The user was created. */
+  /** The user was created. Subject: the user. `{}`. */
   | 'USER_CREATED';
 
 /** What kind of thing the progress is made in. */

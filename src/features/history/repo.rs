@@ -1,14 +1,14 @@
 //! SQL of the history.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait as _, Iterable as _, QuerySelect as _};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait as _, Iterable as _, QuerySelect as _};
 
 use waymark_db::page::{List, Slice};
 use waymark_db::records::{As, Records};
 use waymark_db::{Param, Row, Sql, fetch};
 use waymark_kernel::error::Result;
 use waymark_write::entity::audit_entry;
-use waymark_write::{Event, HistoryKind};
+use waymark_write::{Event, HistoryKind, read_event};
 
 const fn list(some_kinds: bool, changes: bool) -> List {
     List {
@@ -103,21 +103,6 @@ pub(super) async fn standing(connection: &impl ConnectionTrait, users: Vec<i64>)
         Ok((user, Standing { newest: row.take()?, merged: row.take()?, erased: row.take()? }))
     })
     .await
-}
-
-fn read_event(row: &mut Row) -> Result<(i64, Event), DbErr> {
-    let user = row.take()?;
-    let event = Event {
-        seq: row.take()?,
-        kind: row.take()?,
-        actor: row.take()?,
-        subject_type: row.take()?,
-        subject_key: row.take()?,
-        changes: row.take()?,
-        occurred_at: row.take()?,
-        recorded_at: row.take()?,
-    };
-    Ok((user, event))
 }
 
 /// One page of the audit log, the newest entry first. What changed is read only where it is wanted.

@@ -327,9 +327,6 @@ impl<'a> Pricing<'a> {
         if let Some(measure) = text.catalogue {
             each.weigh_each(measure, 1);
         }
-        if let Some((measure, weight)) = text.each {
-            each.weigh_each(measure, weight);
-        }
         if field.definition.ty.is_list() {
             // Each with a comma.
             each.weigh(1);
@@ -345,7 +342,7 @@ impl<'a> Pricing<'a> {
 
     /// How many bytes the value of a field can have.
     fn text(&self, parent: &Name, field: &Field) -> Text {
-        let most = |most| Text { most, catalogue: None, each: None };
+        let most = |most| Text { most, catalogue: None };
         let name = field.definition.ty.inner_named_type();
         match name.as_str() {
             "Boolean" => most(5),
