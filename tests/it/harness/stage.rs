@@ -129,6 +129,14 @@ impl Stage {
         &self.app.db
     }
 
+    /// How many SQL statements one round of `work`, which writes nothing, takes after a first one.
+    pub(crate) async fn statements_once(&self, work: impl AsyncFn()) -> u64 {
+        work().await;
+        let before = self.db().statements(waymark::db::Asker::Request);
+        work().await;
+        self.db().statements(waymark::db::Asker::Request) - before
+    }
+
     /// How many SQL statements `work` takes once credentials and documents are known.
     ///
     /// What background tasks and the look-up of credentials ask for is counted apart. A write that lost against another one
