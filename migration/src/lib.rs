@@ -28,6 +28,7 @@ mod m20261121_000009_lock_users;
 mod m20261130_000010_lock_free_users;
 mod m20261130_000011_visibility;
 mod m20261130_000012_grounds;
+mod m20261130_000013_steps;
 
 /// All migrations, oldest first; each runs in a transaction of its own. [`MigratorTrait`] has the operations.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000010_lock_free_users::Migration),
             Box::new(m20261130_000011_visibility::Migration),
             Box::new(m20261130_000012_grounds::Migration),
+            Box::new(m20261130_000013_steps::Migration),
         ]
     }
 }

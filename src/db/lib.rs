@@ -15,6 +15,7 @@ pub mod notices;
 pub mod owner;
 pub mod page;
 pub mod records;
+pub mod rows;
 mod sql;
 mod statements;
 mod storage;

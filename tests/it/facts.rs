@@ -9,6 +9,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use serde_json::{Value, json};
 use waymark::auth::Scope;
 use waymark::clock::{Ids, Timestamp};
+use waymark::db::Db;
 use waymark::transfer::{self, Imported, Source};
 
 use crate::harness::{Actor, NOW, Stage, rounds, tests};
@@ -16,6 +17,7 @@ use crate::harness::{Actor, NOW, Stage, rounds, tests};
 tests! {
     empty: [
         facts_come_to_the_same_in_any_order_and_by_mutations,
+        steps_beyond_what_a_goal_has_come_to_ask_for_are_cut_and_nothing_is_lost_on_the_way,
         a_collection_is_completed_by_all_its_cards_wherever_they_stand,
         what_is_told_of_a_completion_comes_before_what_follows_from_the_cards,
         relocking_takes_the_awards_that_rest_on_it_also_when_the_game_has_grown,
@@ -51,12 +53,16 @@ impl Drop for File {
 
 /// Imports files together; all their lines have to be good.
 async fn import_files(stage: &Stage, files: &[Vec<String>]) -> Imported {
+    import_into(stage.db(), files).await
+}
+
+async fn import_into(db: &Db, files: &[Vec<String>]) -> Imported {
     let files: Vec<File> = files.iter().map(|lines| File::new(lines)).collect();
     let sources = files.iter().map(|file| Source::File(file.0.clone())).collect();
     let mut complaints = Vec::new();
     let mut complain = |one: transfer::Complaint| complaints.push(one.to_string());
     let now = Timestamp::parse(NOW).unwrap();
-    let done = transfer::import(stage.db(), &Ids::system(), now, sources, &mut complain, &|_| {}).await.unwrap();
+    let done = transfer::import(db, &Ids::system(), now, sources, &mut complain, &|_| {}).await.unwrap();
     assert_eq!(complaints, [""; 0]);
     done
 }
@@ -92,9 +98,15 @@ async fn assert_sound(admin: &Actor) {
     assert_eq!(admin.data(verify, Value::Null).await["verify"]["differences"], json!([]));
 }
 
-/// A game with two steps on the way, two ends and something beside, one where all is beside, and two collections.
+/// A game with two steps on the way, two ends and something beside, one where all is beside, two collections, a season that
+/// runs all the time, and two resources.
 fn catalogue() -> Vec<Value> {
     let mut records = vec![
+        json!({ "type": "season", "key": "summer", "title": "Summer", "startsAt": instant(0), "durationSeconds": 400 * 3600 }),
+        json!({ "type": "goal", "key": "walk", "season": "summer", "title": "Walk", "totalSteps": 3, "rewardMicros": 0 }),
+        json!({ "type": "goal", "key": "run", "season": "summer", "title": "Run", "totalSteps": 7, "rewardMicros": 0 }),
+        json!({ "type": "resource", "key": "noted", "title": "Noted" }),
+        json!({ "type": "resource", "key": "0123456789ABCDEF01234567", "title": "Plain" }),
         json!({ "type": "game", "key": "quest", "title": "Quest" }),
         json!({ "type": "game", "key": "plain", "title": "Plain" }),
         json!({ "type": "collection", "key": "winter", "name": "Winter", "startsAt": instant(40), "endsAt": instant(80) }),
@@ -114,6 +126,9 @@ fn catalogue() -> Vec<Value> {
 
 const ACHIEVEMENTS: [&str; 7] = ["quest-0", "quest-1", "quest-2", "quest-3", "quest-4", "plain-0", "plain-1"];
 const CARDS: [&str; 4] = ["winter-0", "winter-1", "always-0", "always-1"];
+const GOALS: [&str; 2] = ["walk", "run"];
+/// On the first everybody writes notes each time, on the second never.
+const RESOURCES: [&str; 2] = ["noted", "0123456789abcdef01234567"];
 
 /// The instant some hours after a hundred hours ago.
 fn instant(hours: i64) -> String {
@@ -123,8 +138,28 @@ fn instant(hours: i64) -> String {
 /// Something that happened, at an hour.
 #[derive(Debug, Clone)]
 enum Fact {
-    Unlock { achievement: usize, hardcore: bool, hour: i64 },
-    Card { card: usize, quantity: i64, hour: i64 },
+    Unlock {
+        achievement: usize,
+        hardcore: bool,
+        hour: i64,
+    },
+    Card {
+        card: usize,
+        quantity: i64,
+        hour: i64,
+    },
+    Enrolment,
+    Steps {
+        goal: usize,
+        steps: i64,
+        hour: i64,
+    },
+    /// Percent and minutes are those of the hour, so that they rise.
+    Learning {
+        resource: usize,
+        completed: bool,
+        hour: i64,
+    },
 }
 
 fn facts() -> impl Strategy<Value = Vec<Fact>> {
@@ -132,22 +167,30 @@ fn facts() -> impl Strategy<Value = Vec<Fact>> {
         .prop_map(|(achievement, hardcore, hour)| Fact::Unlock { achievement, hardcore, hour });
     let card =
         (0..CARDS.len(), 1..4_i64, 1..100_i64).prop_map(|(card, quantity, hour)| Fact::Card { card, quantity, hour });
-    vec(prop_oneof![3 => unlock, 1 => card], 1..24).prop_map(|facts| {
+    let steps =
+        (0..GOALS.len(), 0..4_i64, 1..100_i64).prop_map(|(goal, steps, hour)| Fact::Steps { goal, steps, hour });
+    let learning = (0..RESOURCES.len(), any::<bool>(), 1..100_i64)
+        .prop_map(|(resource, completed, hour)| Fact::Learning { resource, completed, hour });
+    vec(prop_oneof![3 => unlock, 1 => card, 2 => steps, 2 => learning], 1..30).prop_map(|facts| {
         // What somebody has of a card is one fact, and two facts of one instant have no order.
         let mut cards = std::collections::BTreeSet::new();
         let mut hours = std::collections::BTreeSet::new();
         let is_first = |fact: &Fact| match fact {
-            Fact::Unlock { hour, .. } => hours.insert(*hour),
             Fact::Card { card, hour, .. } => cards.insert(*card) && hours.insert(*hour),
+            other => hours.insert(other.hour()),
         };
-        facts.into_iter().filter(is_first).collect()
+        std::iter::once(Fact::Enrolment).chain(facts.into_iter().filter(is_first)).collect()
     })
 }
 
 impl Fact {
     const fn hour(&self) -> i64 {
         match self {
-            Self::Unlock { hour, .. } | Self::Card { hour, .. } => *hour,
+            Self::Enrolment => 0,
+            Self::Unlock { hour, .. }
+            | Self::Card { hour, .. }
+            | Self::Steps { hour, .. }
+            | Self::Learning { hour, .. } => *hour,
         }
     }
 
@@ -159,8 +202,23 @@ impl Fact {
             Self::Card { card, quantity, hour } => json!({
                 "type": "ownedCard", "user": user, "card": CARDS[*card], "quantity": quantity, "firstAcquiredAt": instant(*hour),
             }),
+            Self::Enrolment => json!({ "type": "enrolment", "user": user, "season": "summer", "at": instant(0) }),
+            Self::Steps { goal, steps, hour } => json!({
+                "type": "goalProgress", "user": user, "goal": GOALS[*goal], "completedSteps": steps, "at": instant(*hour),
+            }),
+            Self::Learning { resource, completed, hour } => json!({
+                "type": "resourceProgress", "user": user, "resource": RESOURCES[*resource], "completed": completed,
+                "progress": hour, "timeSpentMinutes": hour, "notes": self.notes(), "lastAccessedAt": instant(*hour),
+            }),
         };
         record.to_string()
+    }
+
+    fn notes(&self) -> String {
+        match self {
+            Self::Learning { resource: 0, hour, .. } => format!("{} done", 100 - hour),
+            _ => String::new(),
+        }
     }
 
     /// Writes the fact while it happens.
@@ -176,12 +234,31 @@ impl Fact {
                 let item = json!({ "cardId": CARDS[*card], "quantity": quantity });
                 ("grantCards", "GrantCardsInput", json!({ "cards": [item] }))
             }
+            Self::Enrolment => ("enrollInSeason", "EnrollInSeasonInput", json!({ "seasonId": "summer" })),
+            Self::Steps { goal, steps, .. } => {
+                let item = json!({ "goalId": GOALS[*goal], "setTo": steps });
+                ("recordGoalSteps", "RecordGoalStepsInput", json!({ "steps": [item] }))
+            }
+            Self::Learning { resource, completed, hour } => {
+                let mut input =
+                    json!({ "resourceId": RESOURCES[*resource], "progress": hour, "timeSpentMinutes": hour });
+                // Nothing is taken back by facts.
+                if *completed {
+                    input["completed"] = true.into();
+                }
+                if *resource == 0 {
+                    input["notes"] = self.notes().into();
+                }
+                ("updateResourceProgress", "UpdateResourceProgressInput", input)
+            }
         };
         let mut input = list;
         input["user"] = json!({ "handle": user });
-        let query = format!("mutation($input: {kind}!) {{ {mutation}(input: $input) {{ userErrors {{ message }} }} }}");
+        let query = format!("mutation($input: {kind}!) {{ {mutation}(input: $input) {{ userErrors {{ code }} }} }}");
         let data = app.data(&query, json!({ "input": input })).await;
-        assert_eq!(data[mutation]["userErrors"], json!([]));
+        let errors = data[mutation]["userErrors"].as_array().unwrap();
+        // Steps that were done already say nothing.
+        assert!(errors.iter().all(|error| error["code"] == "STEPS_WOULD_LOWER"), "{errors:?}");
     }
 }
 
@@ -230,7 +307,7 @@ async fn facts_come_to_the_same_in_any_order_and_by_mutations(stage: Stage) {
     let config = Config { cases: rounds(6, 100), failure_persistence: None, max_shrink_iters: 60, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let runtime = tokio::runtime::Handle::current();
-    let given = (facts(), vec(any::<u32>(), 24), [0..12_usize, 0..12_usize]);
+    let given = (facts(), vec(any::<u32>(), 31), [0..16_usize, 0..16_usize]);
     let outcome = runner.run(&given, |(facts, order, cuts)| {
         tokio::task::block_in_place(|| runtime.block_on(compare(&stage, &facts, &order, cuts)))
     });
@@ -238,6 +315,54 @@ async fn facts_come_to_the_same_in_any_order_and_by_mutations(stage: Stage) {
         panic!("{error}");
     }
     assert_sound(&stage.app(&[Scope::Admin]).await).await;
+}
+
+async fn steps_beyond_what_a_goal_has_come_to_ask_for_are_cut_and_nothing_is_lost_on_the_way(stage: Stage) {
+    import(&stage, &catalogue()).await;
+    import(&stage, &[user("ann"), user("bob")]).await;
+    let steps = |user: &str, steps: i64, hours: i64| json!({ "type": "goalProgress", "user": user, "goal": "run", "completedSteps": steps, "at": instant(hours) });
+    import(&stage, &[steps("ann", 7, 20), steps("bob", 4, 30)]).await;
+    let before = exported(stage.db(), "ann").await;
+    let admin = stage.app(&[Scope::Admin, Scope::ProgressWrite]).await;
+    let ask = async |total: i64| {
+        let upsert = "mutation($input: UpsertSeasonInput!) { upsertSeason(input: $input) { userErrors { message } } }";
+        let goals = json!([{ "key": "run", "totalSteps": total }]);
+        let done = admin.data(upsert, json!({ "input": { "key": "summer", "goals": goals } })).await;
+        assert_eq!(done["upsertSeason"]["userErrors"], json!([]));
+    };
+    ask(3).await;
+    let run = async |user: &str| {
+        let query = "query($user: String!) { user(by: { handle: $user }) { goals { goal { key } completedSteps completedAt } } }";
+        let goals = admin.data(query, json!({ "user": user })).await["user"]["goals"].clone();
+        let run = goals.as_array().unwrap().iter().find(|goal| goal["goal"]["key"] == "run").unwrap();
+        json!([run["completedSteps"], run["completedAt"]])
+    };
+    let (ann, bob) = (json!([3, instant(20)]), json!([3, format!("{}.000Z", NOW.trim_end_matches('Z'))]));
+    assert_eq!((run("ann").await, run("bob").await), (ann.clone(), bob.clone()));
+    assert_sound(&admin).await;
+    // All of it comes into an empty database.
+    let file = File::new(&[]);
+    let empty = Db::connect(&format!("sqlite://{}", file.0.display()), 2).await.unwrap();
+    empty.migrate().await.unwrap();
+    let all = exported(stage.db(), "").await;
+    assert_eq!(all.iter().filter(|line| line.contains("goalProgress")).count(), 2);
+    import_into(&empty, std::slice::from_ref(&all)).await;
+    assert_eq!(exported(&empty, "").await, all);
+    empty.close().await.unwrap();
+    // What is there stays as it is, whatever an export from before says.
+    import_files(&stage, &[before]).await;
+    assert_eq!((run("ann").await, run("bob").await), (ann, bob));
+    ask(5).await;
+    assert_eq!(run("bob").await, json!([3, null]));
+    assert_sound(&admin).await;
+}
+
+/// The lines of an export of one user, or of everything.
+async fn exported(db: &Db, user: &str) -> Vec<String> {
+    let scope = if user.is_empty() { transfer::Scope::All } else { transfer::Scope::User(user.to_owned()) };
+    let mut out = Vec::new();
+    transfer::export(db, &mut out, &scope, false, &|_| {}).await.unwrap();
+    String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
 }
 
 const COLLECTION: &str = "query($user: String!, $collection: ID!) {

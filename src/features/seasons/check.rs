@@ -5,6 +5,16 @@ use waymark_verify::Check;
 /// The checks of this feature's tables, for the verifier.
 pub const CHECKS: &[Check] = &[
     Check::of_users(
+        "seasons.steps",
+        "SELECT p.user_id, 'steps of goal:' || g.key, CAST(p.completed_steps AS bigint), CAST(g.total_steps AS bigint)
+         FROM goal_progress p JOIN goals g ON g.id = p.goal_id
+         WHERE p.user_id = ANY($1) AND p.completed_steps > g.total_steps",
+    )
+    .mended_by(
+        "UPDATE goal_progress SET completed_steps = (SELECT g.total_steps FROM goals g WHERE g.id = goal_id)
+         WHERE user_id = ANY($1) AND completed_steps > (SELECT g.total_steps FROM goals g WHERE g.id = goal_id)",
+    ),
+    Check::of_users(
         "seasons.completions",
         "SELECT p.user_id, 'completion of goal:' || g.key, p.completed_at,
              CASE WHEN p.completed_steps >= g.total_steps THEN p.updated_at END

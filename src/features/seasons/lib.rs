@@ -11,6 +11,7 @@ mod repo;
 pub mod rest;
 pub mod rules;
 pub mod service;
+pub mod told;
 pub mod write;
 
 pub use catalogue::{Goal, Season, Seasons};

@@ -405,16 +405,17 @@ pub(super) async fn reached(connection: &impl ConnectionTrait, goal: i64, after:
     fetch(connection, &REACHED, [goal, after, steps.into()].map(Param::Int), |row| row.take()).await
 }
 
+// Steps beyond those that a goal asks for do not stay: they would count again if it asked for more one day.
 static COMPLETE: Sql = Sql::new(
-    "UPDATE goal_progress SET completed_at = $3, updated_at = $3 \
-     WHERE goal_id = $1 AND completed_steps >= $2 AND completed_at IS NULL",
+    "UPDATE goal_progress SET completed_steps = $2, completed_at = COALESCE(completed_at, $3), updated_at = $3 \
+     WHERE goal_id = $1 AND (completed_steps > $2 OR (completed_steps = $2 AND completed_at IS NULL))",
 );
 static INCOMPLETE: Sql = Sql::new(
     "UPDATE goal_progress SET completed_at = NULL, updated_at = $3 \
      WHERE goal_id = $1 AND completed_steps < $2 AND completed_at IS NOT NULL",
 );
 
-/// Stores who has completed a goal that now takes this many steps.
+/// Stores how far users are with a goal that now takes this many steps.
 pub(super) async fn complete(connection: &impl ConnectionTrait, goal: i64, steps: i32, now: Timestamp) -> Result<()> {
     let params = || [goal, steps.into(), now.millis()].map(Param::Int);
     execute(connection, &COMPLETE, params()).await?;

@@ -352,8 +352,6 @@ struct Work<'a> {
     people: BTreeMap<i64, Person>,
     /// Lots that do not follow from what has come so far, each with the place of its record.
     unsettled: Vec<(usize, (i64, i64), Unsettled)>,
-    /// The ids of the resources that are named, by their keys.
-    resources: HashMap<String, i64>,
 }
 
 /// Picks the records of one kind.
@@ -394,7 +392,6 @@ impl<'a> Work<'a> {
             names: HashMap::new(),
             people: BTreeMap::new(),
             unsettled: Vec::new(),
-            resources: HashMap::new(),
         };
         if of_catalogue {
             catalogue::take(&mut work).await?;
@@ -404,7 +401,6 @@ impl<'a> Work<'a> {
         work.find_people().await?;
         work.look_into_catalogue().await?;
         others::take_events(&mut work).await?;
-        learning::find_resources(&mut work).await?;
         seasons::take(&mut work).await?;
         credits::take(&mut work).await?;
         learning::take(&mut work).await?;

@@ -222,6 +222,11 @@ const WRONGS: &[Wrong] = &[
     ),
     mendable("collections.rewards", "UPDATE collection_rewards SET claimed = claimed - 1 WHERE claimed > 0"),
     mendable(
+        "seasons.steps",
+        "UPDATE goal_progress SET completed_steps = completed_steps + 7 WHERE (user_id, goal_id) =
+             (SELECT user_id, goal_id FROM goal_progress WHERE completed_at IS NOT NULL ORDER BY 1, 2 LIMIT 1)",
+    ),
+    mendable(
         "seasons.completions",
         "UPDATE goal_progress SET completed_at = NULL WHERE (user_id, goal_id) =
              (SELECT user_id, goal_id FROM goal_progress WHERE completed_at IS NOT NULL ORDER BY 1, 2 LIMIT 1)",
