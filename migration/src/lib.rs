@@ -29,6 +29,7 @@ mod m20261130_000010_lock_free_users;
 mod m20261130_000011_visibility;
 mod m20261130_000012_grounds;
 mod m20261130_000013_steps;
+mod m20261130_000014_resource_keys;
 
 /// All migrations, oldest first; each runs in a transaction of its own. [`MigratorTrait`] has the operations.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000011_visibility::Migration),
             Box::new(m20261130_000012_grounds::Migration),
             Box::new(m20261130_000013_steps::Migration),
+            Box::new(m20261130_000014_resource_keys::Migration),
         ]
     }
 }

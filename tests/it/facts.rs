@@ -27,6 +27,8 @@ tests! {
         every_key_that_an_import_takes_can_be_asked_for_and_written,
         imports_and_mutations_refuse_the_same_keys_titles_and_addresses,
         seasons_that_overlap_are_refused_by_imports_too,
+        what_an_edit_of_the_catalogue_cannot_do_an_import_cannot_do_either,
+        what_an_import_changes_about_goals_and_budgets_is_carried_over_to_everybody,
         a_claim_that_was_brought_along_is_worth_what_the_goal_is_worth_everywhere,
         an_erasure_that_comes_by_import_forgets_what_makes_writes_safe_to_repeat,
     ],
@@ -468,7 +470,7 @@ async fn relocking_takes_the_awards_that_rest_on_it_also_when_the_game_has_grown
     import(&stage, &[unlock("eve", "plain-2", 30, false)]).await;
     import(&stage, &[more(false)]).await;
     let relocked = relock(&admin, "eve", &["plain-2"]).await;
-    assert_eq!(relocked["results"][0]["status"], "APPLIED");
+    assert_eq!(relocked["results"][0]["status"], "CLAIMED");
     let kept =
         json!([{ "award": "MASTERED", "earnedAt": instant(20) }, { "award": "COMPLETED", "earnedAt": instant(20) }]);
     assert_eq!(relocked["gameSummaries"][0]["awards"], kept);
@@ -657,6 +659,104 @@ async fn seasons_that_overlap_are_refused_by_imports_too(stage: Stage) {
         assert!(complaints.len() == 1 && complaints[0].contains("overlap"), "{complaints:?}");
     }
     assert_eq!(import(&stage, &[season("one", 90, 100), season("two", 190, 10), season("four", 300, 10)]).await.new, 0);
+}
+
+/// What an import says of these records.
+async fn complaints(stage: &Stage, records: &[Value]) -> Vec<String> {
+    let file = File::new(&records.iter().map(Value::to_string).collect::<Vec<_>>());
+    let mut said = Vec::new();
+    let mut note = |one: transfer::Complaint| said.push(one.reason);
+    let (now, sources) = (Timestamp::parse(NOW).unwrap(), vec![Source::File(file.0.clone())]);
+    transfer::import(stage.db(), &Ids::system(), now, sources, &mut note, &|_| {}).await.unwrap();
+    stage.app.refresh_catalogue().await.unwrap();
+    said
+}
+
+async fn what_an_edit_of_the_catalogue_cannot_do_an_import_cannot_do_either(stage: Stage) {
+    import(&stage, &catalogue()).await;
+    let season = |more: Value| {
+        let mut season = json!({ "type": "season", "key": "summer", "title": "Summer", "startsAt": instant(0), "durationSeconds": 400 * 3600 });
+        season.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        season
+    };
+    let goal = |key: &str, week: i64| json!({ "type": "goal", "key": key, "season": "summer", "week": week, "title": "G", "totalSteps": 1, "rewardMicros": 1 });
+    let beyond = "the season has 3 weeks, and others are named";
+    for (record, reason) in [
+        (goal("late", 4), "the season \"summer\" has 3 weeks"),
+        (season(json!({ "weeks": [{ "number": 4, "title": "W" }] })), beyond),
+        (season(json!({ "budgets": [{ "week": 4, "capMicros": 5 }] })), beyond),
+        (
+            json!({ "type": "studyPlan", "key": "p", "title": "P", "resources": ["aaaaaaaaaaaaaaaaaaaaaaaa"] }),
+            "there is no resource \"aaaaaaaaaaaaaaaaaaaaaaaa\"",
+        ),
+    ] {
+        assert_eq!(complaints(&stage, &[record]).await, [reason]);
+    }
+    import(&stage, &[goal("third", 3)]).await;
+    let shorter = season(json!({ "durationSeconds": 300 * 3600 }));
+    assert_eq!(
+        complaints(&stage, &[shorter]).await,
+        ["the goal \"third\" is of a week that the season would not have"]
+    );
+    let many: Vec<Value> = (0..998).map(|number| goal(&format!("goal-{number}"), 1)).collect();
+    assert_eq!(complaints(&stage, &many).await, ["a season has at most 1000 goals"]);
+    let cards =
+        |more: usize| json!({ "type": "card", "key": format!("more-{more}"), "collection": "winter", "name": "C" });
+    let many: Vec<Value> = (0..10_000).map(cards).collect();
+    assert_eq!(complaints(&stage, &many).await, ["the cards of a collection are at most 10000"; 2]);
+}
+
+async fn what_an_import_changes_about_goals_and_budgets_is_carried_over_to_everybody(stage: Stage) {
+    import(&stage, &catalogue()).await;
+    let admin = stage.app(&[Scope::Admin, Scope::ProgressWrite]).await;
+    let goal = |key: &str, steps: i64, more: Value| {
+        let mut goal = json!({ "type": "goal", "key": key, "season": "summer", "title": "Walk", "totalSteps": steps, "rewardMicros": 2_000_000 });
+        goal.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        goal
+    };
+    import(&stage, &[user("ann"), user("bob"), goal("walk", 3, json!({}))]).await;
+    for user in ["ann", "bob"] {
+        import(&stage, &[json!({ "type": "enrolment", "user": user, "season": "summer", "at": instant(1) })]).await;
+    }
+    let steps = |user: &str, steps: i64| json!({ "type": "goalProgress", "user": user, "goal": "walk", "completedSteps": steps, "at": instant(9) });
+    import(&stage, &[steps("ann", 3), steps("bob", 2)]).await;
+    let claim = "mutation($input: ClaimGoalsInput!) { claimGoals(input: $input) { results { status } } }";
+    let input = json!({ "input": { "user": { "handle": "ann" }, "goalIds": ["walk"] } });
+    assert_eq!(admin.data(claim, input).await["claimGoals"]["results"][0]["status"], "CLAIMED");
+
+    // A budget that comes late begins with what was granted, whatever the file says of it.
+    let season = |cap: i64| {
+        let budgets = json!([{ "capMicros": cap, "spentMicros": 7 }]);
+        json!({ "type": "season", "key": "summer", "title": "Summer", "startsAt": instant(0), "durationSeconds": 400 * 3600, "budgets": budgets })
+    };
+    assert_eq!(
+        complaints(&stage, &[season(1_000_000)]).await,
+        ["capMicros is 1000000, and more than that has been granted already"]
+    );
+    import(&stage, &[season(5_000_000)]).await;
+    assert_sound(&admin).await;
+    assert_eq!(
+        complaints(&stage, &[goal("walk", 3, json!({ "week": 1 }))]).await,
+        ["the reward of \"walk\" has been claimed; it stays in its week"]
+    );
+
+    let states = async || {
+        let query = "{ users(by: [{ handle: \"ann\" }, { handle: \"bob\" }]) { goals { goal { key } completedSteps completedAt } } }";
+        let users = admin.data(query, Value::Null).await["users"].clone();
+        let walk = |user: &Value| {
+            let goals = user["goals"].as_array().unwrap().iter();
+            let walk = goals.clone().find(|goal| goal["goal"]["key"] == "walk").unwrap();
+            (walk["completedSteps"].as_i64().unwrap(), walk["completedAt"].is_string())
+        };
+        users.as_array().unwrap().iter().map(walk).collect::<Vec<_>>()
+    };
+    assert_eq!(states().await, [(3, true), (2, false)]);
+    import(&stage, &[goal("walk", 4, json!({}))]).await;
+    assert_eq!(states().await, [(3, false), (2, false)]);
+    assert_sound(&admin).await;
+    import(&stage, &[goal("walk", 2, json!({}))]).await;
+    assert_eq!(states().await, [(2, true), (2, true)]);
+    assert_sound(&admin).await;
 }
 
 async fn a_claim_that_was_brought_along_is_worth_what_the_goal_is_worth_everywhere(stage: Stage) {

@@ -70,6 +70,12 @@ pub struct Seasons {
 }
 
 impl Season {
+    /// Returns how many weeks it has; the last one may be shorter.
+    pub fn week_count(&self) -> i64 {
+        let (duration, week) = (self.duration_seconds.max(1), self.week_length_seconds.max(1));
+        duration / week + i64::from(duration % week > 0)
+    }
+
     /// As it is stored, whatever other seasons do.
     pub fn schedule(&self) -> Schedule<'_> {
         Schedule {

@@ -19,7 +19,7 @@ use waymark_kernel::limits;
 use waymark_kernel::text::tidied;
 use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::{Refusal, UserErrorCode};
-use waymark_write::{Checks, HistoryKind, Patch, Unit, Write, arranged};
+use waymark_write::{Checks, HistoryKind, Origin, Patch, Unit, Write, arranged};
 
 /// The most goals that a season may have.
 pub const MOST_GOALS: usize = 1000;
@@ -197,7 +197,7 @@ impl Write for UpsertSeason {
         self.put(&mut patch, &mut row);
         let rescheduled =
             created || scheduled != (row.starts_at, row.duration_seconds, row.week_length_seconds, row.pause_mode);
-        let weeks = weeks(&row);
+        let weeks = Season::from(row.clone()).week_count();
         let goals = self.edit_goals(unit, &mut checks, row.id, weeks).await?;
         let budgets = self.edit_budgets(unit, &mut checks, row.id, weeks).await?;
         self.check_weeks(&mut checks, weeks);
@@ -245,12 +245,6 @@ impl Write for UpsertSeason {
         unit.audit("UPSERT_SEASON", (Kind::Season.name(), &self.key), &patch.into_changes(created));
         Ok(edited)
     }
-}
-
-/// How many weeks a season has.
-fn weeks(row: &season::Model) -> i64 {
-    let (duration, week) = (row.duration_seconds.max(1), row.week_length_seconds.max(1));
-    duration / week + i64::from(duration % week > 0)
 }
 
 impl UpsertSeason {
@@ -439,16 +433,7 @@ impl UpsertSeason {
                 continue;
             };
             // A budget that comes late starts with what has been granted without it.
-            let spent_micros = known.map_or_else(
-                || {
-                    if week == 0 {
-                        granted.values().copied().fold(0, i64::saturating_add)
-                    } else {
-                        granted.get(&week).copied().unwrap_or(0)
-                    }
-                },
-                |row| row.spent_micros,
-            );
+            let spent_micros = known.map_or_else(|| spent_before(&granted, week), |row| row.spent_micros);
             if (0..spent_micros).contains(&cap_micros) {
                 checks.invalid("cap", "more than that has been granted already");
             }
@@ -575,24 +560,49 @@ impl Goals {
         repo::remove_goals(unit.transaction(), removed).await?;
         repo::store_goals(unit.transaction(), news.collect()).await?;
         for (goal, key, steps) in longer_or_shorter {
-            let mut after = 0;
-            loop {
-                let users = repo::reached(unit.transaction(), goal, after, steps).await?;
-                let Some(last) = users.last() else { break };
-                after = *last;
-                unit.lock_more(users.clone()).await?;
-                for user in users {
-                    // Whoever has been merged or erased has no history to go on.
-                    if unit.user(user).is_ok() {
-                        let changes = json!({ "totalSteps": steps });
-                        unit.record(user, HistoryKind::GoalCompleted, (Kind::Goal, &key), &changes)?;
-                    }
-                }
-            }
-            repo::complete(unit.transaction(), goal, steps, unit.now).await?;
+            resize(unit, (goal, &key), steps, Origin::Told).await?;
         }
         Ok(())
     }
+}
+
+/// Carries over to everybody that a goal, by its id and key, takes more or fewer steps than before: who has done them has
+/// completed it, and who has not has not.
+pub async fn resize(unit: &mut Unit<'_>, (goal, key): (i64, &str), steps: i32, origin: Origin) -> Result<()> {
+    let mut after = 0;
+    while origin == Origin::Told {
+        let users = repo::reached(unit.transaction(), goal, after, steps).await?;
+        let Some(last) = users.last() else { break };
+        after = *last;
+        unit.lock_more(users.clone()).await?;
+        for user in users {
+            // Whoever has been merged or erased has no history to go on.
+            if unit.user(user).is_ok() {
+                let changes = json!({ "totalSteps": steps });
+                unit.record(user, HistoryKind::GoalCompleted, (Kind::Goal, key), &changes)?;
+            }
+        }
+    }
+    repo::complete(unit.transaction(), goal, steps, unit.now).await
+}
+
+/// Returns those of these goals, by their ids, whose reward somebody has claimed; they stay in their week.
+pub async fn claimed(unit: &Unit<'_>, goals: Vec<i64>) -> Result<HashSet<i64>> {
+    repo::claimed_goals(unit.transaction(), goals).await
+}
+
+/// Returns what has been granted in a season, in micros, as a new budget for this week begins with it; 0: the whole season.
+pub fn spent_before(granted: &HashMap<i32, i64>, week: i32) -> i64 {
+    if week == 0 {
+        granted.values().copied().fold(0, i64::saturating_add)
+    } else {
+        granted.get(&week).copied().unwrap_or(0)
+    }
+}
+
+/// Returns what the claims of a season's goals have granted, in micros, by the week of the goals; 0: goals of the whole season.
+pub async fn granted(unit: &Unit<'_>, season: i64) -> Result<HashMap<i32, i64>> {
+    repo::granted(unit.transaction(), season).await
 }
 
 /// The budgets of a season that change.

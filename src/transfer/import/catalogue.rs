@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -12,19 +13,20 @@ use crate::records::{
 };
 use crate::sql;
 use waymark_collections::entity::{card, collection, reward};
-use waymark_collections::operate::complete;
+use waymark_collections::operate::{MOST_CARDS, complete};
 use waymark_db::catalogue::Part as _;
 use waymark_games::entity::{achievement, game};
-use waymark_games::publish::count_anew;
+use waymark_games::publish::{MOST_ACHIEVEMENTS, count_anew};
 use waymark_kernel::clock::{Ids, Timestamp};
 use waymark_kernel::error::Result;
 use waymark_kernel::limits;
 use waymark_kernel::text::{no_key, tidied};
 use waymark_learning::entity::{plan, plan_resource, resource};
+use waymark_learning::operate::MOST_RESOURCES;
 use waymark_seasons as seasons;
 use waymark_seasons::Seasons;
 use waymark_seasons::entity::{budget, goal, pause, season, week};
-use waymark_seasons::operate::placed;
+use waymark_seasons::operate::{MOST_GOALS, placed, resize};
 use waymark_seasons::rules::Pause;
 use waymark_vocabulary::ids::Kind;
 use waymark_write::{Checks, Origin};
@@ -243,9 +245,7 @@ fn changed_too<T: Thing>(work: &mut Work<'_>, record: &T, thing: &Taken<T::Row>)
 /// Takes the records of the catalogue.
 pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
     take_seasons(work).await?;
-    for (_, goal) in things::<Goal>(work, only!(Goal)).await? {
-        work.known.put_goal(goal.row);
-    }
+    take_goals(work).await?;
     things::<Resource>(work, only!(Resource)).await?;
     take_plans(work).await?;
     for (_, game) in things::<Game>(work, only!(Game)).await? {
@@ -253,6 +253,13 @@ pub(super) async fn take(work: &mut Work<'_>) -> Result<()> {
     }
     take_achievements(work).await?;
     let mut changed = take_collections(work).await?;
+    let stored = |known: &Known, collection: &str| {
+        let size = known.collections.get(collection).and_then(|collection| known.sizes.get(collection));
+        size.map_or(0, |size| usize::try_from(*size).unwrap_or_default())
+    };
+    let is_stored = |known: &Known, key: &str| known.cards.contains_key(key);
+    let most = (MOST_CARDS, "the cards of a collection are");
+    refuse_too_many::<Card>(work, only!(Card), |one| &one.collection, (stored, is_stored), most);
     for (_, card) in things::<Card>(work, only!(Card)).await? {
         let starts_at = work.known.collection_rows.get(&card.row.collection_id).and_then(|row| row.starts_at);
         // More cards take away what was to be completed at a start that lies ahead.
@@ -295,7 +302,7 @@ impl Thing for Season {
             return Err("budgets are for different weeks, and no more is spent than the cap says".to_owned());
         }
         let created_at = given.created(|row| row.created_at, self.created_at);
-        Ok(season::Model {
+        let row = season::Model {
             id: 0,
             key: self.key.clone(),
             title: given.title(&self.title),
@@ -307,7 +314,14 @@ impl Thing for Season {
             pause_mode: self.pause_mode,
             created_at,
             updated_at: given.stored.map_or(created_at, |row| row.updated_at),
-        })
+        };
+        let mut named = numbers.into_iter().chain(weeks.into_iter().flatten());
+        match seasons::Season::from(row.clone()).week_count() {
+            weeks if given.is_told && named.any(|week| i64::from(week) > weeks) => {
+                Err(format!("the season has {weeks} weeks, and others are named"))
+            }
+            _ => Ok(row),
+        }
     }
 
     fn check(&self, checks: &mut Checks) {
@@ -339,8 +353,8 @@ impl Thing for Season {
     }
 }
 
-/// Refuses seasons that would overlap with others, as mutations do.
-async fn refuse_overlaps(work: &mut Work<'_>) -> Result<()> {
+/// Refuses seasons that cannot be as they are told, and those that would overlap with others, as mutations do.
+async fn refuse_seasons(work: &mut Work<'_>) -> Result<()> {
     let records = work.records(only!(Season));
     if records.iter().all(|(_, _, has_history)| *has_history) {
         return Ok(());
@@ -358,6 +372,18 @@ async fn refuse_overlaps(work: &mut Work<'_>) -> Result<()> {
             seasons = seasons.with(season);
             continue;
         }
+        let weeks = season.week_count();
+        if let Some(reason) = low_budget(work, stored, &record.budgets).await? {
+            work.bad(at, reason);
+            continue;
+        }
+        let before = seasons.by_key(&record.key, work.now).map(|(season, _)| Arc::clone(season));
+        let goals = before.iter().flat_map(|season| &season.goals);
+        let late = goals.into_iter().find(|goal| goal.week.is_some_and(|week| i64::from(week) > weeks));
+        if let Some(late) = late {
+            work.bad(at, format!("the goal {:?} is of a week that the season would not have", late.key));
+            continue;
+        }
         match placed(&seasons, season, work.now)? {
             Ok(after) => seasons = after,
             Err(reason) => work.bad(at, reason),
@@ -366,8 +392,17 @@ async fn refuse_overlaps(work: &mut Work<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Why a season cannot have these budgets.
+async fn low_budget(work: &Work<'_>, season: Option<i64>, budgets: &[Budget]) -> Result<Option<String>> {
+    let Some(season) = season.filter(|_| !budgets.is_empty()) else { return Ok(None) };
+    let granted = seasons::operate::granted(&work.unit, season).await?;
+    let spent = |budget: &Budget| seasons::operate::spent_before(&granted, budget.week.unwrap_or(0));
+    let low = budgets.iter().find(|budget| budget.cap_micros < spent(budget));
+    Ok(low.map(|budget| format!("capMicros is {}, and more than that has been granted already", budget.cap_micros)))
+}
+
 async fn take_seasons(work: &mut Work<'_>) -> Result<()> {
-    refuse_overlaps(work).await?;
+    refuse_seasons(work).await?;
     let seasons = things::<Season>(work, only!(Season)).await?;
     let ids: Vec<i64> = seasons.iter().map(|(_, season)| season.row.id).collect();
     let mut weeks =
@@ -396,14 +431,20 @@ async fn take_seasons(work: &mut Work<'_>) -> Result<()> {
             .map(|pause| pause::Model { season_id, from_at: pause.from.0, until_at: pause.until.map(|at| at.0) })
             .collect();
         let mut stored_budgets = budgets.remove(&season_id).unwrap_or_default();
+        let granted = match record.budgets.as_slice() {
+            [] => HashMap::new(),
+            _ => seasons::operate::granted(&work.unit, season_id).await?,
+        };
         let mut own_budgets: Vec<budget::Model> = record
             .budgets
             .iter()
             .map(|budget| {
                 let week = budget.week.unwrap_or(0);
                 // What was granted since is not forgotten, even if the cap was lowered below it.
-                let spent = stored_budgets.iter().find(|row| row.week == week).map_or(0, |row| row.spent_micros);
-                let spent_micros = spent.max(budget.spent_micros);
+                let spent = stored_budgets.iter().find(|row| row.week == week).map(|row| row.spent_micros);
+                let spent = spent.unwrap_or_else(|| seasons::operate::spent_before(&granted, week));
+                // What was granted elsewhere was paid out of no budget here. An export brings its claims along.
+                let spent_micros = if season.has_history { spent.max(budget.spent_micros) } else { spent };
                 budget::Model { season_id, week, cap_micros: budget.cap_micros.max(spent_micros), spent_micros }
             })
             .collect();
@@ -435,6 +476,53 @@ async fn take_seasons(work: &mut Work<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Refuses what a season cannot have of goals, as mutations do.
+async fn refuse_goals(work: &mut Work<'_>) -> Result<()> {
+    let mut records = work.records(only!(Goal));
+    records.retain(|(_, _, has_history)| !has_history);
+    if records.is_empty() {
+        return Ok(());
+    }
+    let seasons = Seasons::read(work.transaction).await?;
+    let moved = records.iter().filter_map(|(_, record, _)| {
+        let stored = work.known.goals.get(&record.key)?;
+        (stored.week != record.week).then_some(stored.id)
+    });
+    let claimed = seasons::operate::claimed(&work.unit, moved.collect()).await?;
+    let mut new: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+    for (at, record, _) in records {
+        let Some((season, _)) = seasons.by_key(&record.season, work.now) else { continue };
+        let stored = work.known.goals.get(&record.key);
+        let weeks = season.week_count();
+        if record.week.is_some_and(|week| i64::from(week) > weeks) {
+            work.bad(at, format!("the season {:?} has {weeks} weeks", record.season));
+        } else if stored.is_some_and(|stored| stored.week != record.week && claimed.contains(&stored.id)) {
+            work.bad(at, format!("the reward of {:?} has been claimed; it stays in its week", record.key));
+        } else if stored.is_none() {
+            let new = new.entry(&record.season).or_default();
+            if season.goals.len() + new.len() >= MOST_GOALS && !new.contains(record.key.as_str()) {
+                work.bad(at, format!("a season has at most {MOST_GOALS} goals"));
+                continue;
+            }
+            new.insert(&record.key);
+        }
+    }
+    Ok(())
+}
+
+async fn take_goals(work: &mut Work<'_>) -> Result<()> {
+    refuse_goals(work).await?;
+    for (_, goal) in things::<Goal>(work, only!(Goal)).await? {
+        let row = goal.row;
+        if goal.before.is_some_and(|before| before.total_steps != row.total_steps) {
+            let origin = if goal.has_history { Origin::Restored } else { Origin::Told };
+            resize(&mut work.unit, (row.id, &row.key), row.total_steps, origin).await?;
+        }
+        work.known.put_goal(row);
+    }
+    Ok(())
+}
+
 impl Thing for Goal {
     type Row = goal::Model;
 
@@ -450,8 +538,9 @@ impl Thing for Goal {
             if stored.season_id != season_id {
                 return Err("the goal belongs to another season".to_owned());
             }
-            if self.total_steps < stored.total_steps {
-                return Err("an import cannot take steps away from a goal that is there".to_owned());
+            // An older export does not know that the goal has come to ask for more.
+            if !given.is_told && self.total_steps < stored.total_steps {
+                return Err("an export cannot take steps away from a goal that is there".to_owned());
             }
         }
         Ok(goal::Model {
@@ -631,11 +720,15 @@ async fn take_plans(work: &mut Work<'_>) -> Result<()> {
     }
     let named: BTreeSet<String> = records.iter().flat_map(|(_, plan, _)| plan.resources.iter().cloned()).collect();
     let found = sql::with_text::<resource::Model>(work.transaction, "key", named.into_iter().collect()).await?;
+    let described: BTreeSet<String> = found.iter().filter(|row| row.catalogued).map(|row| row.key.clone()).collect();
     let resources: HashMap<String, i64> = found.into_iter().map(|row| (row.key, row.id)).collect();
-    let missing = |plan: &StudyPlan| plan.resources.iter().find(|key| !resources.contains_key(*key)).cloned();
-    for (at, plan, _) in &records {
-        if let Some(key) = missing(plan) {
-            work.bad(*at, unknown("resource", &key));
+    for (at, plan, has_history) in &records {
+        // Resources that nobody described get a row by somebody's progress, and are in no plan.
+        let is_there = |key: &String| if *has_history { resources.contains_key(key) } else { described.contains(key) };
+        if let Some(key) = plan.resources.iter().find(|key| !is_there(key)) {
+            work.bad(*at, unknown("resource", key));
+        } else if plan.resources.len() > MOST_RESOURCES {
+            work.bad(*at, format!("a study plan has at most {MOST_RESOURCES} resources"));
         }
     }
     let plans = things::<StudyPlan>(work, only!(StudyPlan)).await?;
@@ -814,8 +907,35 @@ fn refuse_too_many_points(work: &mut Work<'_>) {
     }
 }
 
+/// Refuses new things beyond the most that what they belong to may have. `stored` says how many there are.
+fn refuse_too_many<'a, T: Thing + 'a>(
+    work: &mut Work<'a>,
+    pick: impl Fn(&'a Record) -> Option<&'a T>,
+    place: impl Fn(&T) -> &str,
+    (stored, is_stored): (impl Fn(&Known, &str) -> usize, impl Fn(&Known, &str) -> bool),
+    (most, what): (usize, &str),
+) {
+    let mut new: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+    for (at, record, has_history) in work.records(pick) {
+        if has_history || is_stored(&work.known, record.key()) {
+            continue;
+        }
+        let new = new.entry(place(record)).or_default();
+        if stored(&work.known, place(record)) + new.len() >= most && !new.contains(record.key()) {
+            work.bad(at, format!("{what} at most {most}"));
+        } else {
+            new.insert(record.key());
+        }
+    }
+}
+
 async fn take_achievements(work: &mut Work<'_>) -> Result<()> {
     refuse_too_many_points(work);
+    let stored =
+        |known: &Known, game: &str| known.games.get(game).and_then(|game| known.of_game.get(game)).map_or(0, Vec::len);
+    let is_stored = |known: &Known, key: &str| known.achievements.contains_key(key);
+    let most = (MOST_ACHIEVEMENTS, "the achievements of a game are");
+    refuse_too_many::<Achievement>(work, only!(Achievement), |one| &one.game, (stored, is_stored), most);
     let achievements = things::<Achievement>(work, only!(Achievement)).await?;
     let (mut counted, mut scored) = (BTreeSet::new(), BTreeMap::new());
     for (_, achievement) in achievements {
@@ -920,8 +1040,26 @@ impl Thing for Collection {
     }
 }
 
+/// Refuses rewards of which fewer would be left than have been claimed, as mutations do.
+async fn refuse_low_stocks(work: &mut Work<'_>) -> Result<()> {
+    let mut records = work.records(only!(Collection));
+    records.retain(|(_, record, has_history)| !has_history && record.reward.is_some());
+    let id = |key: &str| work.known.collections.get(key).copied();
+    let ids: Vec<i64> = records.iter().filter_map(|(_, record, _)| id(&record.key)).collect();
+    let stored = sql::with_int::<reward::Model>(work.transaction, "collection_id", &ids).await?;
+    let claimed: HashMap<i64, i64> = stored.into_iter().map(|row| (row.collection_id, row.claimed)).collect();
+    for (at, record, _) in records {
+        let claimed = work.known.collections.get(&record.key).and_then(|id| claimed.get(id)).copied().unwrap_or(0);
+        if record.reward.as_ref().and_then(|reward| reward.stock).is_some_and(|stock| stock < claimed) {
+            work.bad(at, format!("{claimed} have been claimed, and the stock cannot be less"));
+        }
+    }
+    Ok(())
+}
+
 /// Takes collections; gives those whose dates have changed, and whether histories are to tell what follows.
 async fn take_collections(work: &mut Work<'_>) -> Result<BTreeMap<i64, bool>> {
+    refuse_low_stocks(work).await?;
     let collections = things::<Collection>(work, only!(Collection)).await?;
     let ids: Vec<i64> = collections.iter().map(|(_, collection)| collection.row.id).collect();
     let stored = sql::with_int::<reward::Model>(work.transaction, "collection_id", &ids).await?;
@@ -937,7 +1075,9 @@ async fn take_collections(work: &mut Work<'_>) -> Result<BTreeMap<i64, bool>> {
         // A reward that the record does not name stays: somebody may have claimed it.
         let Some(reward) = &record.reward else { continue };
         let there = stored.get(&collection_id);
-        let claimed = reward.claimed.max(there.map_or(0, |row| row.claimed));
+        let counted = there.map_or(0, |row| row.claimed);
+        // What was claimed elsewhere comes as progress, and is counted then. An export brings the count along.
+        let claimed = if collection.has_history { reward.claimed.max(counted) } else { counted };
         let row = reward::Model {
             collection_id,
             key: reward.key.clone(),
