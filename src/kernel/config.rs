@@ -71,6 +71,8 @@ pub struct Config {
     pub clock: Option<Clock>,
     /// Origins whose pages may call the API from a browser; `*` stands for all.
     pub cors_origins: Vec<String>,
+    /// Further request headers that such pages may send.
+    pub cors_headers: Vec<String>,
     /// Whether GraphQL introspection is answered.
     pub introspection: bool,
     /// Whether progress is kept only for resources of the catalogue.
@@ -260,6 +262,7 @@ impl Config {
             ("otlp_endpoint", self.otlp_endpoint.as_deref().is_none_or(is_collector)),
             ("shutdown_seconds", self.shutdown_seconds > 0),
             ("cors_origins", self.cors_origins.iter().all(|origin| is_origin(origin))),
+            ("cors_headers", self.cors_headers.iter().all(|name| is_header(name))),
             ("rate_burst_seconds", self.rate_burst_seconds > 0),
             ("limits.max_cost", limits.max_cost > 0),
             ("limits.max_depth", limits.max_depth > 0),
@@ -476,6 +479,7 @@ fn expected(key: &str) -> &'static str {
         "jwt_issuer" | "jwt_audience" => "a text",
         "clock" => "an instant such as 2026-03-15T14:30:00Z or an offset such as +36h or -10m",
         "cors_origins" => "a list of origins such as https://example.org (without a path), or *",
+        "cors_headers" => "a list of names of headers, such as X-Team",
         "path_prefix" => "a path that begins and does not end with a slash, such as /waymark",
         "introspection" | "strict_resources" => "true or false",
         "metrics" => "open, admin or off",
@@ -512,6 +516,12 @@ fn is_collector(url: &str) -> bool {
 
 fn is_path_prefix(path: &str) -> bool {
     path.starts_with('/') && !path.ends_with('/') && path.chars().all(|it| it.is_ascii_graphic() && !"?#:".contains(it))
+}
+
+/// Whether this is the name of a header: a token, as HTTP calls it.
+fn is_header(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(fits)
 }
 
 fn is_origin(text: &str) -> bool {

@@ -29,6 +29,8 @@ pub enum Code {
     RateLimited,
     /// There is no trusted document with this id.
     PersistedDocumentNotFound,
+    /// The request names a query by its hash alone; this server keeps none under hashes, so the client has to send the text.
+    PersistedQueryNotSupported,
     /// The idempotency key came before with another input.
     IdempotencyKeyReused,
     /// The user, or the one whose cursor this is, has been merged into another one; begin anew with the other.
@@ -52,6 +54,7 @@ impl Code {
             Self::LimitExceeded => "LIMIT_EXCEEDED",
             Self::RateLimited => "RATE_LIMITED",
             Self::PersistedDocumentNotFound => "PERSISTED_DOCUMENT_NOT_FOUND",
+            Self::PersistedQueryNotSupported => "PERSISTED_QUERY_NOT_SUPPORTED",
             Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
             Self::UserMerged => "USER_MERGED",
             Self::Unavailable => "UNAVAILABLE",

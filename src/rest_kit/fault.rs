@@ -100,6 +100,7 @@ impl From<Error> for Fault {
             | Code::LimitExceeded
             | Code::UserMerged
             | Code::PersistedDocumentNotFound
+            | Code::PersistedQueryNotSupported
             | Code::GraphqlParseFailed
             | Code::GraphqlValidationFailed => StatusCode::BAD_REQUEST,
         };

@@ -5,17 +5,14 @@ mod picture;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
-};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use futures_util::try_join;
-use sha2::{Digest as _, Sha256};
 
 use self::picture::{Card, GameLine};
 use super::peer::{self, Connection};
-use super::{refusal, refusal_of};
+use super::{refusal, refusal_of, tagged};
 use crate::app::App;
 use waymark_auth::{Caller, policy};
 use waymark_collections as collections;
@@ -104,16 +101,6 @@ async fn card(request: &Request, handle: String) -> Result<Option<Card>> {
 }
 
 fn answer(svg: String, headers: &HeaderMap) -> Response {
-    let digest = Sha256::digest(svg.as_bytes());
-    let tag: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{tag}\"");
-    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == tag || one == "*")
-    });
-    let described = [(CACHE_CONTROL, CACHED.to_owned()), (ETAG, tag)];
-    if known {
-        return (StatusCode::NOT_MODIFIED, described).into_response();
-    }
     let media = [(CONTENT_TYPE, "image/svg+xml; charset=utf-8"), (CONTENT_SECURITY_POLICY, POLICY)];
-    (described, media, SHARED, svg).into_response()
+    tagged::answer(svg, headers, [(CACHE_CONTROL, CACHED)], (media, SHARED))
 }

@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument as _;
 
-use super::media::Media;
+use super::media::{Accepts, Media};
 use super::peer::{self, Peer};
 use super::traced::Traced;
 use crate::app::App;
@@ -135,7 +135,7 @@ pub(super) async fn admitted<F: Future<Output = Response>>(
     next: impl FnOnce(Request) -> F,
 ) -> Response {
     let path = request.uri().path();
-    let media = if path == "/graphql" { Media::of(request.headers()) } else { None };
+    let media = if path == "/graphql" { Accepts::of(request.headers()).map(|accepts| accepts.media) } else { None };
     let answer = if ALWAYS.contains(&path) {
         app.admission.answer_always(next(request)).await
     } else {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body;
 use axum::extract::{Request, State};
-use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +15,7 @@ use http_body_util::LengthLimitError;
 use serde::Deserialize;
 
 use super::gate::Refusal;
-use super::media::{self, Media};
+use super::media::{self, Accepts, Media};
 use super::operation::{self, Answer, Asked, Client, Kind};
 use super::peer::{self, Connection};
 use super::sse;
@@ -29,7 +29,8 @@ use waymark_kernel::text;
 /// `POST /graphql`.
 pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
     let (Parts { method, uri, headers, extensions, .. }, body) = request.into_parts();
-    let Some(media) = Media::of(&headers) else { return not_acceptable() };
+    let Some(accepts) = Accepts::of(&headers) else { return not_acceptable() };
+    let media = accepts.media;
     let most = app.config.limits.max_body_bytes;
     let body = match body::to_bytes(body, most).await {
         Ok(body) => body,
@@ -39,20 +40,26 @@ pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Respo
         }
         Err(_) => return refuse(media, StatusCode::BAD_REQUEST, &Error::bad_input("the body could not be read")),
     };
+    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let message = "send the request without Content-Encoding; compressed bodies are not read";
+        return refuse(media, StatusCode::UNSUPPORTED_MEDIA_TYPE, &Error::bad_input(message));
+    }
     if !media::is_json(&headers) {
         let message = "send the request as application/json in UTF-8";
         return refuse(media, StatusCode::UNSUPPORTED_MEDIA_TYPE, &Error::bad_input(message));
     }
+    // Some editors and libraries put a byte order mark before JSON.
+    let json = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
     // Serde would take an array for the object, member by member.
-    let parsed = match body.trim_ascii_start().first() {
-        Some(b'{') => text::from_json::<Asked>(&body).map_err(|error| error.to_string()),
+    let parsed = match json.trim_ascii_start().first() {
+        Some(b'{') => text::from_json::<Asked>(json).map_err(|error| error.to_string()),
         _ => Err("it is no object".to_owned()),
     };
     match parsed {
         Ok(asked) => {
             let connection = extensions.get().cloned().map(Extension);
             let peer = peer::of(&connection, &headers, app.config.proxies);
-            run(&app, &Sent { method: &method, path: uri.path(), headers: &headers, body: &body, peer }, media, asked)
+            run(&app, &Sent { method: &method, path: uri.path(), headers: &headers, body: &body, peer }, accepts, asked)
                 .await
         }
         Err(error) => refuse(
@@ -74,14 +81,14 @@ pub(super) async fn get(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    let Some(media) = Media::of(&headers) else { return not_acceptable() };
+    let Some(accepts) = Accepts::of(&headers) else { return not_acceptable() };
     match from_query(uri.query().unwrap_or_default()) {
         Ok(asked) => {
             let peer = peer::of(&connection, &headers, app.config.proxies);
-            run(&app, &Sent { method: &method, path: uri.path(), headers: &headers, body: &[], peer }, media, asked)
+            run(&app, &Sent { method: &method, path: uri.path(), headers: &headers, body: &[], peer }, accepts, asked)
                 .await
         }
-        Err(error) => refuse(media, StatusCode::BAD_REQUEST, &error),
+        Err(error) => refuse(accepts.media, StatusCode::BAD_REQUEST, &error),
     }
 }
 
@@ -111,7 +118,7 @@ fn from_query(query: &str) -> Result<Asked, Error> {
         document_id: parameters.document_id,
         operation_name: parameters.operation_name,
         variables: map("variables", parameters.variables)?,
-        _extensions: map("extensions", parameters.extensions)?,
+        extensions: map("extensions", parameters.extensions)?,
     })
 }
 
@@ -124,13 +131,17 @@ struct Sent<'a> {
     peer: Option<IpAddr>,
 }
 
-async fn run(app: &Arc<App>, sent: &Sent<'_>, media: Media, asked: Asked) -> Response {
-    if asked.query.is_none() && asked.document_id.is_none() {
-        let error = Error::bad_input("query is missing, or documentId in its place");
-        return refuse(media, StatusCode::BAD_REQUEST, &error);
+async fn run(app: &Arc<App>, sent: &Sent<'_>, accepts: Accepts, asked: Asked) -> Response {
+    let media = accepts.media;
+    match asked.is_empty() {
+        Some(refusal) if refusal.code == Code::BadUserInput => {
+            return respond(media, StatusCode::BAD_REQUEST, &refusal.into());
+        }
+        Some(refusal) => return refuse_operation(media, refusal),
+        None => {}
     }
     // Boxed, because it is large, and would be moved with every layer's future that holds it.
-    match Box::pin(answer(app, sent, media, asked)).await {
+    match Box::pin(answer(app, sent, accepts, asked)).await {
         Ok(Answered::Whole(answer)) => respond(media, StatusCode::OK, &answer),
         Ok(Answered::Following(response)) => response,
         Err(Unanswered::Refused(refusal)) => refuse_operation(media, refusal),
@@ -164,13 +175,13 @@ impl<T: Into<Refusal>> From<T> for Unanswered {
     }
 }
 
-async fn answer(app: &Arc<App>, sent: &Sent<'_>, media: Media, asked: Asked) -> Result<Answered, Unanswered> {
+async fn answer(app: &Arc<App>, sent: &Sent<'_>, accepts: Accepts, asked: Asked) -> Result<Answered, Unanswered> {
     let Shown { caller, expires_at, signed } = shown(app, sent).await?;
     let client = Client { caller, peer: sent.peer };
     let prepared = operation::prepare(app, &client, asked)?;
     let elsewhere = |status, message| Err(Unanswered::Elsewhere(status, Error::bad_input(message)));
     match prepared.kind {
-        Kind::Subscription if media == Media::Events => {
+        Kind::Subscription if accepts.events => {
             let full = || Error::new(Code::Unavailable, "there are too many connections; try again later");
             let place = app.streams.enter(&client.caller, client.peer).ok_or_else(full)?;
             let standing = app.vigil.watch(Arc::clone(&client.caller), expires_at, app.clock.now());
@@ -230,7 +241,7 @@ fn respond(media: Media, status: StatusCode, answer: &Answer) -> Response {
         return sse::whole(answer);
     }
     match answer.to_json() {
-        Ok(body) => (status, [(CONTENT_TYPE, media.as_str())], body).into_response(),
+        Ok(body) => (status, [(CONTENT_TYPE, media.as_str()), (VARY, "accept")], body).into_response(),
         Err(error) => {
             tracing::error!(%error, "an answer could not be written");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
@@ -253,6 +264,8 @@ fn refuse_operation(media: Media, refusal: Refusal) -> Response {
         Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, Some((RETRY_AFTER, HeaderValue::from_static("1")))),
         Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, None),
         Code::PersistedDocumentNotFound => (StatusCode::BAD_REQUEST, None),
+        // Clients read it as an answer, and send the text then.
+        Code::PersistedQueryNotSupported => (StatusCode::OK, None),
         _ if media == Media::Graphql => (StatusCode::BAD_REQUEST, None),
         _ => (StatusCode::OK, None),
     };

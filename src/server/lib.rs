@@ -17,6 +17,7 @@ mod peer;
 mod playground;
 mod sse;
 pub mod streams;
+mod tagged;
 mod traced;
 mod watch;
 mod websocket;
@@ -25,9 +26,10 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -45,6 +47,7 @@ pub use playground::{Credential, Mode};
 
 use crate::app::App;
 use waymark_auth::extract;
+use waymark_kernel::config::Config;
 use waymark_kernel::error::{Code, Error, Result};
 use waymark_kinds as features;
 use waymark_rest_kit as rest;
@@ -70,7 +73,7 @@ impl Server {
 
     /// What stands before `routes` and the `parts` of REST, and behind them.
     fn assemble(routes: Router<Arc<App>>, parts: impl IntoIterator<Item = rest::Part>, app: Arc<App>) -> Self {
-        let cors = cors(&app.config.cors_origins);
+        let cors = cors(&app.config);
         let routes = routes
             .fallback(async || refusal(StatusCode::NOT_FOUND, "there is nothing at this path"))
             .method_not_allowed_fallback(async || {
@@ -154,13 +157,13 @@ pub fn openapi() -> Result<String> {
     Ok(json)
 }
 
-async fn openapi_json() -> Response {
+async fn openapi_json(headers: HeaderMap) -> Response {
     static DOCUMENT: OnceLock<String> = OnceLock::new();
     let document = DOCUMENT.get().map_or_else(openapi, |text| Ok(text.clone()));
     match document {
         Ok(text) => {
             let text = DOCUMENT.get_or_init(|| text);
-            ([(header::CONTENT_TYPE, "application/json")], text.clone()).into_response()
+            tagged::answer(text.clone(), &headers, [REVALIDATED], [(header::CONTENT_TYPE, "application/json")])
         }
         Err(error) => {
             tracing::error!(error = error.chain(), "the OpenAPI document could not be written");
@@ -194,24 +197,47 @@ fn refusal_of(media: Option<Media>, status: StatusCode, code: Code, message: &st
     (status, [(header::CONTENT_TYPE, media.as_str())], body.to_string()).into_response()
 }
 
-async fn sdl(State(app): State<Arc<App>>) -> Response {
+/// A document of ours may be kept, and changes with the next version.
+const REVALIDATED: (HeaderName, &str) = (header::CACHE_CONTROL, "no-cache");
+
+async fn sdl(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     match &app.sdl {
-        Some(sdl) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], sdl.to_string()).into_response(),
+        Some(sdl) => {
+            let described = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+            tagged::answer(sdl.to_string(), &headers, [REVALIDATED], described)
+        }
         None => refusal(StatusCode::NOT_FOUND, "this server does not tell its schema"),
     }
 }
 
-fn cors(origins: &[String]) -> CorsLayer {
+/// Headers that clients and what watches them send by themselves.
+const OF_CLIENTS: [&str; 7] = [
+    "apollographql-client-name",
+    "apollographql-client-version",
+    "apollo-require-preflight",
+    "last-event-id",
+    "traceparent",
+    "tracestate",
+    "x-request-id",
+];
+/// How long browsers remember what pages of other origins may do.
+const CORS_MAX_AGE: Duration = Duration::from_hours(2);
+
+fn cors(config: &Config) -> CorsLayer {
+    let origins = &config.cors_origins;
     let allowed = if origins.iter().any(|origin| origin == "*") {
         AllowOrigin::any()
     } else {
         AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok()))
     };
     let ours = extract::CHAIN.iter().copied().chain([extract::TIMESTAMP, extract::METADATA, "x-api-key"]);
-    let headers = ours.map(HeaderName::from_static).chain([header::CONTENT_TYPE, header::AUTHORIZATION]);
+    let known = ours.chain(OF_CLIENTS).map(HeaderName::from_static);
+    let more = config.cors_headers.iter().filter_map(|name| name.parse().ok());
+    let headers = known.chain([header::CONTENT_TYPE, header::AUTHORIZATION]).chain(more);
     CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers(headers.collect::<Vec<_>>())
-        .expose_headers([header::RETRY_AFTER])
+        .expose_headers([header::RETRY_AFTER, HeaderName::from_static("x-request-id")])
+        .max_age(CORS_MAX_AGE)
 }

@@ -15,37 +15,49 @@ pub(super) enum Media {
     Events,
 }
 
-impl Media {
-    /// What the header `Accept` asks for; `None` when it takes neither. Plain JSON is for those who do not say.
+/// What a client takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Accepts {
+    /// In what it wants an answer most.
+    pub(super) media: Media,
+    /// Whether it takes events too, in which a subscription is answered.
+    pub(super) events: bool,
+}
+
+impl Accepts {
+    /// What the header `Accept` asks for; `None` when it takes nothing that there is. Plain JSON is for those who do not say.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
-        if accepted.peek().is_none() {
-            return Some(Self::Json);
-        }
-        let accepted: Vec<&str> = accepted.collect();
-        if accepted.iter().flat_map(|list| list.split(',')).any(|one| is(one, "text/event-stream")) {
-            return Some(Self::Events);
-        }
-        let ranges: Vec<Range<'_>> =
-            accepted.into_iter().flat_map(|list| list.split(',')).filter_map(Range::parse).collect();
+        let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let ranges: Vec<Range<'_>> = accepted.flat_map(|list| list.split(',')).filter_map(Range::parse).collect();
         if ranges.is_empty() {
-            return Some(Self::Json);
+            return Some(Self { media: Media::Json, events: false });
         }
+        let events = ranges.iter().filter(|range| range.is_events).map(|range| range.weight).max().unwrap_or(0);
         let best = |subtype: &str| {
             let fitting = ranges.iter().filter(|range| range.takes(subtype));
             fitting.max_by_key(|range| range.exactness).map(|range| (range.weight, range.exactness))
         };
         let acceptable = |subtype| best(subtype).filter(|(weight, _)| *weight > 0);
-        match (acceptable("graphql-response+json"), acceptable("json")) {
+        let whole = match (acceptable("graphql-response+json"), acceptable("json")) {
             (None, None) => None,
-            (Some(_), None) => Some(Self::Graphql),
-            (None, Some(_)) => Some(Self::Json),
+            (Some(graphql), None) => Some((Media::Graphql, graphql.0)),
+            (None, Some(json)) => Some((Media::Json, json.0)),
             // Both are welcome alike: the newer one where it is named.
-            (Some(graphql), Some(json)) if graphql == json && graphql.1 < EXACT => Some(Self::Json),
-            (Some(graphql), Some(json)) => Some(if graphql >= json { Self::Graphql } else { Self::Json }),
-        }
+            (Some(graphql), Some(json)) if graphql == json && graphql.1 < EXACT => Some((Media::Json, json.0)),
+            (Some(graphql), Some(json)) if graphql >= json => Some((Media::Graphql, graphql.0)),
+            (Some(_), Some(json)) => Some((Media::Json, json.0)),
+        };
+        // Clients for all kinds of operations list events behind JSON on every query.
+        let media = match whole {
+            Some((media, weight)) if weight >= events => media,
+            _ if events > 0 => Media::Events,
+            _ => return None,
+        };
+        Some(Self { media, events: events > 0 })
     }
+}
 
+impl Media {
     /// As the header `Content-Type` has it.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
@@ -55,17 +67,14 @@ impl Media {
     }
 }
 
-/// Whether an entry of the header names this media type.
-fn is(entry: &str, media: &str) -> bool {
-    entry.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(media))
-}
-
 /// How exact a range is that names a type and a subtype.
 const EXACT: u8 = 2;
 
 /// An entry of the header `Accept`.
 struct Range<'a> {
     subtype: &'a str,
+    /// Whether it is `text/event-stream`.
+    is_events: bool,
     exactness: u8,
     /// In thousandths.
     weight: u16,
@@ -77,12 +86,14 @@ impl<'a> Range<'a> {
         let mut parts = text.split(';');
         let range = parts.next()?.trim();
         let (kind, subtype) = range.split_once('/')?;
+        let is = |name: &str, wanted: &str| name.eq_ignore_ascii_case(wanted);
+        let is_events = is(kind, "text") && is(subtype, "event-stream");
         let exactness = match (kind, subtype) {
             ("*", "*") => 0,
-            (kind, "*") if kind.eq_ignore_ascii_case("application") => 1,
-            (kind, _) if kind.eq_ignore_ascii_case("application") => EXACT,
+            (kind, "*") if is(kind, "application") => 1,
+            (kind, _) if is(kind, "application") || is_events => EXACT,
             // It stands for something that we have not.
-            _ => return Some(Self { subtype: "", exactness: EXACT, weight: 0 }),
+            _ => return Some(Self { subtype: "", is_events, exactness: EXACT, weight: 0 }),
         };
         let weight = parts.find_map(|part| {
             let (name, value) = part.split_once('=')?;
@@ -92,11 +103,11 @@ impl<'a> Range<'a> {
             let thousandths = (weight.clamp(0.0, 1.0) * 1000.0) as u16;
             name.trim().eq_ignore_ascii_case("q").then_some(thousandths)
         });
-        Some(Self { subtype, exactness, weight: weight.unwrap_or(1000) })
+        Some(Self { subtype, is_events, exactness, weight: weight.unwrap_or(1000) })
     }
 
     fn takes(&self, subtype: &str) -> bool {
-        self.exactness < EXACT || self.subtype.eq_ignore_ascii_case(subtype)
+        !self.is_events && (self.exactness < EXACT || self.subtype.eq_ignore_ascii_case(subtype))
     }
 }
 
@@ -132,14 +143,20 @@ mod tests {
             ("application/json;q=0, */*", Some(Media::Graphql)),
             ("text/html, application/xhtml+xml, */*;q=0.8", Some(Media::Json)),
             ("text/event-stream", Some(Media::Events)),
-            ("text/event-stream; charset=utf-8, application/json", Some(Media::Events)),
+            ("text/event-stream, application/json;q=0.9", Some(Media::Events)),
+            ("text/event-stream; charset=utf-8, application/json", Some(Media::Json)),
+            ("application/json, text/event-stream, multipart/mixed", Some(Media::Json)),
+            ("text/event-stream;q=0, application/json;q=0.1", Some(Media::Json)),
+            ("text/event-stream;q=0", None),
             ("text/html", None),
             ("application/xml", None),
             ("application/json;q=0", None),
             ("*/*;q=0", None),
         ] {
             let headers = HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]);
-            assert_eq!(Media::of(&headers), media, "{accept:?}");
+            assert_eq!(Accepts::of(&headers).map(|accepts| accepts.media), media, "{accept:?}");
+            let named = accept.contains("event-stream") && !accept.contains("event-stream;q=0");
+            assert_eq!(Accepts::of(&headers).is_some_and(|accepts| accepts.events), named, "{accept:?}");
         }
     }
 

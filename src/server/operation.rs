@@ -41,8 +41,25 @@ pub(super) struct Asked {
     pub(super) operation_name: Option<String>,
     #[serde(default)]
     pub(super) variables: Option<JsonMap>,
-    #[serde(default, rename = "extensions")]
-    pub(super) _extensions: Option<JsonMap>,
+    #[serde(default)]
+    pub(super) extensions: Option<JsonMap>,
+}
+
+impl Asked {
+    /// Why there is nothing that could be run; `None`: there is.
+    pub(super) fn is_empty(&self) -> Option<Refusal> {
+        if self.query.is_some() || self.document_id.is_some() {
+            return None;
+        }
+        let names_hash = self.extensions.as_ref().is_some_and(|extensions| extensions.get("persistedQuery").is_some());
+        // The words by which links for automatic persisted queries know that they have to send the text.
+        let (code, message) = if names_hash {
+            (Code::PersistedQueryNotSupported, "PersistedQueryNotSupported")
+        } else {
+            (Code::BadUserInput, "query is missing, or documentId in its place")
+        };
+        Some(Refusal::new(code, message))
+    }
 }
 
 /// The caller, and the address of the client.

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
+use axum::http::Request;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tower::ServiceExt as _;
 use waymark::server;
 
 use crate::harness::{Stage, tests};
@@ -13,6 +16,11 @@ tests! {
         a_query_is_answered_over_a_real_connection,
         the_server_says_whether_it_is_alive_and_ready,
         browsers_of_other_origins_are_let_in_when_the_settings_say_so,
+        a_query_is_answered_as_json_by_those_who_take_events_too,
+        a_query_by_its_hash_alone_is_asked_for_again,
+        an_offer_of_another_protocol_is_left_alone,
+        what_stands_around_a_request_is_read_or_refused,
+        documents_that_a_client_has_are_not_sent_again,
     ],
 }
 
@@ -56,8 +64,71 @@ async fn the_server_says_whether_it_is_alive_and_ready(stage: Stage) {
     }
 }
 
+async fn media(stage: &Stage, accept: &str) -> String {
+    let request = Request::post("/graphql").header("content-type", "application/json").header("accept", accept);
+    let body = Body::from(json!({ "query": "{ viewer { kind } }" }).to_string());
+    let answer = stage.anonymous().send(request.body(body).unwrap()).await;
+    assert_eq!(answer.headers["vary"], "accept");
+    answer.headers["content-type"].to_str().unwrap().to_owned()
+}
+
+async fn a_query_is_answered_as_json_by_those_who_take_events_too(stage: Stage) {
+    let urql = "application/graphql-response+json, application/graphql+json, application/json, text/event-stream, multipart/mixed";
+    assert_eq!(media(&stage, urql).await, "application/graphql-response+json; charset=utf-8");
+    assert_eq!(media(&stage, "text/event-stream;q=0, application/json").await, "application/json; charset=utf-8");
+}
+
+async fn a_query_by_its_hash_alone_is_asked_for_again(stage: Stage) {
+    let persisted = json!({ "persistedQuery": { "version": 1, "sha256Hash": "ab".repeat(32) } });
+    let asked = async |body: Value| {
+        let request = Request::post("/graphql").header("content-type", "application/json");
+        stage.anonymous().send(request.body(Body::from(body.to_string())).unwrap()).await
+    };
+    let answer = asked(json!({ "extensions": persisted })).await;
+    let code = json!({ "code": "PERSISTED_QUERY_NOT_SUPPORTED" });
+    let error = json!({ "message": "PersistedQueryNotSupported", "extensions": code });
+    assert_eq!((answer.status.as_u16(), answer.json), (200, json!({ "errors": [error] })));
+    // Then it comes with the text.
+    let answer = asked(json!({ "query": "{ viewer { kind } }", "extensions": persisted })).await;
+    assert_eq!(answer.json["data"]["viewer"]["kind"], "ANONYMOUS");
+    let answer = asked(json!({ "extensions": {} })).await;
+    answer.refused(400, "BAD_USER_INPUT");
+}
+
+async fn an_offer_of_another_protocol_is_left_alone(stage: Stage) {
+    let request = Request::get("/graphql?query=%7B__typename%7D").header("connection", "Upgrade, HTTP2-Settings");
+    let request = request.header("upgrade", "h2c").header("http2-settings", "AAMAAABkAAQAAP__");
+    let answer = stage.anonymous().send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!((answer.status.as_u16(), &answer.json["data"]["__typename"]), (200, &json!("Query")));
+}
+
+async fn what_stands_around_a_request_is_read_or_refused(stage: Stage) {
+    let send = async |encoding: &str, body: &str| {
+        let request = Request::post("/graphql").header("content-type", "application/json");
+        let request = request.header("content-encoding", encoding).body(Body::from(body.to_owned()));
+        stage.anonymous().send(request.unwrap()).await
+    };
+    let query = r#"{"query":"{ viewer { kind } }"}"#;
+    for body in [query.to_owned(), format!("\u{feff}{query}"), format!("\u{feff} \r\n{query}")] {
+        assert_eq!(send("identity", &body).await.json["data"]["viewer"]["kind"], "ANONYMOUS", "{body:?}");
+    }
+    send("gzip", query).await.refused(415, "BAD_USER_INPUT");
+}
+
+async fn documents_that_a_client_has_are_not_sent_again(stage: Stage) {
+    for path in ["/schema.graphql", "/openapi.json"] {
+        let get = async |tag: &str| {
+            let request = Request::get(path).header("if-none-match", tag).body(Body::empty()).unwrap();
+            let answer = stage.server.clone().oneshot(request).await.unwrap();
+            (answer.status().as_u16(), answer.headers()["etag"].to_str().unwrap().to_owned())
+        };
+        let (status, tag) = get("\"another\"").await;
+        assert_eq!(status, 200, "{path}");
+        assert_eq!(get(&format!("\"another\", W/{tag}")).await, (304, tag), "{path}");
+    }
+}
+
 async fn browsers_of_other_origins_are_let_in_when_the_settings_say_so(stage: Stage) {
-    use axum::{body::Body, http::Request};
     let asked = |origin: &str| {
         Request::options("/graphql")
             .header("origin", origin)

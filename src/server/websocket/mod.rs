@@ -41,7 +41,8 @@ const FAREWELL: Duration = Duration::from_secs(3);
 pub(super) async fn get(State(app): State<Arc<App>>, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
     let connection = parts.extensions.get::<Peer>().cloned().map(Extension);
-    if !parts.headers.contains_key(UPGRADE) {
+    // Another protocol than ours, such as the `h2c` that Java offers with every request, is left alone.
+    if !tokens(&parts.headers, UPGRADE).any(|protocol| protocol.eq_ignore_ascii_case("websocket")) {
         return graphql::get(State(app), connection, parts.method, parts.uri, parts.headers).await;
     }
     let peer = peer::of(&connection, &parts.headers, app.config.proxies);
