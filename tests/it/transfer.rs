@@ -21,9 +21,11 @@ mod curriculum;
 tests! {
     own: [
         another_database_answers_the_same_after_an_export_and_an_import,
+        a_live_database_is_copied_while_it_is_written,
+    ],
+    few: [
         an_import_that_was_cut_off_goes_on,
         a_part_of_the_data_is_exported,
-        a_live_database_is_copied_while_it_is_written,
         what_was_erased_or_merged_does_not_come_back,
         an_older_export_reverts_nothing_and_a_newer_one_is_taken,
         an_older_export_brings_nothing_of_the_erased_back,

@@ -11,6 +11,9 @@ use waymark::demo;
 use super::postgres::{self, Cluster};
 use super::stage::now;
 
+/// How many users the smaller demo data has.
+const FEW: u32 = 25;
+
 /// An engine and the databases made on it.
 pub(crate) struct Engine {
     source: Source,
@@ -20,6 +23,7 @@ pub(crate) struct Engine {
     next: AtomicU32,
     migrated: OnceLock<String>,
     demo: OnceLock<String>,
+    few: OnceLock<String>,
     shared: OnceLock<String>,
     /// How a template is copied, where that is not up to the server.
     copying: OnceLock<&'static str>,
@@ -57,6 +61,7 @@ impl Engine {
             next: AtomicU32::new(0),
             migrated: OnceLock::new(),
             demo: OnceLock::new(),
+            few: OnceLock::new(),
             shared: OnceLock::new(),
             copying: OnceLock::new(),
         }
@@ -143,16 +148,23 @@ impl Engine {
         self.make(Some(self.filled()))
     }
 
+    /// The URL of a new database with demo data of few users.
+    pub(super) fn few(&self) -> String {
+        let few = self.few.get_or_init(|| self.fill(demo::Options { users: Some(FEW), ..demo::Options::default() }));
+        self.make(Some(few))
+    }
+
     /// The URL of a database with demo data to which nobody is connected.
     fn filled(&self) -> &str {
-        self.demo.get_or_init(|| {
-            let url = self.empty();
-            prepare(&url, async |db| {
-                let options = demo::Options::default();
-                demo::fill(db, options, now(), &|_, _| {}).await.expect("demo data is made");
-            });
-            url
-        })
+        self.demo.get_or_init(|| self.fill(demo::Options::default()))
+    }
+
+    fn fill(&self, options: demo::Options) -> String {
+        let url = self.empty();
+        prepare(&url, async |db| {
+            demo::fill(db, options, now(), &|_, _| {}).await.expect("demo data is made");
+        });
+        url
     }
 
     /// Lends a database to a test that is the only one to use it.

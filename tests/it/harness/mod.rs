@@ -1,7 +1,7 @@
 //! Runs every test on every database that is at hand.
 //!
 //! A file of tests lists them by what they need: `demo` (the shared demo data, which nobody changes), `own` (demo data of
-//! their own), `empty` (a migrated database of their own), `blank` (a database of their own without a schema) or `once` (no database). All but the last run
+//! their own), `few` (the same with 25 users), `empty` (a migrated database of their own), `blank` (a database of their own without a schema) or `once` (no database). All but the last run
 //! on each engine, as `sqlite::games::…` and `postgres::games::…`.
 
 mod actor;
@@ -12,9 +12,9 @@ mod stage;
 
 use std::pin::Pin;
 use std::process::ExitCode;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -53,6 +53,7 @@ pub(crate) struct Test {
 pub(crate) enum Body {
     Demo(fn(Stage) -> Work),
     Own(fn(Stage) -> Work),
+    Few(fn(Stage) -> Work),
     Empty(fn(Stage) -> Work),
     Blank(fn(Blank) -> Work),
     Once(fn()),
@@ -67,6 +68,7 @@ macro_rules! tests {
     };
     (@ demo $name:ident) => { $crate::harness::Body::Demo(|stage| Box::pin($name(stage))) };
     (@ own $name:ident) => { $crate::harness::Body::Own(|stage| Box::pin($name(stage))) };
+    (@ few $name:ident) => { $crate::harness::Body::Few(|stage| Box::pin($name(stage))) };
     (@ empty $name:ident) => { $crate::harness::Body::Empty(|stage| Box::pin($name(stage))) };
     (@ blank $name:ident) => { $crate::harness::Body::Blank(|blank| Box::pin($name(blank))) };
     (@ once $name:ident) => { $crate::harness::Body::Once($name) };
@@ -84,13 +86,14 @@ pub(crate) fn run(files: &[(&str, &[Test])]) -> ExitCode {
     for (file, test) in files.iter().flat_map(|(file, tests)| tests.iter().map(move |test| (file, *test))) {
         let Test { name, body } = test;
         if let Body::Once(test) = body {
-            trials.push(Trial::test(format!("{file}::{name}"), move || watched(test)));
+            let name = format!("{file}::{name}");
+            trials.push(Trial::test(name.clone(), move || watched(name, test)));
             continue;
         }
         for engine in &engines {
             let on = Arc::clone(engine);
             let name = format!("{}::{file}::{name}", engine.name());
-            trials.push(Trial::test(name, move || watched(move || perform(&on, body))));
+            trials.push(Trial::test(name.clone(), move || watched(name, move || perform(&on, body))));
         }
     }
     if !arguments.list {
@@ -110,11 +113,21 @@ pub(crate) fn run(files: &[(&str, &[Test])]) -> ExitCode {
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     engines.iter().for_each(|engine| engine.stop());
+    let mut times = std::mem::take(&mut *TIMES.lock().expect("nobody panicked"));
+    times.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
+    for (name, time) in times.iter().take(SLOWEST).filter(|_| !arguments.list) {
+        println!("{:6.1} s {name}", time.as_secs_f64());
+    }
     conclusion.exit_code()
 }
 
+/// How long each test took. The slowest are named in the end.
+static TIMES: Mutex<Vec<(String, Duration)>> = Mutex::new(Vec::new());
+const SLOWEST: usize = 10;
+
 /// Runs a test, and leaves it behind when it does not end.
-fn watched(test: impl FnOnce() + Send + 'static) -> Result<(), Failed> {
+fn watched(name: String, test: impl FnOnce() + Send + 'static) -> Result<(), Failed> {
+    let began = Instant::now();
     let (ended, end) = mpsc::channel::<()>();
     let work = thread::spawn(move || {
         let _ended = ended;
@@ -123,6 +136,7 @@ fn watched(test: impl FnOnce() + Send + 'static) -> Result<(), Failed> {
     if end.recv_timeout(longest()) == Err(mpsc::RecvTimeoutError::Timeout) {
         return Err(format!("it is not done after {} s", longest().as_secs()).into());
     }
+    TIMES.lock().expect("nobody panicked").push((name, began.elapsed()));
     work.join().map_err(|panic| {
         let words = panic.downcast_ref::<String>().map(String::as_str);
         words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").into()
@@ -134,6 +148,7 @@ fn perform(engine: &Engine, body: Body) {
     let lent = match body {
         Body::Demo(_) => None,
         Body::Own(_) => Some(engine.lend(engine.own())),
+        Body::Few(_) => Some(engine.lend(engine.few())),
         Body::Empty(_) => Some(engine.lend(engine.empty())),
         Body::Blank(_) => Some(engine.lend(engine.blank())),
         Body::Once(_) => return,
@@ -143,7 +158,9 @@ fn perform(engine: &Engine, body: Body) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime starts").block_on(async {
         match body {
-            Body::Demo(test) | Body::Own(test) | Body::Empty(test) => test(Stage::open(url).await).await,
+            Body::Demo(test) | Body::Own(test) | Body::Few(test) | Body::Empty(test) => {
+                test(Stage::open(url).await).await
+            }
             Body::Blank(test) => test(Blank::open(url).await).await,
             Body::Once(_) => {}
         }
