@@ -747,6 +747,19 @@ impl Record {
         TYPES.iter().find(|(name, _)| *name == kind).map(|(_, pass)| *pass)
     }
 
+    /// Whether this is something that has happened to a user, and comes to the same before and after others of its kind.
+    pub(super) const fn is_fact(&self) -> bool {
+        matches!(
+            self,
+            Self::Enrolment(_)
+                | Self::GoalProgress(_)
+                | Self::ResourceProgress(_)
+                | Self::Awards(_)
+                | Self::Unlock(_)
+                | Self::OwnedCard(_)
+        )
+    }
+
     /// Whether it says something about the catalogue.
     pub(super) const fn is_of_catalogue(&self) -> bool {
         matches!(

@@ -470,7 +470,7 @@ async fn relocking_takes_the_awards_that_rest_on_it_also_when_the_game_has_grown
     import(&stage, &[unlock("eve", "plain-2", 30, false)]).await;
     import(&stage, &[more(false)]).await;
     let relocked = relock(&admin, "eve", &["plain-2"]).await;
-    assert_eq!(relocked["results"][0]["status"], "CLAIMED");
+    assert_eq!(relocked["results"][0]["status"], "APPLIED");
     let kept =
         json!([{ "award": "MASTERED", "earnedAt": instant(20) }, { "award": "COMPLETED", "earnedAt": instant(20) }]);
     assert_eq!(relocked["gameSummaries"][0]["awards"], kept);

@@ -29,7 +29,7 @@ use super::ranges;
 use super::records::Record;
 use super::sql::{self, Names};
 use waymark_db::catalogue as stored;
-use waymark_db::{Db, Transaction, is_held};
+use waymark_db::{Db, Kind as Engine, Transaction, is_held};
 use waymark_kernel::clock::{Ids, Timestamp};
 use waymark_kernel::config::Config;
 use waymark_kernel::error::{Code, Error, Result};
@@ -90,37 +90,35 @@ pub async fn import(
     let profiles = (sources.len() > 1).then(HashMap::new);
     // What has happened is bound by no setting.
     let config = Config::from_sources(None, []).map_err(Error::internal)?;
-    let mut import = Import {
-        db,
-        ids,
-        config: &config,
-        now,
-        known: None,
-        erased: HashSet::new(),
-        profiles,
-        unsettled: BTreeMap::new(),
-    };
+    let mut import = Import { db, ids, config: &config, now, erased: HashSet::new(), unsettled: BTreeMap::new() };
     let mut done = Imported::default();
     let mut chunks = lines::read(sources);
-    while let Some(chunk) = chunks.recv().await {
+    // Users are taken by the first alone.
+    let mut workers = [Worker { profiles, ..Worker::default() }, Worker::default()];
+    let mut following = None;
+    while let Some(chunk) = if following.is_some() { following.take() } else { chunks.recv().await } {
         let chunk = chunk?;
-        let mut lines = Vec::with_capacity(chunk.len());
-        for line in &chunk {
-            match &line.record {
-                Ok(record) => match ranges::check(record, now, line.has_history) {
-                    Ok(()) => lines.push((line, record)),
-                    Err(reason) => {
-                        done.bad += 1;
-                        complain(complaint(line, reason));
-                    }
-                },
-                Err(reason) => {
-                    done.bad += 1;
-                    complain(complaint(line, reason.clone()));
-                }
-            }
+        import.note_erased(&chunk);
+        // PostgreSQL stores what different users have at the same time; SQLite has one writer.
+        if db.kind() == Engine::Postgres && is_of_facts(&chunk) {
+            following = chunks.recv().await;
         }
-        for ((line, _), outcome) in lines.iter().zip(import.take(&lines).await?) {
+        let beside = match &following {
+            Some(Ok(next)) if is_of_facts(next) && are_apart(&chunk, next) => following.take().transpose()?,
+            _ => None,
+        };
+        let both: Vec<Vec<Line>> = std::iter::once(chunk).chain(beside).collect();
+        let checked: Vec<Vec<(&Line, &Record)>> =
+            both.iter().map(|chunk| checked(chunk, now, &mut done, complain)).collect();
+        let [one, other] = &mut workers;
+        let outcomes = match checked.as_slice() {
+            [first, second] => {
+                let (first, second) = tokio::join!(import.take(one, first), import.take(other, second));
+                vec![first?, second?]
+            }
+            some => vec![import.take(one, some.first().map_or(&[], Vec::as_slice)).await?],
+        };
+        for ((line, _), outcome) in checked.iter().flatten().zip(outcomes.into_iter().flatten()) {
             match outcome {
                 Outcome::New => done.new += 1,
                 Outcome::Unchanged => done.unchanged += 1,
@@ -130,7 +128,8 @@ pub async fn import(
                 }
             }
         }
-        done.records += chunk.len() as u64;
+        workers.iter_mut().for_each(|worker| import.gather(worker));
+        done.records += both.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
         progress(done);
     }
     for (complaint, was_new) in import.settle().await? {
@@ -143,6 +142,43 @@ pub async fn import(
         sql::tidy(db).await?;
     }
     Ok(done)
+}
+
+/// Whether all records of a chunk are facts that come to the same in any order.
+fn is_of_facts(chunk: &[Line]) -> bool {
+    chunk.iter().filter_map(|line| line.record.as_ref().ok()).all(Record::is_fact)
+}
+
+/// Whether two chunks are about different users, by the names that the records give them.
+fn are_apart(one: &[Line], other: &[Line]) -> bool {
+    let users = |chunk: &'_ [Line]| -> HashSet<String> {
+        chunk.iter().filter_map(|line| Some(line.record.as_ref().ok()?.user()?.to_owned())).collect()
+    };
+    users(one).is_disjoint(&users(other))
+}
+
+/// The records of a chunk whose numbers and dates lie in their ranges.
+fn checked<'a>(
+    chunk: &'a [Line],
+    now: Timestamp,
+    done: &mut Imported,
+    complain: &mut (dyn FnMut(Complaint) + Send),
+) -> Vec<(&'a Line, &'a Record)> {
+    let mut lines = Vec::with_capacity(chunk.len());
+    for line in chunk {
+        let checked = match &line.record {
+            Ok(record) => ranges::check(record, now, line.has_history).map(|()| record),
+            Err(reason) => Err(reason.clone()),
+        };
+        match checked {
+            Ok(record) => lines.push((line, record)),
+            Err(reason) => {
+                done.bad += 1;
+                complain(complaint(line, reason));
+            }
+        }
+    }
+    lines
 }
 
 fn complaint(line: &Line, reason: String) -> Complaint {
@@ -162,15 +198,21 @@ struct Import<'a> {
     ids: &'a Ids,
     config: &'a Config,
     now: Timestamp,
-    /// The catalogue as the last transaction left it.
-    known: Option<Known>,
     /// The files that know of an erasure, with the ULID of whoever was erased.
     erased: HashSet<(Arc<str>, String)>,
-    /// How new the profiles are that were taken from exports, while the events that say so are still to come. Several files
-    /// may tell of one user; a single one does not.
-    profiles: Option<HashMap<i64, Timestamp>>,
     /// Lots that did not follow from what had come by then, and the last record of each.
     unsettled: BTreeMap<(i64, i64), (Place, Unsettled)>,
+}
+
+/// What takes one chunk after the other.
+#[derive(Default)]
+struct Worker {
+    /// The catalogue as its last transaction left it.
+    known: Option<Known>,
+    /// How new the profiles are that it took from exports, while the events that say so are still to come. Several files may
+    /// tell of one user; a single one does not.
+    profiles: Option<HashMap<i64, Timestamp>>,
+    unsettled: Vec<((i64, i64), (Place, Unsettled))>,
 }
 
 /// A file, a line in it, and whether that line changed something.
@@ -199,20 +241,29 @@ impl Import<'_> {
         Ok(complaints)
     }
 
-    /// Imports some records.
-    async fn take(&mut self, lines: &[(&Line, &Record)]) -> Result<Vec<Outcome>> {
-        for (line, record) in lines {
-            if let Record::User(user) = record
+    /// Notes which files know of which erasures.
+    fn note_erased(&mut self, lines: &[Line]) {
+        for line in lines {
+            if let Ok(Record::User(user)) = &line.record
                 && let (Some(id), Some(_), true) = (&user.id, user.erased_at, line.has_history)
             {
                 self.erased.insert((Arc::clone(&line.file), id.to_ascii_uppercase()));
             }
         }
+    }
+
+    /// Takes over what a worker has found out.
+    fn gather(&mut self, worker: &mut Worker) {
+        self.unsettled.extend(worker.unsettled.drain(..));
+    }
+
+    /// Imports some records.
+    async fn take(&self, worker: &mut Worker, lines: &[(&Line, &Record)]) -> Result<Vec<Outcome>> {
         let mut outcomes = vec![Outcome::Unchanged; lines.len()];
         let mut todo: Vec<_> = std::iter::once(0..lines.len()).collect();
         let mut again = None;
         while let Some(range) = todo.pop() {
-            match self.attempt(&lines[range.clone()]).await {
+            match self.attempt(worker, &lines[range.clone()]).await {
                 Ok(some) => outcomes[range].clone_from_slice(&some),
                 Err(error) => match refused(&error) {
                     // Somebody else may have come in between; then it is found the next time.
@@ -232,10 +283,10 @@ impl Import<'_> {
         Ok(outcomes)
     }
 
-    async fn attempt(&mut self, lines: &[(&Line, &Record)]) -> Result<Vec<Outcome>> {
+    async fn attempt(&self, worker: &mut Worker, lines: &[(&Line, &Record)]) -> Result<Vec<Outcome>> {
         let (mut tries, began) = (1, Instant::now());
         loop {
-            match self.once(lines).await {
+            match self.once(worker, lines).await {
                 // What the database refuses it refuses again.
                 Err(error)
                     if error.is_passing() && sql::refused_row(&error).is_none() && goes_on(&error, tries, began) =>
@@ -250,25 +301,25 @@ impl Import<'_> {
     }
 
     /// One transaction.
-    async fn once(&mut self, lines: &[(&Line, &Record)]) -> Result<Vec<Outcome>> {
+    async fn once(&self, worker: &mut Worker, lines: &[(&Line, &Record)]) -> Result<Vec<Outcome>> {
         if lines.is_empty() {
             return Ok(Vec::new());
         }
         let transaction = self.db.begin_long(Some(WAIT)).await?;
         // What is known now may be undone with the transaction.
-        let known = self.known.take();
-        let earlier = Earlier { erased: &self.erased, profiles: self.profiles.as_ref() };
+        let known = worker.known.take();
+        let earlier = Earlier { erased: &self.erased, profiles: worker.profiles.as_ref() };
         let unit = Unit::of_facts(&transaction, self.now, self.ids, self.config);
         match Work::perform(unit, known, earlier, lines).await {
             Ok(done) => {
                 transaction.commit().await?;
-                self.known = Some(done.known);
+                worker.known = Some(done.known);
                 for (at, lot, unsettled) in done.unsettled {
                     let line = lines[at].0;
                     let was_new = done.outcomes[at] == Outcome::New;
-                    self.unsettled.insert(lot, ((Arc::clone(&line.file), line.number, was_new), unsettled));
+                    worker.unsettled.push((lot, ((Arc::clone(&line.file), line.number, was_new), unsettled)));
                 }
-                if let Some(profiles) = &mut self.profiles {
+                if let Some(profiles) = &mut worker.profiles {
                     profiles.extend(done.profiles);
                 }
                 Ok(done.outcomes)
