@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use async_graphql::parser::types::Field;
 use async_graphql::registry::Registry;
 use async_graphql::{
-    ContextSelectionSet, InputValueError, InputValueResult, OutputType, Positioned, Scalar, ScalarType, ServerResult,
-    Value,
+    ContextSelectionSet, InputType, InputValueError, InputValueResult, OutputType, Pos, Positioned, Scalar, ScalarType,
+    ServerResult, Value,
 };
 
 /// A 64-bit signed integer.
@@ -26,6 +26,37 @@ impl ScalarType for BigInt {
 
     fn to_value(&self) -> Value {
         Value::Number(self.0.into())
+    }
+}
+
+/// A value of a member of an item of a list, where one that cannot be read refuses the item and not the whole request.
+#[derive(Debug, Clone)]
+pub struct Lenient<T>(
+    /// What was read, or why it could not be.
+    pub std::result::Result<T, String>,
+);
+
+impl<T: InputType> InputType for Lenient<T> {
+    type RawValueType = T;
+
+    fn type_name() -> Cow<'static, str> {
+        T::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        T::create_type_info(registry)
+    }
+
+    fn parse(value: Option<Value>) -> InputValueResult<Self> {
+        Ok(Self(T::parse(value).map_err(|error| error.into_server_error(Pos::default()).message)))
+    }
+
+    fn to_value(&self) -> Value {
+        self.0.as_ref().map_or(Value::Null, T::to_value)
+    }
+
+    fn as_raw_value(&self) -> Option<&T> {
+        self.0.as_ref().ok()
     }
 }
 

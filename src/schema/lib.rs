@@ -14,6 +14,7 @@ mod viewer;
 use async_graphql::{SDLExportOptions, SchemaBuilder, ValidationMode};
 
 use mutation::Mutation;
+pub use mutation::READ_WITH_THE_ITEM;
 pub use query::Query;
 use subscription::Subscription;
 

@@ -5,6 +5,7 @@
 
 use async_graphql::ID;
 
+use crate::refusal::{Refusal, UserErrorCode};
 use waymark_kernel::error::{Error, Result};
 use waymark_kernel::text::no_key;
 
@@ -94,6 +95,19 @@ impl Kind {
         let key = id.strip_prefix(self.name()).and_then(|rest| rest.strip_prefix(':')).unwrap_or(id);
         check(self.name(), key)?;
         Ok(key)
+    }
+
+    /// Returns the key in `id`, or all of an id that is malformed: nothing has that key. So one item of a list fails alone.
+    pub fn key_or_all(self, id: &str) -> &str {
+        self.key(id).unwrap_or(id)
+    }
+
+    /// Refuses what names nothing of this kind: with `code` and `message`, or by saying why this is no key at all.
+    pub fn refuse(self, key: &str, code: UserErrorCode, message: String) -> Refusal {
+        match check(self.name(), key) {
+            Ok(()) => Refusal::new(code, message),
+            Err(error) => Refusal::new(UserErrorCode::InvalidInput, error.message()),
+        }
     }
 
     /// Whether its ids name a user before the key.

@@ -55,7 +55,8 @@ const FILES: &[(&str, &[&str])] = &[
     ("service", &["loader", "repo", "rules", "catalogue"]),
     ("live", &["loader", "repo", "service"]),
     ("write", &["repo", "rules", "catalogue"]),
-    ("told", &["repo", "rules", "catalogue", "write"]),
+    // What files tell is merged with whole rows.
+    ("told", &["repo", "rules", "catalogue", "entity", "write"]),
     // What operators write are the rows of the catalogue.
     ("operate", &["repo", "rules", "catalogue", "entity"]),
     ("publish", &["repo", "rules", "catalogue", "entity", "write"]),

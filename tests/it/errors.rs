@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
 use axum::http::{Method, Request};
 use serde_json::{Value, json};
+use waymark::auth::Scope;
 
 use crate::harness::{Answer, Stage, tests};
 
@@ -27,6 +28,147 @@ tests! {
         an_address_that_is_not_there_is_not_found,
         skipped_fields_are_not_there,
     ],
+    own: [
+        nothing_is_carried_out_of_a_document_with_a_bad_value_anywhere,
+        a_malformed_item_of_a_list_fails_alone_in_every_mutation,
+    ],
+}
+
+async fn nothing_is_carried_out_of_a_document_with_a_bad_value_anywhere(stage: Stage) {
+    let app = stage.app(&[Scope::ProgressWrite]).await;
+    let granted = async || {
+        let query = "{ user(by: { handle: \"xelnia\" }) { credits { ledger(first: 1) { totalCount } } } }";
+        app.data(query, Value::Null).await["user"]["credits"]["ledger"]["totalCount"].clone()
+    };
+    let before = granted().await;
+    let good = r#"a: grantCredits(input: { user: { handle: "xelnia" }, amount: { micros: 7 } }) { status }"#;
+    let grant =
+        |rest: &str| format!(r#"b: grantCredits(input: {{ user: {{ handle: "xelnia" }}, {rest} }}) {{ status }}"#);
+    let written = [
+        grant(r#"amount: { credits: "1e3" }"#),
+        grant("amount: { credits: 5 }"),
+        grant("amount: { micros: 1.5 }"),
+        grant("amount: { micros: 99999999999999999999 }"),
+        grant(r#"amount: { micros: 1 }, expiresAt: "tomorrow""#),
+        grant("amount: { micros: 1 }, expiresAt: true"),
+r#"b: upsertSeason(input: { key: "s", goals: [{ key: "g", title: "G", totalSteps: 1, reward: "x" }] }) { created }"#.to_owned(),
+    ];
+    for field in written {
+        for document in [
+            format!("mutation {{ {good} {field} }}"),
+            format!("mutation {{ {good} ...More }} fragment More on Mutation {{ {field} }}"),
+        ] {
+            let answer = app.query(&document, Value::Null).await;
+            assert_eq!(answer.json["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{document}: {}", answer.text);
+            assert!(answer.json.get("data").is_none(), "{document}: {}", answer.text);
+        }
+    }
+    let amount = |kind: &str| {
+        let field = "b: grantCredits(input: { user: { handle: \"xelnia\" }, amount: { credits: $one } }) { status }";
+        format!("mutation($one: {kind}) {{ {good} {field} }}")
+    };
+    let whole =
+        format!("mutation($input: GrantCreditsInput!) {{ {good} b: grantCredits(input: $input) {{ status }} }}");
+    let input = |amount: Value| json!({ "input": { "user": { "handle": "xelnia" }, "amount": amount } });
+    for (document, variables) in [
+        (amount("Credits!"), json!({ "one": "1e3" })),
+        (amount("Credits!"), json!({ "one": 5 })),
+        (amount("Credits! = \"x\""), json!({})),
+        (whole.clone(), input(json!({ "credits": "1e3" }))),
+        (whole.clone(), input(json!({ "micros": 1.5 }))),
+        (whole, input(json!({ "micros": "7" }))),
+    ] {
+        let answer = app.query(&document, variables.clone()).await;
+        assert_eq!(answer.json["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{variables}: {}", answer.text);
+        assert!(answer.json.get("data").is_none(), "{variables}: {}", answer.text);
+    }
+    assert_eq!(granted().await, before);
+}
+
+async fn a_malformed_item_of_a_list_fails_alone_in_every_mutation(stage: Stage) {
+    let admin = stage.app(&[Scope::Admin, Scope::ProgressWrite]).await;
+    let ids = ["", " ", "..", "a\u{7}b", "\0", &"x".repeat(256)];
+    let dates = [json!("tomorrow"), json!(5), json!(true), json!("2026-13-01T00:00:00Z"), json!("\0")];
+    let unlock = |id: &str| json!({ "achievementId": id });
+    let step = |id: &str| json!({ "goalId": id, "setTo": 8 });
+    let card = |id: &str| json!({ "cardId": id });
+    // The mutation, its list, a good item of which nothing is left to be done or that is refused by itself, and how it is refused.
+    type Item<'a> = &'a dyn Fn(&str) -> Value;
+    let bare: Item<'_> = &|id| json!(id);
+    let mutations: [(&str, &str, Item<'_>, &str, &str); 6] = [
+        ("unlockAchievements", "unlocks", &unlock, "1-01", "results { status error { code } }"),
+        ("relockAchievements", "achievementIds", bare, "1-01", "results { status error { code } }"),
+        ("recordGoalSteps", "steps", &step, "rising-tide-3", "results { status error { code } }"),
+        ("claimGoals", "goalIds", bare, "rising-tide-4", "results { status error { code } }"),
+        ("grantCards", "cards", &card, "founders-01", "results { status error { code } }"),
+        ("removeCards", "cards", &card, "founders-01", "results { status error { code } }"),
+    ];
+    for (mutation, list, item, good, fields) in mutations {
+        let kind = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
+        let query =
+            format!("mutation($input: {kind}!) {{ {mutation}(input: $input) {{ {fields} userErrors {{ path }} }} }}");
+        let send = async |items: Vec<Value>| {
+            let mut input = json!({ "user": { "handle": "grace" } });
+            input[list] = items.into();
+            admin.data(&query, json!({ "input": input })).await[mutation].clone()
+        };
+        let alone = send(vec![item(good)]).await["results"][0]["error"].clone();
+        let items = ids.iter().map(|id| item(id)).chain([item(good)]).collect();
+        let done = send(items).await;
+        for place in 0..ids.len() {
+            assert_eq!(done["results"][place]["error"]["code"], "INVALID_INPUT", "{mutation} {:?}: {done}", ids[place]);
+            assert_eq!(done["userErrors"][place]["path"], json!([list, place.to_string()]), "{mutation}");
+        }
+        assert_eq!(done["results"][ids.len()]["error"], alone, "{mutation}");
+    }
+
+    let dated = |item: Value, name: &str, date: &Value| {
+        let mut item = item;
+        item[name] = date.clone();
+        item
+    };
+    for (mutation, list, item, name, good) in [
+        ("unlockAchievements", "unlocks", unlock("1-02"), "unlockedAt", unlock("1-02")),
+        ("recordGoalSteps", "steps", step("rising-tide-3"), "occurredAt", step("rising-tide-3")),
+        ("recordProgress", "events", unlock("1-03"), "unlockedAt", json!({ "achievementUnlock": unlock("1-03") })),
+        (
+            "recordProgress",
+            "events",
+            step("rising-tide-3"),
+            "occurredAt",
+            json!({ "goalSteps": step("rising-tide-3") }),
+        ),
+    ] {
+        let kind = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
+        let query = format!(
+            "mutation($input: {kind}!) {{ {mutation}(input: $input) {{ results {{ status error {{ code }} }} }} }}"
+        );
+        let bad = |date: &Value| match good.as_object().unwrap().keys().next().unwrap().as_str() {
+            kind @ ("achievementUnlock" | "goalSteps") => json!({ kind: dated(item.clone(), name, date) }),
+            _ => dated(item.clone(), name, date),
+        };
+        let items: Vec<Value> = dates.iter().map(bad).chain([good.clone()]).collect();
+        let send = async |mode: &str| {
+            let mut input = json!({ "mode": mode });
+            input[list] = items.clone().into();
+            let user = json!({ "handle": "grace" });
+            if mutation == "recordProgress" {
+                for item in input[list].as_array_mut().unwrap() {
+                    item.as_object_mut().unwrap().values_mut().for_each(|event| event["user"] = user.clone());
+                }
+            } else {
+                input["user"] = user;
+            }
+            admin.data(&query, json!({ "input": input })).await[mutation]["results"].clone()
+        };
+        let all_or_nothing = send("ALL_OR_NOTHING").await;
+        let done = send("PER_ITEM").await;
+        for place in 0..dates.len() {
+            assert_eq!(done[place]["error"]["code"], "INVALID_INPUT", "{mutation} {:?}", dates[place]);
+            assert_eq!(all_or_nothing[place]["error"]["code"], "INVALID_INPUT", "{mutation} {:?}", dates[place]);
+        }
+        assert_eq!(done[dates.len()]["error"], Value::Null, "{mutation}");
+    }
 }
 
 async fn post(stage: &Stage, content_type: &str, body: impl Into<Body>) -> Answer {

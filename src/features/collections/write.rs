@@ -191,7 +191,7 @@ async fn change(unit: &mut Unit<'_>, direction: Direction, items: &[(i64, CardAm
 fn check<'a>(collections: &'a Collections, item: &CardAmount) -> Result<&'a Card, Refusal> {
     let card = collections.card(&item.card).ok_or_else(|| {
         let message = format!("there is no card {:?}", item.card);
-        Refusal::new(UserErrorCode::UnknownCard, message)
+        Kind::Card.refuse(&item.card, UserErrorCode::UnknownCard, message)
     })?;
     if !limits::CARDS_AT_ONCE.contains(&item.quantity) {
         let most = limits::CARDS_AT_ONCE.end();

@@ -37,6 +37,9 @@ pub struct NewUnlock {
     pub hardcore: bool,
     /// When it happened; `None`: now.
     pub unlocked_at: Option<Timestamp>,
+    /// Why the item cannot be read; `None`: it was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub malformed: Option<Refusal>,
 }
 
 /// What became of each item, and the games that were named, as keys.
@@ -108,6 +111,10 @@ pub async fn unlock(unit: &mut Unit<'_>, items: &[(i64, NewUnlock)]) -> Result<V
         let id = Kind::Achievement.id(&item.achievement);
         let now = unit.now;
         let at = item.unlocked_at.unwrap_or(now);
+        if let Some(refusal) = item.malformed.clone() {
+            results.push(ItemOutcome::refused(id, refusal));
+            continue;
+        }
         let Some(achievement) = games.achievement(&item.achievement) else {
             results.push(ItemOutcome::refused(id, unknown_achievement(&item.achievement)));
             continue;
@@ -131,7 +138,8 @@ pub async fn unlock(unit: &mut Unit<'_>, items: &[(i64, NewUnlock)]) -> Result<V
 }
 
 fn unknown_achievement(key: &str) -> Refusal {
-    Refusal::new(UserErrorCode::UnknownAchievement, format!("there is no published achievement {key:?}"))
+    let message = format!("there is no published achievement {key:?}");
+    Kind::Achievement.refuse(key, UserErrorCode::UnknownAchievement, message)
 }
 
 fn tell_unlock(

@@ -569,10 +569,18 @@ impl Goals {
 /// Carries over to everybody that a goal, by its id and key, takes more or fewer steps than before: who has done them has
 /// completed it, and who has not has not.
 pub async fn resize(unit: &mut Unit<'_>, (goal, key): (i64, &str), steps: i32, origin: Origin) -> Result<()> {
+    if origin == Origin::Told {
+        tell_completions(unit, (goal, key), steps).await?;
+    }
+    repo::complete(unit.transaction(), goal, steps, unit.now).await
+}
+
+/// Tells the histories of those who have made so many steps of a goal that is not complete yet.
+async fn tell_completions(unit: &mut Unit<'_>, (goal, key): (i64, &str), steps: i32) -> Result<()> {
     let mut after = 0;
-    while origin == Origin::Told {
+    loop {
         let users = repo::reached(unit.transaction(), goal, after, steps).await?;
-        let Some(last) = users.last() else { break };
+        let Some(last) = users.last() else { return Ok(()) };
         after = *last;
         unit.lock_more(users.clone()).await?;
         for user in users {
@@ -583,7 +591,6 @@ pub async fn resize(unit: &mut Unit<'_>, (goal, key): (i64, &str), steps: i32, o
             }
         }
     }
-    repo::complete(unit.transaction(), goal, steps, unit.now).await
 }
 
 /// Returns those of these goals, by their ids, whose reward somebody has claimed; they stay in their week.

@@ -135,6 +135,9 @@ pub struct NewSteps {
     pub occurred_at: Option<Timestamp>,
     /// The caller's name for these steps, so that they count only once; `None`: they count each time.
     pub reference: Option<String>,
+    /// Why the item cannot be read; `None`: it was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub malformed: Option<Refusal>,
 }
 
 /// What became of recording steps; also what is kept under the reference.
@@ -203,6 +206,10 @@ pub async fn record_steps(unit: &mut Unit<'_>, items: &[(i64, NewSteps)]) -> Res
     let mut results = Vec::with_capacity(items.len());
     for ((user, item), reference) in items.iter().zip(references) {
         let id = Kind::Goal.id(&item.goal);
+        if let Some(refusal) = item.malformed.clone() {
+            results.push(StepsOutcome { item: ItemOutcome::refused(id, refusal), recorded: None });
+            continue;
+        }
         let reference = match reference {
             Ok(reference) => reference,
             Err(refusal) => {
@@ -623,7 +630,7 @@ impl Budgets {
 }
 
 fn unknown_goal(key: &str) -> Refusal {
-    Refusal::new(UserErrorCode::UnknownGoal, format!("there is no goal {key:?}"))
+    Kind::Goal.refuse(key, UserErrorCode::UnknownGoal, format!("there is no goal {key:?}"))
 }
 
 fn steps_refused(reason: StepRefusal) -> Refusal {

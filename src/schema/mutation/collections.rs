@@ -138,7 +138,7 @@ impl CollectionMutation {
             check_items(request, "cards", input.cards.len())?;
             let stored = subject(request, input.user).await?;
             let user = policy::record_for(&request.caller, &stored.subject)?;
-            let cards = input.cards.into_iter().map(CardAmountInput::read).collect::<Result<_>>()?;
+            let cards = input.cards.into_iter().map(CardAmountInput::read).collect();
             let write = GrantCards { user, cards, mode: input.mode };
             let written = request.write(write, input.idempotency_key).await?;
             let changes = Changes::of(&stored, &written);
@@ -159,7 +159,7 @@ impl CollectionMutation {
             check_items(request, "cards", input.cards.len())?;
             let stored = subject(request, input.user).await?;
             let user = policy::record_for(&request.caller, &stored.subject)?;
-            let cards = input.cards.into_iter().map(CardAmountInput::read).collect::<Result<_>>()?;
+            let cards = input.cards.into_iter().map(CardAmountInput::read).collect();
             let write = RemoveCards { user, cards, mode: input.mode };
             let written = request.write(write, input.idempotency_key).await?;
             let changes = Changes::of(&stored, &written);
@@ -209,9 +209,10 @@ impl CollectionMutation {
 }
 
 impl CardAmountInput {
-    pub(super) fn read(self) -> Result<CardAmount> {
-        let card = Kind::Card.key(&self.card_id)?.to_owned();
-        Ok(CardAmount { card, quantity: self.quantity.into(), reference: self.reference })
+    /// Reads an item; a malformed one is to fail alone.
+    pub(super) fn read(self) -> CardAmount {
+        let card = Kind::Card.key_or_all(&self.card_id).to_owned();
+        CardAmount { card, quantity: self.quantity.into(), reference: self.reference }
     }
 }
 

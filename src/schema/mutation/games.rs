@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, InputObject, Object};
 
 use super::changes::Changes;
-use super::{check_items, shown, subject};
+use super::{check_items, given, shown, subject};
 use crate::user::User;
 use waymark_auth::policy;
 use waymark_db::Extent;
@@ -15,8 +15,8 @@ use waymark_games::write::{NewUnlock, RelockAchievements, UnlockAchievements, Un
 use waymark_graphql_kit::context::{Nullable, nullable, present};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::ready::Ready;
+use waymark_graphql_kit::scalars::Lenient;
 use waymark_kernel::clock::Timestamp;
-use waymark_kernel::error::Result;
 use waymark_request::Ask as _;
 use waymark_users::graphql::UserBy;
 use waymark_users::service::User as Stored;
@@ -46,7 +46,7 @@ pub(crate) struct AchievementUnlockInput {
     #[graphql(default)]
     hardcore: bool,
     /// When it was unlocked, not in the future and at most a year ago (a setting of the server); by default now.
-    unlocked_at: Option<Timestamp>,
+    unlocked_at: Option<Lenient<Timestamp>>,
 }
 
 /// Input of `relockAchievements`.
@@ -127,7 +127,7 @@ impl GameMutation {
             check_items(request, "unlocks", input.unlocks.len())?;
             let stored = subject(request, input.user).await?;
             let user = policy::record_for(&request.caller, &stored.subject)?;
-            let unlocks = input.unlocks.iter().map(AchievementUnlockInput::read).collect::<Result<_>>()?;
+            let unlocks = input.unlocks.into_iter().map(AchievementUnlockInput::read).collect();
             let write = UnlockAchievements { user, unlocks, mode: input.mode };
             let written = request.write(write, input.idempotency_key).await?;
             let changes = Changes::of(&stored, &written);
@@ -149,8 +149,8 @@ impl GameMutation {
             let operator = policy::operate(&request.caller)?;
             let stored = subject(request, input.user).await?;
             let user = policy::record_for(&request.caller, &stored.subject)?;
-            let keys = input.achievement_ids.iter().map(|id| Kind::Achievement.key(id).map(str::to_owned));
-            let achievements = keys.collect::<Result<_>>()?;
+            let keys = input.achievement_ids.iter().map(|id| Kind::Achievement.key_or_all(id).to_owned());
+            let achievements = keys.collect();
             let write = RelockAchievements { operator, user, achievements, hardcore_only: input.hardcore_only };
             let written = request.write(write, input.idempotency_key).await?;
             let changes = Changes::of(&stored, &written);
@@ -161,11 +161,14 @@ impl GameMutation {
 }
 
 impl AchievementUnlockInput {
-    pub(super) fn read(&self) -> Result<NewUnlock> {
-        Ok(NewUnlock {
-            achievement: Kind::Achievement.key(&self.achievement_id)?.to_owned(),
+    /// Reads an item; a malformed one is to fail alone.
+    pub(super) fn read(self) -> NewUnlock {
+        let (unlocked_at, malformed) = given(self.unlocked_at, "unlockedAt");
+        NewUnlock {
+            achievement: Kind::Achievement.key_or_all(&self.achievement_id).to_owned(),
             hardcore: self.hardcore,
-            unlocked_at: self.unlocked_at,
-        })
+            unlocked_at,
+            malformed,
+        }
     }
 }

@@ -22,12 +22,23 @@ use async_graphql::{Context, MergedObject};
 
 use super::user::User;
 use waymark_auth::policy;
+use waymark_graphql_kit::scalars::Lenient;
 use waymark_kernel::error::{Error, Result};
 use waymark_request::Ask as _;
 use waymark_request::Request;
 use waymark_users as people;
 use waymark_users::graphql::UserBy;
 use waymark_users::service::User as Stored;
+use waymark_vocabulary::refusal::{Refusal, UserErrorCode};
+
+/// The members of items of lists that are read with the item, so that one that is malformed fails alone: the type of the item
+/// and the member's name.
+pub const READ_WITH_THE_ITEM: [(&str, &str); 4] = [
+    ("GoalStepsInput", "occurredAt"),
+    ("GoalStepsEventInput", "occurredAt"),
+    ("AchievementUnlockInput", "unlockedAt"),
+    ("AchievementUnlockEventInput", "unlockedAt"),
+];
 
 /// Everything that can be changed.
 #[derive(Debug, Default, MergedObject)]
@@ -68,6 +79,14 @@ async fn shown_for(context: &Context<'_>, user: &Stored, fields: &[&str]) -> Res
     let is_asked = |path: &&str| path.split('.').fold(context.look_ahead(), |at, field| at.field(field)).exists();
     let asked = fields.iter().any(is_asked);
     if asked { shown(context.ask()?, user).await } else { Ok(None) }
+}
+
+/// What was given for the member `name` of an item, and why it cannot be read.
+fn given<T>(value: Option<Lenient<T>>, name: &str) -> (Option<T>, Option<Refusal>) {
+    match value.map(|value| value.0).transpose() {
+        Ok(value) => (value, None),
+        Err(message) => (None, Some(Refusal::new(UserErrorCode::InvalidInput, message).at([name]))),
+    }
 }
 
 /// Refuses a list of more items than one write may have.

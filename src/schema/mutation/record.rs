@@ -270,7 +270,7 @@ impl ProgressEventInput {
             }
             Self::GoalSteps(event) => {
                 let sent = event.steps.goal_id.clone();
-                ("goalSteps", Kind::Goal, sent, event.steps.read().map(Happening::Steps))
+                ("goalSteps", Kind::Goal, sent, Ok(Happening::Steps(event.steps.read())))
             }
             Self::ResourceProgress(event) => {
                 let sent = event.progress.resource_id.clone();
@@ -278,14 +278,16 @@ impl ProgressEventInput {
             }
             Self::AchievementUnlock(event) => {
                 let sent = event.unlock.achievement_id.clone();
-                ("achievementUnlock", Kind::Achievement, sent, event.unlock.read().map(Happening::Unlock))
+                ("achievementUnlock", Kind::Achievement, sent, Ok(Happening::Unlock(event.unlock.read())))
             }
             Self::Card(event) => {
                 let sent = event.card.card_id.clone();
-                ("card", Kind::Card, sent, event.card.read().map(Happening::Card))
+                ("card", Kind::Card, sent, Ok(Happening::Card(event.card.read())))
             }
         };
-        let id = kind.key(&sent).map_or(sent.clone(), |key| kind.id(key));
+        let key = kind.key(&sent);
+        let id = key.as_ref().map_or(sent.clone(), |key| kind.id(key));
+        let read = key.map(drop).and(read);
         let malformed = |error: Error| Refusal::new(UserErrorCode::InvalidInput, error.message());
         let what = nobody.map_or_else(|| read.map_err(malformed), Err);
         NewEvent { named: name, user: found, field, id: id.0, what }

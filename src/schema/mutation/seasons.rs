@@ -6,15 +6,16 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 
 use super::changes::Changes;
 use super::credits::account;
-use super::{check_items, shown, shown_for, subject};
+use super::{check_items, given, shown, shown_for, subject};
 use crate::user::User;
 use waymark_auth::policy;
 use waymark_credits::graphql::{CreditAccount, CreditAmount};
 use waymark_graphql_kit::context::{Nullable, present};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::ready::Ready;
+use waymark_graphql_kit::scalars::Lenient;
 use waymark_kernel::clock::Timestamp;
-use waymark_kernel::error::{Error, Result};
+use waymark_kernel::error::Result;
 use waymark_request::Ask as _;
 use waymark_request::Request;
 use waymark_seasons::graphql::{GoalProgress, SeasonProgress};
@@ -26,7 +27,7 @@ use waymark_seasons::write::{
 };
 use waymark_users::graphql::UserBy;
 use waymark_vocabulary::ids::Kind;
-use waymark_vocabulary::refusal::{BulkMode, Refusal, WriteStatus, refusals};
+use waymark_vocabulary::refusal::{BulkMode, Refusal, UserErrorCode, WriteStatus, refusals};
 
 /// Input of `enrollInSeason`.
 #[derive(Debug, InputObject)]
@@ -80,7 +81,7 @@ pub(crate) struct GoalStepsInput {
     set_to: Option<i32>,
     /// When they were done, not in the future and at most a year ago (a setting of the server); by default now. Steps
     /// of a week that is over are taken for another 24 hours when this lies in that week.
-    occurred_at: Option<Timestamp>,
+    occurred_at: Option<Lenient<Timestamp>>,
     /// The caller's reference of these steps, 1 to 255 characters. Steps with the same reference are recorded once for
     /// a user: a repetition records nothing, and is answered as the first time.
     #[graphql(name = "ref")]
@@ -244,7 +245,7 @@ impl SeasonMutation {
             check_items(request, "steps", input.steps.len())?;
             let stored = subject(request, input.user).await?;
             let user = policy::record_for(&request.caller, &stored.subject)?;
-            let steps = input.steps.into_iter().map(GoalStepsInput::read).collect::<Result<Vec<_>>>()?;
+            let steps: Vec<NewSteps> = input.steps.into_iter().map(GoalStepsInput::read).collect();
             let keys: Vec<String> = steps.iter().map(|steps| steps.goal.clone()).collect();
             let write = RecordGoalSteps { user, steps, mode: input.mode };
             let written = request.write(write, input.idempotency_key).await?;
@@ -304,7 +305,7 @@ impl SeasonMutation {
             check_items(request, "goals", input.goal_ids.len())?;
             let stored = subject(request, input.user).await?;
             let user = policy::act_for(&request.caller, &stored.subject)?;
-            let keys = input.goal_ids.iter().map(|id| Kind::Goal.key(id).map(str::to_owned)).collect::<Result<_>>()?;
+            let keys = input.goal_ids.iter().map(|id| Kind::Goal.key_or_all(id).to_owned()).collect();
             let written = request.write(ClaimGoals { user, goals: keys }, input.idempotency_key).await?;
             let changes = Changes::of(&stored, &written);
             let user = shown_for(context, &stored, &["user", "credits", "results.goal"]).await?;
@@ -333,18 +334,22 @@ impl SeasonMutation {
 }
 
 impl GoalStepsInput {
-    pub(super) fn read(self) -> Result<NewSteps> {
-        let amount = match (self.add, self.set_to) {
-            (Some(steps), None) => StepAmount::Add(steps.into()),
-            (None, Some(steps)) => StepAmount::SetTo(steps.into()),
-            _ => return Err(Error::bad_input("steps take exactly one of add and setTo")),
+    /// Reads an item; a malformed one is to fail alone.
+    pub(super) fn read(self) -> NewSteps {
+        let invalid = |message: &str| Refusal::new(UserErrorCode::InvalidInput, message);
+        let (amount, malformed) = match (self.add, self.set_to) {
+            (Some(steps), None) => (StepAmount::Add(steps.into()), None),
+            (None, Some(steps)) => (StepAmount::SetTo(steps.into()), None),
+            _ => (StepAmount::Add(0), Some(invalid("steps take exactly one of add and setTo"))),
         };
-        Ok(NewSteps {
-            goal: Kind::Goal.key(&self.goal_id)?.to_owned(),
+        let (occurred_at, undated) = given(self.occurred_at, "occurredAt");
+        NewSteps {
+            goal: Kind::Goal.key_or_all(&self.goal_id).to_owned(),
             amount,
-            occurred_at: self.occurred_at,
+            occurred_at,
             reference: self.reference,
-        })
+            malformed: malformed.or(undated),
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! What validation leaves open about input: objects of which exactly one field is to be given, fields given twice,
-//! texts that cannot be stored, and variables without a value.
+//! values of our own scalars, texts that cannot be stored, and variables without a value.
+//!
+//! The engine reads the values of scalars field by field while it executes. What it would refuse then is refused here, so
+//! that no mutation has been carried out when a later one cannot be.
 //!
 //! A text that holds a NUL refuses the whole request and is named by its place, unless it stands in a list: items of
 //! lists are checked one by one by the resolver, and fail one by one.
@@ -10,15 +13,19 @@ use apollo_compiler::response::{JsonMap, JsonValue};
 use apollo_compiler::schema::InputObjectType;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
-use async_graphql::Positioned;
 use async_graphql::parser::types::{
     ExecutableDocument as EngineDocument, Selection as EngineSelection, SelectionSet as EngineSelectionSet,
 };
-use async_graphql_value::Value as EngineValue;
+use async_graphql::{InputType, Pos, Positioned, ScalarType};
+use async_graphql_value::{ConstValue, Value as EngineValue};
 
 use super::Refusal;
+use waymark_credits::graphql::Credits;
+use waymark_graphql_kit::scalars::BigInt;
+use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Code;
 use waymark_kernel::text;
+use waymark_schema::READ_WITH_THE_ITEM;
 
 /// Checks every value that is written in a document.
 pub(super) fn check_document(schema: &Valid<Schema>, document: &ExecutableDocument) -> Result<(), Refusal> {
@@ -26,8 +33,8 @@ pub(super) fn check_document(schema: &Valid<Schema>, document: &ExecutableDocume
     for operation in operations {
         for variable in &operation.variables {
             if let Some(default) = &variable.default_value {
-                check_value(schema, &variable.ty, default)?;
                 refuse_nul(Code::GraphqlValidationFailed, &variable.name, nul_in_value(default))?;
+                check_value(schema, &variable.ty, default)?;
             }
         }
         check_selections(schema, &operation.selection_set)?;
@@ -41,8 +48,8 @@ fn check_selections(schema: &Valid<Schema>, selections: &SelectionSet) -> Result
             Selection::Field(field) => {
                 for argument in &field.arguments {
                     if let Some(definition) = field.definition.argument_by_name(&argument.name) {
-                        check_value(schema, &definition.ty, &argument.value)?;
                         refuse_nul(Code::GraphqlValidationFailed, &argument.name, nul_in_value(&argument.value))?;
+                        check_value(schema, &definition.ty, &argument.value)?;
                     }
                 }
                 check_selections(schema, &field.selection_set)?;
@@ -69,12 +76,48 @@ fn check_value(schema: &Valid<Schema>, ty: &Type, value: &Value) -> Result<(), R
                 return refuse(Code::GraphqlValidationFailed, one_of(object));
             }
             members.iter().try_for_each(|(name, value)| match object.fields.get(name) {
-                Some(field) => check_value(schema, &field.ty, value),
-                None => Ok(()),
+                Some(field) if !is_read_later(object, name) => check_value(schema, &field.ty, value),
+                _ => Ok(()),
             })
         }
-        _ => Ok(()),
+        single => match literal(single) {
+            Some(value) => check_scalar(ty, value),
+            None => Ok(()),
+        },
     }
+}
+
+/// A value that is written in a document and is no list, object, variable or null.
+fn literal(value: &Value) -> Option<ConstValue> {
+    let number = |text: &str| serde_json::from_str(text).ok().map(ConstValue::Number);
+    match value {
+        Value::String(text) => Some(ConstValue::String(text.clone())),
+        Value::Boolean(is) => Some(ConstValue::Boolean(*is)),
+        Value::Enum(name) => Some(ConstValue::String(name.to_string())),
+        Value::Int(value) => number(value.as_str()),
+        Value::Float(value) => number(value.as_str()),
+        Value::Null | Value::Variable(_) | Value::List(_) | Value::Object(_) => None,
+    }
+}
+
+/// Reads a value as the engine will where it is of a scalar of ours.
+fn check_scalar(ty: &Type, value: ConstValue) -> Result<(), Refusal> {
+    fn read<S: ScalarType + InputType>(value: ConstValue) -> Result<(), String> {
+        <S as ScalarType>::parse(value).map(drop).map_err(|error| error.into_server_error(Pos::default()).message)
+    }
+    let name = ty.inner_named_type().as_str();
+    let outcome = match name {
+        "BigInt" => read::<BigInt>(value),
+        "Credits" => read::<Credits>(value),
+        "DateTime" => read::<Timestamp>(value),
+        _ => Ok(()),
+    };
+    outcome.or_else(|message| refuse(Code::BadUserInput, message))
+}
+
+/// Whether a member of an item of a list is read by the resolver, which refuses the item alone.
+fn is_read_later(object: &InputObjectType, member: &str) -> bool {
+    READ_WITH_THE_ITEM.iter().any(|(parent, name)| object.name == *parent && member == *name)
 }
 
 fn first_twice(members: &[(Name, Node<Value>)]) -> Option<&(Name, Node<Value>)> {
@@ -94,11 +137,12 @@ pub(super) fn check_variables(
 ) -> Result<(), Refusal> {
     operation.variables.iter().try_for_each(|variable| match values.get(variable.name.as_str()) {
         Some(value) => {
-            check_json(schema, &variable.ty, value)?;
-            let Some(place) = nul_in_json(value) else { return Ok(()) };
-            let argument = argument_of(document, operation, &variable.name);
-            let argument = argument.unwrap_or_else(|| variable.name.to_string());
-            refuse_nul(Code::BadUserInput, &argument, Some(place))
+            if let Some(place) = nul_in_json(value) {
+                let argument = argument_of(document, operation, &variable.name);
+                let argument = argument.unwrap_or_else(|| variable.name.to_string());
+                return refuse_nul(Code::BadUserInput, &argument, Some(place));
+            }
+            check_json(schema, &variable.ty, value)
         }
         None => Ok(()),
     })
@@ -177,11 +221,14 @@ fn check_json(schema: &Valid<Schema>, ty: &Type, value: &JsonValue) -> Result<()
                 return refuse(Code::BadUserInput, one_of(object));
             }
             members.iter().try_for_each(|(name, value)| match object.fields.get(name.as_str()) {
-                Some(field) => check_json(schema, &field.ty, value),
-                None => Ok(()),
+                Some(field) if !is_read_later(object, name.as_str()) => check_json(schema, &field.ty, value),
+                _ => Ok(()),
             })
         }
-        _ => Ok(()),
+        JsonValue::Null => Ok(()),
+        JsonValue::Bool(is) => check_scalar(ty, ConstValue::Boolean(*is)),
+        JsonValue::Number(number) => check_scalar(ty, ConstValue::Number(number.clone())),
+        JsonValue::String(text) => check_scalar(ty, ConstValue::String(text.as_str().to_owned())),
     }
 }
 

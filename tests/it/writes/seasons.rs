@@ -185,7 +185,8 @@ async fn amounts_that_are_no_progress_are_refused(stage: Stage) {
         let mut item = bad.clone();
         item["goalId"] = json!("rising-tide-2");
         let input = json!({ "user": { "handle": "grace" }, "steps": [item] });
-        assert_eq!(app.query(STEPS, json!({ "input": input })).await.codes(), ["BAD_USER_INPUT"], "{bad}");
+        let refused = app.data(STEPS, json!({ "input": input })).await["recordGoalSteps"].clone();
+        assert_eq!(outcomes(&refused), ["INVALID_INPUT"], "{bad}");
     }
     for bad in [json!({ "add": 1.5 }), json!({ "add": "1" })] {
         let mut item = bad.clone();
@@ -530,8 +531,10 @@ async fn only_those_who_may_enrol_claim_and_record(stage: Stage) {
     stage.app(&[Scope::Admin]).await.data(CORRECT, correct).await;
     // Nobody is meant by a key that belongs to no user.
     assert_eq!(writer.query(CLAIM, json!({ "input": { "goalIds": [] } })).await.codes(), ["BAD_USER_INPUT"]);
-    let malformed = json!({ "input": { "user": user, "goalIds": ["a\u{7}"] } });
-    assert_eq!(writer.query(CLAIM, malformed).await.codes(), ["BAD_USER_INPUT"]);
+    let malformed = json!({ "input": { "user": user, "goalIds": ["a\u{7}", "rising-tide-1"] } });
+    let refused = writer.data(CLAIM, malformed).await["claimGoals"].clone();
+    assert_eq!(outcomes(&refused), ["INVALID_INPUT", "GOAL_INCOMPLETE"]);
+    assert_eq!(refused["userErrors"][0]["path"], json!(["goalIds", "0"]));
     let unknown = json!({ "input": { "user": { "handle": "nobody" }, "goalIds": [] } });
     assert_eq!(writer.query(CLAIM, unknown).await.codes(), ["BAD_USER_INPUT"]);
 }
