@@ -51,6 +51,7 @@ mod statements;
 mod subscriptions;
 mod transfer;
 mod trusted;
+mod upgrade;
 mod users;
 mod writes;
 
@@ -121,6 +122,7 @@ fn main() -> ExitCode {
         ("subscriptions::sse", subscriptions::sse::TESTS),
         ("transfer", transfer::TESTS),
         ("trusted", trusted::TESTS),
+        ("upgrade", upgrade::TESTS),
         ("users", users::TESTS),
         ("writes::catalogue", writes::catalogue::TESTS),
         ("writes::catalogue::collections", writes::catalogue::collections::TESTS),
