@@ -12,6 +12,7 @@ mod health;
 pub mod lines;
 mod listener;
 mod media;
+mod nowhere;
 mod operation;
 mod peer;
 mod playground;
@@ -75,7 +76,7 @@ impl Server {
     fn assemble(routes: Router<Arc<App>>, parts: impl IntoIterator<Item = rest::Part>, app: Arc<App>) -> Self {
         let cors = cors(&app.config);
         let routes = routes
-            .fallback(async || refusal(StatusCode::NOT_FOUND, "there is nothing at this path"))
+            .fallback(nowhere::answer)
             .method_not_allowed_fallback(async || {
                 refusal(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
             })

@@ -10,7 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
-use super::card;
+use super::{card, nowhere};
 use crate::app::App;
 
 /// What pages may load: files of this server only, and no script or style from inside a page.
@@ -84,6 +84,9 @@ pub(super) fn routes(mode: Mode) -> Router<Arc<App>> {
 
 /// Says with each file what a browser may do with it.
 async fn protect(request: Request, next: Next) -> Response {
+    if nowhere::is_of_nobody(request.uri()) {
+        return nowhere::page(request.uri());
+    }
     let policy = match request.uri().path() {
         "/" | "/index.html" => EDITOR_POLICY,
         _ => POLICY,

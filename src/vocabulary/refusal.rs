@@ -62,7 +62,8 @@ pub enum UserErrorCode {
     WeekNotStarted,
     /// The goal's week is over.
     WeekOver,
-    /// Steps can be added, not taken away; operators correct them with `correctGoalSteps`.
+    /// Not answered any more: `setTo` below what is done changes nothing and is UNCHANGED.
+    #[graphql(deprecation = "Use `WriteStatus.UNCHANGED` instead; gone from 2027-12-31 on.")]
     StepsWouldLower,
     /// The goal is not complete.
     GoalIncomplete,

@@ -18,6 +18,7 @@ tests! {
         a_private_profile_has_no_card,
         cards_are_drawn_as_often_as_an_address_may_ask,
         what_a_user_writes_stays_text_on_the_card,
+        people_get_a_page_where_there_is_nothing_and_programs_a_refusal,
     ],
 }
 
@@ -28,6 +29,35 @@ async fn get(stage: &Stage, path: &str, headers: &[(&str, &str)]) -> Answer {
 
 fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
     answer.headers.get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+async fn people_get_a_page_where_there_is_nothing_and_programs_a_refusal(stage: Stage) {
+    let browser = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+    for (path, home) in [
+        ("/foo", "./"),
+        ("/u/", "../"),
+        ("/u/%zz", "../"),
+        ("/u/a%20b", "../"),
+        ("/u/x", "../"),
+        ("/u/012345678901234567890", "../"),
+        ("/u/grace/x", "../../"),
+        ("/%", "./"),
+        ("/admin/x", "../"),
+    ] {
+        let page = get(&stage, path, &browser).await;
+        let kind = (page.status.as_u16(), header(&page, "content-type"));
+        assert_eq!(kind, (404, "text/html; charset=utf-8"), "{path}");
+        assert!(page.text.contains(&format!("href=\"{home}\"")), "{path}: {}", page.text);
+        assert!(header(&page, "content-security-policy").starts_with("default-src 'none'"), "{path}");
+    }
+    for (path, place) in [("/admin/", "../admin"), ("/u/grace/", "../grace"), ("/u/grace/?a=b", "../grace?a=b")] {
+        let moved = get(&stage, path, &browser).await;
+        assert_eq!((moved.status.as_u16(), header(&moved, "location")), (308, place), "{path}");
+    }
+    for path in ["/foo", "/u/", "/admin/"] {
+        get(&stage, path, &[("accept", "application/json")]).await.refused(404, "BAD_USER_INPUT");
+        get(&stage, path, &[]).await.refused(404, "BAD_USER_INPUT");
+    }
 }
 
 async fn pages_load_from_this_server_only(stage: Stage) {

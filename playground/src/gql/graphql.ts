@@ -616,7 +616,7 @@ export type UserErrorCode =
   | 'SEASON_OVERLAP'
   /** The season is paused. */
   | 'SEASON_PAUSED'
-  /** Steps can be added, not taken away; operators correct them with `correctGoalSteps`. */
+  /** Not answered any more: `setTo` below what is done changes nothing and is UNCHANGED. */
   | 'STEPS_WOULD_LOWER'
   /** The user has as many of these as one user may have. */
   | 'TOO_MANY'

@@ -447,7 +447,7 @@ fn is_late_but_in_time(week: i32, occurred_at: Option<Timestamp>, schedule: &Sch
 pub enum StepAmount {
     /// So many more; at least 1.
     Add(i64),
-    /// So many in all; at least 0 and not fewer than there are.
+    /// At least so many in all; 0 or more. Fewer than there are say nothing new.
     SetTo(i64),
 }
 
@@ -460,31 +460,21 @@ pub struct RecordedSteps {
     pub clamped_by: i64,
 }
 
-/// Why an amount of steps is refused.
+/// An amount of steps that is out of its range: adding takes at least 1, setting at least 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StepAmountRefusal {
-    /// Adding takes at least 1, setting at least 0.
-    OutOfRange,
-    /// Setting never takes steps away.
-    WouldLower,
-}
+pub struct OutOfRange;
 
 /// The steps of a user after `amount` is recorded.
 ///
 /// # Errors
-/// When the amount is out of its range or below what is there.
-pub fn record_steps(
-    total_steps: i32,
-    completed_steps: i32,
-    amount: StepAmount,
-) -> Result<RecordedSteps, StepAmountRefusal> {
+/// When the amount is out of its range.
+pub fn record_steps(total_steps: i32, completed_steps: i32, amount: StepAmount) -> Result<RecordedSteps, OutOfRange> {
     let before = i64::from(completed_steps);
     let wanted = match amount {
-        StepAmount::Add(steps) if steps < 1 => return Err(StepAmountRefusal::OutOfRange),
+        StepAmount::Add(steps) if steps < 1 => return Err(OutOfRange),
         StepAmount::Add(steps) => before.saturating_add(steps),
-        StepAmount::SetTo(steps) if steps < 0 => return Err(StepAmountRefusal::OutOfRange),
-        StepAmount::SetTo(steps) if steps < before => return Err(StepAmountRefusal::WouldLower),
-        StepAmount::SetTo(steps) => steps,
+        StepAmount::SetTo(steps) if steps < 0 => return Err(OutOfRange),
+        StepAmount::SetTo(steps) => steps.max(before),
     };
     // A goal may have come to ask for fewer steps than were made before: those stay.
     let limit = total_steps.max(completed_steps);
@@ -829,15 +819,15 @@ mod tests {
         assert_eq!(record_steps(5, 2, StepAmount::Add(4)), recorded(5, 1));
         assert_eq!(record_steps(5, 2, StepAmount::SetTo(9)), recorded(5, 4));
         assert_eq!(record_steps(5, 2, StepAmount::SetTo(2)), recorded(2, 0));
+        assert_eq!(record_steps(5, 2, StepAmount::SetTo(1)), recorded(2, 0));
         assert_eq!(record_steps(5, 0, StepAmount::SetTo(0)), recorded(0, 0));
     }
 
     #[test]
-    fn amounts_out_of_range_or_lowering_are_refused() {
+    fn amounts_out_of_range_are_refused() {
         for amount in [StepAmount::Add(0), StepAmount::Add(-1), StepAmount::SetTo(-1)] {
-            assert_eq!(record_steps(5, 2, amount), Err(StepAmountRefusal::OutOfRange));
+            assert_eq!(record_steps(5, 2, amount), Err(OutOfRange));
         }
-        assert_eq!(record_steps(5, 2, StepAmount::SetTo(1)), Err(StepAmountRefusal::WouldLower));
     }
 
     fn any_pauses() -> impl Strategy<Value = Vec<Pause>> {

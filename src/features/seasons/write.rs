@@ -8,8 +8,7 @@ use serde_json::json;
 
 use super::repo::{self, Budget, Fact, NewClaim, Steps};
 use super::rules::{
-    self, ClaimFacts, ClaimRefusal, RecordedSteps, Schedule, SeasonClock, SeasonState, StepAmount, StepAmountRefusal,
-    StepRefusal,
+    self, ClaimFacts, ClaimRefusal, RecordedSteps, Schedule, SeasonClock, SeasonState, StepAmount, StepRefusal,
 };
 use super::{Goal, Seasons};
 use waymark_auth::policy::{ActingUser, Operator, RecordedUser};
@@ -372,7 +371,10 @@ impl Players {
         let done = self.steps(user, goal.id).completed_steps.min(goal.total_steps);
         let recorded = match rules::record_steps(goal.total_steps, done, item.amount) {
             Ok(recorded) => recorded,
-            Err(reason) => return Ok(Err(amount_refused(reason, done))),
+            Err(rules::OutOfRange) => {
+                let message = "add takes at least 1 step, setTo at least 0";
+                return Ok(Err(Refusal::new(UserErrorCode::InvalidInput, message)));
+            }
         };
         let added = recorded.completed_steps - done;
         if added == 0 {
@@ -646,18 +648,6 @@ fn steps_refused(reason: StepRefusal) -> Refusal {
         ),
     };
     Refusal::new(code, message)
-}
-
-fn amount_refused(reason: StepAmountRefusal, completed: i32) -> Refusal {
-    match reason {
-        StepAmountRefusal::OutOfRange => {
-            Refusal::new(UserErrorCode::InvalidInput, "add takes at least 1 step, setTo at least 0")
-        }
-        StepAmountRefusal::WouldLower => {
-            let message = format!("{completed} steps are done, and setTo takes none away; operators correct steps");
-            Refusal::new(UserErrorCode::StepsWouldLower, message)
-        }
-    }
 }
 
 fn claim_refused(reason: ClaimRefusal, goal: &Goal, completed: i32) -> Refusal {
