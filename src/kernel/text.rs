@@ -152,12 +152,19 @@ fn is_noncharacter(letter: char) -> bool {
     matches!(u32::from(letter), 0xFDD0..=0xFDEF) || u32::from(letter) & 0xFFFE == 0xFFFE
 }
 
+/// Returns JSON without the byte order mark that some editors and libraries put before it.
+#[must_use]
+pub fn without_mark(json: &[u8]) -> &[u8] {
+    json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json)
+}
+
 /// Reads JSON, with a NUL in place of every escape that is half of a surrogate pair: the check for NULs can then name
 /// the text that has it, while the parser knows only the column.
 ///
 /// # Errors
 /// When it is no JSON, or not what is wanted.
 pub fn from_json<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
+    let json = without_mark(json);
     serde_json::from_slice(json).or_else(|error| match without_halves(json) {
         Cow::Owned(mended) => serde_json::from_slice(&mended),
         Cow::Borrowed(_) => Err(error),

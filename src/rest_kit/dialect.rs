@@ -11,6 +11,7 @@ use serde::Serialize;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::ToSchema;
 
+use super::cors::{cors, origins};
 use super::desk::{Sender, Tab};
 use super::{Desk, Fault};
 use waymark_auth::extract;
@@ -107,24 +108,12 @@ impl Dialect {
             }
         };
         let methods = [Method::GET, Method::HEAD, Method::POST];
-        CorsLayer::new()
-            .allow_origin(origins)
-            .allow_methods(methods)
-            .allow_headers(headers)
-            .expose_headers([RETRY_AFTER])
+        cors(config, origins, headers).allow_methods(methods)
     }
 }
 
 /// The headers in which the collections dialect takes its key.
 pub const KEY_HEADERS: [&str; 3] = ["x-gft_api_key", "x-gft-api-key", "gft-api-key"];
-
-/// The origins of the settings.
-fn origins(config: &Config) -> AllowOrigin {
-    if config.cors_origins.iter().any(|origin| origin == "*") {
-        return AllowOrigin::any();
-    }
-    AllowOrigin::list(config.cors_origins.iter().filter_map(|origin| origin.parse().ok()))
-}
 
 /// What the credits dialect says about a fault.
 #[derive(Debug, Serialize, ToSchema)]

@@ -5,6 +5,7 @@
 //! server of them: the desk that handlers work at, faults that the dialect puts into its own words, and the OpenAPI
 //! document.
 
+mod cors;
 mod desk;
 mod dialect;
 mod fault;
@@ -13,6 +14,7 @@ mod openapi;
 use axum::http::Uri;
 use serde::{Serialize, Serializer};
 
+pub use cors::{cors, origins};
 pub use desk::{Desk, Sender, Tab};
 pub use dialect::{
     AchievementsError, CollectionsError, CreditsError, Dialect, KEY_HEADERS, LearningError, ParameterError, Part,

@@ -17,7 +17,7 @@ use waymark_kernel::error::Result;
 use waymark_kernel::text::json_length;
 use waymark_learning::Learning;
 use waymark_seasons::Seasons;
-use waymark_vocabulary::refusal::MOST_MESSAGE_BYTES;
+use waymark_vocabulary::refusal::{MOST_ID_BYTES, MOST_MESSAGE_BYTES};
 
 /// What of the catalogue is measured: how many there are, or how many bytes the longest has as JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -328,8 +328,8 @@ const fn like(measure: Measure) -> Text {
 
 /// A global id: the name of a type, and of a user where it has one, before a key of the catalogue.
 const ID: Text = Text { most: 52, catalogue: Some(M::Key) };
-/// A global id with a key that a client sent: 255 characters of four bytes, behind the name of a type and of a user.
-const ANY_ID: Text = most(1_076);
+/// A global id with a key that a client sent.
+const ANY_ID: Text = most(MOST_ID_BYTES as u64);
 /// A cursor.
 const CURSOR: Text = most(160);
 /// Who did something: `app:` and the name of a key, of 100 characters.

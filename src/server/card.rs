@@ -12,7 +12,8 @@ use futures_util::try_join;
 
 use self::picture::{Card, GameLine};
 use super::peer::{self, Connection};
-use super::{refusal, refusal_of, tagged};
+use super::tagged::Tagged;
+use super::{refusal, refusal_of};
 use crate::app::App;
 use waymark_auth::{Caller, policy};
 use waymark_collections as collections;
@@ -102,5 +103,5 @@ async fn card(request: &Request, handle: String) -> Result<Option<Card>> {
 
 fn answer(svg: String, headers: &HeaderMap) -> Response {
     let media = [(CONTENT_TYPE, "image/svg+xml; charset=utf-8"), (CONTENT_SECURITY_POLICY, POLICY)];
-    tagged::answer(svg, headers, [(CACHE_CONTROL, CACHED)], (media, SHARED))
+    Tagged::new(svg).answer(headers, [(CACHE_CONTROL, CACHED)], (media, SHARED))
 }

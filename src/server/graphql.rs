@@ -48,8 +48,7 @@ pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Respo
         let message = "send the request as application/json in UTF-8";
         return refuse(media, StatusCode::UNSUPPORTED_MEDIA_TYPE, &Error::bad_input(message));
     }
-    // Some editors and libraries put a byte order mark before JSON.
-    let json = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
+    let json = text::without_mark(&body);
     // Serde would take an array for the object, member by member.
     let parsed = match json.trim_ascii_start().first() {
         Some(b'{') => text::from_json::<Asked>(json).map_err(|error| error.to_string()),
@@ -133,7 +132,7 @@ struct Sent<'a> {
 
 async fn run(app: &Arc<App>, sent: &Sent<'_>, accepts: Accepts, asked: Asked) -> Response {
     let media = accepts.media;
-    match asked.is_empty() {
+    match asked.nothing_to_run() {
         Some(refusal) if refusal.code == Code::BadUserInput => {
             return respond(media, StatusCode::BAD_REQUEST, &refusal.into());
         }

@@ -27,7 +27,6 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
@@ -37,10 +36,11 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use serde_json::json;
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::CorsLayer;
 
 use front::Front;
 use media::Media;
+use tagged::Tagged;
 
 pub use drain::{run, serve, signalled};
 pub use front::request_id;
@@ -159,13 +159,13 @@ pub fn openapi() -> Result<String> {
 }
 
 async fn openapi_json(headers: HeaderMap) -> Response {
-    static DOCUMENT: OnceLock<String> = OnceLock::new();
-    let document = DOCUMENT.get().map_or_else(openapi, |text| Ok(text.clone()));
+    static DOCUMENT: OnceLock<Tagged> = OnceLock::new();
+    let document = match DOCUMENT.get() {
+        Some(document) => Ok(document),
+        None => openapi().map(|text| DOCUMENT.get_or_init(|| Tagged::new(text))),
+    };
     match document {
-        Ok(text) => {
-            let text = DOCUMENT.get_or_init(|| text);
-            tagged::answer(text.clone(), &headers, [REVALIDATED], [(header::CONTENT_TYPE, "application/json")])
-        }
+        Ok(document) => document.answer(&headers, [REVALIDATED], [(header::CONTENT_TYPE, "application/json")]),
         Err(error) => {
             tracing::error!(error = error.chain(), "the OpenAPI document could not be written");
             refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
@@ -202,43 +202,25 @@ fn refusal_of(media: Option<Media>, status: StatusCode, code: Code, message: &st
 const REVALIDATED: (HeaderName, &str) = (header::CACHE_CONTROL, "no-cache");
 
 async fn sdl(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    // The schema is that of the program.
+    static DOCUMENT: OnceLock<Tagged> = OnceLock::new();
     match &app.sdl {
         Some(sdl) => {
             let described = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-            tagged::answer(sdl.to_string(), &headers, [REVALIDATED], described)
+            let document = DOCUMENT.get_or_init(|| Tagged::new(sdl.to_string()));
+            document.answer(&headers, [REVALIDATED], described)
         }
         None => refusal(StatusCode::NOT_FOUND, "this server does not tell its schema"),
     }
 }
 
-/// Headers that clients and what watches them send by themselves.
-const OF_CLIENTS: [&str; 7] = [
-    "apollographql-client-name",
-    "apollographql-client-version",
-    "apollo-require-preflight",
-    "last-event-id",
-    "traceparent",
-    "tracestate",
-    "x-request-id",
-];
-/// How long browsers remember what pages of other origins may do.
-const CORS_MAX_AGE: Duration = Duration::from_hours(2);
+/// Headers that GraphQL clients send by themselves.
+const OF_CLIENTS: [&str; 4] =
+    ["apollographql-client-name", "apollographql-client-version", "apollo-require-preflight", "last-event-id"];
 
 fn cors(config: &Config) -> CorsLayer {
-    let origins = &config.cors_origins;
-    let allowed = if origins.iter().any(|origin| origin == "*") {
-        AllowOrigin::any()
-    } else {
-        AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok()))
-    };
     let ours = extract::CHAIN.iter().copied().chain([extract::TIMESTAMP, extract::METADATA, "x-api-key"]);
     let known = ours.chain(OF_CLIENTS).map(HeaderName::from_static);
-    let more = config.cors_headers.iter().filter_map(|name| name.parse().ok());
-    let headers = known.chain([header::CONTENT_TYPE, header::AUTHORIZATION]).chain(more);
-    CorsLayer::new()
-        .allow_origin(allowed)
-        .allow_methods([Method::GET, Method::POST])
-        .allow_headers(headers.collect::<Vec<_>>())
-        .expose_headers([header::RETRY_AFTER, HeaderName::from_static("x-request-id")])
-        .max_age(CORS_MAX_AGE)
+    let headers = known.chain([header::CONTENT_TYPE, header::AUTHORIZATION]);
+    rest::cors(config, rest::origins(config), headers).allow_methods([Method::GET, Method::POST])
 }

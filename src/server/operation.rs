@@ -47,7 +47,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Why there is nothing that could be run; `None`: there is.
-    pub(super) fn is_empty(&self) -> Option<Refusal> {
+    pub(super) fn nothing_to_run(&self) -> Option<Refusal> {
         if self.query.is_some() || self.document_id.is_some() {
             return None;
         }

@@ -5,24 +5,36 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, IntoResponseParts, Response};
 use sha2::{Digest as _, Sha256};
 
-/// Answers with `body`, or with 304 when the client of these request headers has it. `headers` stand on either answer, `described`
-/// on the first alone.
-pub(super) fn answer(
-    body: String,
-    asked: &HeaderMap,
-    headers: impl IntoResponseParts,
-    described: impl IntoResponseParts,
-) -> Response {
-    let digest = Sha256::digest(body.as_bytes());
-    let tag: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{tag}\"");
-    let mut shown = asked.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let is_known = shown.any(|value| {
-        value.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == tag || one == "*")
-    });
-    let headers = ([(ETAG, tag)], headers);
-    if is_known {
-        return (StatusCode::NOT_MODIFIED, headers.0, headers.1, ()).into_response();
+/// A text with its tag, which follows from the text.
+#[derive(Debug, Clone)]
+pub(super) struct Tagged {
+    text: String,
+    tag: String,
+}
+
+impl Tagged {
+    pub(super) fn new(text: String) -> Self {
+        let digest = Sha256::digest(text.as_bytes());
+        let tag: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        Self { text, tag: format!("\"{tag}\"") }
     }
-    (headers.0, headers.1, described, body).into_response()
+
+    /// Answers with the text, or with 304 when the client of these request headers has it. `headers` stand on either answer,
+    /// `described` on the first alone.
+    pub(super) fn answer(
+        &self,
+        asked: &HeaderMap,
+        headers: impl IntoResponseParts,
+        described: impl IntoResponseParts,
+    ) -> Response {
+        let mut shown = asked.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        let is_known = shown.any(|value| {
+            value.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == self.tag || one == "*")
+        });
+        let tag = [(ETAG, self.tag.as_str())];
+        if is_known {
+            return (StatusCode::NOT_MODIFIED, tag, headers, ()).into_response();
+        }
+        (tag, headers, described, self.text.clone()).into_response()
+    }
 }

@@ -159,7 +159,7 @@ fn read_one(source: &Source, pass: Option<usize>, out: &mut Out) -> Result<()> {
             }
             continue;
         }
-        let text = buffer.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(&buffer).trim_ascii();
+        let text = if number == 1 { text::without_mark(&buffer) } else { &buffer }.trim_ascii();
         if text.is_empty() {
             continue;
         }

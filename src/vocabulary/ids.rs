@@ -7,7 +7,10 @@ use async_graphql::ID;
 
 use crate::refusal::{Refusal, UserErrorCode};
 use waymark_kernel::error::{Error, Result};
-use waymark_kernel::text::no_key;
+use waymark_kernel::text::{self, no_key};
+
+/// The most bytes of a key as JSON with its quotes: 255 characters of four bytes.
+const MOST_KEY_BYTES: usize = 1_022;
 
 /// The type part of a global id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,9 +100,9 @@ impl Kind {
         Ok(key)
     }
 
-    /// Returns the key in `id`, or all of an id that is malformed: nothing has that key. So one item of a list fails alone.
-    pub fn key_or_all(self, id: &str) -> &str {
-        self.key(id).unwrap_or(id)
+    /// Returns the key in `id`, or what a malformed id begins with: nothing has that key. So one item of a list fails alone.
+    pub fn key_or_all(self, id: &str) -> String {
+        self.key(id).map_or_else(|_| text::cut(id.to_owned(), MOST_KEY_BYTES), str::to_owned)
     }
 
     /// Refuses what names nothing of this kind: with `code` and `message`, or by saying why this is no key at all.

@@ -31,6 +31,7 @@ tests! {
     own: [
         nothing_is_carried_out_of_a_document_with_a_bad_value_anywhere,
         a_malformed_item_of_a_list_fails_alone_in_every_mutation,
+        what_was_sent_for_an_id_is_answered_in_no_more_than_an_id_takes,
     ],
 }
 
@@ -51,6 +52,12 @@ async fn nothing_is_carried_out_of_a_document_with_a_bad_value_anywhere(stage: S
         grant("amount: { micros: 99999999999999999999 }"),
         grant(r#"amount: { micros: 1 }, expiresAt: "tomorrow""#),
         grant("amount: { micros: 1 }, expiresAt: true"),
+        grant(r#"amount: { credits: ["1"] }"#),
+        grant(r#"amount: { credits: { credits: "1" } }"#),
+        grant("amount: { micros: [1] }"),
+        grant("amount: { micros: {} }"),
+        grant("amount: { micros: 1 }, expiresAt: []"),
+        grant("amount: { micros: 1 }, expiresAt: SOON"),
 r#"b: upsertSeason(input: { key: "s", goals: [{ key: "g", title: "G", totalSteps: 1, reward: "x" }] }) { created }"#.to_owned(),
     ];
     for field in written {
@@ -62,6 +69,28 @@ r#"b: upsertSeason(input: { key: "s", goals: [{ key: "g", title: "G", totalSteps
             assert_eq!(answer.json["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{document}: {}", answer.text);
             assert!(answer.json.get("data").is_none(), "{document}: {}", answer.text);
         }
+    }
+    // What the scalars of GraphQL itself do not take.
+    let cards = |rest: &str| {
+        format!(
+            r#"b: grantCards(input: {{ user: {{ handle: "xelnia" }}, cards: [{{ {rest} }}] }}) {{ results {{ status }} }}"#
+        )
+    };
+    for field in [
+        cards(r#"cardId: "founders-01", quantity: 3000000000"#),
+        cards(r#"cardId: "founders-01", quantity: 1.5"#),
+        cards(r#"cardId: "founders-01", quantity: "1""#),
+        cards("cardId: 1.5"),
+        cards(r#"cardId: ["founders-01"]"#),
+        cards(r#"cardId: "founders-01", ref: 5"#),
+        r#"b: unlockAchievements(input: { unlocks: [{ achievementId: "1-01", hardcore: 1 }] }) { results { status } }"#
+            .to_owned(),
+        r#"b: recordProgress(input: { events: [], mode: "PER_ITEM" }) { results { status } }"#.to_owned(),
+        r#"b: recordProgress(input: { events: [], mode: NEVER }) { results { status } }"#.to_owned(),
+    ] {
+        let document = format!("mutation {{ {good} {field} }}");
+        let answer = app.query(&document, Value::Null).await;
+        assert!(answer.json["errors"].is_array() && answer.json.get("data").is_none(), "{document}: {}", answer.text);
     }
     let amount = |kind: &str| {
         let field = "b: grantCredits(input: { user: { handle: \"xelnia\" }, amount: { credits: $one } }) { status }";
@@ -76,6 +105,10 @@ r#"b: upsertSeason(input: { key: "s", goals: [{ key: "g", title: "G", totalSteps
         (amount("Credits! = \"x\""), json!({})),
         (whole.clone(), input(json!({ "credits": "1e3" }))),
         (whole.clone(), input(json!({ "micros": 1.5 }))),
+        (whole.clone(), input(json!({ "micros": [1] }))),
+        (whole.clone(), input(json!({ "credits": { "credits": "1" } }))),
+        (amount("Credits!"), json!({ "one": ["1"] })),
+        (amount("Credits!"), json!({ "one": {} })),
         (whole, input(json!({ "micros": "7" }))),
     ] {
         let answer = app.query(&document, variables.clone()).await;
@@ -168,6 +201,47 @@ async fn a_malformed_item_of_a_list_fails_alone_in_every_mutation(stage: Stage) 
             assert_eq!(all_or_nothing[place]["error"]["code"], "INVALID_INPUT", "{mutation} {:?}", dates[place]);
         }
         assert_eq!(done[dates.len()]["error"], Value::Null, "{mutation}");
+    }
+}
+
+async fn what_was_sent_for_an_id_is_answered_in_no_more_than_an_id_takes(stage: Stage) {
+    let admin = stage.app(&[Scope::Admin, Scope::ProgressWrite]).await;
+    let long = ["x".repeat(100_000), "\u{1}".repeat(5_000), "🦀".repeat(10_000), "\"".repeat(50_000)];
+    for (mutation, list, item) in [
+        ("unlockAchievements", "unlocks", r#"{ "achievementId": ID }"#),
+        ("relockAchievements", "achievementIds", "ID"),
+        ("recordGoalSteps", "steps", r#"{ "goalId": ID, "add": 1 }"#),
+        ("claimGoals", "goalIds", "ID"),
+        ("grantCards", "cards", r#"{ "cardId": ID }"#),
+        ("removeCards", "cards", r#"{ "cardId": ID }"#),
+        ("setResourcesCompletion", "resourceIds", "ID"),
+        ("recordProgress", "events", r#"{ "goalSteps": { "user": { "handle": "grace" }, "goalId": ID, "add": 1 } }"#),
+        ("recordProgress", "events", r#"{ "card": { "user": { "handle": "nobody" }, "cardId": ID } }"#),
+        ("recordProgress", "events", r#"{ "enrollment": { "user": { "handle": "grace" }, "seasonId": ID } }"#),
+        ("recordProgress", "events", r#"{ "resourceProgress": { "user": { "handle": "grace" }, "resourceId": ID } }"#),
+    ] {
+        let kind = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
+        let query = format!(
+            "mutation($input: {kind}!) {{ {mutation}(input: $input) {{ results {{ id error {{ message }} }} userErrors {{ message }} }} }}"
+        );
+        for id in &long {
+            let item: Value = serde_json::from_str(&item.replace("ID", &json!(id).to_string())).unwrap();
+            let mut input = json!({ list: [item] });
+            if mutation != "recordProgress" {
+                input["user"] = json!({ "handle": "grace" });
+            }
+            if mutation == "setResourcesCompletion" {
+                input["completed"] = true.into();
+            }
+            let done = admin.data(&query, json!({ "input": input })).await[mutation].clone();
+            let (answered, error) = (&done["results"][0]["id"], &done["results"][0]["error"]["message"]);
+            assert!(
+                answered.to_string().len() <= 1_076,
+                "{mutation} {item_start}",
+                item_start = &answered.to_string()[..60]
+            );
+            assert!(error.is_string() && error.to_string().len() <= 400, "{mutation}: {error}");
+        }
     }
 }
 

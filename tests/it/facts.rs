@@ -18,6 +18,8 @@ tests! {
     empty: [
         facts_come_to_the_same_in_any_order_and_by_mutations,
         steps_beyond_what_a_goal_has_come_to_ask_for_are_cut_and_nothing_is_lost_on_the_way,
+        an_export_with_more_steps_of_a_longer_goal_is_taken,
+        what_a_user_can_have_bounds_what_files_tell,
         a_collection_is_completed_by_all_its_cards_wherever_they_stand,
         what_is_told_of_a_completion_comes_before_what_follows_from_the_cards,
         relocking_takes_the_awards_that_rest_on_it_also_when_the_game_has_grown,
@@ -355,6 +357,53 @@ async fn steps_beyond_what_a_goal_has_come_to_ask_for_are_cut_and_nothing_is_los
     ask(5).await;
     assert_eq!(run("bob").await, json!([3, null]));
     assert_sound(&admin).await;
+}
+
+async fn an_export_with_more_steps_of_a_longer_goal_is_taken(stage: Stage) {
+    import(&stage, &catalogue()).await;
+    import(&stage, &[user("ann")]).await;
+    let steps = |steps: i64, hours: i64| json!({ "type": "goalProgress", "user": "ann", "goal": "walk", "completedSteps": steps, "at": instant(hours) });
+    import(&stage, &[steps(3, 20)]).await;
+    // Elsewhere the goal has come to ask for more steps, and they were made.
+    let longer = |line: &String| {
+        let mut record: Value = serde_json::from_str(line).unwrap();
+        if record["key"] == "walk" {
+            record["totalSteps"] = 5.into();
+        }
+        if record["type"] == "goalProgress" {
+            let later = json!({ "completedSteps": 5, "completedAt": instant(40), "at": instant(40) });
+            record.as_object_mut().unwrap().extend(later.as_object().unwrap().clone());
+        }
+        record.to_string()
+    };
+    let newer: Vec<String> = exported(stage.db(), "").await.iter().map(longer).collect();
+    import_files(&stage, std::slice::from_ref(&newer)).await;
+    let stored = exported(stage.db(), "").await;
+    let walked = stored.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let walked = walked.filter(|record| record["type"] == "goalProgress").collect::<Vec<_>>();
+    assert_eq!((&walked[0]["completedSteps"], &walked[0]["completedAt"]), (&json!(5), &json!(instant(40))));
+    assert_eq!(import_files(&stage, &[newer]).await.new, 0);
+    stage.app.refresh_catalogue().await.unwrap();
+    assert_sound(&stage.app(&[Scope::Admin]).await).await;
+}
+
+async fn what_a_user_can_have_bounds_what_files_tell(stage: Stage) {
+    import(&stage, &catalogue()).await;
+    import(
+        &stage,
+        &[user("ann"), json!({ "type": "studyPlan", "key": "plan", "title": "Plan", "resources": ["noted"] })],
+    )
+    .await;
+    let instances: Vec<Value> = (1..=1_001)
+        .map(|number| json!({ "type": "studyPlanInstance", "user": "ann", "plan": "plan", "number": number }))
+        .collect();
+    assert_eq!(complaints(&stage, &instances).await, ["a user has at most 1000 instances of study plans"]);
+    let elsewhere = |number: i64| json!({ "type": "resourceProgress", "user": "ann", "resource": format!("{number:024x}"), "progress": 5 });
+    let refused = "a user has progress with at most 5000 resources outside the catalogue";
+    let many: Vec<Value> = (1..=5_001).map(elsewhere).collect();
+    assert_eq!(complaints(&stage, &many).await, [refused]);
+    // What is there may still be told of.
+    assert_eq!(complaints(&stage, &[elsewhere(1), elsewhere(5_002)]).await, [refused]);
 }
 
 /// The lines of an export of one user, or of everything.

@@ -157,4 +157,22 @@ async fn browsers_of_other_origins_are_let_in_when_the_settings_say_so(stage: St
         assert_eq!(answer.headers["access-control-allow-origin"], "https://example.org");
     }
     assert_eq!(allowed(&open, "https://example.com").await, None);
+    // Also what clients and what watches them send by themselves, and what the settings add, in REST too.
+    let more =
+        open.with(&[("WAYMARK_CORS_ORIGINS", "https://example.org"), ("WAYMARK_CORS_HEADERS", "X-Team, x-more")]).await;
+    for (path, names) in [
+        ("/graphql", "apollographql-client-name traceparent x-request-id x-team x-more authorization"),
+        ("/api/user-progress", "authorization traceparent x-request-id x-team x-more"),
+    ] {
+        let request = Request::options(path)
+            .header("origin", "https://example.org")
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", names.replace(' ', ","));
+        let answer = more.anonymous().send(request.body(Body::empty()).unwrap()).await;
+        let sent = answer.headers["access-control-allow-headers"].to_str().unwrap().to_ascii_lowercase();
+        for name in names.split(' ') {
+            assert!(sent.split(',').any(|one| one.trim() == name), "{path} {name}: {sent}");
+        }
+        assert_eq!(answer.headers["access-control-max-age"], "7200", "{path}");
+    }
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, json};
 use super::entity::{instance, instance_resource, progress};
 use super::repo;
 use super::rules::{self, MAX_NOTES_CHARACTERS};
+use super::write::{MOST_ELSEWHERE, MOST_INSTANCES};
 use super::{Learning, Plan};
 use waymark_db::rows;
 use waymark_kernel::clock::{Ids, Timestamp};
@@ -82,8 +83,13 @@ pub async fn take_told(
     Ok((take_progress(unit, &resources, progress).await?, take_instances(unit, &resources, instances).await?))
 }
 
-/// The resources that are named, each with its id and the key that the history names it by.
-struct Resources<'a>(HashMap<&'a str, (i64, String)>);
+/// The resources that are named.
+struct Resources<'a> {
+    /// Each with its id and the key that the history names it by.
+    named: HashMap<&'a str, (i64, String)>,
+    /// The ids of those that nobody described.
+    elsewhere: BTreeSet<i64>,
+}
 
 impl<'a> Resources<'a> {
     /// Finds resources. One that nobody described gets a row, as it does when progress on it is written otherwise.
@@ -99,11 +105,34 @@ impl<'a> Resources<'a> {
         }
         let ids = repo::known_or_added(unit.transaction(), elsewhere.values().cloned().collect(), unit.now).await?;
         found.extend(elsewhere.into_iter().filter_map(|(key, id)| Some((key, (*ids.get(&id)?, id)))));
-        Ok(Self(found))
+        Ok(Self { named: found, elsewhere: ids.into_values().collect() })
+    }
+
+    fn is_elsewhere(&self, resource: i64) -> bool {
+        self.elsewhere.contains(&resource)
+    }
+
+    /// With how many resources that nobody described those users have progress who are told to have it with more.
+    async fn had(
+        &self,
+        unit: &Unit<'_>,
+        stored: &HashMap<(i64, i64), progress::Model>,
+        told: &[ToldProgress<'_>],
+    ) -> Result<HashMap<i64, i64>> {
+        let is_new = |told: &&ToldProgress<'_>| {
+            let found = self.get(told.resource).map(|(id, _)| *id).ok().filter(|id| self.is_elsewhere(*id));
+            found.is_some_and(|id| !stored.contains_key(&(told.user, id)))
+        };
+        let users: BTreeSet<i64> = told.iter().filter(is_new).map(|told| told.user).collect();
+        if users.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut counts = repo::elsewhere(unit.transaction(), users.iter().copied().collect()).await?;
+        Ok(users.into_iter().map(|user| (user, counts.remove(&user).unwrap_or(0))).collect())
     }
 
     fn get(&self, key: &str) -> Result<&(i64, String), String> {
-        self.0.get(key).ok_or_else(|| format!("there is no resource {key:?}"))
+        self.named.get(key).ok_or_else(|| format!("there is no resource {key:?}"))
     }
 }
 
@@ -116,6 +145,7 @@ async fn take_progress(
     let stored = rows::with_pairs::<progress::Model>(unit.transaction(), "resource_id", &places).await?;
     let mut stored: HashMap<(i64, i64), progress::Model> =
         stored.into_iter().map(|row| ((row.user_id, row.resource_id), row)).collect();
+    let mut elsewhere = resources.had(unit, &stored, told).await?;
     let mut changed = BTreeSet::new();
     let mut taken = Vec::with_capacity(told.len());
     for one in told {
@@ -129,6 +159,17 @@ async fn take_progress(
         };
         let place = (one.user, resource);
         let before = stored.get(&place);
+        if let Some(count) =
+            elsewhere.get_mut(&one.user).filter(|_| before.is_none() && resources.is_elsewhere(resource))
+        {
+            if one.origin == Origin::Told && *count >= MOST_ELSEWHERE {
+                taken.push(Err(format!(
+                    "a user has progress with at most {MOST_ELSEWHERE} resources outside the catalogue"
+                )));
+                continue;
+            }
+            *count += 1;
+        }
         let after = merged(resource, before, one, unit.now, unit.ids);
         if before == Some(&after) {
             taken.push(Ok(false));
@@ -305,6 +346,7 @@ impl Instances {
         let number = told.number.or_else(|| own().find(|row| row.plan_id == plan.row.id).map(|row| row.seq));
         let number = number.or_else(|| limits::next_number(own().next_back().map_or(0, |row| row.seq)));
         let number = number.ok_or_else(|| "the instances of this user have their last number already".to_owned())?;
+        let has_most = i64::try_from(own().count()).is_ok_and(|count| count >= MOST_INSTANCES);
         let place = (told.user, number);
         if let Some(row) = self.rows.get_mut(&place) {
             let is_another = told.external_id.is_some_and(|id| !id.eq_ignore_ascii_case(&row.external_id));
@@ -333,6 +375,9 @@ impl Instances {
         }
         if !told.external_id.is_none_or(rules::is_external_id) {
             return Err("an externalId has 24 hexadecimal digits".to_owned());
+        }
+        if told.origin == Origin::Told && has_most {
+            return Err(format!("a user has at most {MOST_INSTANCES} instances of study plans"));
         }
         let created_at = told.created_at.unwrap_or(unit.now);
         let row = instance::Model {

@@ -25,9 +25,9 @@ pub struct UpdateResourceProgress {
 }
 
 /// The most instances of study plans that a user has. All of them are read for many an answer.
-const MOST_INSTANCES: i64 = 1_000;
+pub(super) const MOST_INSTANCES: i64 = 1_000;
 /// With how many resources that the catalogue does not know a user has progress. Whoever has a token can name any id.
-const MOST_ELSEWHERE: i64 = 5_000;
+pub(super) const MOST_ELSEWHERE: i64 = 5_000;
 
 /// What is written about a resource; what is `None` stays as it is.
 #[derive(Debug, Clone, Default, Serialize)]

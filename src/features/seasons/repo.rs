@@ -410,16 +410,16 @@ static COMPLETE: Sql = Sql::new(
     "UPDATE goal_progress SET completed_steps = $2, completed_at = COALESCE(completed_at, $3), updated_at = $3 \
      WHERE goal_id = $1 AND (completed_steps > $2 OR (completed_steps = $2 AND completed_at IS NULL))",
 );
+// The date stays that of the steps: exports that tell of more steps are compared by it.
 static INCOMPLETE: Sql = Sql::new(
-    "UPDATE goal_progress SET completed_at = NULL, updated_at = $3 \
+    "UPDATE goal_progress SET completed_at = NULL \
      WHERE goal_id = $1 AND completed_steps < $2 AND completed_at IS NOT NULL",
 );
 
 /// Stores how far users are with a goal that now takes this many steps.
 pub(super) async fn complete(connection: &impl ConnectionTrait, goal: i64, steps: i32, now: Timestamp) -> Result<()> {
-    let params = || [goal, steps.into(), now.millis()].map(Param::Int);
-    execute(connection, &COMPLETE, params()).await?;
-    execute(connection, &INCOMPLETE, params()).await.map(drop)
+    execute(connection, &COMPLETE, [goal, steps.into(), now.millis()].map(Param::Int)).await?;
+    execute(connection, &INCOMPLETE, [goal, steps.into()].map(Param::Int)).await.map(drop)
 }
 
 /// How many users an edit of a season concerns.

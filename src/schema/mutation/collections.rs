@@ -211,7 +211,7 @@ impl CollectionMutation {
 impl CardAmountInput {
     /// Reads an item; a malformed one is to fail alone.
     pub(super) fn read(self) -> CardAmount {
-        let card = Kind::Card.key_or_all(&self.card_id).to_owned();
+        let card = Kind::Card.key_or_all(&self.card_id);
         CardAmount { card, quantity: self.quantity.into(), reference: self.reference }
     }
 }

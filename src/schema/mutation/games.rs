@@ -149,7 +149,7 @@ impl GameMutation {
             let operator = policy::operate(&request.caller)?;
             let stored = subject(request, input.user).await?;
             let user = policy::record_for(&request.caller, &stored.subject)?;
-            let keys = input.achievement_ids.iter().map(|id| Kind::Achievement.key_or_all(id).to_owned());
+            let keys = input.achievement_ids.iter().map(|id| Kind::Achievement.key_or_all(id));
             let achievements = keys.collect();
             let write = RelockAchievements { operator, user, achievements, hardcore_only: input.hardcore_only };
             let written = request.write(write, input.idempotency_key).await?;
@@ -165,7 +165,7 @@ impl AchievementUnlockInput {
     pub(super) fn read(self) -> NewUnlock {
         let (unlocked_at, malformed) = given(self.unlocked_at, "unlockedAt");
         NewUnlock {
-            achievement: Kind::Achievement.key_or_all(&self.achievement_id).to_owned(),
+            achievement: Kind::Achievement.key_or_all(&self.achievement_id),
             hardcore: self.hardcore,
             unlocked_at,
             malformed,

@@ -305,7 +305,7 @@ impl SeasonMutation {
             check_items(request, "goals", input.goal_ids.len())?;
             let stored = subject(request, input.user).await?;
             let user = policy::act_for(&request.caller, &stored.subject)?;
-            let keys = input.goal_ids.iter().map(|id| Kind::Goal.key_or_all(id).to_owned()).collect();
+            let keys = input.goal_ids.iter().map(|id| Kind::Goal.key_or_all(id)).collect();
             let written = request.write(ClaimGoals { user, goals: keys }, input.idempotency_key).await?;
             let changes = Changes::of(&stored, &written);
             let user = shown_for(context, &stored, &["user", "credits", "results.goal"]).await?;
@@ -344,7 +344,7 @@ impl GoalStepsInput {
         };
         let (occurred_at, undated) = given(self.occurred_at, "occurredAt");
         NewSteps {
-            goal: Kind::Goal.key_or_all(&self.goal_id).to_owned(),
+            goal: Kind::Goal.key_or_all(&self.goal_id),
             amount,
             occurred_at,
             reference: self.reference,

@@ -17,6 +17,7 @@ use async_graphql::parser::types::{
     ExecutableDocument as EngineDocument, Selection as EngineSelection, SelectionSet as EngineSelectionSet,
 };
 use async_graphql::{InputType, Pos, Positioned, ScalarType};
+use async_graphql_value::indexmap::IndexMap;
 use async_graphql_value::{ConstValue, Value as EngineValue};
 
 use super::Refusal;
@@ -63,9 +64,14 @@ fn check_selections(schema: &Valid<Schema>, selections: &SelectionSet) -> Result
 
 fn check_value(schema: &Valid<Schema>, ty: &Type, value: &Value) -> Result<(), Refusal> {
     match value {
-        Value::List(items) => items.iter().try_for_each(|item| check_value(schema, ty.item_type(), item)),
+        Value::List(items) if ty.is_list() => {
+            items.iter().try_for_each(|item| check_value(schema, ty.item_type(), item))
+        }
+        Value::List(_) => check_scalar(ty, ConstValue::List(Vec::new())),
         Value::Object(members) => {
-            let Some(object) = schema.get_input_object(ty.inner_named_type()) else { return Ok(()) };
+            let Some(object) = schema.get_input_object(ty.inner_named_type()) else {
+                return check_scalar(ty, ConstValue::Object(IndexMap::new()));
+            };
             if let Some((name, _)) = first_twice(members) {
                 return refuse(
                     Code::GraphqlValidationFailed,
@@ -214,9 +220,14 @@ fn in_member(name: &str) -> impl FnOnce(String) -> String {
 
 fn check_json(schema: &Valid<Schema>, ty: &Type, value: &JsonValue) -> Result<(), Refusal> {
     match value {
-        JsonValue::Array(items) => items.iter().try_for_each(|item| check_json(schema, ty.item_type(), item)),
+        JsonValue::Array(items) if ty.is_list() => {
+            items.iter().try_for_each(|item| check_json(schema, ty.item_type(), item))
+        }
+        JsonValue::Array(_) => check_scalar(ty, ConstValue::List(Vec::new())),
         JsonValue::Object(members) => {
-            let Some(object) = schema.get_input_object(ty.inner_named_type()) else { return Ok(()) };
+            let Some(object) = schema.get_input_object(ty.inner_named_type()) else {
+                return check_scalar(ty, ConstValue::Object(IndexMap::new()));
+            };
             if is_one_of(object) && (members.len() != 1 || members.values().any(JsonValue::is_null)) {
                 return refuse(Code::BadUserInput, one_of(object));
             }

@@ -431,9 +431,11 @@ async fn take_seasons(work: &mut Work<'_>) -> Result<()> {
             .map(|pause| pause::Model { season_id, from_at: pause.from.0, until_at: pause.until.map(|at| at.0) })
             .collect();
         let mut stored_budgets = budgets.remove(&season_id).unwrap_or_default();
-        let granted = match record.budgets.as_slice() {
-            [] => HashMap::new(),
-            _ => seasons::operate::granted(&work.unit, season_id).await?,
+        let is_new = |budget: &Budget| !stored_budgets.iter().any(|row| row.week == budget.week.unwrap_or(0));
+        let granted = if record.budgets.iter().any(is_new) {
+            seasons::operate::granted(&work.unit, season_id).await?
+        } else {
+            HashMap::new()
         };
         let mut own_budgets: Vec<budget::Model> = record
             .budgets

@@ -151,10 +151,11 @@ fn is_of_facts(chunk: &[Line]) -> bool {
 
 /// Whether two chunks are about different users, by the names that the records give them.
 fn are_apart(one: &[Line], other: &[Line]) -> bool {
-    let users = |chunk: &'_ [Line]| -> HashSet<String> {
-        chunk.iter().filter_map(|line| Some(line.record.as_ref().ok()?.user()?.to_owned())).collect()
-    };
     users(one).is_disjoint(&users(other))
+}
+
+fn users(chunk: &[Line]) -> HashSet<&str> {
+    chunk.iter().filter_map(|line| line.record.as_ref().ok()?.user()).collect()
 }
 
 /// The records of a chunk whose numbers and dates lie in their ranges.
