@@ -44,8 +44,8 @@ while read -r word; do
                 kill -9 $processes 2>/dev/null || true
                 sleep 0.02
             done
-            # Who is dead and was not waited for yet counts as running there.
-            rm -f "$directory/data/postmaster.pid" ;;
+            # Who is dead and was not waited for yet counts as running: for the directory, and for the socket.
+            rm -f "$directory/data/postmaster.pid" "$directory/.s.PGSQL.$port.lock" ;;
         start) start || { sleep 0.5; start; } ;;
     esac
     echo "$word"
