@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::Result;
 use crate::queries::Query;
+use crate::spelling::Spelling;
 
 pub(crate) const USAGE: &str = "\
 usage: cargo run --release -p waymark-bench -- [OPTIONS]
@@ -23,6 +24,7 @@ usage: cargo run --release -p waymark-bench -- [OPTIONS]
   --connections N  how many requests are on their way at a time (default 32)
   --rounds N       how many rounds each query and server gets (default 5)
   --seconds N      how long a round is (default 4)
+  --spellings      each query as different clients spell it: plain, apollo, fragments, relay
   --quick          two rounds of one second
   --help           show this
 
@@ -57,6 +59,7 @@ pub(crate) struct Arguments {
     pub(crate) rounds: usize,
     pub(crate) round: Duration,
     only: Vec<Query>,
+    spellings: bool,
 }
 
 impl Arguments {
@@ -69,6 +72,7 @@ impl Arguments {
             rounds: 5,
             round: Duration::from_secs(4),
             only: Vec::new(),
+            spellings: false,
         };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
@@ -101,6 +105,7 @@ impl Arguments {
                         .find(|query| query.name().eq_ignore_ascii_case(&name));
                     arguments.only.push(query.ok_or(format!("there is no query {name}"))?);
                 }
+                "--spellings" => arguments.spellings = true,
                 "--quick" => {
                     arguments.rounds = 2;
                     arguments.round = Duration::from_secs(1);
@@ -119,6 +124,10 @@ impl Arguments {
 
     pub(crate) fn queries(&self) -> impl Iterator<Item = Query> {
         self.wanted(Query::ALL)
+    }
+
+    pub(crate) fn spellings(&self) -> &'static [Spelling] {
+        if self.spellings { &Spelling::ALL } else { &[Spelling::Plain] }
     }
 
     pub(crate) fn writes(&self) -> impl Iterator<Item = Query> {

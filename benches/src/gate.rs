@@ -41,8 +41,7 @@ pub(crate) fn measure() -> Result<bool> {
         let known = mean(TURNS, |_| drop(black_box(gate.pass(text, None, &values, &sizes))));
         // With what the engine gets: its own copy of the document, and of the text.
         let whole = mean(TURNS, |_| {
-            let request =
-                gate.pass(text, None, &values, &sizes).map(|passed| passed.into_request(text.to_owned(), None));
+            let request = gate.pass(text, None, &values, &sizes).map(|passed| passed.into_request());
             drop(black_box(request));
         });
         let new = mean(NEW, |turn| drop(black_box(gate.pass(&format!("{text} # {turn}"), None, &values, &sizes))));

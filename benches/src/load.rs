@@ -11,25 +11,29 @@ use tokio::task::LocalSet;
 use crate::Result;
 use crate::queries::{People, Query};
 use crate::rng::Rng;
+use crate::spelling::Spelling;
 
 /// Whom to ask, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) key: String,
-    /// Whether the document goes along. The floor knows what it is asked for by the path.
-    pub(crate) graphql: bool,
+    /// How the document that goes along is spelled. The floor gets none; it knows what it is asked for by the path.
+    pub(crate) graphql: Option<Spelling>,
 }
 
 impl Target {
+    /// The same target, asked in another spelling, where it is asked by documents.
+    pub(crate) fn spelled(&self, spelling: Spelling) -> Self {
+        Self { graphql: self.graphql.map(|_| spelling), ..self.clone() }
+    }
+
     /// Writes a whole request.
     pub(crate) fn write(&self, query: Query, variables: &str, out: &mut String) {
-        let (before, after) = if self.graphql {
-            (format!("{{\"query\":\"{}\",\"variables\":", query.document()), "}")
-        } else {
-            (String::new(), "")
+        let (path, before, after) = match self.graphql {
+            Some(spelling) => ("graphql", format!("{{\"query\":\"{}\",\"variables\":", query.spelled(spelling)), "}"),
+            None => (query.name(), String::new(), ""),
         };
-        let path = if self.graphql { "graphql" } else { query.name() };
         let length = before.len() + variables.len() + after.len();
         out.push_str("POST /");
         out.push_str(path);

@@ -15,6 +15,7 @@ mod queries;
 mod report;
 mod rng;
 mod server;
+mod spelling;
 mod stage;
 mod worst;
 mod worst_search;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 use arguments::{Arguments, Mode};
 use queries::Query;
 use report::Report;
+use spelling::Spelling;
 use stage::{Engine, Stage};
 use tokio::runtime::{Builder, Runtime};
 
@@ -90,7 +92,9 @@ async fn measure(arguments: &Arguments) -> Result<ExitCode> {
     }
     let mut report = Report::default();
     for query in arguments.queries() {
-        report.add(stage.measure(query, arguments).await?);
+        for spelling in arguments.spellings() {
+            report.add(stage.measure(query, *spelling, arguments).await?);
+        }
     }
     println!("{}", report.table(&stage));
     Ok(ExitCode::SUCCESS)
@@ -104,7 +108,7 @@ async fn measure_writes(arguments: &Arguments) -> Result<ExitCode> {
             if query == Query::Claim {
                 stage.prepare_claims(&stage.waymark, &stage.people, arguments).await?;
             }
-            report.add(stage.measure(query, arguments).await?);
+            report.add(stage.measure(query, Spelling::Plain, arguments).await?);
             if query == Query::Claim && stage.all_is_claimed() {
                 return Err(
                     "there was nothing left to claim before the end; measure fewer or shorter rounds, or more users"

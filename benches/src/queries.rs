@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
 
 use waymark::demo::load;
 
 use crate::rng::Rng;
+use crate::spelling::Spelling;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +95,23 @@ impl Query {
             Self::Claim => CLAIM,
             Self::Complete => COMPLETE,
         }
+    }
+
+    /// The document as a client spells it.
+    pub(crate) fn spelled(self, spelling: Spelling) -> &'static str {
+        type Known = Mutex<Vec<((Query, Spelling), &'static str)>>;
+        static KNOWN: Known = Mutex::new(Vec::new());
+        if spelling == Spelling::Plain {
+            return self.document();
+        }
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, text)) = known.iter().find(|(key, _)| *key == (self, spelling)) {
+            return text;
+        }
+        // The documents are our own, and kept for the whole run.
+        let text = spelling.of(&waymark::schema::sdl(), self.document()).unwrap_or_default().leak();
+        known.push(((self, spelling), text));
+        text
     }
 
     /// Writes random variables for the query as a JSON object.

@@ -2,6 +2,7 @@
 
 use crate::load::Round;
 use crate::queries::Query;
+use crate::spelling::Spelling;
 use crate::stage::{Stage, Usage};
 
 /// The rounds of one query with one server.
@@ -54,6 +55,7 @@ impl Measured {
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) query: Query,
+    pub(crate) spelling: Spelling,
     pub(crate) floor: Option<Measured>,
     pub(crate) waymark: Measured,
 }
@@ -61,10 +63,21 @@ pub(crate) struct Row {
 impl Row {
     /// In short, while the others are still being measured.
     pub(crate) fn line(&self) -> String {
-        let waymark = format!("{}: Waymark {} requests/s", self.query.name(), number(&self.waymark.per_second, 0));
+        let name = self.spelling.name();
+        let waymark =
+            format!("{} {name}: Waymark {} requests/s", self.query.name(), number(&self.waymark.per_second, 0));
         match &self.floor {
             Some(floor) => format!("{waymark}, floor {}, ratio {}", number(&floor.per_second, 0), self.ratio()),
             None => waymark,
+        }
+    }
+
+    /// The processor time of Waymark and PostgreSQL as a ratio to the floor's.
+    fn cpu_ratio(&self) -> String {
+        let cpu = |measured: &Measured| Some(median(&measured.server)? + median(&measured.postgres)?);
+        match (cpu(&self.waymark), self.floor.as_ref().and_then(cpu)) {
+            (Some(waymark), Some(floor)) => format!("{:.2}", waymark / floor),
+            _ => "–".to_owned(),
         }
     }
 
@@ -90,15 +103,16 @@ impl Report {
 
     pub(crate) fn table(&self, stage: &Stage) -> String {
         let mut text = "\n\
-            | query | server  | requests/s | p50 ms | p99 ms | p50 ms, 1 conn. | SQL | server µs | PostgreSQL µs | ratio |\n\
-            | ----- | ------- | ---------: | -----: | -----: | --------------: | --: | --------: | ------------: | ----: |\n"
+            | query | server | requests/s | p50 ms | p99 ms | p50 ms, 1 conn. | SQL | server µs | PostgreSQL µs | ratio | CPU ratio |\n\
+            | ----- | ------ | ---------: | -----: | -----: | --------------: | --: | --------: | ------------: | ----: | --------: |\n"
             .to_owned();
         for row in &self.rows {
             let name = row.query.name();
             if let Some(floor) = &row.floor {
-                text.push_str(&format!("| {name}    | floor   | {} |       |\n", floor.cells()));
+                text.push_str(&format!("| {name} | floor | {} | | |\n", floor.cells()));
             }
-            text.push_str(&format!("| {name}    | Waymark | {} | {:>5} |\n", row.waymark.cells(), row.ratio()));
+            let (spelling, ratio, cpu) = (row.spelling.name(), row.ratio(), row.cpu_ratio());
+            text.push_str(&format!("| {name} | Waymark, {spelling} | {} | {ratio} | {cpu} |\n", row.waymark.cells()));
         }
         text.push_str("\nSQL: statements per request. µs: processor time per request.\nPeak memory: ");
         let servers = [("Waymark", Some(&stage.waymark)), ("floor", stage.floor.as_ref())];

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::Result;
 use crate::load::Target;
+use crate::spelling::Spelling;
 
 /// A server in a process of its own. Ends when dropped.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Runs `command` until it says on stderr which address it serves on.
-    pub(crate) fn start(mut command: Command, key: &str, graphql: bool) -> Result<Self> {
+    pub(crate) fn start(mut command: Command, key: &str, graphql: Option<Spelling>) -> Result<Self> {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let mut lines = BufReader::new(child.stderr.take().ok_or("a server has no stderr")?).lines();
         let mut said = Vec::new();

@@ -19,6 +19,7 @@ use crate::load::{self, Round};
 use crate::queries::{CLAIMABLE, People, Query};
 use crate::report::{Measured, Row};
 use crate::server::{self, Server};
+use crate::spelling::Spelling;
 
 /// The data is made for the day of its making, and goals of the running week go out of date.
 const FRESH: i64 = 2 * 24 * 60 * 60 * 1000;
@@ -169,7 +170,7 @@ impl Stage {
             }
             let mut serve = program();
             settings(serve.arg("serve"), url);
-            Ok((Server::start(serve, &key, true)?, key))
+            Ok((Server::start(serve, &key, Some(Spelling::Plain))?, key))
         };
         let (server, key) = serving(&waymark, &url)?;
         let people = Rc::new(People::new(users));
@@ -185,7 +186,7 @@ impl Stage {
         } else {
             let mut serve = Command::new(&program);
             serve.arg("floor").env("FLOOR_DATABASE_URL", &url).env("FLOOR_KEY", &key);
-            Some(Server::start(serve, &key, false)?)
+            Some(Server::start(serve, &key, None)?)
         };
         Ok(Self { waymark: server, floor, other, people, postgres, counts_statements, cluster, _lock: lock })
     }
@@ -212,31 +213,31 @@ impl Stage {
     }
 
     /// Measures both servers in turns.
-    pub(crate) async fn measure(&self, query: Query, arguments: &Arguments) -> Result<Row> {
+    pub(crate) async fn measure(&self, query: Query, spelling: Spelling, arguments: &Arguments) -> Result<Row> {
         let servers: Vec<&Server> = self.floor.iter().chain([&self.waymark]).collect();
         let mut measured: Vec<Measured> = servers.iter().map(|_| Measured::default()).collect();
         for server in &servers {
-            self.round(server, query, arguments.connections, Duration::from_secs(1), 0).await?;
+            self.round(server, query, spelling, arguments.connections, Duration::from_secs(1), 0).await?;
         }
         let mut seeds = 1..;
         for _ in 0..arguments.rounds {
             for (server, measured) in servers.iter().zip(&mut measured) {
                 let before = self.usage(server).await?;
                 let seed = seeds.next().unwrap_or_default();
-                let round = self.round(server, query, arguments.connections, arguments.round, seed).await?;
+                let round = self.round(server, query, spelling, arguments.connections, arguments.round, seed).await?;
                 measured.add(&round, before, self.usage(server).await?);
             }
         }
         for _ in 0..arguments.rounds.min(3) {
             for (server, measured) in servers.iter().zip(&mut measured) {
                 let seed = seeds.next().unwrap_or_default();
-                let round = self.round(server, query, 1, arguments.round / 4, seed).await?;
+                let round = self.round(server, query, spelling, 1, arguments.round / 4, seed).await?;
                 measured.add_alone(&round);
             }
         }
         let mut measured = measured.into_iter();
         let floor = self.floor.as_ref().and_then(|_| measured.next());
-        let row = Row { query, floor, waymark: measured.next().unwrap_or_default() };
+        let row = Row { query, spelling, floor, waymark: measured.next().unwrap_or_default() };
         eprintln!("{}", row.line());
         Ok(row)
     }
@@ -245,11 +246,13 @@ impl Stage {
         &self,
         server: &Server,
         query: Query,
+        spelling: Spelling,
         connections: usize,
         duration: Duration,
         seed: u64,
     ) -> Result<Round> {
-        load::run(&server.target, query, &self.people, connections, duration, seed).await
+        let target = server.target.spelled(spelling);
+        load::run(&target, query, &self.people, connections, duration, seed).await
     }
 
     pub(crate) async fn usage(&self, server: &Server) -> Result<Usage> {

@@ -19,7 +19,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::hash::Hash;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -101,7 +101,6 @@ impl Batcher {
             touched: Mutex::default(),
             batches: AtomicU32::new(0),
             meter: Meter::default(),
-            written: AtomicBool::new(false),
         })
     }
 
@@ -144,20 +143,9 @@ pub struct Gathering {
     touched: Mutex<Vec<Arc<dyn Dispatch>>>,
     batches: AtomicU32,
     meter: Meter,
-    written: AtomicBool,
 }
 
 impl Gathering {
-    /// Sets whether an answer that is ready may be written as JSON at once, because nothing is merged into it later.
-    pub fn write_at_once(&self, written: bool) {
-        self.written.store(written, Ordering::Relaxed);
-    }
-
-    /// Whether an answer that is ready may be written as JSON at once.
-    pub fn is_written_at_once(&self) -> bool {
-        self.written.load(Ordering::Relaxed)
-    }
-
     /// Runs the work of a request and sends its batches off after each poll of it. Loads made outside of this wait
     /// for ever, so a request's whole work goes in here.
     pub fn run<F: Future>(self: &Arc<Self>, work: F) -> impl Future<Output = F::Output> + use<F> {

@@ -2,8 +2,8 @@
 //!
 //! The engine begins all elements of a list at once and keeps all their answers as trees until the whole is done: a
 //! list of lists takes many times the memory of the answer, and nothing can stop it. Here the elements are begun one
-//! after the other, each is counted by the request's [`Meter`], and where nothing has to be merged it is written as
-//! JSON as soon as it is done. All lists of the schema are of this kind, which `tests/it/architecture.rs` sees to.
+//! after the other, each is counted by the request's [`Meter`], and it is written as JSON as soon as it is done: in a
+//! compiled document each key of an object stands once, so that nothing has to be merged into it later. All lists of the schema are of this kind, which `tests/it/architecture.rs` sees to.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +14,6 @@ use std::task::{Context, Poll};
 
 use async_graphql::parser::types::Field;
 use async_graphql::registry::Registry;
-use async_graphql::resolver_utils::resolve_list;
 use async_graphql::{ContextSelectionSet, OutputType, Positioned, QueryPathSegment, ServerError, ServerResult, Value};
 
 use super::batcher::Gathering;
@@ -67,9 +66,7 @@ pub async fn resolve<T: OutputType>(
     field: &Positioned<Field>,
     items: &[T],
 ) -> ServerResult<Value> {
-    let Some(load) = context.data_opt::<Arc<Gathering>>() else {
-        return resolve_list(context, field, items, Some(items.len())).await;
-    };
+    let load = context.data::<Arc<Gathering>>().map_err(|error| error.into_server_error(field.pos))?;
     let meter = load.meter();
     let mut elements = items.iter().enumerate().map(|(place, item)| async move {
         let context = context.with_index(place);
@@ -77,7 +74,7 @@ pub async fn resolve<T: OutputType>(
     });
     let fields = context.item.node.items.len() + 1;
     let mut resolving = Resolving { meter, fields, open: Vec::new(), spare: None, begun: 0 };
-    let mut done = Done::new(load.is_written_at_once(), items.len(), meter);
+    let mut done = Done::new(meter);
     poll_fn(|task| resolving.poll(task, &mut elements, &mut done, context)).await?;
     Ok(done.finish())
 }
@@ -167,65 +164,48 @@ pub fn root(context: &ContextSelectionSet<'_>) -> Option<String> {
     }
 }
 
-/// The elements that are done.
-enum Done<'a> {
-    /// As JSON, where nothing can have to be merged into it.
-    Written {
-        meter: &'a Meter,
-        json: Vec<u8>,
-        written: usize,
-        /// Those that were done before their turn.
-        early: BTreeMap<usize, Value>,
-    },
-    Kept {
-        meter: &'a Meter,
-        values: Vec<Value>,
-    },
+/// The elements that are done, as JSON.
+struct Done<'a> {
+    meter: &'a Meter,
+    json: Vec<u8>,
+    written: usize,
+    /// Those that were done before their turn.
+    early: BTreeMap<usize, Value>,
 }
 
 impl<'a> Done<'a> {
-    fn new(written: bool, length: usize, meter: &'a Meter) -> Self {
-        if written {
-            // Each element adds the comma or the bracket behind it.
-            meter.add(1);
-            Self::Written { meter, json: vec![b'['], written: 0, early: BTreeMap::new() }
-        } else {
-            Self::Kept { meter, values: vec![Value::Null; length] }
-        }
+    fn new(meter: &'a Meter) -> Self {
+        // Each element adds the comma or the bracket behind it.
+        meter.add(1);
+        Self { meter, json: vec![b'['], written: 0, early: BTreeMap::new() }
     }
 
     fn add(&mut self, place: usize, value: Value) -> ServerResult<()> {
-        match self {
-            Self::Written { meter, json, written, early } => {
-                meter.add_element();
-                if place != *written {
-                    early.insert(place, compact(value, meter)?);
-                    return Ok(());
-                }
-                append(json, written, &value, meter)?;
-                while let Some(next) = early.remove(written) {
-                    append(json, written, &next, meter)?;
-                }
-            }
-            Self::Kept { meter, values } => {
-                meter.add_element();
-                meter.add(ready::weight(&value) + 1);
-                if let Some(kept) = values.get_mut(place) {
-                    *kept = value;
-                }
-            }
+        self.meter.add_element();
+        if place != self.written {
+            self.early.insert(place, compact(value, self.meter)?);
+            return Ok(());
+        }
+        self.append(&value)?;
+        while let Some(next) = self.early.remove(&self.written) {
+            self.append(&next)?;
         }
         Ok(())
     }
 
-    fn finish(self) -> Value {
-        match self {
-            Self::Written { mut json, .. } => {
-                json.push(b']');
-                Value::Binary(json.into())
-            }
-            Self::Kept { values, .. } => Value::List(values),
+    fn append(&mut self, value: &Value) -> ServerResult<()> {
+        if self.written > 0 {
+            self.json.push(b',');
         }
+        self.written += 1;
+        let own = ready::write_json(&mut self.json, value).map_err(unwritten)?;
+        self.meter.add(own + 1);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Value {
+        self.json.push(b']');
+        Value::Binary(self.json.into())
     }
 }
 
@@ -237,16 +217,6 @@ fn compact(value: Value, meter: &Meter) -> ServerResult<Value> {
     let mut json = Vec::new();
     meter.add(ready::write_json(&mut json, &value).map_err(unwritten)?);
     Ok(Value::Binary(json.into()))
-}
-
-fn append(json: &mut Vec<u8>, written: &mut usize, value: &Value, meter: &Meter) -> ServerResult<()> {
-    if *written > 0 {
-        json.push(b',');
-    }
-    *written += 1;
-    let own = ready::write_json(json, value).map_err(unwritten)?;
-    meter.add(own + 1);
-    Ok(())
 }
 
 fn unwritten(error: serde_json::Error) -> ServerError {

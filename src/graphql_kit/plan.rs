@@ -3,9 +3,11 @@
 //! The engine looks each field of each object up by its name, in a future of its own. In a list of hundreds of objects
 //! with the same selection, a [`Plan`] does this once, and then writes one object after the other as JSON.
 
-use async_graphql::Positioned;
 use async_graphql::parser::types::{Field, Selection, SelectionSet};
+use async_graphql::{OutputType, Positioned};
 use serde::Serialize;
+
+use super::ready;
 
 use waymark_db::Extent;
 use waymark_kernel::clock::Timestamp;
@@ -17,12 +19,21 @@ pub type Writer<T> = Box<dyn Fn(&T, &mut Json) + Send + Sync>;
 pub type Json = Vec<u8>;
 
 /// An object that can write fields itself.
-pub trait Plain: Sized + 'static {
+pub trait Plain: OutputType + Sized + 'static {
     /// The fields for which it takes no more of its row than [`Extent::Main`].
     const MAIN: &'static [&'static str] = &[];
 
     /// How `field` is written; `None` for one that is the engine's business.
     fn writer(field: &Field) -> Option<Writer<Self>>;
+
+    /// How `field` or `__typename` is written; `None` for one that is the engine's business.
+    fn any_writer(field: &Field) -> Option<Writer<Self>> {
+        if field.name.node == ready::TYPENAME {
+            let name = Self::type_name();
+            return Some(Box::new(move |_, json| ready::write_text(json, &name)));
+        }
+        Self::writer(field)
+    }
 }
 
 /// A selection of an object, worked out.
@@ -34,17 +45,17 @@ pub struct Plan<T> {
 }
 
 impl<T: Plain> Plan<T> {
-    /// `None` when the selection has a field that is the engine's business, a fragment or a directive. Nothing may be
-    /// asked for twice in it under one name.
+    /// `None` when the selection, of a compiled document, has a field that is the engine's business.
     pub fn of(selection: &SelectionSet) -> Option<Self> {
         let fields = selection.items.iter().map(|selection| match &selection.node {
-            Selection::Field(field) if field.node.directives.is_empty() => {
-                Some((before(&field.node), T::writer(&field.node)?))
-            }
+            Selection::Field(field) => Some((before(&field.node), T::any_writer(&field.node)?)),
             _ => None,
         });
         let main = |selection: &Positioned<Selection>| match &selection.node {
-            Selection::Field(field) => T::MAIN.contains(&field.node.name.node.as_str()),
+            Selection::Field(field) => {
+                let name = field.node.name.node.as_str();
+                name == ready::TYPENAME || T::MAIN.contains(&name)
+            }
             _ => false,
         };
         let extent = if selection.items.iter().all(main) { Extent::Main } else { Extent::All };

@@ -2,25 +2,23 @@
 //!
 //! The engine gives every field of every object a boxed future and joins them. A list of fifty users with ten games
 //! each has thousands of fields that only hand out what their object holds, and this is then most of the work of the
-//! request. [`Ready`] asks such fields one after the other and takes their answers at once. An object with a field that
-//! has to wait, a fragment or a directive in its selection goes the engine's
-//! way. Where nothing in a document has to be merged, such an answer is written as JSON right away. Extensions of the
-//! engine that look at single fields do not see those answered here; none is in use.
+//! request. [`Ready`] asks such fields one after the other and writes their answers as JSON at once: in a compiled
+//! document each key of an object stands once, so that nothing has to be merged into it. An object with a field that has
+//! to wait goes the engine's way. Extensions of the engine that look at single fields do not see those answered here;
+//! none is in use.
 
 use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use async_graphql::indexmap::IndexMap;
 use async_graphql::parser::types::{Field, Selection};
 use async_graphql::registry::Registry;
 use async_graphql::resolver_utils::resolve_container;
-use async_graphql::{ContainerType, ContextSelectionSet, Name, OutputType, Positioned, ServerResult, Value};
+use async_graphql::{ContainerType, ContextSelectionSet, OutputType, Positioned, ServerResult, Value};
 
 use super::batcher::Gathering;
 use super::list;
-use super::meter::Meter;
 
 /// An object most of whose fields hold their data.
 pub trait MostlyReady: ContainerType {
@@ -59,100 +57,52 @@ fn at_once<T: MostlyReady>(context: &ContextSelectionSet<'_>, object: &T) -> Opt
     if !selections.iter().all(|selection| is_ready::<T>(&selection.node)) {
         return None;
     }
-    let load = context.data_opt::<Arc<Gathering>>();
-    let written = load.is_some_and(|load| load.is_written_at_once());
-    let meter = load.map(|load| load.meter());
-    // What is not done at once is made anew by the engine.
-    let bytes = meter.map(Meter::bytes);
-    let again = || {
-        if let (Some(meter), Some(bytes)) = (meter, bytes) {
-            meter.rewind(bytes);
-        }
-    };
-    let mut answer = Answer::new(written, selections.len());
+    let meter = context.data_opt::<Arc<Gathering>>()?.meter();
+    let bytes = meter.bytes();
+    let mut json = Vec::with_capacity(32 * selections.len());
+    json.push(b'{');
+    // How much of it was not written here, and counts already.
+    let mut inner = 0;
     for selection in selections {
         let Selection::Field(field) = &selection.node else { return None };
+        json.extend_from_slice(if json.len() > 1 { b",\"" } else { b"\"" });
+        json.extend_from_slice(field.node.response_key().node.as_bytes());
+        json.extend_from_slice(b"\":");
+        if field.node.name.node == TYPENAME {
+            write_text(&mut json, &object.introspection_type_name());
+            continue;
+        }
         let context = context.with_field(field);
         let resolving = pin!(object.resolve_field(&context));
         match resolving.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(value)) => {
-                if answer.add(&field.node.response_key().node, value.unwrap_or_default()).is_none() {
-                    again();
-                    return None;
-                }
+                let start = json.len();
+                let own = write_json(&mut json, &value.unwrap_or_default()).ok()?;
+                inner += json.len() - start - own;
             }
             Poll::Ready(Err(error)) => return Some(Err(error)),
             Poll::Pending => {
-                again();
+                // What is not done at once is made anew by the engine.
+                meter.rewind(bytes);
                 return None;
             }
         }
     }
-    if let Some(meter) = meter {
-        meter.add(answer.own());
-        if meter.is_over() {
-            meter.blame(|| list::root(context));
-        }
+    json.push(b'}');
+    meter.add(json.len() - inner);
+    if meter.is_over() {
+        meter.blame(|| list::root(context));
     }
-    Some(Ok(answer.finish()))
+    Some(Ok(Value::Binary(json.into())))
 }
 
-/// The answer of an object in the making.
-enum Answer {
-    /// As JSON, where nothing can have to be merged into it.
-    Written {
-        json: Vec<u8>,
-        /// How much of it was not written here, and counts already.
-        inner: usize,
-    },
-    Fields(IndexMap<Name, Value>),
-}
+/// The field that every object has.
+pub const TYPENAME: &str = "__typename";
 
-impl Answer {
-    fn new(written: bool, fields: usize) -> Self {
-        if written {
-            let mut json = Vec::with_capacity(32 * fields);
-            json.push(b'{');
-            Self::Written { json, inner: 0 }
-        } else {
-            Self::Fields(IndexMap::with_capacity(fields))
-        }
-    }
-
-    /// Adds a field. `None` when the key is there already, and the two would have to be merged.
-    fn add(&mut self, key: &Name, value: Value) -> Option<()> {
-        match self {
-            Self::Written { json, inner } => {
-                json.extend_from_slice(if json.len() > 1 { b",\"" } else { b"\"" });
-                json.extend_from_slice(key.as_bytes());
-                json.extend_from_slice(b"\":");
-                let start = json.len();
-                let own = write_json(json, &value).ok()?;
-                *inner += json.len() - start - own;
-                Some(())
-            }
-            Self::Fields(fields) => fields.insert(key.clone(), value).is_none().then_some(()),
-        }
-    }
-
-    /// How many bytes it has once it is [finished][Self::finish], without those that count already; fields are counted
-    /// by the code that takes them.
-    fn own(&self) -> usize {
-        match self {
-            Self::Written { json, inner } => json.len() + 1 - inner,
-            Self::Fields(_) => 0,
-        }
-    }
-
-    fn finish(self) -> Value {
-        match self {
-            Self::Written { mut json, .. } => {
-                json.push(b'}');
-                Value::Binary(json.into())
-            }
-            Self::Fields(fields) => Value::Object(fields),
-        }
-    }
+/// Writes a text as JSON.
+pub fn write_text(json: &mut Vec<u8>, text: &str) {
+    // Neither texts nor a Vec can refuse.
+    let _ = serde_json::to_writer(json, text);
 }
 
 /// Writes a value as JSON. What was written before, which a [`Value::Binary`] holds, goes in as it is; no scalar of
@@ -201,26 +151,9 @@ fn write(json: &mut Vec<u8>, value: &Value, inner: &mut usize) -> serde_json::Re
     Ok(())
 }
 
-/// How many bytes a value has at least as JSON, without the lists of objects in it, whose elements count by themselves.
-pub fn weight(value: &Value) -> usize {
-    match value {
-        Value::Binary(_) => 0,
-        Value::List(items) if matches!(items.first(), Some(Value::Object(_) | Value::List(_) | Value::Null)) => 2,
-        Value::List(items) => items.iter().map(|item| weight(item) + 1).sum::<usize>() + 1,
-        Value::Object(fields) => fields.iter().map(|(key, field)| key.len() + 4 + weight(field)).sum::<usize>() + 1,
-        Value::String(text) => text.len() + 2,
-        Value::Enum(name) => name.len() + 2,
-        Value::Null | Value::Boolean(_) => 4,
-        Value::Number(_) => 1,
-    }
-}
-
 fn is_ready<T: MostlyReady>(selection: &Selection) -> bool {
     match selection {
-        Selection::Field(field) => {
-            let name = field.node.name.node.as_str();
-            field.node.directives.is_empty() && name != "__typename" && !T::WAITING.contains(&name)
-        }
+        Selection::Field(field) => !T::WAITING.contains(&field.node.name.node.as_str()),
         Selection::FragmentSpread(_) | Selection::InlineFragment(_) => false,
     }
 }

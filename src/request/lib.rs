@@ -19,9 +19,6 @@ use waymark_kernel::metrics::Subscription;
 use waymark_verify::Verifier;
 use waymark_write::{Following, Order, Write, Writer, Written};
 
-/// How much shorter an answer must be whose parts have to be merged.
-const UNWRITTEN: u64 = 8;
-
 /// The caller, the instant, and the loaders of the answer: the same for GraphQL and for REST.
 ///
 /// One request sees one instant and one state of the catalogue, so that its answer agrees with itself; after a write of
@@ -130,16 +127,6 @@ impl Request {
     /// The same request, signed: what it writes keeps this mark.
     pub fn signed(self, mark: Option<Arc<Mark>>) -> Self {
         Self { mark, ..self }
-    }
-
-    /// The same request, whose ready answers may be written as JSON at once or not. Where they may not, they are kept
-    /// as trees until the end, which take many times the memory: such an answer may have an `UNWRITTEN`th of the
-    /// bytes.
-    pub fn writing(self, written: bool) -> Self {
-        let most = self.config.limits.max_answer_bytes as u64;
-        self.load.meter().limit(if written { most } else { most / UNWRITTEN });
-        self.load.write_at_once(written);
-        self
     }
 
     /// Waits from now on for news of a user's history.

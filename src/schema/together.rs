@@ -113,13 +113,10 @@ type Columns<'a> = Vec<(String, Column<'a>)>;
 
 /// The fields that are asked for, each with what stands before its value; `None` when the engine has to see to it.
 fn columns<'a>(context: &ContextSelectionSet<'a>, users: &'a [Placed<'a>]) -> Option<(&'a Request, Columns<'a>)> {
-    let request = context.data_opt::<Request>().filter(|request| request.load.is_written_at_once())?;
+    let request = context.data_opt::<Request>()?;
     let column = |selection: &'a Positioned<Selection>| {
         let Selection::Field(field) = &selection.node else { return None };
-        if !field.node.directives.is_empty() || field.node.name.node == "__typename" {
-            return None;
-        }
-        let column = match User::writer(&field.node) {
+        let column = match User::any_writer(&field.node) {
             Some(writer) => Column::Ready(writer),
             None => Column::Waiting(
                 side_by_side(request, field, users).unwrap_or_else(|| Box::pin(one_by_one(field, users))),

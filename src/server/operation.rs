@@ -94,8 +94,6 @@ pub(super) struct Prepared {
     pub(super) kind: Kind,
     request: async_graphql::Request,
     cost: u64,
-    /// Whether ready answers may be written at once.
-    plain: bool,
     document: Arc<Document>,
     name: Option<Name>,
 }
@@ -315,9 +313,8 @@ fn check(app: &App, client: &Client, asked: Asked) -> Result<Prepared, Refusal> 
         OperationType::Mutation => Kind::Mutation,
         OperationType::Subscription => Kind::Subscription,
     };
-    let (cost, plain) = (passed.cost, passed.plain);
-    let (document, called) = (Arc::clone(&passed.document), passed.name.clone());
-    Ok(Prepared { kind, cost, plain, document, name: called, request: passed.into_request(text, name) })
+    let (cost, document, name) = (passed.cost, Arc::clone(&passed.document), passed.name.clone());
+    Ok(Prepared { kind, cost, document, name, request: passed.into_request() })
 }
 
 /// Runs a query or a mutation to its end, for what was [taken][take] for it. What a signed request writes keeps its
@@ -337,7 +334,7 @@ pub(super) async fn execute(
     if prepared.kind == Kind::Mutation {
         caller = Box::pin(app.known(caller, now)).await?;
     }
-    let context = app.request(caller, now).writing(prepared.plain).signed(mark);
+    let context = app.request(caller, now).signed(mark);
     let Prepared { kind, document, name, request, .. } = prepared;
     let watch = Watch::begin(app, kind, cost.requested, name, document, &client.caller, Arc::clone(&context.load));
     let work = app.schema.execute(request.data(Arc::clone(&context.load)).data(context.clone()));
@@ -388,7 +385,7 @@ pub(super) fn follow(
     prepared: Prepared,
 ) -> Result<BoxStream<'static, Answer>, Refusal> {
     take(app, client, &prepared)?;
-    let context = app.lasting_request(Arc::clone(&client.caller), app.clock.now()).writing(prepared.plain);
+    let context = app.lasting_request(Arc::clone(&client.caller), app.clock.now());
     let load = Arc::clone(&context.load);
     let events =
         app.schema.execute_stream(prepared.request.data(Arc::clone(&context.load)).data(context).data(standing));

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::Request;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use serde_json::{Value, json};
+use waymark::auth::Scope;
 
 use crate::harness::{Answer, Stage, tests};
 
@@ -29,11 +30,15 @@ tests! {
         a_mutation_over_get_is_refused,
         forms_of_web_pages_are_refused,
         a_batch_is_refused,
+        texts_are_read_as_the_specification_writes_them,
+        whole_numbers_are_whole_however_json_writes_them,
+        an_id_may_be_any_whole_number,
         malformed_json_is_explained_without_the_insides_of_the_server,
     ],
     own: [
         a_mutation_stops_nothing_that_came_before_it_and_runs_in_order,
         variables_are_coerced_before_anything_is_written,
+        a_null_that_cannot_be_is_refused_before_anything_is_written,
     ],
 }
 
@@ -269,4 +274,94 @@ async fn malformed_json_is_explained_without_the_insides_of_the_server(stage: St
             assert!(!answer.text.contains(inside), "{}", answer.text);
         }
     }
+}
+
+async fn texts_are_read_as_the_specification_writes_them(stage: Stage) {
+    let grace = stage.user("grace");
+    for (query, variables) in [
+        ("query($a: [ UserBy! ]!) { users(by: $a) { handle } }", json!({ "a": [{ "handle": "grace" }] })),
+        ("query($a: [UserBy!] !) { users(by: $a) { handle } }", json!({ "a": [{ "handle": "grace" }] })),
+        ("{ viewer { ... on#c\n Viewer { kind } } }", Value::Null),
+    ] {
+        grace.data(query, variables).await;
+    }
+    let notes = "mutation($i: UpdateResourceProgressInput!) { updateResourceProgress(input: $i) { resourceProgress { notes } } }";
+    for (written, is) in [
+        (r#""\uD83D\uDE00""#, "\u{1F600}"),
+        (r#""\u{1F600}""#, "\u{1F600}"),
+        (r#""""a \""" b""""#, "a \"\"\" b"),
+        ("\"\"\"\n      one\n        two\n\n      \"\"\"", "one\n  two"),
+        (r#""\u00e9\n\t\\""#, "\u{e9}\n\t\\"),
+    ] {
+        let literal = notes
+            .replace("($i: UpdateResourceProgressInput!)", "")
+            .replace("$i", &format!("{{ resourceId: \"507f191e810c19729de860ea\", notes: {written} }}"));
+        let answer = grace.data(&literal, Value::Null).await;
+        assert_eq!(answer["updateResourceProgress"]["resourceProgress"]["notes"], is, "{literal}");
+    }
+}
+
+async fn whole_numbers_are_whole_however_json_writes_them(stage: Stage) {
+    let query = "query($n: Int!, $id: ID!) { games(first: $n) { nodes { id } } game(id: $id) { id } }";
+    let body = |n: &str, id: &str| {
+        json!({ "query": query }).to_string().replacen('{', &format!("{{\"variables\":{{\"n\":{n},\"id\":{id}}},"), 1)
+    };
+    let ask = async |n: &str, id: &str| post(&stage, "application/json", "application/json", body(n, id)).await;
+    let plain = ask("2", "\"14402\"").await;
+    assert_eq!(plain.data()["game"]["id"], "game:14402");
+    for (n, id) in [("2.0", "14402"), ("2e0", "14402.0"), ("2", "1.4402e4")] {
+        assert_eq!(ask(n, id).await.data(), plain.data(), "{n} {id}");
+    }
+    for (n, id) in [("2.5", "1"), ("2", "1.5"), ("3e9", "1"), ("2", "1e300"), ("2", "true")] {
+        assert_eq!(ask(n, id).await.codes(), ["BAD_USER_INPUT"], "{n} {id}");
+    }
+}
+
+async fn an_id_may_be_any_whole_number(stage: Stage) {
+    let data = stage
+        .anonymous()
+        .data("{ game(id: 14402) { id } big: game(id: 123456789012345678901234567890) { id } }", Value::Null)
+        .await;
+    assert_eq!(data, json!({ "game": { "id": "game:14402" }, "big": null }));
+    let query = "query($id: ID!) { game(id: $id) { id } }";
+    let data = stage.anonymous().data(query, json!({ "id": u64::MAX })).await;
+    assert_eq!(data, json!({ "game": null }));
+}
+
+async fn a_null_that_cannot_be_is_refused_before_anything_is_written(stage: Stage) {
+    let app = stage.app(&[Scope::Admin]).await;
+    let ledger = "{ user(by: { handle: \"grace\" }) { credits { ledger(first: 1) { totalCount } } } }";
+    let before = app.data(ledger, Value::Null).await;
+    let grant = "a: grantCredits(input: { user: { handle: \"grace\" }, amount: { micros: 1 } }) { status }";
+    for (variables, second, values) in [
+        // A member that is not null because it has a default.
+        (
+            "$q: Int",
+            "b: grantCards(input: { user: { handle: \"grace\" }, cards: [{ cardId: \"x\", quantity: $q }] }) { userErrors { code } }",
+            json!({ "q": null }),
+        ),
+        // The one member of an input, null or left out.
+        (
+            "$h: String",
+            "b: grantCredits(input: { user: { handle: $h }, amount: { micros: 1 } }) { status }",
+            json!({ "h": null }),
+        ),
+        ("$h: String", "b: grantCredits(input: { user: { handle: $h }, amount: { micros: 1 } }) { status }", json!({})),
+        (
+            "$m: BigInt",
+            "b: grantCredits(input: { user: { handle: \"grace\" }, amount: { micros: $m } }) { status }",
+            json!({ "m": null }),
+        ),
+        (
+            "$m: BigInt",
+            "b: grantCredits(input: { user: { handle: \"grace\" }, amount: { micros: $m } }) { status }",
+            json!({}),
+        ),
+    ] {
+        let query = format!("mutation({variables}) {{ {grant} {second} }}");
+        let answer = app.query(&query, values).await;
+        assert_eq!(answer.codes(), ["BAD_USER_INPUT"], "{query}: {}", answer.text);
+        assert!(answer.json.get("data").is_none(), "{query}: {}", answer.text);
+    }
+    assert_eq!(app.data(ledger, Value::Null).await, before);
 }

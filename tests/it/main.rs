@@ -47,6 +47,9 @@ mod profile;
 mod rest;
 mod schema;
 mod seasons;
+#[path = "../../benches/src/spelling.rs"]
+mod spelling;
+mod spellings;
 mod statements;
 mod subscriptions;
 mod transfer;
@@ -114,6 +117,7 @@ fn main() -> ExitCode {
         ("rest::signed_graphql", rest::signed_graphql::TESTS),
         ("schema", schema::TESTS),
         ("seasons", seasons::TESTS),
+        ("spellings", spellings::TESTS),
         ("statements", statements::TESTS),
         ("subscriptions::events", subscriptions::events::TESTS),
         ("subscriptions::life", subscriptions::life::TESTS),

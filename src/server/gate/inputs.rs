@@ -7,6 +7,8 @@
 //! A text that holds a NUL refuses the whole request and is named by its place, unless it stands in a list: items of
 //! lists are checked one by one by the resolver, and fail one by one.
 
+use std::borrow::Cow;
+
 use apollo_compiler::ast::{Type, Value};
 use apollo_compiler::executable::{Operation, Selection, SelectionSet};
 use apollo_compiler::response::{JsonMap, JsonValue};
@@ -14,7 +16,8 @@ use apollo_compiler::schema::InputObjectType;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
 use async_graphql::parser::types::{
-    ExecutableDocument as EngineDocument, Selection as EngineSelection, SelectionSet as EngineSelectionSet,
+    DocumentOperations, ExecutableDocument as EngineDocument, Selection as EngineSelection,
+    SelectionSet as EngineSelectionSet,
 };
 use async_graphql::{InputType, Pos, Positioned, ScalarType};
 use async_graphql_value::indexmap::IndexMap;
@@ -256,20 +259,11 @@ fn refuse(code: Code, message: String) -> Result<(), Refusal> {
     Err(Refusal::new(code, message))
 }
 
-/// Removes the arguments, and the fields of input objects, that stand for a variable without a value.
+/// Removes the arguments that stand for a variable without a value, so that they fall back to their defaults. Members
+/// of input objects are left out by the engine itself.
 pub(super) fn drop_omitted(document: &mut EngineDocument, given: &impl Fn(&str) -> bool) {
-    for fragment in document.fragments.values_mut() {
-        drop_in_selections(&mut fragment.node.selection_set.node, given);
-    }
-    match &mut document.operations {
-        async_graphql::parser::types::DocumentOperations::Single(operation) => {
-            drop_in_selections(&mut operation.node.selection_set.node, given);
-        }
-        async_graphql::parser::types::DocumentOperations::Multiple(operations) => {
-            for operation in operations.values_mut() {
-                drop_in_selections(&mut operation.node.selection_set.node, given);
-            }
-        }
+    if let DocumentOperations::Single(operation) = &mut document.operations {
+        drop_in_selections(&mut operation.node.selection_set.node, given);
     }
 }
 
@@ -277,7 +271,8 @@ fn drop_in_selections(selections: &mut EngineSelectionSet, given: &impl Fn(&str)
     for Positioned { node: selection, .. } in &mut selections.items {
         match selection {
             EngineSelection::Field(field) => {
-                field.node.arguments.retain_mut(|(_, value)| keep(&mut value.node, given));
+                let is_given = |value: &EngineValue| !matches!(value, EngineValue::Variable(name) if !given(name));
+                field.node.arguments.retain(|(_, value)| is_given(&value.node));
                 drop_in_selections(&mut field.node.selection_set.node, given);
             }
             EngineSelection::InlineFragment(inline) => {
@@ -288,22 +283,124 @@ fn drop_in_selections(selections: &mut EngineSelectionSet, given: &impl Fn(&str)
     }
 }
 
-/// Whether a value is given; takes out of it what is not.
-fn keep(value: &mut EngineValue, given: &impl Fn(&str) -> bool) -> bool {
-    match value {
-        EngineValue::Variable(name) => given(name),
-        EngineValue::Object(members) => {
-            members.retain(|_, member| keep(member, given));
-            true
+/// The values of variables with whole numbers as such where an `Int` or `ID` is wanted: JSON writes 1 as `1.0` too, and
+/// an `ID` may be any whole number.
+pub(super) fn with_whole_numbers<'a>(
+    schema: &Valid<Schema>,
+    operation: &Operation,
+    values: &'a JsonMap,
+) -> Cow<'a, JsonMap> {
+    if !values.values().any(has_wide_number) {
+        return Cow::Borrowed(values);
+    }
+    let mut values = values.clone();
+    for variable in &operation.variables {
+        if let Some(value) = values.get_mut(variable.name.as_str()) {
+            make_whole(schema, &variable.ty, value);
         }
-        EngineValue::List(items) => {
-            for item in items {
-                if !keep(item, given) {
-                    *item = EngineValue::Null;
+    }
+    Cow::Owned(values)
+}
+
+/// Whether there is a number in it that is not simply an integer of 64 bits with a sign.
+fn has_wide_number(value: &JsonValue) -> bool {
+    match value {
+        JsonValue::Number(number) => !number.is_i64(),
+        JsonValue::Array(items) => items.iter().any(has_wide_number),
+        JsonValue::Object(members) => members.values().any(has_wide_number),
+        _ => false,
+    }
+}
+
+fn make_whole(schema: &Valid<Schema>, ty: &Type, value: &mut JsonValue) {
+    /// Every whole number up to here is a different `f64`.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        JsonValue::Array(items) => items.iter_mut().for_each(|item| make_whole(schema, ty.item_type(), item)),
+        JsonValue::Object(members) => {
+            let Some(object) = schema.get_input_object(ty.inner_named_type()) else { return };
+            for (name, member) in members.iter_mut() {
+                if let Some(field) = object.fields.get(name.as_str()) {
+                    make_whole(schema, &field.ty, member);
                 }
             }
-            true
         }
-        _ => true,
+        JsonValue::Number(number) => {
+            let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < EXACT);
+            let whole = float.and_then(|float| format!("{float:.0}").parse::<i64>().ok());
+            match (ty.inner_named_type().as_str(), whole) {
+                ("ID", _) if number.is_u64() => *value = number.to_string().into(),
+                ("ID" | "Int", Some(whole)) => *value = whole.into(),
+                _ => {}
+            }
+        }
+        _ => {}
     }
+}
+
+/// A place of a variable where `null` cannot be, though the variable itself may be.
+#[derive(Debug)]
+pub(super) struct Strict {
+    variable: Name,
+    /// The argument, with the steps inside of it.
+    place: String,
+    /// Whether it has to have a value there: it is the one member of its object.
+    is_one_of: bool,
+}
+
+/// The places of an operation where `null` cannot be.
+pub(super) fn strict_places(
+    schema: &Valid<Schema>,
+    document: &ExecutableDocument,
+    operation: &Operation,
+) -> Vec<Strict> {
+    let mut found = Vec::new();
+    for field in operation.all_fields(document) {
+        for argument in &field.arguments {
+            if let Some(definition) = field.definition.argument_by_name(&argument.name) {
+                strict_in(schema, &definition.ty, &argument.value, argument.name.to_string(), &mut found);
+            }
+        }
+    }
+    found.retain(|strict| {
+        let variable = operation.variables.iter().find(|variable| variable.name == strict.variable);
+        variable.is_some_and(|variable| !variable.ty.is_non_null())
+    });
+    found
+}
+
+fn strict_in(schema: &Valid<Schema>, ty: &Type, value: &Value, place: String, found: &mut Vec<Strict>) {
+    match value {
+        Value::Variable(variable) if ty.is_non_null() => {
+            found.push(Strict { variable: variable.clone(), place, is_one_of: false });
+        }
+        Value::List(items) => {
+            items.iter().for_each(|item| strict_in(schema, ty.item_type(), item, place.clone(), found))
+        }
+        Value::Object(members) => {
+            let Some(object) = schema.get_input_object(ty.inner_named_type()) else { return };
+            for (name, member) in members {
+                let Some(field) = object.fields.get(name) else { continue };
+                let place = format!("{place}.{name}");
+                match &**member {
+                    Value::Variable(variable) if is_one_of(object) => {
+                        found.push(Strict { variable: variable.clone(), place, is_one_of: true });
+                    }
+                    member => strict_in(schema, &field.ty, member, place, found),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Refuses `null` where it cannot be.
+pub(super) fn check_strict(places: &[Strict], values: &JsonMap) -> Result<(), Refusal> {
+    places.iter().try_for_each(|strict| match values.get(strict.variable.as_str()) {
+        Some(JsonValue::Null) => refuse(Code::BadUserInput, format!("{} takes no null", strict.place)),
+        None if strict.is_one_of => {
+            refuse(Code::BadUserInput, format!("{} needs a value, and ${} has none", strict.place, strict.variable))
+        }
+        _ => Ok(()),
+    })
 }

@@ -1,16 +1,15 @@
 //! What stands between a client's document and its execution.
 //!
 //! A document is measured first (tokens, nesting, aliases, directives, and how many fields it has once its fragments
-//! are spread, counted without spreading them), then parsed and validated against our own schema, and kept, with what
-//! the engine needs, under its text. A request for a document seen before costs a look-up and the coercion of its
-//! variables.
+//! are spread, counted without spreading them), then parsed and validated against our own schema, and kept under its
+//! text. What the engine runs is compiled from that and kept too. A request for a document seen before costs two
+//! look-ups and the coercion of its variables.
 
+mod compile;
 mod cost;
 mod inputs;
 mod introspection;
 mod measure;
-mod merging;
-mod subscriptions;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,9 +20,10 @@ use apollo_compiler::parser::Parser;
 use apollo_compiler::response::{GraphQLError, JsonMap, JsonValue};
 use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
-use async_graphql::parser::types::ExecutableDocument as EngineDocument;
 use async_graphql::{Name as EngineName, Request, Value, Variables};
+use compile::Compiled;
 use cost::{Costs, Pricing};
+use inputs::Strict;
 use measure::Measure;
 use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
@@ -43,6 +43,9 @@ const MAX_FAULTS: usize = 10;
 const FILE: &str = "document.graphql";
 /// How deep the parser goes before it gives up; selections are bounded more tightly by a setting.
 const MAX_RECURSION: usize = 200;
+/// How many bytes a field of a compiled document takes, roughly, and how many a kept document may take on average.
+const FIELD_BYTES: u32 = 256;
+const COMPILED_BYTES: u64 = 16 * 1024;
 
 /// The values of variables as a client sends them: a JSON object.
 pub type Values = JsonMap;
@@ -54,6 +57,8 @@ pub struct Gate {
     limits: Limits,
     introspection: bool,
     passed: Cache<String, Arc<Document>>,
+    compiled: Cache<Variant, Arc<Compiled>>,
+    documents: AtomicU64,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -61,12 +66,28 @@ pub struct Gate {
 /// A document that may be executed.
 #[derive(Debug)]
 pub struct Document {
+    number: u64,
     checked: Valid<ExecutableDocument>,
-    engine: EngineDocument,
-    /// What each operation costs, by its name.
-    costs: Vec<(Option<Name>, Costs)>,
-    /// Whether no two answers in it have to be merged.
-    plain: bool,
+    operations: Vec<Known>,
+    /// The variables that `@skip` and `@include` ask for.
+    deciding: Vec<Name>,
+}
+
+/// What is known of an operation.
+#[derive(Debug)]
+struct Known {
+    name: Option<Name>,
+    costs: Costs,
+    /// The places of variables where `null` cannot be.
+    strict: Vec<Strict>,
+}
+
+/// An operation of a document, with the values of the variables that decide which fields it has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Variant {
+    document: u64,
+    operation: Option<Name>,
+    given: Vec<bool>,
 }
 
 /// An operation that may be executed, with the values of its variables.
@@ -76,12 +97,11 @@ pub struct Passed {
     pub cost: u64,
     /// Whether it is a query, a mutation or a subscription.
     pub kind: OperationType,
-    /// Whether no two answers in it have to be merged.
-    pub plain: bool,
     /// The document in which the operation stands.
     pub document: Arc<Document>,
     /// What the operation is called.
     pub name: Option<Name>,
+    compiled: Arc<Compiled>,
     variables: Variables,
     /// Whether variables are left without a value.
     omits: bool,
@@ -138,8 +158,12 @@ impl Gate {
             .weigher(|text: &String, _| u32::try_from(text.len()).unwrap_or(u32::MAX).max(1024))
             .max_capacity(limits.document_cache.saturating_mul(1024))
             .build();
-        let (hits, misses) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Self { schema, limits: limits.clone(), introspection, passed, hits, misses })
+        let compiled = Cache::builder()
+            .weigher(|_: &Variant, compiled: &Arc<Compiled>| compiled.fields.saturating_mul(FIELD_BYTES).max(1024))
+            .max_capacity(limits.document_cache.saturating_mul(COMPILED_BYTES))
+            .build();
+        let (documents, hits, misses) = <(AtomicU64, AtomicU64, AtomicU64)>::default();
+        Ok(Self { schema, limits: limits.clone(), introspection, passed, compiled, documents, hits, misses })
     }
 
     /// How many documents had passed before, how many had to be checked, and how many are kept.
@@ -158,10 +182,31 @@ impl Gate {
         let operation = document.operation(name)?;
         let variables = self.variables(&document, operation, values)?;
         let cost = self.cost(&document, operation, &variables, sizes)?;
-        let (kind, plain) = (operation.operation_type, document.plain);
+        let compiled = self.compiled(&document, operation, &variables)?;
         let omits = operation.variables.iter().any(|variable| !variables.contains_key(&*variable.name));
-        let name = operation.name.clone();
-        Ok(Passed { cost, kind, plain, document, name, variables, omits })
+        let (kind, name) = (operation.operation_type, operation.name.clone());
+        Ok(Passed { cost, kind, document, name, compiled, variables, omits })
+    }
+
+    /// What the engine runs for an operation with these variables, compiled now or before.
+    fn compiled(
+        &self,
+        document: &Document,
+        operation: &Operation,
+        variables: &Variables,
+    ) -> Result<Arc<Compiled>, Refusal> {
+        let is = |name: &str| variables.get(name) == Some(&Value::Boolean(true));
+        let given = document.deciding.iter().map(|name| is(name)).collect();
+        let variant = Variant { document: document.number, operation: operation.name.clone(), given };
+        if let Some(compiled) = self.compiled.get(&variant) {
+            return Ok(compiled);
+        }
+        let compiled = compile::operation(&self.schema, &document.checked, operation, &is).ok_or_else(|| {
+            Refusal::new(Code::LimitExceeded, "the document has too many fields with its fragments spread")
+        })?;
+        let compiled = Arc::new(compiled);
+        self.compiled.insert(variant, Arc::clone(&compiled));
+        Ok(compiled)
     }
 
     /// Whether the document of this text passed before, and is still known.
@@ -202,13 +247,16 @@ impl Gate {
             .to_executable_validate(&self.schema)
             .map_err(|faults| Refusal::of(Code::GraphqlValidationFailed, &faults.errors))?;
         inputs::check_document(&self.schema, &checked)?;
-        let plain = !merging::is_needed(&syntax);
-        let mut engine = async_graphql::parser::parse_query(text)
-            .map_err(|error| Refusal::new(Code::GraphqlParseFailed, error.to_string()))?;
-        subscriptions::flatten_all(&mut engine);
         let mut pricing = Pricing::new(&self.schema, &checked, &self.limits);
-        let costs = checked.operations.iter().map(|one| (one.name.clone(), pricing.operation(one))).collect();
-        Ok(Document { checked, engine, costs, plain })
+        let operations = checked.operations.iter().map(|one| Known {
+            name: one.name.clone(),
+            costs: pricing.operation(one),
+            strict: inputs::strict_places(&self.schema, &checked, one),
+        });
+        let operations = operations.collect();
+        let number = self.documents.fetch_add(1, Ordering::Relaxed);
+        let deciding = compile::deciding(&checked);
+        Ok(Document { number, checked, operations, deciding })
     }
 
     /// Logs which trusted documents would be refused.
@@ -229,8 +277,7 @@ impl Gate {
         variables: &Variables,
         sizes: &Sizes,
     ) -> Result<u64, Refusal> {
-        let known = document.costs.iter().find(|(name, _)| *name == operation.name);
-        let cost = known.map_or(0, |(_, cost)| cost.with(variables, sizes));
+        let cost = document.known(operation).map_or(0, |known| known.costs.with(variables, sizes));
         let most = u64::from(self.limits.max_cost);
         if cost <= most {
             return Ok(cost);
@@ -256,13 +303,15 @@ impl Gate {
         if operation.variables.is_empty() {
             return Ok(Variables::default());
         }
+        let values = inputs::with_whole_numbers(&self.schema, operation, values);
         let coerced =
-            apollo_compiler::request::coerce_variable_values(&self.schema, operation, values).map_err(|error| {
+            apollo_compiler::request::coerce_variable_values(&self.schema, operation, &values).map_err(|error| {
                 let fault = error.to_graphql_error(&document.checked.sources);
                 Refusal { code: Code::BadUserInput, faults: vec![fault], retry_after: None }
             })?;
         let coerced = coerced.into_inner();
         inputs::check_variables(&self.schema, &document.checked, operation, &coerced)?;
+        inputs::check_strict(document.known(operation).map_or(&[], |known| &known.strict), &coerced)?;
         let mut variables = Variables::default();
         for (name, value) in coerced {
             variables.insert(EngineName::new(name.as_str()), engine_value(value));
@@ -277,6 +326,10 @@ impl Document {
         let text = self.checked.sources.values().find(|source| source.path() == Path::new(FILE));
         let text = text.map(|source| source.source_text()).unwrap_or_default();
         Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn known(&self, operation: &Operation) -> Option<&Known> {
+        self.operations.iter().find(|known| known.name == operation.name)
     }
 
     /// The operation to run: the one of this name, or the only one.
@@ -297,15 +350,13 @@ impl Passed {
     /// What the engine runs. Where a variable has no value, the argument it stands for counts as not given, and falls
     /// back to its own default.
     #[must_use]
-    pub fn into_request(self, text: String, name: Option<&str>) -> Request {
-        // The engine takes the document for itself, and removes what is skipped from it.
-        let mut engine = self.document.engine.clone();
+    pub fn into_request(self) -> Request {
+        // The engine takes the document for itself.
+        let mut engine = self.compiled.engine.clone();
         if self.omits {
             inputs::drop_omitted(&mut engine, &|name: &str| self.variables.contains_key(name));
         }
-        let mut request = Request::new(text).variables(self.variables);
-        // Without a name the engine runs the only operation, and there is only one.
-        request.operation_name = name.map(str::to_owned);
+        let mut request = Request::new("").variables(self.variables);
         request.set_parsed_query(engine);
         request
     }
