@@ -31,6 +31,10 @@ pub fn build() -> Schema {
     builder().limit_recursive_depth(usize::MAX).finish()
 }
 
+/// What the API is, for those who read its schema.
+pub const DESCRIPTION: &str = "Users' progress in seasons, credits, learning, games and collections: who may see it, \
+how it is recorded, and what it comes to.";
+
 /// The schema in the schema definition language, sorted, as it stands in `schema.graphql`.
 #[must_use]
 pub fn sdl() -> String {
@@ -41,5 +45,6 @@ pub fn sdl() -> String {
         .include_specified_by()
         .prefer_single_line_descriptions();
     let sdl = builder().finish().sdl_with_options(options);
-    format!("{}\n", sdl.trim())
+    let described = format!("\n\"{DESCRIPTION}\"\nschema {{\n");
+    format!("{}\n", sdl.trim().replacen("\nschema {\n", &described, 1))
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 
 use super::front;
-use super::gate::{Document, Refusal};
+use super::gate::{Compiled, Document, Refusal};
 use super::watch::Watch;
 use crate::app::App;
 use waymark_auth::{Caller, Mark, Standing};
@@ -95,6 +95,7 @@ pub(super) struct Prepared {
     request: async_graphql::Request,
     cost: u64,
     document: Arc<Document>,
+    compiled: Arc<Compiled>,
     name: Option<Name>,
 }
 
@@ -314,7 +315,8 @@ fn check(app: &App, client: &Client, asked: Asked) -> Result<Prepared, Refusal> 
         OperationType::Subscription => Kind::Subscription,
     };
     let (cost, document, name) = (passed.cost, Arc::clone(&passed.document), passed.name.clone());
-    Ok(Prepared { kind, cost, document, name, request: passed.into_request() })
+    let compiled = Arc::clone(&passed.compiled);
+    Ok(Prepared { kind, cost, document, compiled, name, request: passed.into_request() })
 }
 
 /// Runs a query or a mutation to its end, for what was [taken][take] for it. What a signed request writes keeps its
@@ -335,11 +337,14 @@ pub(super) async fn execute(
         caller = Box::pin(app.known(caller, now)).await?;
     }
     let context = app.request(caller, now).signed(mark);
-    let Prepared { kind, document, name, request, .. } = prepared;
+    let Prepared { kind, document, compiled, name, request, .. } = prepared;
     let watch = Watch::begin(app, kind, cost.requested, name, document, &client.caller, Arc::clone(&context.load));
     let work = app.schema.execute(request.data(Arc::clone(&context.load)).data(context.clone()));
     let response = context.load.run_within(work).instrument(watch.span()).await;
-    let answer = response.and_then(|response| Answer::executed(app, now, response, Some(cost)));
+    let answer = response.and_then(|mut response| {
+        compiled.describe(&mut response.data);
+        Answer::executed(app, now, response, Some(cost))
+    });
     let answer = match answer {
         Ok(answer) => answer,
         Err(too_long) if kind == Kind::Mutation => Answer::unsaid(&too_long, cost).map_err(Error::internal)?,

@@ -19,6 +19,8 @@ tests! {
     demo: [
         the_server_hands_out_its_schema,
         introspection_can_be_turned_off,
+        introspection_has_limits_of_its_own,
+        introspection_tells_what_the_schema_says,
     ],
     // Some of them write.
     own: [
@@ -139,4 +141,51 @@ async fn introspection_can_be_turned_off(stage: Stage) {
         assert!(!answer.codes().is_empty(), "it says so: {}", answer.text);
     }
     assert_eq!(closed.anonymous().data("{ __typename }", Value::Null).await["__typename"], "Query");
+}
+
+/// What tools ask: the query of graphql-js with all of its options.
+const INTROSPECTION: &str = "query IntrospectionQuery { __schema { description queryType { name kind } mutationType { name kind } \
+    subscriptionType { name kind } types { ...FullType } directives { name description isRepeatable locations \
+    args(includeDeprecated: true) { ...InputValue } } } } \
+    fragment FullType on __Type { kind name description isOneOf specifiedByURL \
+    fields(includeDeprecated: true) { name description args(includeDeprecated: true) { ...InputValue } type { ...TypeRef } \
+    isDeprecated deprecationReason } inputFields(includeDeprecated: true) { ...InputValue } interfaces { ...TypeRef } \
+    enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason } possibleTypes { ...TypeRef } } \
+    fragment InputValue on __InputValue { name description type { ...TypeRef } defaultValue isDeprecated deprecationReason } \
+    fragment TypeRef on __Type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name \
+    ofType { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } } }";
+
+async fn introspection_has_limits_of_its_own(stage: Stage) {
+    let strict = stage.with(&[("WAYMARK_MAX_COST", "100"), ("WAYMARK_MAX_DEPTH", "5")]).await;
+    let data = strict.anonymous().data(INTROSPECTION, Value::Null).await;
+    assert!(data["__schema"]["types"].as_array().unwrap().len() > 100);
+    // What leads in circles is too much by itself, and so is what is too deep.
+    let circle = |levels: usize| {
+        let (open, close) = ("{ interfaces { possibleTypes ".repeat(levels), " } }".repeat(levels));
+        format!("{{ __schema {{ types {open}{{ name }}{close} }} }}")
+    };
+    for levels in [6, 20] {
+        strict.anonymous().query(&circle(levels), Value::Null).await.refused(400, "LIMIT_EXCEEDED");
+    }
+    // Beside it, and through fragments, fields count as they do alone.
+    let deep =
+        "{ __typename currentSeason { goals { ...G } } } fragment G on Goal { season { goals { season { id } } } }";
+    strict.anonymous().query(deep, Value::Null).await.refused(400, "LIMIT_EXCEEDED");
+}
+
+async fn introspection_tells_what_the_schema_says(stage: Stage) {
+    let data = stage.anonymous().data(INTROSPECTION, Value::Null).await;
+    let told = &data["__schema"];
+    let schema = everything::schema();
+    let description = schema.schema_definition.description.as_ref().map(|text| text.to_string());
+    assert_eq!(told["description"].as_str(), description.as_deref());
+    let types: Vec<_> = told["types"].as_array().unwrap().iter().collect();
+    let ours = schema.types.values().filter(|ty| !ty.is_built_in());
+    for ty in ours {
+        let told = types.iter().find(|told| told["name"] == ty.name().as_str()).unwrap();
+        assert_eq!(told["description"].as_str(), ty.description().map(|text| &**text), "{}", ty.name());
+        let is_one_of = ty.as_input_object().map(|object| object.directives.has("oneOf"));
+        assert_eq!(told["isOneOf"].as_bool(), is_one_of, "{}", ty.name());
+    }
+    assert!(types.iter().any(|ty| ty["isOneOf"] == true));
 }

@@ -14,7 +14,7 @@ use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
 use async_graphql::parser::types as engine;
-use async_graphql::{Name as EngineName, Pos, Positioned};
+use async_graphql::{Name as EngineName, Pos, Positioned, Value as Answer};
 use async_graphql_value::indexmap::IndexMap;
 use async_graphql_value::{Number, Value as EngineValue};
 
@@ -23,9 +23,25 @@ const MOST_FIELDS: u32 = 60_000;
 
 /// What the engine runs, and how many fields that is.
 #[derive(Debug)]
-pub(super) struct Compiled {
+pub struct Compiled {
     pub(super) engine: engine::ExecutableDocument,
     pub(super) fields: u32,
+    /// Under which names of the answer the schema's description stands.
+    descriptions: Vec<(EngineName, EngineName)>,
+}
+
+impl Compiled {
+    /// Puts the schema's own description in place of the one that the engine has for every schema.
+    pub fn describe(&self, data: &mut Answer) {
+        for (schema, description) in &self.descriptions {
+            if let Answer::Object(roots) = data
+                && let Some(Answer::Object(schema)) = roots.get_mut(schema)
+                && let Some(description) = schema.get_mut(description)
+            {
+                *description = Answer::String(waymark_schema::DESCRIPTION.to_owned());
+            }
+        }
+    }
 }
 
 /// Compiles one operation. `given` tells the values of the variables of directives.
@@ -45,6 +61,10 @@ pub(super) fn operation(
     if compiler.left == 0 {
         return None;
     }
+    let schemas = fields_named(&selection_set, "__schema");
+    let descriptions = schemas
+        .flat_map(|schema| fields_named(&schema.selection_set.node, "description").map(|one| (key(schema), key(one))));
+    let descriptions = descriptions.collect();
     let variables = operation.variables.iter().filter_map(|variable| {
         Some(at(
             Pos::default(),
@@ -71,7 +91,18 @@ pub(super) fn operation(
         operations: engine::DocumentOperations::Single(at(Pos::default(), definition)),
         fragments: HashMap::new(),
     };
-    Some(Compiled { engine, fields: MOST_FIELDS - compiler.left })
+    Some(Compiled { engine, fields: MOST_FIELDS - compiler.left, descriptions })
+}
+
+fn fields_named<'a>(set: &'a engine::SelectionSet, name: &'static str) -> impl Iterator<Item = &'a engine::Field> {
+    set.items.iter().filter_map(move |item| match &item.node {
+        engine::Selection::Field(field) if field.node.name.node == name => Some(&field.node),
+        _ => None,
+    })
+}
+
+fn key(field: &engine::Field) -> EngineName {
+    field.response_key().node.clone()
 }
 
 /// The variables that decide about `@skip` and `@include` in a document.

@@ -56,6 +56,8 @@ pub(super) struct Cost {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Costs {
     rest: Cost,
+    /// What its questions about the schema weigh, which have a limit of their own.
+    introspection: u64,
     /// The fields of a mutation.
     writes: Vec<Writing>,
 }
@@ -171,6 +173,11 @@ impl Costs {
         });
         writes.fold(self.rest.with(given), u64::saturating_add).div_ceil(UNIT)
     }
+
+    /// What its questions about the schema cost.
+    pub(super) const fn introspection(&self) -> u64 {
+        self.introspection.div_ceil(UNIT)
+    }
 }
 
 impl Times {
@@ -224,15 +231,17 @@ pub(super) struct Pricing<'a> {
     most: u64,
     /// What fragments cost whose place does not matter.
     fragments: HashMap<&'a Name, Cost>,
+    introspection: u64,
 }
 
 impl<'a> Pricing<'a> {
     pub(super) fn new(schema: &'a Valid<Schema>, document: &'a ExecutableDocument, limits: &Limits) -> Self {
-        Self { schema, document, most: limits.max_page_size.into(), fragments: HashMap::new() }
+        Self { schema, document, most: limits.max_page_size.into(), fragments: HashMap::new(), introspection: 0 }
     }
 
     pub(super) fn operation(&mut self, operation: &'a Operation) -> Costs {
         let mut costs = Costs::default();
+        self.introspection = 0;
         if operation.is_mutation() {
             for field in operation.root_fields(self.document) {
                 let mut elements = Cost::default();
@@ -247,6 +256,7 @@ impl<'a> Pricing<'a> {
         } else {
             costs.rest = self.selections(&operation.selection_set, &Times::Fixed(0));
         }
+        costs.introspection = self.introspection;
         costs
     }
 
@@ -288,8 +298,13 @@ impl<'a> Pricing<'a> {
 
     fn field(&mut self, parent: &'a Name, field: &'a Field, page: &Times, sum: &mut Cost) {
         let key = length(field.response_key().len()).saturating_add(AROUND);
+        if field.name == "__typename" {
+            return sum.weigh(introspection::longest_name(self.schema).saturating_add(key).max(FIELD));
+        }
         if field.name.starts_with("__") {
-            return sum.weigh(introspection::weight(self.schema, self.document, field).saturating_add(key).max(FIELD));
+            let weight = introspection::weight(self.schema, self.document, field).saturating_add(key);
+            self.introspection = self.introspection.saturating_add(weight);
+            return;
         }
         for (measure, weight) in bounds::work(parent, &field.name, |name| is_given(field, name)) {
             sum.weigh_each(measure, weight);

@@ -6,22 +6,44 @@
 use std::collections::HashMap;
 
 use apollo_compiler::ast::{
-    DirectiveDefinition, EnumValueDefinition, FieldDefinition, InputValueDefinition, Type, Value,
+    DirectiveDefinition, DirectiveList, EnumValueDefinition, FieldDefinition, InputValueDefinition, Type, Value,
 };
 use apollo_compiler::executable::{Field, Selection, SelectionSet};
-use apollo_compiler::schema::ExtendedType;
-use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
+use apollo_compiler::schema::{Component, ExtendedType};
+use apollo_compiler::validation::Valid;
+use apollo_compiler::{ExecutableDocument, Name, Node, Schema, name};
 
 use super::cost::{FIELD, OBJECT};
+
+/// Adds what the engine answers and the validator does not know yet: `__Type.isOneOf`.
+pub(super) fn completed(schema: Valid<Schema>) -> Valid<Schema> {
+    let mut schema = schema.into_inner();
+    if let Some(ExtendedType::Object(one)) = schema.types.get_mut("__Type") {
+        let field = FieldDefinition {
+            description: Some("Whether exactly one field of the input object has to be given.".into()),
+            name: name!("isOneOf"),
+            arguments: Vec::new(),
+            ty: Type::Named(name!("Boolean")),
+            directives: DirectiveList::new(),
+        };
+        one.make_mut().fields.insert(name!("isOneOf"), Component::new(field));
+    }
+    // A nullable field of a scalar makes no valid schema invalid.
+    Valid::assume_valid(schema)
+}
 
 /// How many fields of things are looked at before an operation is given up as too much.
 const MOST_STEPS: u32 = 100_000;
 
-/// What a field weighs without its key, which is `__schema`, `__type` or `__typename`.
+/// How long the longest name of a type is, as JSON.
+pub(super) fn longest_name(schema: &Schema) -> u64 {
+    schema.types.keys().map(|name| quoted(name)).max().unwrap_or(0)
+}
+
+/// What a field weighs without its key, which is `__schema` or `__type`.
 pub(super) fn weight(schema: &Schema, document: &ExecutableDocument, field: &Field) -> u64 {
     let mut counting = Counting { schema, document, known: HashMap::new(), steps: 0 };
     match field.name.as_str() {
-        "__typename" => schema.types.keys().map(|name| quoted(name)).max().unwrap_or(0),
         "__schema" => counting.thing(&field.selection_set, Thing::Schema),
         "__type" => {
             // By a variable it may be any type.

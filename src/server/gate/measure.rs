@@ -13,6 +13,8 @@ use waymark_kernel::error::Code;
 const MAX_FIELDS: u64 = 20_000;
 /// The most directives on one document.
 const MAX_DIRECTIVES: u32 = 200;
+/// How deep questions about the schema may be nested, whatever the setting for fields is.
+const MAX_INTROSPECTION_DEPTH: u32 = 30;
 /// How deep selections may be nested, through fragments too, independent of the setting for fields. Bounds the stack.
 const MAX_LEVELS: u32 = 100;
 
@@ -21,8 +23,10 @@ const MAX_LEVELS: u32 = 100;
 struct Size {
     /// Fields, those of fragments counted wherever they are spread.
     fields: u64,
-    /// How deep fields are nested.
+    /// How deep fields are nested, without those below `__schema` and `__type`.
     depth: u32,
+    /// How deep those are nested.
+    introspection: u32,
     /// How deep selections are nested, fields or not.
     levels: u32,
 }
@@ -61,12 +65,16 @@ impl<'a> Measure<'a> {
                     measure.directives = measure.directives.saturating_add(count(operation.directives.len()));
                     measure.selections(&operation.selection_set, 1)
                 }
-                // Unused fragments are refused by validation; they are measured to be safe until then.
-                Definition::FragmentDefinition(fragment) => measure.fragment(&fragment.name, 1),
+                // Unused fragments are refused by validation; they are measured to be safe until then. How deep fields
+                // are nested counts where they are used.
+                Definition::FragmentDefinition(fragment) => {
+                    Size { depth: 0, introspection: 0, ..measure.fragment(&fragment.name, 1) }
+                }
                 _ => Size::default(),
             };
             measure.size.fields = measure.size.fields.max(size.fields);
             measure.size.depth = measure.size.depth.max(size.depth);
+            measure.size.introspection = measure.size.introspection.max(size.introspection);
             measure.size.levels = measure.size.levels.max(size.levels);
         }
         measure
@@ -74,7 +82,7 @@ impl<'a> Measure<'a> {
 
     /// The size of selections that stand on this level, as far down as documents may go.
     fn selections(&mut self, selections: &'a [Selection], level: u32) -> Size {
-        let mut sum = Size { fields: 0, depth: 0, levels: 1 };
+        let mut sum = Size { levels: 1, ..Size::default() };
         if level > MAX_LEVELS {
             sum.levels = MAX_LEVELS + 1;
             return sum;
@@ -83,10 +91,16 @@ impl<'a> Measure<'a> {
             let (size, directives) = match selection {
                 Selection::Field(field) => {
                     self.aliases = self.aliases.saturating_add(u32::from(field.alias.is_some()));
-                    self.introspection |= matches!(field.name.as_str(), "__schema" | "__type");
+                    let asks_schema = matches!(field.name.as_str(), "__schema" | "__type");
+                    self.introspection |= asks_schema;
                     let inner = self.selections(&field.selection_set, level + 1);
-                    let (fields, depth) = (inner.fields.saturating_add(1), inner.depth.saturating_add(1));
-                    (Size { fields, depth, ..inner }, field.directives.len())
+                    let fields = inner.fields.saturating_add(1);
+                    let size = if asks_schema {
+                        Size { fields, depth: 1, introspection: inner.depth, ..inner }
+                    } else {
+                        Size { fields, depth: inner.depth.saturating_add(1), ..inner }
+                    };
+                    (size, field.directives.len())
                 }
                 Selection::FragmentSpread(spread) => {
                     (self.fragment(&spread.fragment_name, level + 1), spread.directives.len())
@@ -98,6 +112,7 @@ impl<'a> Measure<'a> {
             self.directives = self.directives.saturating_add(count(directives));
             sum.fields = sum.fields.saturating_add(size.fields);
             sum.depth = sum.depth.max(size.depth);
+            sum.introspection = sum.introspection.max(size.introspection);
             sum.levels = sum.levels.max(size.levels.saturating_add(1));
         }
         sum
@@ -128,6 +143,10 @@ impl<'a> Measure<'a> {
         }
         if self.size.depth > limits.max_depth {
             return too_much("levels of nesting", self.size.depth.into(), limits.max_depth.into());
+        }
+        if self.size.introspection > MAX_INTROSPECTION_DEPTH {
+            let (is, most) = (self.size.introspection.into(), MAX_INTROSPECTION_DEPTH.into());
+            return too_much("levels of nesting below __schema", is, most);
         }
         if self.aliases > limits.max_aliases {
             return too_much("aliases", self.aliases.into(), limits.max_aliases.into());

@@ -21,7 +21,7 @@ use apollo_compiler::response::{GraphQLError, JsonMap, JsonValue};
 use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
 use async_graphql::{Name as EngineName, Request, Value, Variables};
-use compile::Compiled;
+pub use compile::Compiled;
 use cost::{Costs, Pricing};
 use inputs::Strict;
 use measure::Measure;
@@ -43,6 +43,8 @@ const MAX_FAULTS: usize = 10;
 const FILE: &str = "document.graphql";
 /// How deep the parser goes before it gives up; selections are bounded more tightly by a setting.
 const MAX_RECURSION: usize = 200;
+/// What questions about the schema may cost, whatever the setting for operations is: tools ask for all of it at once.
+const MAX_INTROSPECTION: u64 = 20_000;
 /// How many bytes a field of a compiled document takes, roughly, and how many a kept document may take on average.
 const FIELD_BYTES: u32 = 256;
 const COMPILED_BYTES: u64 = 16 * 1024;
@@ -101,7 +103,8 @@ pub struct Passed {
     pub document: Arc<Document>,
     /// What the operation is called.
     pub name: Option<Name>,
-    compiled: Arc<Compiled>,
+    /// What the engine runs.
+    pub compiled: Arc<Compiled>,
     variables: Variables,
     /// Whether variables are left without a value.
     omits: bool,
@@ -151,8 +154,10 @@ impl Gate {
     /// # Errors
     /// When `sdl` is no valid schema.
     pub fn new(sdl: &str, limits: &Limits, introspection: bool) -> Result<Self> {
-        let schema = Schema::parse_and_validate(sdl, "schema.graphql")
-            .map_err(|faults| Error::internal(format!("our own schema is not valid: {}", faults.errors)))?;
+        let schema = introspection::completed(
+            Schema::parse_and_validate(sdl, "schema.graphql")
+                .map_err(|faults| Error::internal(format!("our own schema is not valid: {}", faults.errors)))?,
+        );
         // Weighed by length, so that a few huge documents cannot take more memory than many small ones.
         let passed = Cache::builder()
             .weigher(|text: &String, _| u32::try_from(text.len()).unwrap_or(u32::MAX).max(1024))
@@ -277,10 +282,19 @@ impl Gate {
         variables: &Variables,
         sizes: &Sizes,
     ) -> Result<u64, Refusal> {
-        let cost = document.known(operation).map_or(0, |known| known.costs.with(variables, sizes));
+        let known = document.known(operation);
+        let cost = known.map_or(0, |known| known.costs.with(variables, sizes));
+        let introspection = known.map_or(0, |known| known.costs.introspection());
+        if introspection > MAX_INTROSPECTION {
+            let message = format!(
+                "the questions about the schema cost {introspection}, and {MAX_INTROSPECTION} is allowed; the whole \
+                 schema is at /schema.graphql too"
+            );
+            return Err(Refusal::new(Code::LimitExceeded, message));
+        }
         let most = u64::from(self.limits.max_cost);
         if cost <= most {
-            return Ok(cost);
+            return Ok(cost.saturating_add(introspection));
         }
         let mut refusal = Refusal::new(
             Code::LimitExceeded,
