@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use futures_util::future::join_all;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::Union;
@@ -27,12 +28,15 @@ use crate::harness::{Actor, NOW, Stage, tests};
 tests! {
     own: [
         every_number_is_the_one_of_the_model,
+        writes_that_are_joined_come_to_what_one_after_the_other_comes_to,
     ],
 }
 
 const CASES: u32 = 20;
 /// How many writes a sequence has at most.
 const LONGEST: usize = 14;
+/// How many users write at the same time, where several do.
+const TOGETHER: usize = 8;
 
 /// A write. Things are named by their place in the model's lists; one behind the last is unknown to the server.
 #[derive(Debug, Clone)]
@@ -202,18 +206,18 @@ const RESOURCES: [&str; 3] = ["507f1f77bcf86cd799439011", "507f191e810c19729de86
 /// The cards of the two collections of these tests: key and collection.
 const CARDS: &[(&str, &str)] =
     &[("model-c1", "model-c"), ("model-c2", "model-c"), ("model-d1", "model-d"), ("model-d2", "model-d")];
-/// Key, and how many rewards there are for all users of the test together.
-const COLLECTIONS: [(&str, Option<i64>); 2] = [("model-c", Some(3)), ("model-d", None)];
+/// Of the first there are so many rewards for all users of the test together.
+const COLLECTIONS: [&str; 2] = ["model-c", "model-d"];
 
 fn now() -> Timestamp {
     Timestamp::parse(NOW).unwrap()
 }
 
-/// Adds the two collections.
-async fn add_collections(admin: &Actor) {
+/// Adds the two collections, the first with so many rewards.
+async fn add_collections(admin: &Actor, stock: i64) {
     let upsert =
         "mutation($input: UpsertCollectionInput!) { upsertCollection(input: $input) { userErrors { message } } }";
-    for (key, stock) in COLLECTIONS {
+    for (key, stock) in COLLECTIONS.into_iter().zip([Some(stock), None]) {
         let cards = CARDS.iter().filter(|card| card.1 == key).map(|card| json!({ "key": card.0, "name": card.0 }));
         let reward = json!({ "key": format!("{key}-reward"), "name": key, "stock": stock });
         let input = json!({ "key": key, "name": key, "cards": cards.collect::<Vec<_>>(), "reward": reward });
@@ -306,7 +310,7 @@ struct Lot {
 }
 
 /// What is known of one user, by plain arithmetic.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Model {
     /// Soft and hard, in milliseconds, by place in [`ACHIEVEMENTS`].
     unlocks: BTreeMap<usize, (i64, Option<i64>)>,
@@ -453,7 +457,7 @@ impl Model {
             }
             Op::ClaimReward { collection } => {
                 let expected = Some(vec![self.claim_reward(*collection)]);
-                let key = COLLECTIONS.get(*collection).map_or("model-unknown", |one| one.0);
+                let key = COLLECTIONS.get(*collection).copied().unwrap_or("model-unknown");
                 let input = json!({ "collectionId": key });
                 Sent { mutation: "claimCollectionReward", selection: "status", input, expected }
             }
@@ -593,12 +597,12 @@ impl Model {
 
     /// Whether every card of a collection is owned.
     fn has_all(&self, collection: usize) -> bool {
-        self.distinct(collection) == CARDS.iter().filter(|card| card.1 == COLLECTIONS[collection].0).count()
+        self.distinct(collection) == CARDS.iter().filter(|card| card.1 == COLLECTIONS[collection]).count()
     }
 
     fn distinct(&self, collection: usize) -> usize {
         let owned =
-            CARDS.iter().zip(self.cards).filter(|(card, count)| card.1 == COLLECTIONS[collection].0 && *count > 0);
+            CARDS.iter().zip(self.cards).filter(|(card, count)| card.1 == COLLECTIONS[collection] && *count > 0);
         owned.count()
     }
 
@@ -614,7 +618,7 @@ impl Model {
                 return "REFUSED";
             }
             self.cards[place] = after;
-            touched[COLLECTIONS.iter().position(|one| one.0 == *collection).unwrap()] = true;
+            touched[COLLECTIONS.iter().position(|one| one == collection).unwrap()] = true;
             "APPLIED"
         };
         let statuses = items.iter().map(&mut change).collect();
@@ -632,7 +636,7 @@ impl Model {
         if *claimed {
             return "ALREADY_CLAIMED";
         }
-        let limited = COLLECTIONS[collection].1.is_some();
+        let limited = collection == 0;
         if !*completed || (limited && self.stock.get() == 0) {
             return "REFUSED";
         }
@@ -727,8 +731,8 @@ impl Model {
 impl Model {
     fn shown_collection(&self, place: usize) -> Value {
         let (completed, claimed) = self.collections[place];
-        let (count, size) = (self.distinct(place), CARDS.iter().filter(|card| card.1 == COLLECTIONS[place].0).count());
-        let of_collection = CARDS.iter().zip(self.cards).filter(|(card, _)| card.1 == COLLECTIONS[place].0);
+        let (count, size) = (self.distinct(place), CARDS.iter().filter(|card| card.1 == COLLECTIONS[place]).count());
+        let of_collection = CARDS.iter().zip(self.cards).filter(|(card, _)| card.1 == COLLECTIONS[place]);
         json!({
             "collectedCount": count,
             "progressInPercentage": if count == size { 100 } else { 100 * count / size },
@@ -823,8 +827,8 @@ fn shown(user: &Value) -> Value {
     })
 }
 
-/// Carries out a sequence of writes for a new user and compares after each.
-async fn check(stage: &Stage, admin: &Actor, stock: &Rc<Cell<i64>>, ops: &[Op]) -> Result<(), TestCaseError> {
+/// Adds a user, and gives the handle and what is known of them.
+async fn newcomer(stage: &Stage, admin: &Actor, stock: &Rc<Cell<i64>>) -> (String, Model) {
     let handle = add_user(stage.db()).await;
     let user = ask(admin, &handle).await;
     let goals = user["season"]["goals"].as_array().unwrap().iter().map(|goal| Goal {
@@ -837,8 +841,33 @@ async fn check(stage: &Stage, admin: &Actor, stock: &Rc<Cell<i64>>, ops: &[Op]) 
     });
     // Rewards expire when the season has long ended, and so behind whatever else expires here.
     let far = now().plus_seconds(60 * 24 * 60 * 60).millis();
-    let mut model =
+    let model =
         Model { goals: goals.collect(), rewards_expire_at: Some(far), stock: Rc::clone(stock), ..Model::default() };
+    (handle, model)
+}
+
+/// A write of this user as it is sent, with a key of its own.
+fn request(sent: Sent, handle: &str, key: usize) -> (String, Value) {
+    let Sent { mutation, selection, mut input, .. } = sent;
+    // Each event of several names its user by itself.
+    match input.get_mut("events").and_then(Value::as_array_mut) {
+        Some(events) => events
+            .iter_mut()
+            .filter_map(|event| event.as_object_mut()?.values_mut().next())
+            .for_each(|event| event["user"] = json!({ "handle": handle })),
+        None => input["user"] = json!({ "handle": handle }),
+    }
+    input["idempotencyKey"] = json!(format!("{handle} {key}"));
+    let type_name = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
+    let query = format!(
+        "mutation($input: {type_name}!) {{ {mutation}(input: $input) {{ {selection} userErrors {{ code }} }} }}"
+    );
+    (query, json!({ "input": input }))
+}
+
+/// Carries out a sequence of writes for a new user and compares after each.
+async fn check(stage: &Stage, admin: &Actor, stock: &Rc<Cell<i64>>, ops: &[Op]) -> Result<(), TestCaseError> {
+    let (handle, mut model) = newcomer(stage, admin, stock).await;
     let mut last: Option<(String, Value, Value)> = None;
     for (place, op) in ops.iter().enumerate() {
         if let Op::Again = op {
@@ -847,21 +876,9 @@ async fn check(stage: &Stage, admin: &Actor, stock: &Rc<Cell<i64>>, ops: &[Op]) 
                 prop_assert_eq!(&again, answer, "the same key gets the same answer");
             }
         } else {
-            let Sent { mutation, selection, mut input, expected } = model.apply(op);
-            // Each event of several names its user by itself.
-            match input.get_mut("events").and_then(Value::as_array_mut) {
-                Some(events) => events
-                    .iter_mut()
-                    .filter_map(|event| event.as_object_mut()?.values_mut().next())
-                    .for_each(|event| event["user"] = json!({ "handle": handle })),
-                None => input["user"] = json!({ "handle": handle }),
-            }
-            input["idempotencyKey"] = json!(format!("{handle} {place}"));
-            let type_name = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
-            let query = format!(
-                "mutation($input: {type_name}!) {{ {mutation}(input: $input) {{ {selection} userErrors {{ code }} }} }}"
-            );
-            let variables = json!({ "input": input });
+            let sent = model.apply(op);
+            let expected = sent.expected.clone();
+            let (query, variables) = request(sent, &handle, place);
             let answer = statuses(&admin.data(&query, variables.clone()).await);
             if let Some(expected) = expected {
                 prop_assert_eq!(&answer, &json!(expected), "the statuses of {:?}", op);
@@ -870,8 +887,47 @@ async fn check(stage: &Stage, admin: &Actor, stock: &Rc<Cell<i64>>, ops: &[Op]) 
         }
         prop_assert_eq!(shown(&ask(admin, &handle).await), model.shown(), "after {:?}", op);
     }
+    no_differences(admin).await
+}
+
+async fn no_differences(admin: &Actor) -> Result<(), TestCaseError> {
     let everything = admin.data(VERIFY, json!({ "input": {} })).await;
     prop_assert_eq!(&everything["verify"]["differences"], &json!([]));
+    Ok(())
+}
+
+/// Carries out a sequence of writes for a new user, two at a time, while others do the same. What comes of two is what
+/// comes of one after the other, in one order or the other.
+async fn check_pairs(stage: &Stage, admin: &Actor, stock: &Rc<Cell<i64>>, ops: &[Op]) -> Result<(), TestCaseError> {
+    let (handle, mut model) = newcomer(stage, admin, stock).await;
+    let ops: Vec<_> = ops.iter().filter(|op| !matches!(op, Op::Again)).collect();
+    for (place, pair) in ops.chunks(2).enumerate() {
+        let orders: &[&[usize]] = if pair.len() == 2 { &[&[0, 1], &[1, 0]] } else { &[&[0]] };
+        let outcomes: Vec<_> = orders
+            .iter()
+            .map(|order| {
+                let mut after = model.clone();
+                let mut expected = vec![None; pair.len()];
+                order.iter().for_each(|one| expected[*one] = after.apply(pair[*one]).expected.map(|all| json!(all)));
+                (after, expected)
+            })
+            .collect();
+        // What is sent does not depend on the order; a correction of steps names them.
+        let sent = pair.iter().enumerate().map(|(one, op)| request(model.clone().apply(op), &handle, 2 * place + one));
+        let answers =
+            join_all(sent.map(|(query, variables)| async move { statuses(&admin.data(&query, variables).await) }));
+        let answers = answers.await;
+        let is = shown(&ask(admin, &handle).await);
+        let fits = |after: &Model, expected: &[Option<Value>]| {
+            let same = answers.iter().zip(expected).all(|(is, expected)| expected.as_ref().is_none_or(|one| one == is));
+            same && after.shown() == is
+        };
+        let Some((after, _)) = outcomes.iter().find(|(after, expected)| fits(after, expected)) else {
+            let expected: Vec<_> = outcomes.iter().map(|(after, expected)| (expected, after.shown())).collect();
+            return Err(TestCaseError::fail(format!("{pair:?} answered {answers:?} {is}, not one of {expected:?}")));
+        };
+        model = after.clone();
+    }
     Ok(())
 }
 
@@ -884,20 +940,39 @@ fn statuses(data: &Value) -> Value {
     }
 }
 
-async fn every_number_is_the_one_of_the_model(stage: Stage) {
+/// Adds what the model is about, with so many rewards of the first collection.
+async fn set(stage: &Stage, stock: i64) -> (Actor, Rc<Cell<i64>>) {
     add_games(stage.db()).await;
     stage.app.refresh_catalogue().await.unwrap();
     let admin = stage.app(&[Scope::Admin]).await;
-    add_collections(&admin).await;
-    let stock = Rc::new(Cell::new(COLLECTIONS[0].1.unwrap()));
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(CASES);
+    add_collections(&admin, stock).await;
+    (admin, Rc::new(Cell::new(stock)))
+}
+
+/// Tries random sequences, `cases` unless `PROPTEST_CASES` says otherwise.
+fn try_all<S: Strategy>(cases: u32, sequences: &S, check: impl AsyncFn(S::Value) -> Result<(), TestCaseError>) {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(cases);
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let runtime = tokio::runtime::Handle::current();
-    let outcome = runner.run(&vec(operations(), 1..LONGEST), |ops| {
-        tokio::task::block_in_place(|| runtime.block_on(check(&stage, &admin, &stock, &ops)))
-    });
+    let outcome = runner.run(sequences, |one| tokio::task::block_in_place(|| runtime.block_on(check(one))));
     if let Err(error) = outcome {
         panic!("{error}");
     }
+}
+
+async fn every_number_is_the_one_of_the_model(stage: Stage) {
+    let (admin, stock) = set(&stage, 3).await;
+    try_all(CASES, &vec(operations(), 1..LONGEST), async |ops| check(&stage, &admin, &stock, &ops).await);
+}
+
+async fn writes_that_are_joined_come_to_what_one_after_the_other_comes_to(stage: Stage) {
+    // Who gets the last reward is up to chance.
+    let (admin, stock) = set(&stage, 1_000_000).await;
+    let sequences = vec(vec(operations(), 1..LONGEST), TOGETHER);
+    try_all(CASES / 5, &sequences, async |users| {
+        let all = users.iter().map(|ops| check_pairs(&stage, &admin, &stock, ops));
+        join_all(all).await.into_iter().collect::<Result<(), _>>()?;
+        no_differences(&admin).await
+    });
 }
