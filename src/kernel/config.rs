@@ -75,6 +75,8 @@ pub struct Config {
     pub cors_headers: Vec<String>,
     /// Whether GraphQL introspection is answered.
     pub introspection: bool,
+    /// Whether queries are kept under their hashes (automatic persisted queries).
+    pub apq: bool,
     /// Whether progress is kept only for resources of the catalogue.
     pub strict_resources: bool,
     /// Minutes from one pass of `verify` in the background to the next; 0: none.
@@ -481,7 +483,7 @@ fn expected(key: &str) -> &'static str {
         "cors_origins" => "a list of origins such as https://example.org (without a path), or *",
         "cors_headers" => "a list of names of headers, such as X-Team",
         "path_prefix" => "a path that begins and does not end with a slash, such as /waymark",
-        "introspection" | "strict_resources" => "true or false",
+        "introspection" | "apq" | "strict_resources" => "true or false",
         "metrics" => "open, admin or off",
         "verify_interval_minutes"
         | "rate_per_second"

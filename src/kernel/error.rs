@@ -31,6 +31,8 @@ pub enum Code {
     PersistedDocumentNotFound,
     /// The request names a query by its hash alone; this server keeps none under hashes, so the client has to send the text.
     PersistedQueryNotSupported,
+    /// The request names a query by a hash that is not known here yet; the client has to send the text with it once.
+    PersistedQueryNotFound,
     /// The idempotency key came before with another input.
     IdempotencyKeyReused,
     /// The user, or the one whose cursor this is, has been merged into another one; begin anew with the other.
@@ -55,6 +57,7 @@ impl Code {
             Self::RateLimited => "RATE_LIMITED",
             Self::PersistedDocumentNotFound => "PERSISTED_DOCUMENT_NOT_FOUND",
             Self::PersistedQueryNotSupported => "PERSISTED_QUERY_NOT_SUPPORTED",
+            Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
             Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
             Self::UserMerged => "USER_MERGED",
             Self::Unavailable => "UNAVAILABLE",

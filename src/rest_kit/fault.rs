@@ -101,6 +101,7 @@ impl From<Error> for Fault {
             | Code::UserMerged
             | Code::PersistedDocumentNotFound
             | Code::PersistedQueryNotSupported
+            | Code::PersistedQueryNotFound
             | Code::GraphqlParseFailed
             | Code::GraphqlValidationFailed => StatusCode::BAD_REQUEST,
         };

@@ -109,7 +109,7 @@ impl App {
         ));
         let verifier = Verifier::new(db.clone(), Arc::clone(&catalogue), Arc::clone(&writer), features::CHECKS);
         let gate = Gate::new(&sdl, &config.limits, config.introspection)?;
-        let documents = Documents::read(config.trusted_documents.as_deref())?;
+        let documents = Documents::of(&config)?;
         gate.look_over(&documents);
         let room = Room::from_config(&config);
         Ok(Arc::new(Self {

@@ -132,12 +132,8 @@ struct Sent<'a> {
 
 async fn run(app: &Arc<App>, sent: &Sent<'_>, accepts: Accepts, asked: Asked) -> Response {
     let media = accepts.media;
-    match asked.nothing_to_run() {
-        Some(refusal) if refusal.code == Code::BadUserInput => {
-            return respond(media, StatusCode::BAD_REQUEST, &refusal.into());
-        }
-        Some(refusal) => return refuse_operation(media, refusal),
-        None => {}
+    if let Some(refusal) = asked.nothing_to_run() {
+        return respond(media, StatusCode::BAD_REQUEST, &refusal.into());
     }
     // Boxed, because it is large, and would be moved with every layer's future that holds it.
     match Box::pin(answer(app, sent, accepts, asked)).await {
@@ -264,7 +260,7 @@ fn refuse_operation(media: Media, refusal: Refusal) -> Response {
         Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, None),
         Code::PersistedDocumentNotFound => (StatusCode::BAD_REQUEST, None),
         // Clients read it as an answer, and send the text then.
-        Code::PersistedQueryNotSupported => (StatusCode::OK, None),
+        Code::PersistedQueryNotSupported | Code::PersistedQueryNotFound => (StatusCode::OK, None),
         _ if media == Media::Graphql => (StatusCode::BAD_REQUEST, None),
         _ => (StatusCode::OK, None),
     };

@@ -52,13 +52,13 @@ impl Asked {
             return None;
         }
         let names_hash = self.extensions.as_ref().is_some_and(|extensions| extensions.get("persistedQuery").is_some());
-        // The words by which links for automatic persisted queries know that they have to send the text.
-        let (code, message) = if names_hash {
-            (Code::PersistedQueryNotSupported, "PersistedQueryNotSupported")
-        } else {
-            (Code::BadUserInput, "query is missing, or documentId in its place")
-        };
-        Some(Refusal::new(code, message))
+        let nothing = || Refusal::new(Code::BadUserInput, "query is missing, or documentId in its place");
+        (!names_hash).then(nothing)
+    }
+
+    /// The hash of an automatic persisted query, as it is sent.
+    fn hash(&self) -> Option<&str> {
+        self.extensions.as_ref()?.get("persistedQuery")?.as_object()?.get("sha256Hash")?.as_str()
     }
 }
 
@@ -300,7 +300,8 @@ fn charge(app: &App, client: &Client, cost: u64) -> Result<Option<u32>, Error> {
 }
 
 fn check(app: &App, client: &Client, asked: Asked) -> Result<Prepared, Refusal> {
-    let text = app.documents.text(asked.query, asked.document_id.as_deref())?;
+    let hash = asked.hash().map(str::to_owned);
+    let text = app.documents.text(asked.query, asked.document_id.as_deref(), hash.as_deref())?;
     let long = text.len().saturating_sub(CHECKED_FREELY) / CHECKED;
     if long > 0 && !app.gate.knows(&text) {
         charge(app, client, long as u64)?;
@@ -309,6 +310,9 @@ fn check(app: &App, client: &Client, asked: Asked) -> Result<Prepared, Refusal> 
     let catalogue = app.catalogue.current();
     let sizes = catalogue.derived(Sizes::of)?;
     let passed = app.gate.pass(&text, name, &asked.variables.unwrap_or_default(), sizes)?;
+    if let Some(hash) = hash {
+        app.documents.keep(&hash, text);
+    }
     let kind = match passed.kind {
         OperationType::Query => Kind::Query,
         OperationType::Mutation => Kind::Mutation,

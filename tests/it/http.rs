@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 use waymark::server;
@@ -18,6 +19,7 @@ tests! {
         browsers_of_other_origins_are_let_in_when_the_settings_say_so,
         a_query_is_answered_as_json_by_those_who_take_events_too,
         a_query_by_its_hash_alone_is_asked_for_again,
+        a_query_that_came_with_its_hash_is_known_by_it,
         an_offer_of_another_protocol_is_left_alone,
         what_stands_around_a_request_is_read_or_refused,
         documents_that_a_client_has_are_not_sent_again,
@@ -175,4 +177,30 @@ async fn browsers_of_other_origins_are_let_in_when_the_settings_say_so(stage: St
         }
         assert_eq!(answer.headers["access-control-max-age"], "7200", "{path}");
     }
+}
+
+async fn a_query_that_came_with_its_hash_is_known_by_it(stage: Stage) {
+    let stage = stage.with(&[("WAYMARK_APQ", "true")]).await;
+    let query = "{ viewer { kind } }";
+    let hash: String = Sha256::digest(query).iter().map(|byte| format!("{byte:02x}")).collect();
+    let persisted = |hash: &str| json!({ "persistedQuery": { "version": 1, "sha256Hash": hash } });
+    let post = async |body: Value| {
+        let request = Request::post("/graphql").header("content-type", "application/json");
+        stage.anonymous().send(request.body(Body::from(body.to_string())).unwrap()).await
+    };
+    let by_hash = async || post(json!({ "extensions": persisted(&hash) })).await;
+    let answer = by_hash().await;
+    let error = json!({ "message": "PersistedQueryNotFound", "extensions": { "code": "PERSISTED_QUERY_NOT_FOUND" } });
+    assert_eq!((answer.status.as_u16(), answer.json), (200, json!({ "errors": [error] })));
+    // A hash of something else keeps nothing, and neither does what may not run.
+    let wrong = persisted(&"ab".repeat(32));
+    assert_eq!(post(json!({ "query": query, "extensions": wrong })).await.codes(), ["BAD_USER_INPUT"]);
+    assert_eq!(by_hash().await.codes(), ["PERSISTED_QUERY_NOT_FOUND"]);
+    let kind = json!({ "viewer": { "kind": "ANONYMOUS" } });
+    assert_eq!(post(json!({ "query": query, "extensions": persisted(&hash.to_uppercase()) })).await.data(), kind);
+    assert_eq!(by_hash().await.data(), kind);
+    // As links send it that use GET for hashes.
+    let extensions = persisted(&hash).to_string().replace('{', "%7B").replace('}', "%7D").replace('"', "%22");
+    let get = Request::get(format!("/graphql?extensions={extensions}")).body(Body::empty()).unwrap();
+    assert_eq!(stage.anonymous().send(get).await.data(), kind);
 }
