@@ -12,7 +12,6 @@ use waymark_auth::policy::{OwnUser, VisibleUser};
 use waymark_auth::{Caller, Visibility};
 use waymark_collections as collections;
 use waymark_collections::graphql::{CollectionProgress, CollectionStatus};
-use waymark_credits as credits;
 use waymark_credits::graphql::CreditAccount;
 use waymark_db::Extent;
 use waymark_games as games;
@@ -218,12 +217,7 @@ impl User {
 
     /// The user's credits. Null for those who may not see them: only the user and apps may.
     async fn credits(&self, context: &Context<'_>) -> Nullable<Ready<CreditAccount>> {
-        present(async {
-            let (request, own) = (context.ask()?, self.own()?);
-            let wallet = credits::service::wallet(request, own).await?;
-            Ok(Ready(CreditAccount { user: own.clone(), wallet, now: request.now() }))
-        })
-        .await
+        present(async { CreditAccount::of(context.ask()?, self.own()?).await.map(Ready) }).await
     }
 
     /// The user's progress with these resources, in the order of the ids; null in place of a resource that neither the

@@ -8,6 +8,7 @@ use super::entity::reward;
 use super::rules::{self, CollectionStatus as Status, RewardRefusal as Refusal};
 use super::service::{self, Collecting};
 use super::{Card as StoredCard, Collection as StoredCollection};
+use waymark_auth::policy::VisibleUser;
 use waymark_graphql_kit::context::{Nullable, nullable, present};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::pagination::{Connection, PageArgs};
@@ -15,7 +16,7 @@ use waymark_graphql_kit::ready::{MostlyReady, Ready};
 use waymark_graphql_kit::scalars::{BigInt, seconds};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
-use waymark_request::Ask as _;
+use waymark_request::{Ask as _, Request};
 use waymark_vocabulary::ids;
 use waymark_vocabulary::progress;
 use waymark_vocabulary::progress::{ProgressKind, ProgressState};
@@ -196,6 +197,19 @@ pub enum RewardRefusal {
 /// How far a user is with a collection.
 #[derive(Debug)]
 pub struct CollectionProgress(pub Collecting);
+
+impl CollectionProgress {
+    /// Loads how far a user is with those of the collections of these keys that are shown now.
+    pub async fn of(
+        request: &Request,
+        user: &VisibleUser,
+        keys: &[impl AsRef<str> + Sync],
+    ) -> Result<List<Ready<Self>>> {
+        let all = service::collections(request, user).await?;
+        let named = |one: &Collecting| keys.iter().any(|key| key.as_ref() == one.collection.row.key);
+        Ok(all.into_iter().filter(named).map(Self).map(Ready).collect())
+    }
+}
 
 impl MostlyReady for CollectionProgress {
     const WAITING: &'static [&'static str] = &["cards", "reward"];

@@ -17,7 +17,7 @@ use waymark_graphql_kit::ready::{MostlyReady, Ready};
 use waymark_graphql_kit::scalars::{BigInt, seconds};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
-use waymark_request::Ask as _;
+use waymark_request::{Ask as _, Request};
 
 /// An exact decimal number of credits as a string with at most six decimals, such as `"12.5"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +90,14 @@ pub struct CreditAccount {
     pub wallet: Arc<Wallet>,
     /// The instant at which balances and expiries are told.
     pub now: Timestamp,
+}
+
+impl CreditAccount {
+    /// Loads the credits of a user as they stand now.
+    pub async fn of(request: &Request, user: &OwnUser) -> Result<Self> {
+        let wallet = service::wallet(request, user).await?;
+        Ok(Self { user: user.clone(), wallet, now: request.now() })
+    }
 }
 
 impl MostlyReady for CreditAccount {

@@ -9,6 +9,8 @@ use super::entity::AchievementKind as Kind;
 use super::rules::{self, Award as Earned};
 use super::service::{self, Listed, Sorted, Summary};
 use super::{Achievement as StoredAchievement, Game as StoredGame, Games};
+use waymark_auth::policy::VisibleUser;
+use waymark_db::Extent;
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::pagination::{Connection, PageArgs};
@@ -18,7 +20,7 @@ use waymark_graphql_kit::ready::{MostlyReady, Ready};
 use waymark_graphql_kit::search::Search;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
-use waymark_request::Ask as _;
+use waymark_request::{Ask as _, Request};
 use waymark_vocabulary::ids;
 use waymark_vocabulary::progress;
 use waymark_vocabulary::progress::{ProgressKind, ProgressState};
@@ -262,6 +264,18 @@ pub struct GameSummary(pub Summary);
 impl GameSummary {
     fn is_complete(&self) -> bool {
         self.0.game.num_possible > 0 && self.0.achieved.score.num_achieved >= self.0.game.num_possible
+    }
+}
+
+impl GameSummary {
+    /// Loads what a user achieved in the games of these keys; unknown ones are left out.
+    pub async fn of(
+        request: &Request,
+        user: &VisibleUser,
+        keys: impl IntoIterator<Item = &str>,
+    ) -> Result<List<Ready<Self>>> {
+        let summaries = service::summaries(request, &[user], keys, Extent::All).await?;
+        Ok(summaries.into_iter().flatten().flatten().map(Self).map(Ready).collect())
     }
 }
 

@@ -7,6 +7,7 @@ use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use super::rules::{ClaimRefusal as Refusal, GoalState as StoredGoalState, PauseMode as Mode, SeasonState as State};
 use super::service::{self, GoalStatus, Participation, Timed};
 use super::{Goal as StoredGoal, Seasons};
+use waymark_auth::policy::OwnUser;
 use waymark_credits::graphql::CreditAmount;
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
@@ -15,7 +16,7 @@ use waymark_graphql_kit::ready::{MostlyReady, Ready};
 use waymark_graphql_kit::scalars::seconds;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
-use waymark_request::Ask as _;
+use waymark_request::{Ask as _, Request};
 use waymark_vocabulary::ids;
 use waymark_vocabulary::progress;
 use waymark_vocabulary::progress::{ProgressKind, ProgressState};
@@ -343,6 +344,13 @@ pub fn goals(
 /// How far a user is with a goal.
 #[derive(Debug)]
 pub struct GoalProgress(pub GoalStatus);
+
+impl GoalProgress {
+    /// Loads how far a user is with the goals of these keys, each once; unknown ones are left out.
+    pub async fn of(request: &Request, user: &OwnUser, keys: &[&str]) -> Result<List<Ready<Self>>> {
+        Ok(service::goals(request, user, keys).await?.into_iter().map(Self).map(Ready).collect())
+    }
+}
 
 impl MostlyReady for GoalProgress {
     const WAITING: &'static [&'static str] = &[];
