@@ -103,20 +103,6 @@ impl Plain for User {
     }
 }
 
-/// Who may see that a user exists, with handle, avatar, games and collections. For all other callers it is as if there
-/// were no such user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Visibility")]
-pub enum ProfileVisibility {
-    /// The user, and API keys with the scope progress:read.
-    Private,
-    /// Every signed-in user, and API keys; the default. A user with a wallet is signed in once an app or operator has
-    /// written for the user or linked an account.
-    Members,
-    /// Everyone, also without a credential.
-    Public,
-}
-
 /// From whose view a user is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum ProfileSide {
@@ -157,8 +143,8 @@ impl User {
     }
 
     /// Who may see that the user exists, with handle, avatar, games and collections.
-    async fn profile_visibility(&self) -> ProfileVisibility {
-        self.stored.subject.visibility.into()
+    async fn profile_visibility(&self) -> Visibility {
+        self.stored.subject.visibility
     }
 
     /// The accounts linked to the user, sorted by platform. Null for those who may not see them: only the user and apps
@@ -279,7 +265,7 @@ impl User {
                 return Ok(instances.into_iter().map(StudyPlanInstance).collect());
             };
             let all = learning::service::instances(request, own, Places::ALL).await?;
-            let wanted = all.into_iter().filter(|one| status == one.status().into());
+            let wanted = all.into_iter().filter(|one| status == one.status());
             Ok(portion.of(wanted).map(StudyPlanInstance).collect())
         })
         .await
@@ -347,7 +333,7 @@ impl User {
             let request = context.ask()?;
             let page = PageArgs { first, after, last, before }.check("collecting", request)?;
             let all = collections::service::collections(request, &self.visible).await?;
-            let wanted = all.into_iter().filter(|one| status.is_none_or(|status| status == one.status().into()));
+            let wanted = all.into_iter().filter(|one| status.is_none_or(|status| status == one.status()));
             Ok(page.of_list(wanted, |one| (one.collection.row.id, 0)).map(CollectionProgress).map(Ready))
         })
         .await

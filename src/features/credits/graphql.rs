@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use async_graphql::{
-    Context, Enum, InputValueError, InputValueResult, Object, OneofObject, Scalar, ScalarType, SimpleObject, Value,
+    Context, InputValueError, InputValueResult, Object, OneofObject, Scalar, ScalarType, SimpleObject, Value,
 };
 
-use super::entity::{EntryKind as StoredKind, LotSource as StoredSource};
-use super::rules::{self, BlockScope as Scope, BlockedAction, MOST_BLOCKS};
+pub use super::entity::{EntryKind as CreditEntryKind, LotSource as CreditLotSource};
+pub use super::rules::BlockScope as CreditBlockScope;
+use super::rules::{self, BlockedAction, MOST_BLOCKS};
 use super::service::{self, Entry, StoredBlock, StoredLot, Wallet};
 use waymark_auth::policy::OwnUser;
 use waymark_graphql_kit::context::{Nullable, elements_show, present};
@@ -201,18 +202,6 @@ pub struct CreditExpiry {
     amount: CreditAmount,
 }
 
-/// Where a lot comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "StoredSource")]
-pub enum CreditLotSource {
-    /// The reward of a goal.
-    Goal,
-    /// Granted by an app or an operator.
-    Grant,
-    /// Brought along from another system.
-    Import,
-}
-
 /// Credits that were granted together and expire together.
 #[derive(Debug, SimpleObject)]
 pub struct CreditLot {
@@ -240,24 +229,10 @@ impl From<&StoredLot> for CreditLot {
             remaining: CreditAmount(stored.lot.remaining_micros),
             granted_at: stored.lot.granted_at,
             expires_at: stored.lot.expires_at,
-            source: stored.source.into(),
+            source: stored.source,
             reason: stored.reason.clone(),
         }
     }
-}
-
-/// What a ledger entry did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "StoredKind")]
-pub enum CreditEntryKind {
-    /// Opened a lot.
-    Grant,
-    /// Spent from a lot.
-    Spend,
-    /// Took away what was left of a lot when it expired.
-    Expire,
-    /// Took back from a lot.
-    Revoke,
 }
 
 /// One change of one lot. Entries are never changed or removed.
@@ -278,25 +253,13 @@ pub struct CreditEntry {
 impl From<Entry> for CreditEntry {
     fn from(entry: Entry) -> Self {
         Self {
-            kind: entry.kind.into(),
+            kind: entry.kind,
             amount: CreditAmount(entry.amount_micros),
             lot: BigInt(entry.lot_seq),
             reason: entry.reason,
             recorded_at: entry.recorded_at,
         }
     }
-}
-
-/// What a blocked user may not do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Scope")]
-pub enum CreditBlockScope {
-    /// Claim rewards.
-    Claim,
-    /// Spend credits.
-    Spend,
-    /// Claim rewards and spend credits.
-    All,
 }
 
 /// A block of a user. The user keeps the balance and goes on making progress.
@@ -318,7 +281,7 @@ impl From<&StoredBlock> for CreditBlock {
     fn from(stored: &StoredBlock) -> Self {
         Self {
             number: BigInt(stored.seq),
-            scope: stored.block.scope.into(),
+            scope: stored.block.scope,
             reason: stored.reason.clone(),
             from: stored.block.from,
             until: stored.block.until,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_graphql::parser::types::Field;
-use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use async_graphql::{Context, ID, Object, SimpleObject};
 
+pub use super::rules::InstanceStatus as StudyPlanInstanceStatus;
 use super::rules::{self, InstanceStatus as Status};
 use super::service::{self, Followed, Item, Learned};
 use super::{Learning, Plan as StoredPlan, Resource as StoredResource};
@@ -277,18 +278,6 @@ impl ResourceProgress {
     }
 }
 
-/// How far a study plan instance has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Status")]
-pub enum StudyPlanInstanceStatus {
-    /// No resource is complete.
-    NotStarted,
-    /// Some resources are complete.
-    InProgress,
-    /// All resources are complete.
-    Completed,
-}
-
 /// A study plan as one user follows it.
 #[derive(Debug)]
 pub struct StudyPlanInstance(pub Followed);
@@ -354,7 +343,7 @@ impl StudyPlanInstance {
 
     /// How far the instance has come.
     async fn status(&self) -> StudyPlanInstanceStatus {
-        self.0.status().into()
+        self.0.status()
     }
 
     /// How many of its resources are complete.

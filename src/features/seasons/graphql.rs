@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use async_graphql::{Context, ID, Object, SimpleObject};
 
-use super::rules::{ClaimRefusal as Refusal, GoalState as StoredGoalState, PauseMode as Mode, SeasonState as State};
+pub use super::rules::{ClaimRefusal, GoalState, PauseMode, SeasonState};
 use super::service::{self, GoalStatus, Participation, Timed};
 use super::{Goal as StoredGoal, Seasons};
 use waymark_auth::policy::OwnUser;
@@ -20,30 +20,6 @@ use waymark_request::{Ask as _, Request};
 use waymark_vocabulary::ids;
 use waymark_vocabulary::progress;
 use waymark_vocabulary::progress::{ProgressKind, ProgressState};
-
-/// Where a season stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "State")]
-pub enum SeasonState {
-    /// It has not begun.
-    NotStarted,
-    /// It is running.
-    Active,
-    /// It is interrupted; goals make no progress and nothing can be claimed.
-    Paused,
-    /// It is over, because its time has run out or because it was ended early.
-    Ended,
-}
-
-/// What a pause does to a season's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Mode")]
-pub enum PauseMode {
-    /// The clock stands still, so that a pause moves the end.
-    Freeze,
-    /// The clock runs on, so that a pause costs time.
-    RunOn,
-}
 
 /// A season.
 #[derive(Debug, Clone)]
@@ -74,7 +50,7 @@ impl Season {
 
     /// Where the season stands at the instant of the request.
     async fn state(&self) -> SeasonState {
-        self.0.clock.state.into()
+        self.0.clock.state
     }
 
     /// When the season begins or began.
@@ -109,7 +85,7 @@ impl Season {
 
     /// What a pause does to the season's clock.
     async fn pause_mode(&self) -> PauseMode {
-        self.0.season.pause_mode.into()
+        self.0.season.pause_mode
     }
 
     /// The pauses, past, present and planned, in order.
@@ -224,44 +200,6 @@ impl Goal {
     }
 }
 
-/// Where a user's goal stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "StoredGoalState")]
-pub enum GoalState {
-    /// Its week or season has not begun.
-    Locked,
-    /// It can be worked on.
-    Open,
-    /// All steps are done, and the reward has not been claimed.
-    Complete,
-    /// The reward has been claimed.
-    Claimed,
-    /// Its week or season ended before all steps were done.
-    Missed,
-}
-
-/// Why a goal's reward cannot be claimed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Refusal")]
-pub enum ClaimRefusal {
-    /// It has been claimed already.
-    AlreadyClaimed,
-    /// The user is blocked from claiming.
-    Blocked,
-    /// The user has not enrolled in the season.
-    NotEnrolled,
-    /// The season has not begun.
-    SeasonNotStarted,
-    /// The season is paused.
-    SeasonPaused,
-    /// The season is over.
-    SeasonEnded,
-    /// The goal's week has not begun.
-    WeekNotStarted,
-    /// Steps are missing.
-    GoalIncomplete,
-}
-
 /// A user in a season.
 #[derive(Debug)]
 pub struct SeasonProgress(pub Participation);
@@ -280,7 +218,7 @@ impl SeasonProgress {
 
     /// Where the season stands at the instant of the request.
     async fn state(&self) -> SeasonState {
-        self.0.timed.clock.state.into()
+        self.0.timed.clock.state
     }
 
     /// Seconds left on the season's clock: the whole duration before the start, 0 once it has ended, at least 1 else.
@@ -334,7 +272,7 @@ pub fn goals(
     };
     goals
         .into_iter()
-        .filter(|status| state.is_none_or(|state| state == status.state.into()))
+        .filter(|status| state.is_none_or(|state| state == status.state))
         .cloned()
         .map(GoalProgress)
         .map(Ready)
@@ -407,7 +345,7 @@ impl GoalProgress {
 
     /// Where the goal stands for the user, its week and its reward considered.
     async fn goal_state(&self) -> GoalState {
-        self.0.state.into()
+        self.0.state
     }
 
     /// How many steps the user has done, from 0 to `totalSteps`.
@@ -442,7 +380,7 @@ impl GoalProgress {
 
     /// Why a claim would be refused now. Null when it would be granted.
     async fn claim_refusal(&self) -> Option<ClaimRefusal> {
-        self.0.refusal.map(ClaimRefusal::from)
+        self.0.refusal
     }
 }
 

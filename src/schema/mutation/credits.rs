@@ -197,7 +197,7 @@ about_user! {
     }
     BlockUserInput: RecordedUser => BlockUser => BlocksPayload {
         write: |input, user| {
-            BlockUser { user, scope: input.scope.into(), reason: input.reason.clone(), until: input.until }
+            BlockUser { user, scope: input.scope, reason: input.reason.clone(), until: input.until }
         },
         payload: |_, about, outcome| BlocksPayload::of(about, outcome),
     }
@@ -217,7 +217,7 @@ impl From<BlocksBy> for Blocks {
     fn from(by: BlocksBy) -> Self {
         match by {
             BlocksBy::Number(BigInt(number)) => Self::Number(number),
-            BlocksBy::Scope(scope) => Self::Scope(scope.into()),
+            BlocksBy::Scope(scope) => Self::Scope(scope),
         }
     }
 }

@@ -3,7 +3,7 @@
 use async_graphql::SimpleObject;
 
 use crate::admin::ApiKey;
-use crate::viewer::Scope;
+use waymark_auth::Scope;
 use waymark_auth::policy::Operator;
 use waymark_graphql_kit::list::List;
 use waymark_kernel::clock::Timestamp;
@@ -76,7 +76,7 @@ by_operator! {
             let write = CreateApiKey {
                 operator,
                 name: input.name,
-                scopes: input.scopes.into_iter().map(Into::into).collect(),
+                scopes: input.scopes,
                 owner: input.owner.map(|by| users::service::key(by.into())).transpose()?,
                 expires_at: input.expires_at,
                 secret: secret.clone(),

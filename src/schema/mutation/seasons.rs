@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObject};
 
 use super::given;
 use super::payload::{CreditsPayload, UserPayload};
@@ -19,8 +19,8 @@ use waymark_seasons::graphql::{GoalProgress, SeasonProgress};
 use waymark_seasons::rules::StepAmount;
 use waymark_seasons::service::{self, GoalStatus};
 use waymark_seasons::write::{
-    Claim, ClaimGoals, ClaimStatus as Claimed, CorrectGoalSteps, Corrected, EnrollInSeason, Enrolled, NewSteps,
-    RecordGoalSteps, StepsOutcome,
+    Claim, ClaimGoals, ClaimStatus, CorrectGoalSteps, Corrected, EnrollInSeason, Enrolled, NewSteps, RecordGoalSteps,
+    StepsOutcome,
 };
 use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::{BulkMode, Refusal, UserErrorCode, WriteStatus};
@@ -169,18 +169,6 @@ input! {
     goal_ids: Vec<ID>,
 }
 
-/// The result of claiming a goal's reward.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Claimed")]
-pub enum ClaimStatus {
-    /// The user got the reward.
-    Claimed,
-    /// The user had got the reward before, and got nothing now. Nothing is wrong.
-    AlreadyClaimed,
-    /// It was refused; the error says why.
-    Refused,
-}
-
 /// The result of claiming one goal's reward.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct GoalClaimResult {
@@ -223,7 +211,7 @@ impl ClaimGoalsPayload {
         let result = |claim: &Claim| GoalClaimResult {
             id: Kind::Goal.id(&claim.goal),
             goal: goals.get(claim.goal.as_str()).map(|goal| Ready(GoalProgress((*goal).clone()))),
-            status: claim.status.into(),
+            status: claim.status,
             credits: claim.micros.map(CreditAmount),
             error: claim.refusal.clone(),
         };

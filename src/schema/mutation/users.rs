@@ -5,7 +5,8 @@ use async_graphql::{ID, MaybeUndefined, SimpleObject};
 use super::changes::Changes;
 use super::payload::UserPayload;
 use super::pipeline::{subject, write_for};
-use crate::user::{ProfileVisibility, User};
+use crate::user::User;
+use waymark_auth::Visibility;
 use waymark_auth::policy::{self, ActingUser, Operator, RecordedUser};
 use waymark_graphql_kit::list::List;
 use waymark_kernel::error::Result;
@@ -36,7 +37,7 @@ input! {
     /// Where a picture of the user is, an http or https address of up to 2,000 characters; null takes it away.
     avatar_url: MaybeUndefined<String>,
     /// Who may see the profile; MEMBERS for a user who is created.
-    visibility: Option<ProfileVisibility>,
+    visibility: Option<Visibility>,
     /// Accounts to link to the user, at most 100. Those already linked stay.
     #[graphql(default)]
     accounts: Vec<AccountBy>,
@@ -59,7 +60,7 @@ input! {
     SetProfileVisibilityInput, "The user whose profile is changed; by default the caller.";
 
     /// Who may see it.
-    visibility: ProfileVisibility,
+    visibility: Visibility,
 }
 
 input! {
@@ -206,7 +207,7 @@ by_operator! {
             let change = ProfileChange {
                 display_name: change(&input.display_name),
                 avatar_url: change(&input.avatar_url),
-                visibility: input.visibility.map(Into::into),
+                visibility: input.visibility,
                 handle: input.handle,
             };
             let user = input.id.map(|id| people::key(people::Name::Id(id.0))).transpose()?;
@@ -241,7 +242,7 @@ about_user! {
         payload: |_, about, _| about,
     }
     SetProfileVisibilityInput: ActingUser => SetProfileVisibility => UserPayload {
-        write: |input, user| SetProfileVisibility { user, visibility: input.visibility.into() },
+        write: |input, user| SetProfileVisibility { user, visibility: input.visibility },
         payload: |_, about, _| about,
     }
     LinkAccountInput: (Operator, RecordedUser) => LinkAccount => UserPayload {

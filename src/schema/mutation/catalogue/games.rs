@@ -104,7 +104,7 @@ impl AchievementInput {
             description: self.description,
             badge: given(self.badge),
             points: self.points,
-            kind: self.kind.map(Into::into),
+            kind: self.kind,
             published: self.published,
         })
     }

@@ -156,12 +156,12 @@ pub(crate) struct SeasonImpact {
 impl SeasonImpact {
     /// Where the season stood before the edit. Null when the season is new.
     async fn state_before(&self) -> Option<SeasonState> {
-        self.effect.before.map(|before| before.state.into())
+        self.effect.before.map(|before| before.state)
     }
 
     /// Where the season stands after the edit.
     async fn state_after(&self) -> SeasonState {
-        self.effect.after.state.into()
+        self.effect.after.state
     }
 
     /// When the season began before the edit. Null when the season is new.
@@ -281,7 +281,7 @@ by_operator! {
                 starts_at: input.start_date,
                 duration_seconds: input.duration.map(i64::from),
                 week_length_seconds: input.week_length.map(i64::from),
-                pause_mode: input.pause_mode.map(Into::into),
+                pause_mode: input.pause_mode,
                 weeks: input.weeks.into_iter().map(|week| (week.number, week.title)).collect(),
                 budgets: input.budgets.into_iter().map(SeasonBudgetInput::read).collect(),
                 remove_goals: keys(Kind::Goal, &input.remove_goals)?,
