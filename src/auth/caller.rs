@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use async_graphql::Enum;
 use serde::Serialize;
 
 use super::authenticator::WALLET_PROVIDER;
@@ -11,16 +12,18 @@ use waymark_kernel::clock::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(pub i64);
 
-/// What an API key may do. Each scope includes the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+/// What an API key allows.
+// Each scope includes the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Enum, Serialize)]
 pub enum Scope {
-    /// Read the games, awards and collections of users who do not hide them, and everything of the key's owner.
+    /// Read the games, awards and collections of users whose profile is PUBLIC or MEMBERS, and everything of the key's
+    /// owner.
     ProfilesRead,
     /// Read the progress of any user.
     ProgressRead,
-    /// Record the progress of any user.
+    /// Record progress for any user; includes reading it.
     ProgressWrite,
-    /// Everything: the catalogue, users, keys, corrections.
+    /// Everything, the catalogue, users and keys included.
     Admin,
 }
 

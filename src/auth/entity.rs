@@ -1,17 +1,21 @@
 //! The tables of authentication, and what decides who sees whom.
 
+use async_graphql::Enum;
 use sea_orm::entity::prelude::*;
 
-/// Who may read a user's handle, avatar, games and collections. The user decides, and apps may read all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
+/// Who may see that a user exists, with handle, avatar, games and collections. For all other callers it is as if there
+/// were no such user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[graphql(name = "ProfileVisibility")]
 pub enum Visibility {
-    /// The user, and apps that may read every user.
+    /// The user, and API keys with the scope progress:read.
     Private,
-    /// Signed-in users, and apps.
+    /// Every signed-in user, and API keys; the default. A user with a wallet is signed in once an app or operator has
+    /// written for the user or linked an account.
     Members,
-    /// Anyone.
+    /// Everyone, also without a credential.
     Public,
 }
 

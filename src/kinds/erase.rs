@@ -11,7 +11,7 @@ use waymark_learning as learning;
 use waymark_users::repo;
 use waymark_users::rules::{self, UserWith};
 use waymark_vocabulary::ids::Kind;
-use waymark_vocabulary::refusal::{Refusal, UserErrorCode};
+use waymark_vocabulary::refusal::Refusal;
 use waymark_write::{HistoryKind, Unit, Write, forget_writes};
 
 /// Erases a user.
@@ -50,10 +50,7 @@ impl Write for EraseUser {
             Erasable::This(user) => (user.key(), user.ulid().to_owned()),
             Erasable::Named(_, name) => match repo::named(unit.transaction(), name).await? {
                 Some(user) => (user.subject.id.0, user.subject.ulid.to_string()),
-                None => {
-                    let refusal = Refusal::new(UserErrorCode::UnknownUser, "there is no such user").at(["user"]);
-                    return Ok(ErasedUser { refusals: vec![refusal], ..ErasedUser::default() });
-                }
+                None => return Ok(ErasedUser { refusals: vec![Refusal::unknown_user("user")], user: None }),
             },
         };
         unit.lock([user]).await?;

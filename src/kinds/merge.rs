@@ -52,7 +52,7 @@ impl Write for MergeUsers {
         for (field, name) in [("from", &self.from), ("into", &self.into)] {
             match repo::named(unit.transaction(), name).await? {
                 Some(user) => users.push(user),
-                None => refusals.push(Refusal::new(UserErrorCode::UnknownUser, "there is no such user").at([field])),
+                None => refusals.push(Refusal::unknown_user(field)),
             }
         }
         let [from, into] = users.as_slice() else { return Ok(MergedUsers { refusals, ..MergedUsers::default() }) };

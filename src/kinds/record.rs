@@ -10,7 +10,7 @@ use waymark_games::write::{NewUnlock, unlock};
 use waymark_kernel::error::{Error, Result};
 use waymark_learning::write::{NewProgress, learn};
 use waymark_seasons::write::{NewSteps, StepsOutcome, enrol, record_steps};
-use waymark_vocabulary::refusal::{BulkMode, ItemOutcome, Refusal, UserErrorCode, WriteStatus, not_applied};
+use waymark_vocabulary::refusal::{BulkMode, ItemOutcome, Refusal, WriteStatus, not_applied};
 use waymark_write::{Unit, Write};
 
 /// Records what happened to users.
@@ -125,10 +125,7 @@ impl Write for RecordProgress {
                     Happening::Card(item) => cards.add(place, user, item.clone()),
                 },
                 (_, Err(refusal)) => results.refuse(place, event, refusal.clone()),
-                (None, Ok(_)) => {
-                    let refusal = Refusal::new(UserErrorCode::UnknownUser, "there is no such user").at(["user"]);
-                    results.refuse(place, event, refusal);
-                }
+                (None, Ok(_)) => results.refuse(place, event, Refusal::unknown_user("user")),
             }
         }
         if !enrolments.items.is_empty() {

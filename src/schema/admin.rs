@@ -3,8 +3,7 @@
 use async_graphql::{Context, Object, SimpleObject};
 
 use super::user::User;
-use super::viewer::Scope;
-use waymark_auth::{UserId, api_key, policy};
+use waymark_auth::{Scope, UserId, api_key, policy};
 use waymark_collections as collections;
 use waymark_credits as credits;
 use waymark_games as games;
@@ -49,7 +48,7 @@ impl From<Stored> for ApiKey {
     fn from(stored: Stored) -> Self {
         Self {
             number: BigInt(stored.id),
-            scopes: api_key::scopes(&stored).into_iter().map(Scope::from).collect(),
+            scopes: api_key::scopes(&stored).into(),
             name: stored.name,
             prefix: stored.prefix,
             created_at: stored.created_at,

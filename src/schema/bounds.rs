@@ -602,7 +602,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_named_is_in_the_schema() {
+    fn what_is_named_is_in_the_schema() {
         let all = fields();
         let known =
             |parent: &str, field: &str| all.iter().any(|one| one.0 == parent && (field == "*" || one.1 == field));

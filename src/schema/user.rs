@@ -12,7 +12,6 @@ use waymark_auth::policy::{OwnUser, VisibleUser};
 use waymark_auth::{Caller, Visibility};
 use waymark_collections as collections;
 use waymark_collections::graphql::{CollectionProgress, CollectionStatus};
-use waymark_credits as credits;
 use waymark_credits::graphql::CreditAccount;
 use waymark_db::Extent;
 use waymark_games as games;
@@ -104,20 +103,6 @@ impl Plain for User {
     }
 }
 
-/// Who may see that a user exists, with handle, avatar, games and collections. For all other callers it is as if there
-/// were no such user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Visibility")]
-pub enum ProfileVisibility {
-    /// The user, and API keys with the scope progress:read.
-    Private,
-    /// Every signed-in user, and API keys; the default. A user with a wallet is signed in once an app or operator has
-    /// written for the user or linked an account.
-    Members,
-    /// Everyone, also without a credential.
-    Public,
-}
-
 /// From whose view a user is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum ProfileSide {
@@ -158,8 +143,8 @@ impl User {
     }
 
     /// Who may see that the user exists, with handle, avatar, games and collections.
-    async fn profile_visibility(&self) -> ProfileVisibility {
-        self.stored.subject.visibility.into()
+    async fn profile_visibility(&self) -> Visibility {
+        self.stored.subject.visibility
     }
 
     /// The accounts linked to the user, sorted by platform. Null for those who may not see them: only the user and apps
@@ -218,12 +203,7 @@ impl User {
 
     /// The user's credits. Null for those who may not see them: only the user and apps may.
     async fn credits(&self, context: &Context<'_>) -> Nullable<Ready<CreditAccount>> {
-        present(async {
-            let (request, own) = (context.ask()?, self.own()?);
-            let wallet = credits::service::wallet(request, own).await?;
-            Ok(Ready(CreditAccount { user: own.clone(), wallet, now: request.now() }))
-        })
-        .await
+        present(async { CreditAccount::of(context.ask()?, self.own()?).await.map(Ready) }).await
     }
 
     /// The user's progress with these resources, in the order of the ids; null in place of a resource that neither the
@@ -285,7 +265,7 @@ impl User {
                 return Ok(instances.into_iter().map(StudyPlanInstance).collect());
             };
             let all = learning::service::instances(request, own, Places::ALL).await?;
-            let wanted = all.into_iter().filter(|one| status == one.status().into());
+            let wanted = all.into_iter().filter(|one| status == one.status());
             Ok(portion.of(wanted).map(StudyPlanInstance).collect())
         })
         .await
@@ -353,7 +333,7 @@ impl User {
             let request = context.ask()?;
             let page = PageArgs { first, after, last, before }.check("collecting", request)?;
             let all = collections::service::collections(request, &self.visible).await?;
-            let wanted = all.into_iter().filter(|one| status.is_none_or(|status| status == one.status().into()));
+            let wanted = all.into_iter().filter(|one| status.is_none_or(|status| status == one.status()));
             Ok(page.of_list(wanted, |one| (one.collection.row.id, 0)).map(CollectionProgress).map(Ready))
         })
         .await

@@ -3,7 +3,7 @@
 use async_graphql::{Context, Enum, Object};
 
 use super::user::User;
-use waymark_auth::{Caller, Scope as Granted};
+use waymark_auth::{Caller, Scope};
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
 use waymark_kernel::clock::Timestamp;
@@ -24,21 +24,6 @@ pub enum ViewerKind {
     User,
     /// As an app, by an API key.
     App,
-}
-
-/// What an API key allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Granted")]
-pub enum Scope {
-    /// Read the games, awards and collections of users whose profile is PUBLIC or MEMBERS, and everything of the key's
-    /// owner.
-    ProfilesRead,
-    /// Read the progress of any user.
-    ProgressRead,
-    /// Record progress for any user; includes reading it.
-    ProgressWrite,
-    /// Everything, the catalogue, users and keys included.
-    Admin,
 }
 
 /// The caller of this request, and what the credential allows.
@@ -68,7 +53,7 @@ impl Viewer {
     /// What the API key allows; empty for users and anonymous requests.
     async fn scopes(&self, context: &Context<'_>) -> waymark_kernel::error::Result<List<Scope>> {
         Ok(match &*context.ask()?.caller {
-            Caller::App(app) => app.scopes.iter().copied().map(Scope::from).collect(),
+            Caller::App(app) => app.scopes.clone().into(),
             Caller::Anonymous | Caller::User(_) => List::default(),
         })
     }

@@ -3,7 +3,8 @@
 //! The key is the operator's own, or a user's ULID. An argument whose type is known also takes the bare key. The id of
 //! what a user has in common with a thing (a game summary) names both: `game_summary:<ULID>:<game's key>`.
 
-use async_graphql::ID;
+use async_graphql::resolver_utils::EnumType as _;
+use async_graphql::{Enum, ID};
 
 use crate::refusal::{Refusal, UserErrorCode};
 use waymark_kernel::error::{Error, Result};
@@ -13,7 +14,8 @@ use waymark_kernel::text::{self, no_key};
 const MOST_KEY_BYTES: usize = 1_022;
 
 /// The type part of a global id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
+#[graphql(rename_items = "snake_case")]
 pub enum Kind {
     /// A person whose progress is recorded; the key is the ULID.
     User,
@@ -46,41 +48,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
-        Self::User,
-        Self::Season,
-        Self::Goal,
-        Self::Resource,
-        Self::StudyPlan,
-        Self::StudyPlanInstance,
-        Self::Game,
-        Self::Achievement,
-        Self::Collection,
-        Self::Card,
-        Self::GoalProgress,
-        Self::ResourceProgress,
-        Self::GameSummary,
-        Self::CollectionProgress,
-    ];
-
     /// Returns the type as it stands before the colon of a global id, such as `study_plan`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Season => "season",
-            Self::Goal => "goal",
-            Self::Resource => "resource",
-            Self::StudyPlan => "study_plan",
-            Self::StudyPlanInstance => "study_plan_instance",
-            Self::Game => "game",
-            Self::Achievement => "achievement",
-            Self::Collection => "collection",
-            Self::Card => "card",
-            Self::GoalProgress => "goal_progress",
-            Self::ResourceProgress => "resource_progress",
-            Self::GameSummary => "game_summary",
-            Self::CollectionProgress => "collection_progress",
-        }
+    pub fn name(self) -> &'static str {
+        // Items stand in the order of the variants.
+        Self::items().get(self as usize).map_or("", |item| item.name)
     }
 
     /// The id of the thing of this kind with `key`.
@@ -173,10 +144,8 @@ pub fn parse(id: &str) -> Result<(Kind, &str)> {
     let (name, key) = id.split_once(':').ok_or_else(|| {
         Error::bad_input(format!("{:?} is no global id; they look like \"game:14402\"", shortened(id)))
     })?;
-    let kind = Kind::ALL
-        .into_iter()
-        .find(|kind| kind.name() == name)
-        .ok_or_else(|| Error::bad_input(format!("{:?} is no type of id", shortened(name))))?;
+    let kind = Kind::items().iter().find(|item| item.name == name).map(|item| item.value);
+    let kind = kind.ok_or_else(|| Error::bad_input(format!("{:?} is no type of id", shortened(name))))?;
     match key.split_once(':').filter(|_| kind.is_of_users()) {
         Some((owner, rest)) => [owner, rest].into_iter().try_for_each(|part| check(name, part))?,
         None => check(name, key)?,
@@ -246,8 +215,10 @@ mod tests {
 
     #[test]
     fn every_kind_is_read_back_from_its_id() {
-        for kind in Kind::ALL {
-            assert_eq!(parse(kind.id("k").as_str()).unwrap(), (kind, "k"));
+        for kind in Kind::items() {
+            assert_eq!(kind.value.name(), kind.name);
+            assert_eq!(parse(kind.value.id("k").as_str()).unwrap(), (kind.value, "k"));
         }
+        assert_eq!(Kind::StudyPlanInstance.name(), "study_plan_instance");
     }
 }

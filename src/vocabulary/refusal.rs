@@ -114,6 +114,11 @@ impl Refusal {
         Self { code, message: text::cut(message.into(), MOST_MESSAGE_BYTES), path: Vec::new() }
     }
 
+    /// Makes the refusal of a write for a user who does not exist, named by this field of the input.
+    pub fn unknown_user(field: &str) -> Self {
+        Self::new(UserErrorCode::UnknownUser, "there is no such user").at([field])
+    }
+
     /// The same refusal, of what stands in this place of the input.
     pub fn at(mut self, path: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.path = path.into_iter().map(Into::into).collect();

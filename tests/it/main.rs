@@ -145,6 +145,7 @@ fn main() -> ExitCode {
         ("writes::people::merge", writes::people::merge::TESTS),
         ("writes::people::reads", writes::people::reads::TESTS),
         ("writes::record", writes::record::TESTS),
+        ("writes::refusals", writes::refusals::TESTS),
         ("writes::seasons", writes::seasons::TESTS),
         ("writes::together", writes::together::TESTS),
         ("writes::verify", writes::verify::TESTS),

@@ -126,10 +126,7 @@ export type CollectionStatus =
 export type CreateApiKeyInput = {
   /** From when on it is refused, in the future; by default never. */
   expiresAt?: string | null | undefined;
-  /**
-   * Makes the write safe to repeat: the same key with the same input is carried out once. The secret is not shown
-   * again.
-   */
+  /** Makes the write safe to repeat: the same key with the same input is carried out once and answered the same. */
   idempotencyKey?: string | null | undefined;
   /** The key's name, 1 to 100 characters. The history shows it as the name of the app. */
   name: string;
@@ -524,8 +521,8 @@ export type UnlockAchievementsInput = {
 };
 
 /**
- * Input of `upsertSeason`. A field that is not given stays as it is; of a new season only the title, the start and the
- * duration have to be given.
+ * Input of `upsertSeason`. A field that is not given stays as it is; of a new season only the title, the start and
+ * the duration have to be given.
  */
 export type UpsertSeasonInput = {
   /** Budgets that change, at most 1,000; the others stay. */

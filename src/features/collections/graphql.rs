@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use async_graphql::{Context, ID, Object, SimpleObject};
 
 use super::entity::reward;
-use super::rules::{self, CollectionStatus as Status, RewardRefusal as Refusal};
+use super::rules;
+pub use super::rules::{CollectionStatus, RewardRefusal};
 use super::service::{self, Collecting};
 use super::{Card as StoredCard, Collection as StoredCollection};
+use waymark_auth::policy::VisibleUser;
 use waymark_graphql_kit::context::{Nullable, nullable, present};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::pagination::{Connection, PageArgs};
@@ -15,7 +17,7 @@ use waymark_graphql_kit::ready::{MostlyReady, Ready};
 use waymark_graphql_kit::scalars::{BigInt, seconds};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
-use waymark_request::Ask as _;
+use waymark_request::{Ask as _, Request};
 use waymark_vocabulary::ids;
 use waymark_vocabulary::progress;
 use waymark_vocabulary::progress::{ProgressKind, ProgressState};
@@ -163,39 +165,22 @@ impl From<&reward::Model> for Reward {
     }
 }
 
-/// Where a user's collection stands; the first that fits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Status")]
-pub enum CollectionStatus {
-    /// All cards were collected while the collection ran; stays so for good.
-    Completed,
-    /// It has not started.
-    Upcoming,
-    /// It has ended.
-    Expired,
-    /// It runs, and no card is collected.
-    NotStarted,
-    /// It runs, and some cards are collected.
-    InProgress,
-}
-
-/// Why a reward cannot be claimed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Refusal")]
-pub enum RewardRefusal {
-    /// The user has claimed it already.
-    AlreadyClaimed,
-    /// Cards are missing.
-    NotCompleted,
-    /// The user is blocked from claiming.
-    Blocked,
-    /// None is left.
-    OutOfStock,
-}
-
 /// How far a user is with a collection.
 #[derive(Debug)]
 pub struct CollectionProgress(pub Collecting);
+
+impl CollectionProgress {
+    /// Loads how far a user is with those of the collections of these keys that are shown now.
+    pub async fn of(
+        request: &Request,
+        user: &VisibleUser,
+        keys: &[impl AsRef<str> + Sync],
+    ) -> Result<List<Ready<Self>>> {
+        let all = service::collections(request, user).await?;
+        let named = |one: &Collecting| keys.iter().any(|key| key.as_ref() == one.collection.row.key);
+        Ok(all.into_iter().filter(named).map(Self).map(Ready).collect())
+    }
+}
 
 impl MostlyReady for CollectionProgress {
     const WAITING: &'static [&'static str] = &["cards", "reward"];
@@ -251,7 +236,7 @@ impl CollectionProgress {
 
     /// Where the collection stands for the user.
     async fn status(&self) -> CollectionStatus {
-        self.0.status().into()
+        self.0.status()
     }
 
     /// How many distinct cards the collection has.
@@ -344,7 +329,7 @@ impl RewardProgress {
     async fn refusal(&self, context: &Context<'_>) -> Nullable<RewardRefusal> {
         nullable(async {
             let refusal = service::reward_refusal(context.ask()?, &self.collecting, self.row.stock).await?;
-            Ok(refusal.map(RewardRefusal::from))
+            Ok(refusal)
         })
         .await
     }

@@ -2,6 +2,7 @@
 //!
 //! A collection is open from its start until its end; the instant of the end no longer belongs to it.
 
+use async_graphql::Enum;
 use waymark_kernel::clock::Timestamp;
 
 /// When a collection is open, and whether it is shown outside that time.
@@ -27,18 +28,18 @@ impl Window {
     }
 }
 
-/// Where a user's collection stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Where a user's collection stands; the first that fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 pub enum CollectionStatus {
-    /// All cards were collected while it was open. Stays, whatever happens later.
+    /// All cards were collected while the collection ran; stays so for good.
     Completed,
-    /// Its start is still to come.
+    /// It has not started.
     Upcoming,
-    /// Its end was reached before it was complete.
+    /// It has ended.
     Expired,
-    /// It is open, and no card is collected.
+    /// It runs, and no card is collected.
     NotStarted,
-    /// It is open, and some cards are collected.
+    /// It runs, and some cards are collected.
     InProgress,
 }
 
@@ -168,16 +169,17 @@ pub fn is_shown(window: &Window, now: Timestamp) -> bool {
     }
 }
 
-/// Why a collection's reward cannot be claimed, in the order in which the reasons are looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Why a reward cannot be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 pub enum RewardRefusal {
-    /// The user has claimed it before. A success for the claimant: it is the same reward.
+    // In the order in which the reasons are looked for.
+    /// The user has claimed it already.
     AlreadyClaimed,
-    /// The collection is not completed.
+    /// Cards are missing.
     NotCompleted,
-    /// An operator has blocked the user from claiming.
+    /// The user is blocked from claiming.
     Blocked,
-    /// As many as there are have been claimed.
+    /// None is left.
     OutOfStock,
 }
 

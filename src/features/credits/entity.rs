@@ -1,32 +1,35 @@
 //! The tables of credits: the lots a balance consists of, the ledger of their changes, and blocks.
 
+use async_graphql::Enum;
 use sea_orm::entity::prelude::*;
 
-/// Where the credits of a lot come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
+/// Where a lot comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[graphql(name = "CreditLotSource")]
 pub enum LotSource {
     /// The reward of a goal.
     Goal,
-    /// Granted by an operator or an application.
+    /// Granted by an app or an operator.
     Grant,
     /// Brought along from another system.
     Import,
 }
 
-/// What an entry of the ledger did to its lot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
+/// What a ledger entry did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[graphql(name = "CreditEntryKind")]
 pub enum EntryKind {
-    /// Opened it.
+    /// Opened a lot.
     Grant,
-    /// The user spent from it.
+    /// Spent from a lot.
     Spend,
-    /// What was left of it expired.
+    /// Took away what was left of a lot when it expired.
     Expire,
-    /// An operator took from it.
+    /// Took back from a lot.
     Revoke,
 }
 

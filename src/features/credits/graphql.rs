@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use async_graphql::{
-    Context, Enum, InputValueError, InputValueResult, Object, OneofObject, Scalar, ScalarType, SimpleObject, Value,
+    Context, InputValueError, InputValueResult, Object, OneofObject, Scalar, ScalarType, SimpleObject, Value,
 };
 
-use super::entity::{EntryKind as StoredKind, LotSource as StoredSource};
-use super::rules::{self, BlockScope as Scope, BlockedAction, MOST_BLOCKS};
+pub use super::entity::{EntryKind as CreditEntryKind, LotSource as CreditLotSource};
+pub use super::rules::BlockScope as CreditBlockScope;
+use super::rules::{self, BlockedAction, MOST_BLOCKS};
 use super::service::{self, Entry, StoredBlock, StoredLot, Wallet};
 use waymark_auth::policy::OwnUser;
 use waymark_graphql_kit::context::{Nullable, elements_show, present};
@@ -17,7 +18,7 @@ use waymark_graphql_kit::ready::{MostlyReady, Ready};
 use waymark_graphql_kit::scalars::{BigInt, seconds};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
-use waymark_request::Ask as _;
+use waymark_request::{Ask as _, Request};
 
 /// An exact decimal number of credits as a string with at most six decimals, such as `"12.5"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,14 @@ pub struct CreditAccount {
     pub wallet: Arc<Wallet>,
     /// The instant at which balances and expiries are told.
     pub now: Timestamp,
+}
+
+impl CreditAccount {
+    /// Loads the credits of a user as they stand now.
+    pub async fn of(request: &Request, user: &OwnUser) -> Result<Self> {
+        let wallet = service::wallet(request, user).await?;
+        Ok(Self { user: user.clone(), wallet, now: request.now() })
+    }
 }
 
 impl MostlyReady for CreditAccount {
@@ -193,18 +202,6 @@ pub struct CreditExpiry {
     amount: CreditAmount,
 }
 
-/// Where a lot comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "StoredSource")]
-pub enum CreditLotSource {
-    /// The reward of a goal.
-    Goal,
-    /// Granted by an app or an operator.
-    Grant,
-    /// Brought along from another system.
-    Import,
-}
-
 /// Credits that were granted together and expire together.
 #[derive(Debug, SimpleObject)]
 pub struct CreditLot {
@@ -232,24 +229,10 @@ impl From<&StoredLot> for CreditLot {
             remaining: CreditAmount(stored.lot.remaining_micros),
             granted_at: stored.lot.granted_at,
             expires_at: stored.lot.expires_at,
-            source: stored.source.into(),
+            source: stored.source,
             reason: stored.reason.clone(),
         }
     }
-}
-
-/// What a ledger entry did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "StoredKind")]
-pub enum CreditEntryKind {
-    /// Opened a lot.
-    Grant,
-    /// Spent from a lot.
-    Spend,
-    /// Took away what was left of a lot when it expired.
-    Expire,
-    /// Took back from a lot.
-    Revoke,
 }
 
 /// One change of one lot. Entries are never changed or removed.
@@ -270,25 +253,13 @@ pub struct CreditEntry {
 impl From<Entry> for CreditEntry {
     fn from(entry: Entry) -> Self {
         Self {
-            kind: entry.kind.into(),
+            kind: entry.kind,
             amount: CreditAmount(entry.amount_micros),
             lot: BigInt(entry.lot_seq),
             reason: entry.reason,
             recorded_at: entry.recorded_at,
         }
     }
-}
-
-/// What a blocked user may not do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Scope")]
-pub enum CreditBlockScope {
-    /// Claim rewards.
-    Claim,
-    /// Spend credits.
-    Spend,
-    /// Claim rewards and spend credits.
-    All,
 }
 
 /// A block of a user. The user keeps the balance and goes on making progress.
@@ -310,7 +281,7 @@ impl From<&StoredBlock> for CreditBlock {
     fn from(stored: &StoredBlock) -> Self {
         Self {
             number: BigInt(stored.seq),
-            scope: stored.block.scope.into(),
+            scope: stored.block.scope,
             reason: stored.reason.clone(),
             from: stored.block.from,
             until: stored.block.until,

@@ -2,6 +2,7 @@
 //!
 //! Amounts are whole millionths of a credit ("micros") all the way; a decimal is written only at the edge.
 
+use async_graphql::Enum;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -168,15 +169,16 @@ pub fn unswept(lots: &[Lot], now: Timestamp) -> Vec<Unswept> {
     found
 }
 
-/// What a block keeps a user from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What a blocked user may not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[graphql(name = "CreditBlockScope")]
 pub enum BlockScope {
-    /// Claiming rewards.
+    /// Claim rewards.
     Claim,
-    /// Spending credits.
+    /// Spend credits.
     Spend,
-    /// Both.
+    /// Claim rewards and spend credits.
     All,
 }
 

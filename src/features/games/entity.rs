@@ -1,17 +1,18 @@
 //! The tables of games: the catalogue of games and achievements, and what each user unlocked.
 
+use async_graphql::Enum;
 use sea_orm::entity::prelude::*;
 
 /// What an achievement means for beating its game.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AchievementKind {
-    /// Nothing.
+    /// Nothing: it counts for completing the game only.
     Standard,
-    /// All of these are needed to beat the game.
+    /// All achievements of this kind are needed to beat the game.
     Progression,
-    /// One of these is needed to beat the game.
+    /// One achievement of this kind is needed to beat the game, where there are any.
     WinCondition,
 }
 

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use async_graphql::parser::types::Field;
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 
-use super::entity::AchievementKind as Kind;
-use super::rules::{self, Award as Earned};
+pub use super::entity::AchievementKind;
+use super::rules;
+pub use super::rules::Award;
 use super::service::{self, Listed, Sorted, Summary};
 use super::{Achievement as StoredAchievement, Game as StoredGame, Games};
+use waymark_auth::policy::VisibleUser;
+use waymark_db::Extent;
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::pagination::{Connection, PageArgs};
@@ -18,7 +21,7 @@ use waymark_graphql_kit::ready::{MostlyReady, Ready};
 use waymark_graphql_kit::search::Search;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
-use waymark_request::Ask as _;
+use waymark_request::{Ask as _, Request};
 use waymark_vocabulary::ids;
 use waymark_vocabulary::progress;
 use waymark_vocabulary::progress::{ProgressKind, ProgressState};
@@ -154,39 +157,13 @@ impl Achievement {
 
     /// What it means for beating the game.
     async fn kind(&self) -> AchievementKind {
-        self.0.kind.into()
+        self.0.kind
     }
 
     /// The game it belongs to. Null only while the catalogue is being changed.
     async fn game(&self, context: &Context<'_>) -> Result<Option<Game>> {
         Ok(context.ask()?.catalogue::<Games>()?.by_id(self.0.game_id).cloned().map(Game))
     }
-}
-
-/// What an achievement means for beating its game.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Kind")]
-pub enum AchievementKind {
-    /// Nothing: it counts for completing the game only.
-    Standard,
-    /// All achievements of this kind are needed to beat the game.
-    Progression,
-    /// One achievement of this kind is needed to beat the game, where there are any.
-    WinCondition,
-}
-
-/// How completely a game was won. From the highest to the lowest: MASTERED, COMPLETED, BEATEN_HARDCORE, BEATEN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Earned")]
-pub enum Award {
-    /// All progression achievements and one win condition are unlocked.
-    Beaten,
-    /// The same in hardcore mode.
-    BeatenHardcore,
-    /// All achievements are unlocked.
-    Completed,
-    /// All achievements are unlocked in hardcore mode.
-    Mastered,
 }
 
 impl From<Award> for Listed {
@@ -262,6 +239,18 @@ pub struct GameSummary(pub Summary);
 impl GameSummary {
     fn is_complete(&self) -> bool {
         self.0.game.num_possible > 0 && self.0.achieved.score.num_achieved >= self.0.game.num_possible
+    }
+}
+
+impl GameSummary {
+    /// Loads what a user achieved in the games of these keys; unknown ones are left out.
+    pub async fn of(
+        request: &Request,
+        user: &VisibleUser,
+        keys: impl IntoIterator<Item = &str>,
+    ) -> Result<List<Ready<Self>>> {
+        let summaries = service::summaries(request, &[user], keys, Extent::All).await?;
+        Ok(summaries.into_iter().flatten().flatten().map(Self).map(Ready).collect())
     }
 }
 
@@ -391,7 +380,7 @@ impl GameSummary {
 
     /// The highest award the user earned in the game. Null when none.
     async fn highest_award(&self) -> Option<EarnedAward> {
-        rules::highest(&self.0.achieved.awards).map(|(award, earned_at)| EarnedAward { award: award.into(), earned_at })
+        rules::highest(&self.0.achieved.awards).map(|(award, earned_at)| EarnedAward { award, earned_at })
     }
 
     /// Every award the user earned in the game, the highest first.

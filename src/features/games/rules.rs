@@ -1,5 +1,6 @@
 //! What a player's unlocked achievements of one game come to: scores, awards, and what an unlock changes.
 
+use async_graphql::Enum;
 use waymark_kernel::clock::Timestamp;
 
 /// What an achievement means for beating its game.
@@ -107,16 +108,16 @@ pub fn summarise(achievements: &[AchievementFacts]) -> Summary {
     }
 }
 
-/// What a player can earn in a game, from the least to the highest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// How completely a game was won. From the highest to the lowest: MASTERED, COMPLETED, BEATEN_HARDCORE, BEATEN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Enum)]
 pub enum Award {
-    /// All progression achievements and, where there are any, one win condition.
+    /// All progression achievements and one win condition are unlocked.
     Beaten,
-    /// The same, all in hardcore mode.
+    /// The same in hardcore mode.
     BeatenHardcore,
-    /// All achievements.
+    /// All achievements are unlocked.
     Completed,
-    /// All achievements in hardcore mode.
+    /// All achievements are unlocked in hardcore mode.
     Mastered,
 }
 

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use async_graphql::parser::types::Field;
-use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use async_graphql::{Context, ID, Object, SimpleObject};
 
+pub use super::rules::InstanceStatus as StudyPlanInstanceStatus;
 use super::rules::{self, InstanceStatus as Status};
 use super::service::{self, Followed, Item, Learned};
 use super::{Learning, Plan as StoredPlan, Resource as StoredResource};
+use waymark_auth::policy::OwnUser;
+use waymark_db::Extent;
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::pagination::{Connection, PageArgs};
@@ -17,7 +20,7 @@ use waymark_graphql_kit::ready::{MostlyReady, Ready};
 use waymark_graphql_kit::search::Search;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
-use waymark_request::Ask as _;
+use waymark_request::{Ask as _, Request};
 use waymark_vocabulary::ids;
 use waymark_vocabulary::progress;
 use waymark_vocabulary::progress::{ProgressKind, ProgressState};
@@ -135,6 +138,22 @@ impl ResourceProgress {
     /// 100 when completed, else the percentage that was recorded.
     fn percent_done(&self) -> i32 {
         if self.is_completed() { 100 } else { self.0.progress.as_ref().map_or(0, |stored| i32::from(stored.percent)) }
+    }
+
+    /// Loads how far a user is with the resources of these keys; unknown ones are left out.
+    pub async fn of(
+        request: &Request,
+        user: &OwnUser,
+        keys: impl IntoIterator<Item = &str>,
+    ) -> Result<List<Ready<Self>>> {
+        let learned = service::progress(request, &[user], keys, Extent::All).await?;
+        Ok(learned.into_iter().flatten().flatten().map(Self).map(Ready).collect())
+    }
+
+    /// Loads how far a user is with the resource of this key; `None` for an unknown one.
+    pub async fn of_one(request: &Request, user: &OwnUser, key: &str) -> Result<Option<Ready<Self>>> {
+        let mut learned = service::progress(request, &[user], [key], Extent::All).await?.into_iter().flatten();
+        Ok(learned.next().flatten().map(Self).map(Ready))
     }
 }
 
@@ -259,18 +278,6 @@ impl ResourceProgress {
     }
 }
 
-/// How far a study plan instance has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Status")]
-pub enum StudyPlanInstanceStatus {
-    /// No resource is complete.
-    NotStarted,
-    /// Some resources are complete.
-    InProgress,
-    /// All resources are complete.
-    Completed,
-}
-
 /// A study plan as one user follows it.
 #[derive(Debug)]
 pub struct StudyPlanInstance(pub Followed);
@@ -336,7 +343,7 @@ impl StudyPlanInstance {
 
     /// How far the instance has come.
     async fn status(&self) -> StudyPlanInstanceStatus {
-        self.0.status().into()
+        self.0.status()
     }
 
     /// How many of its resources are complete.

@@ -1,5 +1,6 @@
 //! What a write does to a resource's completion, and how far a study plan has come.
 
+use async_graphql::Enum;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::text::is_unprintable;
 
@@ -102,13 +103,14 @@ pub fn is_title(title: &str) -> bool {
 }
 
 /// How far a study plan instance has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
+#[graphql(name = "StudyPlanInstanceStatus")]
 pub enum InstanceStatus {
-    /// None of its resources is complete, or it has none.
+    /// No resource is complete.
     NotStarted,
-    /// Some are complete.
+    /// Some resources are complete.
     InProgress,
-    /// All are complete.
+    /// All resources are complete.
     Completed,
 }
 

@@ -507,6 +507,16 @@ pub enum InstanceOutcome {
     Refused(Refusal),
 }
 
+impl InstanceOutcome {
+    /// Returns the 24-digit id of the instance that was written.
+    pub fn done(self) -> Option<String> {
+        match self {
+            Self::Done(id) => Some(id),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
 /// Begins an instance of a study plan for a user.
 #[derive(Debug, Serialize)]
 pub struct CreateStudyPlanInstance {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use async_graphql::{Context, ID, Object, SimpleObject};
 
-use super::rules::{ClaimRefusal as Refusal, GoalState as StoredGoalState, PauseMode as Mode, SeasonState as State};
+pub use super::rules::{ClaimRefusal, GoalState, PauseMode, SeasonState};
 use super::service::{self, GoalStatus, Participation, Timed};
 use super::{Goal as StoredGoal, Seasons};
+use waymark_auth::policy::OwnUser;
 use waymark_credits::graphql::CreditAmount;
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
@@ -15,34 +16,10 @@ use waymark_graphql_kit::ready::{MostlyReady, Ready};
 use waymark_graphql_kit::scalars::seconds;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
-use waymark_request::Ask as _;
+use waymark_request::{Ask as _, Request};
 use waymark_vocabulary::ids;
 use waymark_vocabulary::progress;
 use waymark_vocabulary::progress::{ProgressKind, ProgressState};
-
-/// Where a season stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "State")]
-pub enum SeasonState {
-    /// It has not begun.
-    NotStarted,
-    /// It is running.
-    Active,
-    /// It is interrupted; goals make no progress and nothing can be claimed.
-    Paused,
-    /// It is over, because its time has run out or because it was ended early.
-    Ended,
-}
-
-/// What a pause does to a season's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Mode")]
-pub enum PauseMode {
-    /// The clock stands still, so that a pause moves the end.
-    Freeze,
-    /// The clock runs on, so that a pause costs time.
-    RunOn,
-}
 
 /// A season.
 #[derive(Debug, Clone)]
@@ -73,7 +50,7 @@ impl Season {
 
     /// Where the season stands at the instant of the request.
     async fn state(&self) -> SeasonState {
-        self.0.clock.state.into()
+        self.0.clock.state
     }
 
     /// When the season begins or began.
@@ -108,7 +85,7 @@ impl Season {
 
     /// What a pause does to the season's clock.
     async fn pause_mode(&self) -> PauseMode {
-        self.0.season.pause_mode.into()
+        self.0.season.pause_mode
     }
 
     /// The pauses, past, present and planned, in order.
@@ -223,44 +200,6 @@ impl Goal {
     }
 }
 
-/// Where a user's goal stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "StoredGoalState")]
-pub enum GoalState {
-    /// Its week or season has not begun.
-    Locked,
-    /// It can be worked on.
-    Open,
-    /// All steps are done, and the reward has not been claimed.
-    Complete,
-    /// The reward has been claimed.
-    Claimed,
-    /// Its week or season ended before all steps were done.
-    Missed,
-}
-
-/// Why a goal's reward cannot be claimed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Refusal")]
-pub enum ClaimRefusal {
-    /// It has been claimed already.
-    AlreadyClaimed,
-    /// The user is blocked from claiming.
-    Blocked,
-    /// The user has not enrolled in the season.
-    NotEnrolled,
-    /// The season has not begun.
-    SeasonNotStarted,
-    /// The season is paused.
-    SeasonPaused,
-    /// The season is over.
-    SeasonEnded,
-    /// The goal's week has not begun.
-    WeekNotStarted,
-    /// Steps are missing.
-    GoalIncomplete,
-}
-
 /// A user in a season.
 #[derive(Debug)]
 pub struct SeasonProgress(pub Participation);
@@ -279,7 +218,7 @@ impl SeasonProgress {
 
     /// Where the season stands at the instant of the request.
     async fn state(&self) -> SeasonState {
-        self.0.timed.clock.state.into()
+        self.0.timed.clock.state
     }
 
     /// Seconds left on the season's clock: the whole duration before the start, 0 once it has ended, at least 1 else.
@@ -333,7 +272,7 @@ pub fn goals(
     };
     goals
         .into_iter()
-        .filter(|status| state.is_none_or(|state| state == status.state.into()))
+        .filter(|status| state.is_none_or(|state| state == status.state))
         .cloned()
         .map(GoalProgress)
         .map(Ready)
@@ -343,6 +282,13 @@ pub fn goals(
 /// How far a user is with a goal.
 #[derive(Debug)]
 pub struct GoalProgress(pub GoalStatus);
+
+impl GoalProgress {
+    /// Loads how far a user is with the goals of these keys, each once; unknown ones are left out.
+    pub async fn of(request: &Request, user: &OwnUser, keys: &[&str]) -> Result<List<Ready<Self>>> {
+        Ok(service::goals(request, user, keys).await?.into_iter().map(Self).map(Ready).collect())
+    }
+}
 
 impl MostlyReady for GoalProgress {
     const WAITING: &'static [&'static str] = &[];
@@ -399,7 +345,7 @@ impl GoalProgress {
 
     /// Where the goal stands for the user, its week and its reward considered.
     async fn goal_state(&self) -> GoalState {
-        self.0.state.into()
+        self.0.state
     }
 
     /// How many steps the user has done, from 0 to `totalSteps`.
@@ -434,7 +380,7 @@ impl GoalProgress {
 
     /// Why a claim would be refused now. Null when it would be granted.
     async fn claim_refusal(&self) -> Option<ClaimRefusal> {
-        self.0.refusal.map(ClaimRefusal::from)
+        self.0.refusal
     }
 }
 

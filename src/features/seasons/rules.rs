@@ -3,6 +3,7 @@
 //! Everything is derived from the stored dates at the instant asked for; nothing has to run for a season to start or
 //! end. All intervals are half-open: `from` belongs to them, `until` does not.
 
+use async_graphql::Enum;
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
@@ -14,13 +15,13 @@ use waymark_kernel::clock::Timestamp;
 pub const LATE_STEPS_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 /// What a pause does to a season's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum, Default, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PauseMode {
-    /// The clock stands still, so that the season ends later.
+    /// The clock stands still, so that a pause moves the end.
     #[default]
     Freeze,
-    /// The clock runs on; only steps and claims are suspended.
+    /// The clock runs on, so that a pause costs time.
     RunOn,
 }
 
@@ -51,16 +52,16 @@ pub struct Schedule<'a> {
 }
 
 /// Where a season stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SeasonState {
-    /// Its start is still to come.
+    /// It has not begun.
     NotStarted,
     /// It is running.
     Active,
-    /// It is running, but suspended.
+    /// It is interrupted; goals make no progress and nothing can be claimed.
     Paused,
-    /// Its time is used up, or it was ended early.
+    /// It is over, because its time has run out or because it was ended early.
     Ended,
 }
 
@@ -259,18 +260,18 @@ enum Rank {
     Ended(Reverse<Timestamp>),
 }
 
-/// Where one user's goal stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Where a user's goal stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 pub enum GoalState {
-    /// The season or the goal's week is still to come.
+    /// Its week or season has not begun.
     Locked,
-    /// Steps can be made.
+    /// It can be worked on.
     Open,
-    /// All steps are made; the reward is not claimed.
+    /// All steps are done, and the reward has not been claimed.
     Complete,
-    /// The reward is claimed.
+    /// The reward has been claimed.
     Claimed,
-    /// The goal's week or the season was over before all steps were made.
+    /// Its week or season ended before all steps were done.
     Missed,
 }
 
@@ -319,22 +320,23 @@ fn goal_phase(goal_week: Option<i32>, clock: &SeasonClock) -> Phase {
     }
 }
 
-/// Why a goal's reward cannot be claimed, in the order in which the reasons are looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Why a goal's reward cannot be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 pub enum ClaimRefusal {
-    /// The reward has been claimed before. A success for the claimant: the amount is the same.
+    // In the order in which the reasons are looked for.
+    /// It has been claimed already.
     AlreadyClaimed,
-    /// An operator has blocked the user from claiming.
+    /// The user is blocked from claiming.
     Blocked,
     /// The user has not enrolled in the season.
     NotEnrolled,
-    /// The season is still to come.
+    /// The season has not begun.
     SeasonNotStarted,
     /// The season is paused.
     SeasonPaused,
     /// The season is over.
     SeasonEnded,
-    /// The goal's week is still to come.
+    /// The goal's week has not begun.
     WeekNotStarted,
     /// Steps are missing.
     GoalIncomplete,
@@ -384,6 +386,17 @@ pub fn claimable(facts: &ClaimFacts, clock: &SeasonClock) -> Result<(), ClaimRef
         return Err(ClaimRefusal::GoalIncomplete);
     }
     Ok(())
+}
+
+/// The result of claiming a goal's reward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize, Deserialize)]
+pub enum ClaimStatus {
+    /// The user got the reward.
+    Claimed,
+    /// The user had got the reward before, and got nothing now. Nothing is wrong.
+    AlreadyClaimed,
+    /// It was refused; the error says why.
+    Refused,
 }
 
 /// Why steps are not recorded, in the order in which the reasons are looked for.

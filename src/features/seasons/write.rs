@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::repo::{self, Budget, Fact, NewClaim, Steps};
+pub use super::rules::ClaimStatus;
 use super::rules::{
     self, ClaimFacts, ClaimRefusal, RecordedSteps, Schedule, SeasonClock, SeasonState, StepAmount, StepRefusal,
 };
@@ -437,17 +438,6 @@ pub struct Claim {
     pub micros: Option<i64>,
     /// Why it was refused; `None`: it was not.
     pub refusal: Option<Refusal>,
-}
-
-/// What became of a claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ClaimStatus {
-    /// The user got the reward.
-    Claimed,
-    /// The user had got the reward before.
-    AlreadyClaimed,
-    /// It was refused.
-    Refused,
 }
 
 impl Write for ClaimGoals {

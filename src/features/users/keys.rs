@@ -60,7 +60,7 @@ impl Shown {
     }
 }
 
-/// What came of making or revoking a key.
+/// The result of making or revoking a key.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct KeyOutcome {
     /// The key's number; `None` when the whole was refused.
@@ -70,8 +70,8 @@ pub struct KeyOutcome {
 }
 
 impl KeyOutcome {
-    fn refused(code: UserErrorCode, message: &'static str, field: &'static str) -> Self {
-        Self { key: None, refusals: vec![Refusal::new(code, message).at([field])] }
+    fn refused(refusal: Refusal) -> Self {
+        Self { key: None, refusals: vec![refusal] }
     }
 }
 
@@ -88,7 +88,7 @@ impl Write for CreateApiKey {
         let owner = match &self.owner {
             Some(name) => match repo::named(unit.transaction(), name).await? {
                 Some(user) => Some(user),
-                None => return Ok(KeyOutcome::refused(UserErrorCode::UnknownUser, "there is no such user", "owner")),
+                None => return Ok(KeyOutcome::refused(Refusal::unknown_user("owner"))),
             },
             None => None,
         };
@@ -124,7 +124,7 @@ impl Write for RevokeApiKey {
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<KeyOutcome> {
         let Some(key) = api_key::known_as(unit.transaction(), &self.key).await? else {
             let message = "that names no key, or several; name one by its number or its prefix";
-            return Ok(KeyOutcome::refused(UserErrorCode::UnknownApiKey, message, "key"));
+            return Ok(KeyOutcome::refused(Refusal::new(UserErrorCode::UnknownApiKey, message).at(["key"])));
         };
         if key.revoked_at.is_none() {
             api_key::revoke(unit.transaction(), &self.key, unit.now).await?;

@@ -370,8 +370,7 @@ impl Write for UpsertUser {
         };
         let existing = self.existing(unit, &accounts).await?;
         if self.user.is_some() && existing.is_none() {
-            let refusal = Refusal::new(UserErrorCode::UnknownUser, "there is no such user").at(["id"]);
-            return Ok(vec![refusal].into());
+            return Ok(vec![Refusal::unknown_user("id")].into());
         }
         unit.lock(existing).await?;
         let owners = repo::owners_of_accounts(unit.transaction(), &accounts).await?;

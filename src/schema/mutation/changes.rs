@@ -6,30 +6,30 @@ use std::sync::Arc;
 use async_graphql::{Context, Object};
 
 use crate::user::User;
-use waymark_collections as collections;
 use waymark_collections::graphql::CollectionProgress;
-use waymark_credits as credits;
 use waymark_credits::graphql::CreditAccount;
-use waymark_db::Extent;
 use waymark_games as games;
 use waymark_games::graphql::{GameSummary, NewAward};
 use waymark_graphql_kit::context::{Nullable, nullable, present};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::ready::Ready;
 use waymark_history::graphql::ProgressEvent;
+use waymark_kernel::error::Result;
 use waymark_learning as learning;
 use waymark_learning::graphql::{ResourceProgress, StudyPlanInstance};
-use waymark_request::Ask as _;
-use waymark_seasons as seasons;
+use waymark_request::{Ask as _, Request};
 use waymark_seasons::graphql::GoalProgress;
-use waymark_users::service::User as Stored;
+use waymark_users::service::{self as people, User as Stored};
 use waymark_vocabulary::ids::Kind;
 use waymark_write::{Event, HistoryKind, Written};
 
-/// What a write changed for a user.
-#[derive(Debug)]
+/// The id that names no user.
+const NOBODY: &str = "00000000000000000000000000";
+
+/// What a write changed for a user; by default for a user who does not exist.
+#[derive(Debug, Default)]
 pub(crate) struct Changes {
-    user: Arc<Stored>,
+    user: Option<Arc<Stored>>,
     events: Vec<Event>,
 }
 
@@ -37,7 +37,7 @@ impl Changes {
     /// What `written` changed for `user`.
     pub(super) fn of<O>(user: &Arc<Stored>, written: &Written<O>) -> Self {
         let own = |(owner, event): &(i64, Event)| (*owner == user.subject.id.0).then(|| event.clone());
-        Self { user: Arc::clone(user), events: written.events.iter().filter_map(own).collect() }
+        Self { user: Some(Arc::clone(user)), events: written.events.iter().filter_map(own).collect() }
     }
 
     /// What `written` changed for each of `users` for whom it changed anything.
@@ -46,7 +46,37 @@ impl Changes {
         for (owner, event) in &written.events {
             events.entry(*owner).or_default().push(event.clone());
         }
-        users.filter_map(|user| Some(Self { events: events.remove(&user.subject.id.0)?, user })).collect()
+        users.filter_map(|user| Some(Self { events: events.remove(&user.subject.id.0)?, user: Some(user) })).collect()
+    }
+
+    /// Returns the user's ULID, or the one that names no user.
+    pub(super) fn ulid(&self) -> &str {
+        self.user.as_ref().map_or(NOBODY, |user| &user.subject.ulid)
+    }
+
+    /// Returns the user as the caller, who has just written for the user, may see them.
+    pub(super) fn shown<'a>(&self, context: &'a Context<'_>) -> Result<Option<(&'a Request, User)>> {
+        let (request, Some(user)) = (context.ask()?, &self.user) else { return Ok(None) };
+        Ok(Some((request, User::show_written(request, Arc::clone(user))?)))
+    }
+
+    /// Loads the user again, since the write may have changed the profile.
+    pub(super) async fn read_again(&self, context: &Context<'_>) -> Result<Option<User>> {
+        let (request, Some(user)) = (context.ask()?, &self.user) else { return Ok(None) };
+        let found = people::user_by_id(request, user.subject.id).await?;
+        Ok(found.and_then(|stored| User::show(request, stored)))
+    }
+
+    /// Returns the user, of whom something of `told` is to be loaded; `None` when nothing is.
+    fn changed<'a, T>(&self, context: &'a Context<'_>, told: &[T]) -> Result<Option<(&'a Request, User)>> {
+        if told.is_empty() { Ok(None) } else { self.shown(context) }
+    }
+
+    /// Loads the goals that events of these kinds are about.
+    async fn goals_told(&self, context: &Context<'_>, kinds: &[HistoryKind]) -> Result<List<Ready<GoalProgress>>> {
+        let keys = self.subjects(kinds);
+        let Some((request, user)) = self.changed(context, &keys)? else { return Ok(List::default()) };
+        GoalProgress::of(request, user.own()?, &keys).await
     }
 
     /// The keys of the subjects of the events of these kinds, each once, in the order of the events.
@@ -70,10 +100,6 @@ impl Changes {
             }
         }
         all
-    }
-
-    fn has(&self, kinds: &[HistoryKind]) -> bool {
-        self.events.iter().any(|event| is_any(event, kinds))
     }
 }
 
@@ -106,57 +132,33 @@ const CREDITS: &[HistoryKind] = &[
 /// the write; a write that came before under the same idempotency key shows the same again.
 #[Object]
 impl Changes {
-    /// The user. Null only when the user has been merged or erased since.
+    /// The user. Null when there is no such user, or none any longer.
     async fn user(&self, context: &Context<'_>) -> Nullable<User> {
-        nullable(async { super::shown(context.ask()?, &self.user).await }).await
+        nullable(self.read_again(context)).await
     }
 
     /// What was appended to the user's history, in its order; empty when nothing was changed.
     async fn events(&self) -> List<ProgressEvent> {
-        self.events.iter().map(|event| ProgressEvent::of(self.user.subject.id.0, event.clone())).collect()
+        let user = self.user.as_ref().map_or(0, |user| user.subject.id.0);
+        self.events.iter().map(|event| ProgressEvent::of(user, event.clone())).collect()
     }
 
     /// The goals whose steps or claim changed. Null when they could not be loaded.
     async fn goals(&self, context: &Context<'_>) -> Nullable<List<Ready<GoalProgress>>> {
-        present(async {
-            let keys = self.subjects(GOALS);
-            if keys.is_empty() {
-                return Ok(List::default());
-            }
-            let request = context.ask()?;
-            let user = User::show_written(request, Arc::clone(&self.user))?;
-            let goals = seasons::service::goals(request, user.own()?, &keys).await?;
-            Ok(goals.into_iter().map(GoalProgress).map(Ready).collect())
-        })
-        .await
+        present(self.goals_told(context, GOALS)).await
     }
 
     /// The goals whose last step was done. Null when they could not be loaded.
     async fn goals_completed(&self, context: &Context<'_>) -> Nullable<List<Ready<GoalProgress>>> {
-        present(async {
-            let keys = self.subjects(&[HistoryKind::GoalCompleted]);
-            if keys.is_empty() {
-                return Ok(List::default());
-            }
-            let request = context.ask()?;
-            let user = User::show_written(request, Arc::clone(&self.user))?;
-            let goals = seasons::service::goals(request, user.own()?, &keys).await?;
-            Ok(goals.into_iter().map(GoalProgress).map(Ready).collect())
-        })
-        .await
+        present(self.goals_told(context, &[HistoryKind::GoalCompleted])).await
     }
 
     /// The user's credits. Null when neither they nor the user's blocks changed.
     async fn credits(&self, context: &Context<'_>) -> Nullable<Ready<CreditAccount>> {
         nullable(async {
-            if !self.has(CREDITS) {
-                return Ok(None);
-            }
-            let request = context.ask()?;
-            let user = User::show_written(request, Arc::clone(&self.user))?;
-            let own = user.own()?;
-            let wallet = credits::service::wallet(request, own).await?;
-            Ok(Some(Ready(CreditAccount { user: own.clone(), wallet, now: request.now() })))
+            let told: Vec<_> = self.events.iter().filter(|event| is_any(event, CREDITS)).collect();
+            let Some((request, user)) = self.changed(context, &told)? else { return Ok(None) };
+            CreditAccount::of(request, user.own()?).await.map(Ready).map(Some)
         })
         .await
     }
@@ -165,13 +167,8 @@ impl Changes {
     async fn resources(&self, context: &Context<'_>) -> Nullable<List<Ready<ResourceProgress>>> {
         present(async {
             let keys = self.subjects(RESOURCES);
-            if keys.is_empty() {
-                return Ok(List::default());
-            }
-            let request = context.ask()?;
-            let user = User::show_written(request, Arc::clone(&self.user))?;
-            let learned = learning::service::progress(request, &[user.own()?], keys, Extent::All).await?;
-            Ok(learned.into_iter().flatten().flatten().map(ResourceProgress).map(Ready).collect())
+            let Some((request, user)) = self.changed(context, &keys)? else { return Ok(List::default()) };
+            ResourceProgress::of(request, user.own()?, keys).await
         })
         .await
     }
@@ -179,13 +176,9 @@ impl Changes {
     /// The instances of study plans that were begun or changed. Null when they could not be loaded.
     async fn study_plan_instances(&self, context: &Context<'_>) -> Nullable<List<StudyPlanInstance>> {
         present(async {
-            let numbers: Vec<i64> =
-                self.told(INSTANCES, "instance").iter().filter_map(serde_json::Value::as_i64).collect();
-            if numbers.is_empty() {
-                return Ok(List::default());
-            }
-            let request = context.ask()?;
-            let user = User::show_written(request, Arc::clone(&self.user))?;
+            let numbers = self.told(INSTANCES, "instance");
+            let numbers: Vec<i64> = numbers.iter().filter_map(serde_json::Value::as_i64).collect();
+            let Some((request, user)) = self.changed(context, &numbers)? else { return Ok(List::default()) };
             let changed = learning::service::numbered_instances(request, user.own()?, numbers).await?;
             Ok(changed.into_iter().map(StudyPlanInstance).collect())
         })
@@ -198,13 +191,8 @@ impl Changes {
         present(async {
             let keys = self.told(UNLOCKS, "game");
             let keys: Vec<&str> = keys.iter().filter_map(serde_json::Value::as_str).collect();
-            if keys.is_empty() {
-                return Ok(List::default());
-            }
-            let request = context.ask()?;
-            let user = User::show_written(request, Arc::clone(&self.user))?;
-            let summaries = games::service::summaries(request, &[user.visible()], keys, Extent::All).await?;
-            Ok(summaries.into_iter().flatten().flatten().map(GameSummary).map(Ready).collect())
+            let Some((request, user)) = self.changed(context, &keys)? else { return Ok(List::default()) };
+            GameSummary::of(request, user.visible(), keys).await
         })
         .await
     }
@@ -221,23 +209,17 @@ impl Changes {
 
     /// The collections of which cards were granted or removed, or whose reward was claimed, as far as they are shown
     /// now. Null when they could not be loaded.
-    async fn collections(&self, context: &Context<'_>) -> Nullable<List<CollectionProgress>> {
+    async fn collections(&self, context: &Context<'_>) -> Nullable<List<Ready<CollectionProgress>>> {
         present(async {
             let keys = self.subjects(COLLECTIONS);
-            let request = context.ask()?;
-            let user = User::show_written(request, Arc::clone(&self.user))?;
-            if keys.is_empty() {
-                return Ok(List::default());
-            }
-            let all = collections::service::collections(request, user.visible()).await?;
-            let changed = all.into_iter().filter(|one| keys.contains(&one.collection.row.key.as_str()));
-            Ok(changed.map(CollectionProgress).collect())
+            let Some((request, user)) = self.changed(context, &keys)? else { return Ok(List::default()) };
+            CollectionProgress::of(request, user.visible(), &keys).await
         })
         .await
     }
 
-    /// The global id of the user.
+    /// The global id of the user; `user:00000000000000000000000000`, which names no user, when there is no such user.
     async fn user_id(&self) -> async_graphql::ID {
-        Kind::User.id(&self.user.subject.ulid)
+        Kind::User.id(self.ulid())
     }
 }

@@ -3,20 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, InputObject, Object, OneofObject, SimpleObject};
+use async_graphql::{ID, InputObject, OneofObject, SimpleObject};
 
 use super::changes::Changes;
-use super::check_items;
 use super::collections::CardAmountInput;
 use super::games::AchievementUnlockInput;
 use super::learning::ResourceProgressInput;
+use super::pipeline::check_items;
 use super::seasons::GoalStepsInput;
 use waymark_auth::policy;
-use waymark_graphql_kit::context::{Nullable, present};
 use waymark_graphql_kit::list::List;
 use waymark_kernel::error::{Error, Result};
 use waymark_kinds::record::{Happening, NewEvent, RecordProgress, Recorded};
-use waymark_request::Ask as _;
 use waymark_request::Request;
 use waymark_seasons::Seasons;
 use waymark_users::graphql::UserBy;
@@ -26,9 +24,10 @@ use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::{BulkMode, Refusal, UserErrorCode, WriteStatus};
 use waymark_write::Written;
 
-/// Input of `recordProgress`.
-#[derive(Debug, InputObject)]
-pub(crate) struct RecordProgressInput {
+input! {
+    /// Input of `recordProgress`.
+    RecordProgressInput;
+
     /// What happened, at most 1,000 events, of any users and kinds. Events of one kind are recorded in the order of the
     /// list, and the kinds one after the other: enrolments, goal steps, progress with resources, unlocks, cards. So an
     /// enrolment counts for the steps of the same list wherever it stands.
@@ -36,8 +35,6 @@ pub(crate) struct RecordProgressInput {
     /// Whether the good events are recorded when others are refused.
     #[graphql(default)]
     mode: BulkMode,
-    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
-    idempotency_key: Option<String>,
 }
 
 /// Something that happened to a user: exactly one of these.
@@ -129,40 +126,33 @@ pub(crate) struct RecordProgressPayload {
     changes: List<Changes>,
 }
 
-/// The mutation that records progress of every kind.
-#[derive(Debug, Default)]
-pub(crate) struct RecordMutation;
+mutations! {
+    /// The mutation that records progress of every kind.
+    RecordMutation;
 
-#[Object]
-impl RecordMutation {
     /// Records progress of every kind and of many users by one write. An event that is refused fails alone, unless all
     /// or nothing is asked for. For API keys with the scope progress:write; enrolments and progress with resources also
     /// for the user, when there is nothing else in the list. Null with an error when the whole was refused.
-    async fn record_progress(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "The events, each with its user.")] input: RecordProgressInput,
-    ) -> Nullable<RecordProgressPayload> {
-        present(async {
-            let request = context.ask()?;
-            check_items(request, "events", input.events.len())?;
-            let reported = input.events.iter().any(ProgressEventInput::is_reported);
-            let People { known, named } = People::of(request, &input.events).await?;
-            let subjects = known.iter().map(|user| user.subject.clone()).collect();
-            let users = policy::record_all(&request.caller, subjects, reported)?;
-            let season = request.catalogue::<Seasons>()?.current(request.now()).map_or("", |(season, _)| &season.key);
-            let named = input.events.into_iter().zip(named);
-            let events = named.map(|(event, named)| event.read(named, &known, season)).collect();
-            let written =
-                request.write(RecordProgress { users, events, mode: input.mode }, input.idempotency_key).await?;
-            let changes = changes(request, known, &written).await?;
-            Ok(RecordProgressPayload {
-                user_errors: written.outcome.iter().filter_map(|one| one.outcome.item.error.clone()).collect(),
-                results: written.outcome.into_iter().map(ProgressEventResult::from).collect(),
-                changes: changes.into(),
-            })
+    record_progress: by_itself(RecordProgressInput, "The events, each with its user.") -> RecordProgressPayload;
+}
+
+impl RecordProgressInput {
+    async fn answer(self, request: &Request) -> Result<RecordProgressPayload> {
+        check_items(request, "events", self.events.len())?;
+        let reported = self.events.iter().any(ProgressEventInput::is_reported);
+        let People { known, named } = People::of(request, &self.events).await?;
+        let subjects = known.iter().map(|user| user.subject.clone()).collect();
+        let users = policy::record_all(&request.caller, subjects, reported)?;
+        let season = request.catalogue::<Seasons>()?.current(request.now()).map_or("", |(season, _)| &season.key);
+        let named = self.events.into_iter().zip(named);
+        let events = named.map(|(event, named)| event.read(named, &known, season)).collect();
+        let written = request.write(RecordProgress { users, events, mode: self.mode }, self.idempotency_key).await?;
+        let changes = changes(request, known, &written).await?;
+        Ok(RecordProgressPayload {
+            user_errors: written.outcome.iter().filter_map(|one| one.outcome.item.error.clone()).collect(),
+            results: written.outcome.into_iter().map(ProgressEventResult::from).collect(),
+            changes: changes.into(),
         })
-        .await
     }
 }
 

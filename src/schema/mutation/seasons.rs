@@ -2,71 +2,71 @@
 
 use std::collections::HashMap;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObject};
 
-use super::changes::Changes;
-use super::credits::account;
-use super::{check_items, given, shown, shown_for, subject};
-use crate::user::User;
-use waymark_auth::policy;
-use waymark_credits::graphql::{CreditAccount, CreditAmount};
-use waymark_graphql_kit::context::{Nullable, present};
+use super::given;
+use super::payload::{CreditsPayload, UserPayload};
+use super::pipeline::Items;
+use waymark_auth::policy::{ActingUser, Operator, RecordedUser};
+use waymark_credits::graphql::CreditAmount;
+use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::ready::Ready;
 use waymark_graphql_kit::scalars::Lenient;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
-use waymark_request::Ask as _;
-use waymark_request::Request;
 use waymark_seasons::graphql::{GoalProgress, SeasonProgress};
 use waymark_seasons::rules::StepAmount;
-use waymark_seasons::service;
-use waymark_seasons::service::GoalStatus;
+use waymark_seasons::service::{self, GoalStatus};
 use waymark_seasons::write::{
-    ClaimGoals, ClaimStatus as Claimed, CorrectGoalSteps, EnrollInSeason, NewSteps, RecordGoalSteps, StepsOutcome,
+    Claim, ClaimGoals, ClaimStatus, CorrectGoalSteps, Corrected, EnrollInSeason, Enrolled, NewSteps, RecordGoalSteps,
+    StepsOutcome,
 };
-use waymark_users::graphql::UserBy;
 use waymark_vocabulary::ids::Kind;
-use waymark_vocabulary::refusal::{BulkMode, Refusal, UserErrorCode, WriteStatus, refusals};
+use waymark_vocabulary::refusal::{BulkMode, Refusal, UserErrorCode, WriteStatus};
 
-/// Input of `enrollInSeason`.
-#[derive(Debug, InputObject)]
-pub(crate) struct EnrollInSeasonInput {
-    /// The user who enrols; by default the caller.
-    user: Option<UserBy>,
+input! {
+    /// Input of `enrollInSeason`.
+    EnrollInSeasonInput, "The user who enrols; by default the caller.";
+
     /// The season's global id or its key; by default the current season.
     season_id: Option<ID>,
-    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
-    idempotency_key: Option<String>,
 }
 
 /// Payload of `enrollInSeason`.
 #[derive(Debug, SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct EnrollInSeasonPayload {
-    /// The user. Null only when the user has been merged or erased since.
-    user: Option<User>,
+    #[graphql(flatten)]
+    about: UserPayload,
     /// APPLIED when the user takes part from now on, UNCHANGED when the user did before.
     status: WriteStatus,
-    /// The user in the season. Null when there is no such season, or when the user has been merged or erased since.
-    season: Option<Ready<SeasonProgress>>,
-    /// What was refused; empty when all was done.
-    user_errors: List<Refusal>,
-    /// What was changed for the user.
-    changes: Changes,
+    #[graphql(skip)]
+    season: Option<String>,
 }
 
-/// Input of `recordGoalSteps`.
-#[derive(Debug, InputObject)]
-pub(crate) struct RecordGoalStepsInput {
-    /// The user who made the steps; by default the caller.
-    user: Option<UserBy>,
+#[ComplexObject]
+impl EnrollInSeasonPayload {
+    /// The user in the season. Null when there is no such season or no such user.
+    async fn season(&self, context: &Context<'_>) -> Nullable<Ready<SeasonProgress>> {
+        nullable(async {
+            let (Some((request, own)), Some(key)) = (self.about.own(context)?, &self.season) else { return Ok(None) };
+            let Some(timed) = service::season(request, Some(key))? else { return Ok(None) };
+            service::participation(request, &own, timed).await.map(SeasonProgress).map(Ready).map(Some)
+        })
+        .await
+    }
+}
+
+input! {
+    /// Input of `recordGoalSteps`.
+    RecordGoalStepsInput, "The user who made the steps; by default the caller.";
+
     /// The steps, at most 1,000 items; the same goal may come more than once.
     steps: Vec<GoalStepsInput>,
     /// Whether the good items are done when others are refused.
     #[graphql(default)]
     mode: BulkMode,
-    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
-    idempotency_key: Option<String>,
 }
 
 /// Steps of a goal that are recorded: exactly one of `add` and `setTo`.
@@ -106,68 +106,67 @@ pub(crate) struct GoalStepsResult {
 
 /// Payload of `recordGoalSteps`.
 #[derive(Debug, SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct RecordGoalStepsPayload {
-    /// The user. Null only when the user has been merged or erased since.
-    user: Option<User>,
+    #[graphql(flatten)]
+    about: UserPayload,
     /// The result of each item, in the order of the input.
     results: List<GoalStepsResult>,
-    /// The goals that were named, as they stand now, each once.
-    goals: List<Ready<GoalProgress>>,
-    /// What was refused; empty when all was done.
-    user_errors: List<Refusal>,
-    /// What was changed for the user.
-    changes: Changes,
+    #[graphql(skip)]
+    goals: Vec<ID>,
 }
 
-/// Input of `correctGoalSteps`.
-#[derive(Debug, InputObject)]
-pub(crate) struct CorrectGoalStepsInput {
-    /// The user whose goal is corrected; by default the caller.
-    user: Option<UserBy>,
+#[ComplexObject]
+impl RecordGoalStepsPayload {
+    /// The goals that were named, as they stand now, each once.
+    async fn goals(&self, context: &Context<'_>) -> Result<List<Ready<GoalProgress>>> {
+        let Some((request, own)) = self.about.own(context)? else { return Ok(List::default()) };
+        let keys = Kind::Goal.keys(&self.goals);
+        GoalProgress::of(request, &own, &keys.well_formed().collect::<Vec<_>>()).await
+    }
+}
+
+input! {
+    /// Input of `correctGoalSteps`.
+    CorrectGoalStepsInput, "The user whose goal is corrected; by default the caller.";
+
     /// The goal's global id or its key.
     goal_id: ID,
     /// How many steps are done, from 0 to the goal's total; may be fewer than before.
     completed_steps: i32,
-    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
-    idempotency_key: Option<String>,
 }
 
 /// Payload of `correctGoalSteps`.
 #[derive(Debug, SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct CorrectGoalStepsPayload {
-    /// The user. Null only when the user has been merged or erased since.
-    user: Option<User>,
+    #[graphql(flatten)]
+    about: UserPayload,
     /// Whether the goal was changed; UNCHANGED when it had these steps before.
     status: WriteStatus,
-    /// The goal. Null when there is no such goal, or when the user has been merged or erased since.
-    goal: Option<Ready<GoalProgress>>,
-    /// What was refused; empty when all was done.
-    user_errors: List<Refusal>,
-    /// What was changed for the user.
-    changes: Changes,
+    #[graphql(skip)]
+    goal: ID,
 }
 
-/// Input of `claimGoals`.
-#[derive(Debug, InputObject)]
-pub(crate) struct ClaimGoalsInput {
-    /// The user who claims the rewards; by default the caller.
-    user: Option<UserBy>,
+#[ComplexObject]
+impl CorrectGoalStepsPayload {
+    /// The goal. Null when there is no such goal or no such user.
+    async fn goal(&self, context: &Context<'_>) -> Nullable<Ready<GoalProgress>> {
+        nullable(async {
+            let Some((request, own)) = self.about.own(context)? else { return Ok(None) };
+            let goal = service::goal(request, &own, Kind::Goal.key(&self.goal)?).await?;
+            Ok(goal.map(GoalProgress).map(Ready))
+        })
+        .await
+    }
+}
+
+input! {
+    /// Input of `claimGoals`.
+    ClaimGoalsInput, "The user who claims the rewards; by default the caller.";
+
     /// Global ids or keys of the goals, at most 1,000; duplicates are fine.
     goal_ids: Vec<ID>,
-    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
-    idempotency_key: Option<String>,
-}
-
-/// The result of claiming a goal's reward.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "Claimed")]
-pub enum ClaimStatus {
-    /// The user got the reward.
-    Claimed,
-    /// The user had got the reward before, and got nothing now. Nothing is wrong.
-    AlreadyClaimed,
-    /// It was refused; the error says why.
-    Refused,
 }
 
 /// The result of claiming one goal's reward.
@@ -175,7 +174,7 @@ pub enum ClaimStatus {
 pub(crate) struct GoalClaimResult {
     /// The global id of the goal.
     id: ID,
-    /// The goal as it stands now. Null when there is no such goal, or when the user has been merged or erased since.
+    /// The goal as it stands now. Null when there is no such goal or no such user.
     goal: Option<Ready<GoalProgress>>,
     /// Whether the reward was claimed.
     status: ClaimStatus,
@@ -185,169 +184,118 @@ pub(crate) struct GoalClaimResult {
     error: Option<Refusal>,
 }
 
-/// Payload of `claimGoals`.
-#[derive(Debug, SimpleObject)]
+/// The outcome of `claimGoals`, from which the payload is made.
+#[derive(Debug)]
 pub(crate) struct ClaimGoalsPayload {
-    /// The user. Null only when the user has been merged or erased since.
-    user: Option<User>,
-    /// The result of each goal, in the order of the input.
-    results: List<GoalClaimResult>,
-    /// The user's credits. Null only when the user has been merged or erased since.
-    credits: Option<Ready<CreditAccount>>,
-    /// What was refused; empty when all was done.
-    user_errors: List<Refusal>,
-    /// What was changed for the user.
-    changes: Changes,
+    about: CreditsPayload,
+    claims: Vec<Claim>,
 }
 
-/// Mutations of seasons and goals.
-#[derive(Debug, Default)]
-pub(crate) struct SeasonMutation;
-
+/// Payload of `claimGoals`.
 #[Object]
-impl SeasonMutation {
+impl ClaimGoalsPayload {
+    #[graphql(flatten)]
+    async fn about(&self) -> &CreditsPayload {
+        &self.about
+    }
+
+    /// The result of each goal, in the order of the input.
+    async fn results(&self, context: &Context<'_>) -> Result<List<GoalClaimResult>> {
+        let own = if context.look_ahead().field("goal").exists() { self.about.own(context)? } else { None };
+        let keys: Vec<&str> = self.claims.iter().map(|claim| claim.goal.as_str()).collect();
+        let goals = match own {
+            Some((request, own)) => service::goals(request, &own, &keys).await?,
+            None => Vec::new(),
+        };
+        let goals: HashMap<&str, &GoalStatus> = goals.iter().map(|one| (one.goal.key.as_str(), one)).collect();
+        let result = |claim: &Claim| GoalClaimResult {
+            id: Kind::Goal.id(&claim.goal),
+            goal: goals.get(claim.goal.as_str()).map(|goal| Ready(GoalProgress((*goal).clone()))),
+            status: claim.status,
+            credits: claim.micros.map(CreditAmount),
+            error: claim.refusal.clone(),
+        };
+        Ok(self.claims.iter().map(result).collect())
+    }
+}
+
+mutations! {
+    /// Mutations of seasons and goals.
+    SeasonMutation;
+
     /// Enrols a user in a season, which may be in the future. Enrolling twice is the same as once. For the user and for
     /// API keys with the scope progress:write. Null with an error when the whole was refused.
-    async fn enroll_in_season(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "The season, and the user who enrols.")] input: EnrollInSeasonInput,
-    ) -> Nullable<EnrollInSeasonPayload> {
-        present(async {
-            let request = context.ask()?;
-            let stored = subject(request, input.user).await?;
-            let user = policy::act_for(&request.caller, &stored.subject)?;
-            let key = input.season_id.as_ref().map(|id| Kind::Season.key(id).map(str::to_owned)).transpose()?;
-            let written = request.write(EnrollInSeason { user, season: key }, input.idempotency_key).await?;
-            let changes = Changes::of(&stored, &written);
-            let user = shown(request, &stored).await?;
-            let outcome = written.outcome;
-            let season = match (&user, &outcome.season) {
-                (Some(user), Some(key)) => participation(request, user, key).await?,
-                _ => None,
-            };
-            let at = |refusal: Refusal| refusal.at(["seasonId"]);
-            let user_errors = outcome.refusal.map(at).into_iter().collect();
-            Ok(EnrollInSeasonPayload { user, status: outcome.status, season, user_errors, changes })
-        })
-        .await
-    }
+    enroll_in_season: about_user(EnrollInSeasonInput, "The season, and the user who enrols.")
+        -> EnrollInSeasonPayload;
 
     /// Records steps of a user's goals. For API keys with the scope progress:write. Null with an error when the whole
     /// was refused.
-    async fn record_goal_steps(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "The steps, and the user who made them.")] input: RecordGoalStepsInput,
-    ) -> Nullable<RecordGoalStepsPayload> {
-        present(async {
-            let request = context.ask()?;
-            check_items(request, "steps", input.steps.len())?;
-            let stored = subject(request, input.user).await?;
-            let user = policy::record_for(&request.caller, &stored.subject)?;
-            let steps: Vec<NewSteps> = input.steps.into_iter().map(GoalStepsInput::read).collect();
-            let keys: Vec<String> = steps.iter().map(|steps| steps.goal.clone()).collect();
-            let write = RecordGoalSteps { user, steps, mode: input.mode };
-            let written = request.write(write, input.idempotency_key).await?;
-            let changes = Changes::of(&stored, &written);
-            let user = shown_for(context, &stored, &["user", "goals"]).await?;
-            let asked = user.as_ref().filter(|_| context.look_ahead().field("goals").exists());
-            let goals = goals(request, asked, keys.iter().map(String::as_str)).await?;
-            Ok(RecordGoalStepsPayload {
-                user,
-                user_errors: refusals("steps", written.outcome.iter().map(|result| &result.item)).into(),
-                results: written.outcome.into_iter().map(GoalStepsResult::from).collect(),
-                goals: goals.into_iter().map(GoalProgress).map(Ready).collect(),
-                changes,
-            })
-        })
-        .await
-    }
+    record_goal_steps: about_user(RecordGoalStepsInput, "The steps, and the user who made them.")
+        -> RecordGoalStepsPayload;
 
     /// Corrects the steps of a user's goal, at any time. Fewer steps take back no reward. For API keys with the scope
     /// admin. Null with an error when the whole was refused.
-    async fn correct_goal_steps(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "The goal, its correct steps, and the user.")] input: CorrectGoalStepsInput,
-    ) -> Nullable<CorrectGoalStepsPayload> {
-        present(async {
-            let request = context.ask()?;
-            let operator = policy::operate(&request.caller)?;
-            let stored = subject(request, input.user).await?;
-            let user = policy::record_for(&request.caller, &stored.subject)?;
-            let goal = Kind::Goal.key(&input.goal_id)?.to_owned();
-            let write = CorrectGoalSteps { operator, user, goal: goal.clone(), completed_steps: input.completed_steps };
-            let written = request.write(write, input.idempotency_key).await?;
-            let changes = Changes::of(&stored, &written);
-            let user = shown(request, &stored).await?;
-            let goals = goals(request, user.as_ref(), std::iter::once(goal.as_str())).await?;
-            Ok(CorrectGoalStepsPayload {
-                user,
-                status: written.outcome.status,
-                goal: goals.into_iter().next().map(GoalProgress).map(Ready),
-                user_errors: written.outcome.refusal.into_iter().collect(),
-                changes,
-            })
-        })
-        .await
-    }
+    correct_goal_steps: about_user(CorrectGoalStepsInput, "The goal, its correct steps, and the user.")
+        -> CorrectGoalStepsPayload;
 
     /// Claims the rewards of completed goals. Each reward is claimed once, and each goal is decided by itself. For the
     /// user and for API keys with the scope progress:write. Null with an error when the whole was refused.
-    async fn claim_goals(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "The goals, and the user who claims their rewards.")] input: ClaimGoalsInput,
-    ) -> Nullable<ClaimGoalsPayload> {
-        present(async {
-            let request = context.ask()?;
-            check_items(request, "goals", input.goal_ids.len())?;
-            let stored = subject(request, input.user).await?;
-            let user = policy::act_for(&request.caller, &stored.subject)?;
-            let keys = input.goal_ids.iter().map(|id| Kind::Goal.key_or_all(id)).collect();
-            let written = request.write(ClaimGoals { user, goals: keys }, input.idempotency_key).await?;
-            let changes = Changes::of(&stored, &written);
-            let user = shown_for(context, &stored, &["user", "credits", "results.goal"]).await?;
-            let claims = written.outcome;
-            let asked = user.as_ref().filter(|_| context.look_ahead().field("results").field("goal").exists());
-            let goals = goals(request, asked, claims.iter().map(|claim| claim.goal.as_str())).await?;
-            let goals: HashMap<&str, &GoalStatus> = goals.iter().map(|one| (one.goal.key.as_str(), one)).collect();
-            let mut user_errors = Vec::new();
-            let mut results = Vec::with_capacity(claims.len());
-            for (place, claim) in claims.into_iter().enumerate() {
-                let at = |refusal: &Refusal| refusal.clone().at(["goalIds".to_owned(), place.to_string()]);
-                user_errors.extend(claim.refusal.as_ref().map(at));
-                results.push(GoalClaimResult {
-                    id: Kind::Goal.id(&claim.goal),
-                    goal: goals.get(claim.goal.as_str()).map(|goal| Ready(GoalProgress((*goal).clone()))),
-                    status: claim.status.into(),
-                    credits: claim.micros.map(CreditAmount),
-                    error: claim.refusal,
-                });
-            }
-            let credits = account(context, user.as_ref()).await?;
-            Ok(ClaimGoalsPayload { user, results: results.into(), credits, user_errors: user_errors.into(), changes })
-        })
-        .await
+    claim_goals: about_user(ClaimGoalsInput, "The goals, and the user who claims their rewards.")
+        -> ClaimGoalsPayload;
+}
+
+about_user! {
+    EnrollInSeasonInput: ActingUser => EnrollInSeason => EnrollInSeasonPayload {
+        write: |input, user| {
+            let season = input.season_id.as_ref().map(|id| Kind::Season.key(id).map(str::to_owned)).transpose()?;
+            EnrollInSeason { user, season }
+        },
+        payload: |_, about, Enrolled { status, season, .. }| EnrollInSeasonPayload { about, status, season },
+    }
+    RecordGoalStepsInput: RecordedUser => RecordGoalSteps => RecordGoalStepsPayload {
+        items: |input| Items::of("steps", Kind::Goal, input.steps.iter().map(|one| &one.goal_id)),
+        write: |input, user| {
+            RecordGoalSteps { user, steps: input.steps.iter().map(GoalStepsInput::read).collect(), mode: input.mode }
+        },
+        payload: |input, about, outcome| RecordGoalStepsPayload {
+            about,
+            results: outcome.into_iter().map(GoalStepsResult::from).collect(),
+            goals: input.steps.into_iter().map(|one| one.goal_id).collect(),
+        },
+    }
+    CorrectGoalStepsInput: (Operator, RecordedUser) => CorrectGoalSteps => CorrectGoalStepsPayload {
+        write: |input, (operator, user)| {
+            let goal = Kind::Goal.key(&input.goal_id)?.to_owned();
+            CorrectGoalSteps { operator, user, goal, completed_steps: input.completed_steps }
+        },
+        payload: |input, about, Corrected { status, .. }| {
+            CorrectGoalStepsPayload { about, status, goal: input.goal_id }
+        },
+    }
+    ClaimGoalsInput: ActingUser => ClaimGoals => ClaimGoalsPayload {
+        items: |input| Items::of("goalIds", Kind::Goal, &input.goal_ids),
+        write: |input, user| {
+            ClaimGoals { user, goals: input.goal_ids.iter().map(|id| Kind::Goal.key_or_all(id)).collect() }
+        },
+        payload: |_, about, claims| ClaimGoalsPayload { about: about.into(), claims },
     }
 }
 
 impl GoalStepsInput {
     /// Reads an item; a malformed one is to fail alone.
-    pub(super) fn read(self) -> NewSteps {
+    pub(super) fn read(&self) -> NewSteps {
         let invalid = |message: &str| Refusal::new(UserErrorCode::InvalidInput, message);
         let (amount, malformed) = match (self.add, self.set_to) {
             (Some(steps), None) => (StepAmount::Add(steps.into()), None),
             (None, Some(steps)) => (StepAmount::SetTo(steps.into()), None),
             _ => (StepAmount::Add(0), Some(invalid("steps take exactly one of add and setTo"))),
         };
-        let (occurred_at, undated) = given(self.occurred_at, "occurredAt");
+        let (occurred_at, undated) = given(self.occurred_at.as_ref(), "occurredAt");
         NewSteps {
             goal: Kind::Goal.key_or_all(&self.goal_id),
             amount,
             occurred_at,
-            reference: self.reference,
+            reference: self.reference.clone(),
             malformed: malformed.or(undated),
         }
     }
@@ -364,20 +312,4 @@ impl From<StepsOutcome> for GoalStepsResult {
             error: item.error,
         }
     }
-}
-
-/// How far a user is with the goals of these keys, each once; those that the catalogue does not have are left out.
-async fn goals<'a>(
-    request: &Request,
-    user: Option<&User>,
-    keys: impl Iterator<Item = &'a str>,
-) -> Result<Vec<GoalStatus>> {
-    let Some(user) = user else { return Ok(Vec::new()) };
-    service::goals(request, user.own()?, &keys.collect::<Vec<_>>()).await
-}
-
-async fn participation(request: &Request, user: &User, season: &str) -> Result<Option<Ready<SeasonProgress>>> {
-    let Some(timed) = service::season(request, Some(season))? else { return Ok(None) };
-    let participation = service::participation(request, user.own()?, timed).await?;
-    Ok(Some(Ready(SeasonProgress(participation))))
 }

@@ -1,16 +1,14 @@
 //! Looking for what does not follow from its source, and mending it.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{ID, InputObject, SimpleObject};
 
-use super::subject;
+use super::pipeline::subject;
 use waymark_auth::policy;
-use waymark_graphql_kit::context::{Nullable, present};
 use waymark_graphql_kit::list::List;
 use waymark_kernel::error::Result;
-use waymark_request::Ask as _;
 use waymark_request::Request;
 use waymark_users::graphql::UserBy;
-use waymark_verify::{Difference as Found, Report, Whose};
+use waymark_verify::{Difference as Found, Report, Step, Whose};
 use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::Refusal;
 
@@ -57,119 +55,111 @@ pub(crate) struct CheckCount {
     mended: i32,
 }
 
-/// Payload of `verify`.
-#[derive(Debug, SimpleObject)]
-pub(crate) struct VerifyPayload {
+/// What was found: part of the payloads of `verify` and `repair`.
+#[derive(Debug, Default, SimpleObject)]
+pub(crate) struct Findings {
     /// How many users were looked at.
     users_checked: i32,
-    /// How many differences there are; 0 when everything is right.
-    difference_count: i32,
-    /// Every check with what it found.
-    checks: List<CheckCount>,
-    /// The first 100 differences.
-    differences: List<Difference>,
-    /// Whether there are more differences than are named here.
-    truncated: bool,
-    /// Always empty: `verify` refuses nothing, and fails with an error.
-    user_errors: List<Refusal>,
-}
-
-/// Payload of `repair`.
-#[derive(Debug, SimpleObject)]
-pub(crate) struct RepairPayload {
-    /// How many users were looked at.
-    users_checked: i32,
-    /// How many differences were mended.
-    mended_count: i32,
-    /// How many differences are left, because their source is wrong itself.
+    /// How many differences were not mended: all, or those whose source is wrong itself; 0 when everything is right.
     difference_count: i32,
     /// Every check with what it found and mended.
     checks: List<CheckCount>,
-    /// The first 100 differences that were mended, as they were before.
-    mended: List<Difference>,
-    /// The first 100 differences that are left.
+    /// The first 100 differences that were not mended.
     differences: List<Difference>,
     /// Whether there are more differences, mended or left, than are named here.
     truncated: bool,
-    /// Always empty: `repair` refuses nothing, and fails with an error.
+    /// What was refused: `UNKNOWN_USER` when there is no such user. Everything else is answered with an error.
     user_errors: List<Refusal>,
 }
 
-/// Verifying and repairing.
-#[derive(Debug, Default)]
-pub(crate) struct VerifyMutation;
+/// Payload of `verify`.
+#[derive(Debug, Default, SimpleObject)]
+pub(crate) struct VerifyPayload {
+    #[graphql(flatten)]
+    found: Findings,
+}
 
-#[Object]
-impl VerifyMutation {
+/// Payload of `repair`.
+#[derive(Debug, Default, SimpleObject)]
+pub(crate) struct RepairPayload {
+    #[graphql(flatten)]
+    found: Findings,
+    /// How many differences were mended.
+    mended_count: i32,
+    /// The first 100 differences that were mended, as they were before.
+    mended: List<Difference>,
+}
+
+mutations! {
+    /// Verifying and repairing.
+    VerifyMutation;
+
     /// Checks whether every summary, balance and counter follows from its source, and lists the differences. Changes
     /// nothing, and may run while others write. A large database takes longer than a request may: `waymark verify` has
     /// no time limit. For API keys with the scope admin. Null with an error when it failed.
-    async fn verify(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "What is checked.")] input: VerifyInput,
-    ) -> Nullable<VerifyPayload> {
-        present(async {
-            let request = context.ask()?;
-            policy::operate(&request.caller)?;
-            let whose = whose(request, input.user).await?;
-            let mut differences = Vec::new();
-            let report = request
-                .verifier
-                .verify(whose, request.now(), &mut |step| keep(&step.differences, &mut differences))
-                .await?;
-            Ok(VerifyPayload {
-                users_checked: int(report.users),
-                difference_count: int(report.found()),
-                checks: counts(&report).into(),
-                truncated: report.found() > differences.len() as u64,
-                differences: differences.into(),
-                user_errors: List::default(),
-            })
-        })
-        .await
-    }
+    verify: by_itself(VerifyInput, "What is checked.") -> VerifyPayload;
 
     /// Mends what `verify` finds, as far as it follows from a source: summaries, counts, budgets, what is left of lots,
     /// dates of completions, missing awards. Unlocks, entries of the ledger and events are sources and are never
     /// changed. Doing it again is harmless. For API keys with the scope admin; what was mended stands in the audit log.
     /// Null with an error when it failed; what was mended by then stays mended.
-    async fn repair(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "What is checked and mended.")] input: RepairInput,
-    ) -> Nullable<RepairPayload> {
-        present(async {
-            let request = context.ask()?;
-            let operator = policy::operate(&request.caller)?;
-            let whose = whose(request, input.user).await?;
-            let (mut mended, mut differences) = (Vec::new(), Vec::new());
-            let report = request
-                .verifier
-                .repair(operator, whose, &request.order(None), &mut |step| {
-                    keep(&step.mended, &mut mended);
-                    keep(&step.differences, &mut differences);
-                })
-                .await?;
-            Ok(RepairPayload {
-                users_checked: int(report.users),
-                mended_count: int(report.mended()),
-                difference_count: int(report.found() - report.mended()),
-                checks: counts(&report).into(),
-                truncated: report.found() > (mended.len() + differences.len()) as u64,
-                mended: mended.into(),
-                differences: differences.into(),
-                user_errors: List::default(),
-            })
-        })
-        .await
+    repair: by_itself(RepairInput, "What is checked and mended.") -> RepairPayload;
+}
+
+impl VerifyInput {
+    async fn answer(self, request: &Request) -> Result<VerifyPayload> {
+        policy::operate(&request.caller)?;
+        let Some(whose) = whose(request, self.user).await? else {
+            return Ok(VerifyPayload { found: Findings::nobody() });
+        };
+        let mut left = Vec::new();
+        let mut note = |step: &Step| keep(&step.differences, &mut left);
+        let report = request.verifier.verify(whose, request.now(), &mut note).await?;
+        Ok(VerifyPayload { found: Findings::of(&report, 0, left) })
     }
 }
 
-async fn whose(request: &Request, by: Option<UserBy>) -> Result<Whose> {
-    match by {
-        Some(by) => Ok(Whose::User(subject(request, Some(by)).await?.subject.id.0)),
-        None => Ok(Whose::All),
+impl RepairInput {
+    async fn answer(self, request: &Request) -> Result<RepairPayload> {
+        let operator = policy::operate(&request.caller)?;
+        let Some(whose) = whose(request, self.user).await? else {
+            return Ok(RepairPayload { found: Findings::nobody(), ..RepairPayload::default() });
+        };
+        let (mut mended, mut left) = (Vec::new(), Vec::new());
+        let mut note = |step: &Step| {
+            keep(&step.mended, &mut mended);
+            keep(&step.differences, &mut left);
+        };
+        let report = request.verifier.repair(operator, whose, &request.order(None), &mut note).await?;
+        let found = Findings::of(&report, mended.len(), left);
+        Ok(RepairPayload { found, mended_count: int(report.mended()), mended: mended.into() })
+    }
+}
+
+/// Returns whose data is looked at; `None` when there is no such user.
+async fn whose(request: &Request, by: Option<UserBy>) -> Result<Option<Whose>> {
+    if by.is_none() {
+        return Ok(Some(Whose::All));
+    }
+    Ok(subject(request, by).await?.map(|user| Whose::User(user.subject.id.0)))
+}
+
+impl Findings {
+    /// Of a report, with the differences that are left; others were mended and are named elsewhere.
+    fn of(report: &Report, mended: usize, left: Vec<Difference>) -> Self {
+        Self {
+            users_checked: int(report.users),
+            difference_count: int(report.found() - report.mended()),
+            checks: counts(report).into(),
+            truncated: report.found() > (mended + left.len()) as u64,
+            differences: left.into(),
+            user_errors: List::default(),
+        }
+    }
+
+    /// Of a user who does not exist.
+    fn nobody() -> Self {
+        Self { user_errors: vec![Refusal::unknown_user("user")].into(), ..Self::default() }
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod idempotency;
 pub(crate) mod learning;
 pub(crate) mod people;
 pub(crate) mod record;
+pub(crate) mod refusals;
 pub(crate) mod seasons;
 pub(crate) mod together;
 pub(crate) mod verify;

@@ -535,8 +535,9 @@ async fn only_those_who_may_enrol_claim_and_record(stage: Stage) {
     let refused = writer.data(CLAIM, malformed).await["claimGoals"].clone();
     assert_eq!(outcomes(&refused), ["INVALID_INPUT", "GOAL_INCOMPLETE"]);
     assert_eq!(refused["userErrors"][0]["path"], json!(["goalIds", "0"]));
-    let unknown = json!({ "input": { "user": { "handle": "nobody" }, "goalIds": [] } });
-    assert_eq!(writer.query(CLAIM, unknown).await.codes(), ["BAD_USER_INPUT"]);
+    let unknown = json!({ "input": { "user": { "handle": "nobody" }, "goalIds": ["rising-tide-1"] } });
+    let refused = writer.data(CLAIM, unknown).await["claimGoals"].clone();
+    assert_eq!((outcomes(&refused), &refused["userErrors"][0]["path"]), (vec!["UNKNOWN_USER"], &json!(["user"])));
 }
 
 async fn a_list_of_a_thousand_costs_as_many_statements_as_a_list_of_one(stage: Stage) {

@@ -2,27 +2,23 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+use async_graphql::{ID, InputObject, MaybeUndefined, SimpleObject};
 
-use super::{check_count, given};
-use waymark_auth::policy;
+use super::{Edited, given, keys};
 use waymark_collections::Collections;
 use waymark_collections::graphql::Collection;
 use waymark_collections::operate::{GivenCard, GivenReward, MOST_CARDS, UpsertCollection};
-use waymark_graphql_kit::context::{Nullable, present};
-use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::scalars::BigInt;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
-use waymark_request::Ask as _;
 use waymark_vocabulary::ids;
 use waymark_vocabulary::ids::Kind;
-use waymark_vocabulary::refusal::Refusal;
 
-/// Input of `upsertCollection`. A field that is not given stays as it is; of a new collection only the name has to be
-/// given.
-#[derive(Debug, InputObject)]
-pub(crate) struct UpsertCollectionInput {
+input! {
+    /// Input of `upsertCollection`. A field that is not given stays as it is; of a new collection only the name has to
+    /// be given.
+    UpsertCollectionInput;
+
     /// The collection's key or its global id: 1 to 255 characters without control characters.
     key: ID,
     /// The name, 1 to 500 characters.
@@ -50,8 +46,6 @@ pub(crate) struct UpsertCollectionInput {
     remove_cards: Vec<ID>,
     /// The reward for completing the collection. Null for no reward, which is refused when the reward has been claimed.
     reward: MaybeUndefined<RewardInput>,
-    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
-    idempotency_key: Option<String>,
 }
 
 /// A card to add or to change. A field that is not given stays as it is; of a new card only the name has to be given.
@@ -93,33 +87,26 @@ pub(crate) struct UpsertCollectionPayload {
     /// The collection as it now is, also outside the dates in which it is shown to others. Null when there is none,
     /// because adding it was refused.
     collection: Option<Collection>,
-    /// Whether it is new.
-    created: bool,
-    /// Why the write was refused; empty when it was done.
-    user_errors: List<Refusal>,
+    #[graphql(flatten)]
+    edited: Edited,
 }
 
-/// Mutations of collections in the catalogue.
-#[derive(Debug, Default)]
-pub(crate) struct CatalogueCollectionMutation;
+mutations! {
+    /// Mutations of collections in the catalogue.
+    CatalogueCollectionMutation;
 
-#[Object]
-impl CatalogueCollectionMutation {
     /// Adds a collection or changes it. Users who own all cards once some are removed, or once it runs, have completed
     /// it; users who have completed it stay so. For API keys with the scope admin. Null with an error when the whole
     /// was refused.
-    async fn upsert_collection(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "The collection to add or to change.")] input: UpsertCollectionInput,
-    ) -> Nullable<UpsertCollectionPayload> {
-        present(async {
-            let request = context.ask()?;
-            let operator = policy::operate(&request.caller)?;
-            check_count("cards", input.cards.len(), MOST_CARDS)?;
-            check_count("cards to be removed", input.remove_cards.len(), MOST_CARDS)?;
+    upsert_collection: by_operator(UpsertCollectionInput, "The collection to add or to change.")
+        -> UpsertCollectionPayload;
+}
+
+by_operator! {
+    UpsertCollectionInput => UpsertCollection, String => UpsertCollectionPayload {
+        lists: |input| [("cards", input.cards.len(), MOST_CARDS), ("removeCards", input.remove_cards.len(), MOST_CARDS)],
+        write: |input, operator| {
             let key = Kind::Collection.key(&input.key)?.to_owned();
-            let removed = input.remove_cards.iter().map(|id| Kind::Card.key(id).map(str::to_owned));
             let write = UpsertCollection {
                 operator,
                 key: key.clone(),
@@ -131,15 +118,16 @@ impl CatalogueCollectionMutation {
                 ends_at: given(input.end_date),
                 show_before: input.show_before,
                 show_after: input.show_after,
-                remove_cards: removed.collect::<Result<_>>()?,
+                remove_cards: keys(Kind::Card, &input.remove_cards)?,
                 cards: input.cards.into_iter().map(CardInput::read).collect::<Result<_>>()?,
                 reward: given(input.reward).map(|reward| reward.map(RewardInput::read).transpose()).transpose()?,
             };
-            let outcome = request.write(write, input.idempotency_key).await?.outcome;
-            let collection = request.catalogue::<Collections>()?.by_key(&key).map(Arc::clone).map(Collection);
-            Ok(UpsertCollectionPayload { collection, created: outcome.created, user_errors: outcome.refusals.into() })
-        })
-        .await
+            (write, key)
+        },
+        payload: |request, done| UpsertCollectionPayload {
+            collection: request.catalogue::<Collections>()?.by_key(&done.kept).map(Arc::clone).map(Collection),
+            edited: done.written.outcome.into(),
+        },
     }
 }
 

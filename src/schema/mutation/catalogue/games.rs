@@ -2,23 +2,19 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+use async_graphql::{ID, InputObject, MaybeUndefined, SimpleObject};
 
-use super::{check_count, given};
-use waymark_auth::policy;
+use super::{Edited, given};
 use waymark_games::Games;
 use waymark_games::graphql::{AchievementKind, Game};
 use waymark_games::publish::{GivenAchievement, MOST_ACHIEVEMENTS, UpsertGame};
-use waymark_graphql_kit::context::{Nullable, present};
-use waymark_graphql_kit::list::List;
 use waymark_kernel::error::Result;
-use waymark_request::Ask as _;
 use waymark_vocabulary::ids::Kind;
-use waymark_vocabulary::refusal::Refusal;
 
-/// Input of `upsertGame`. A field that is not given stays as it is; of a new game only the title has to be given.
-#[derive(Debug, InputObject)]
-pub(crate) struct UpsertGameInput {
+input! {
+    /// Input of `upsertGame`. A field that is not given stays as it is; of a new game only the title has to be given.
+    UpsertGameInput;
+
     /// The game's key or its global id: 1 to 255 characters without control characters.
     key: ID,
     /// The number under which clients that know games by numbers find it, at least 1; null for none.
@@ -35,8 +31,6 @@ pub(crate) struct UpsertGameInput {
     /// game has at most 5,000.
     #[graphql(default)]
     achievements: Vec<AchievementInput>,
-    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
-    idempotency_key: Option<String>,
 }
 
 /// An achievement to add or to change. A field that is not given stays as it is; of a new achievement only the title
@@ -64,30 +58,24 @@ pub(crate) struct AchievementInput {
 pub(crate) struct UpsertGamePayload {
     /// The game as it now is. Null when there is none, because adding it was refused.
     game: Option<Game>,
-    /// Whether it is new.
-    created: bool,
-    /// Why the write was refused; empty when it was done.
-    user_errors: List<Refusal>,
+    #[graphql(flatten)]
+    edited: Edited,
 }
 
-/// Mutations of games in the catalogue.
-#[derive(Debug, Default)]
-pub(crate) struct CatalogueGameMutation;
+mutations! {
+    /// Mutations of games in the catalogue.
+    CatalogueGameMutation;
 
-#[Object]
-impl CatalogueGameMutation {
     /// Adds a game or changes it. The summaries of players follow at once: an achievement that is unpublished no longer
     /// counts, one that is published again counts as before, and earned awards stay. For API keys with the scope admin.
     /// Null with an error when the whole was refused.
-    async fn upsert_game(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "The game to add or to change.")] input: UpsertGameInput,
-    ) -> Nullable<UpsertGamePayload> {
-        present(async {
-            let request = context.ask()?;
-            let operator = policy::operate(&request.caller)?;
-            check_count("achievements", input.achievements.len(), MOST_ACHIEVEMENTS)?;
+    upsert_game: by_operator(UpsertGameInput, "The game to add or to change.") -> UpsertGamePayload;
+}
+
+by_operator! {
+    UpsertGameInput => UpsertGame, String => UpsertGamePayload {
+        lists: |input| [("achievements", input.achievements.len(), MOST_ACHIEVEMENTS)],
+        write: |input, operator| {
             let key = Kind::Game.key(&input.key)?.to_owned();
             let write = UpsertGame {
                 operator,
@@ -99,11 +87,12 @@ impl CatalogueGameMutation {
                 image: given(input.image),
                 achievements: input.achievements.into_iter().map(AchievementInput::read).collect::<Result<_>>()?,
             };
-            let outcome = request.write(write, input.idempotency_key).await?.outcome;
-            let game = request.catalogue::<Games>()?.by_key(&key).map(Arc::clone).map(Game);
-            Ok(UpsertGamePayload { game, created: outcome.created, user_errors: outcome.refusals.into() })
-        })
-        .await
+            (write, key)
+        },
+        payload: |request, done| UpsertGamePayload {
+            game: request.catalogue::<Games>()?.by_key(&done.kept).map(Arc::clone).map(Game),
+            edited: done.written.outcome.into(),
+        },
     }
 }
 
@@ -115,7 +104,7 @@ impl AchievementInput {
             description: self.description,
             badge: given(self.badge),
             points: self.points,
-            kind: self.kind.map(Into::into),
+            kind: self.kind,
             published: self.published,
         })
     }

@@ -2,24 +2,19 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+use async_graphql::{ID, MaybeUndefined, SimpleObject};
 
-use super::{check_count, given};
-use waymark_auth::policy;
-use waymark_graphql_kit::context::{Nullable, present};
-use waymark_graphql_kit::list::List;
-use waymark_kernel::error::Result;
+use super::{Edited, given, keys};
 use waymark_learning::Learning;
 use waymark_learning::graphql::{Resource, StudyPlan};
 use waymark_learning::operate::{MOST_RESOURCES, UpsertResource, UpsertStudyPlan};
-use waymark_request::Ask as _;
 use waymark_vocabulary::ids::Kind;
-use waymark_vocabulary::refusal::Refusal;
 
-/// Input of `upsertResource`. A field that is not given stays as it is; of a new resource only the title has to be
-/// given.
-#[derive(Debug, InputObject)]
-pub(crate) struct UpsertResourceInput {
+input! {
+    /// Input of `upsertResource`. A field that is not given stays as it is; of a new resource only the title has to be
+    /// given.
+    UpsertResourceInput;
+
     /// The resource's key or its global id: 1 to 255 characters without control characters. A key of 24 hexadecimal digits is
     /// kept in lower case.
     key: ID,
@@ -36,25 +31,23 @@ pub(crate) struct UpsertResourceInput {
     description: Option<String>,
     /// How long it takes, in minutes, 0 to 1,000,000; null for unknown.
     estimated_minutes: MaybeUndefined<i32>,
-    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
-    idempotency_key: Option<String>,
 }
 
 /// Payload of `upsertResource`.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct UpsertResourcePayload {
-    /// The resource as it now is. Null when the catalogue has none, because adding it was refused.
+    /// The resource as it now is; users may have had progress with it before it was added. Null when the catalogue has
+    /// none, because adding it was refused.
     resource: Option<Resource>,
-    /// Whether the catalogue did not describe it before. Users may have had progress with it all the same.
-    created: bool,
-    /// Why the write was refused; empty when it was done.
-    user_errors: List<Refusal>,
+    #[graphql(flatten)]
+    edited: Edited,
 }
 
-/// Input of `upsertStudyPlan`. A field that is not given stays as it is; of a new study plan only the title has to be
-/// given.
-#[derive(Debug, InputObject)]
-pub(crate) struct UpsertStudyPlanInput {
+input! {
+    /// Input of `upsertStudyPlan`. A field that is not given stays as it is; of a new study plan only the title has to
+    /// be given.
+    UpsertStudyPlanInput;
+
     /// The study plan's key or its global id: 1 to 255 characters without control characters.
     key: ID,
     /// The title, 1 to 500 characters.
@@ -63,8 +56,6 @@ pub(crate) struct UpsertStudyPlanInput {
     description: Option<String>,
     /// Global ids or keys of all its resources in their order, at most 1,000, each once and each in the catalogue.
     resource_ids: Option<Vec<ID>>,
-    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
-    idempotency_key: Option<String>,
 }
 
 /// Payload of `upsertStudyPlan`.
@@ -72,28 +63,28 @@ pub(crate) struct UpsertStudyPlanInput {
 pub(crate) struct UpsertStudyPlanPayload {
     /// The study plan as it now is. Null when there is none, because adding it was refused.
     study_plan: Option<StudyPlan>,
-    /// Whether it is new.
-    created: bool,
-    /// Why the write was refused; empty when it was done.
-    user_errors: List<Refusal>,
+    #[graphql(flatten)]
+    edited: Edited,
 }
 
-/// Mutations of resources and study plans in the catalogue.
-#[derive(Debug, Default)]
-pub(crate) struct CatalogueLearningMutation;
+mutations! {
+    /// Mutations of resources and study plans in the catalogue.
+    CatalogueLearningMutation;
 
-#[Object]
-impl CatalogueLearningMutation {
     /// Adds a resource or changes it. Progress that users have had with it under the same key counts. For API keys with
     /// the scope admin. Null with an error when the whole was refused.
-    async fn upsert_resource(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "The resource to add or to change.")] input: UpsertResourceInput,
-    ) -> Nullable<UpsertResourcePayload> {
-        present(async {
-            let request = context.ask()?;
-            let operator = policy::operate(&request.caller)?;
+    upsert_resource: by_operator(UpsertResourceInput, "The resource to add or to change.")
+        -> UpsertResourcePayload;
+
+    /// Adds a study plan or changes it. Instances that users have begun keep the list they began with. For API keys
+    /// with the scope admin. Null with an error when the whole was refused.
+    upsert_study_plan: by_operator(UpsertStudyPlanInput, "The study plan to add or to change.")
+        -> UpsertStudyPlanPayload;
+}
+
+by_operator! {
+    UpsertResourceInput => UpsertResource, String => UpsertResourcePayload {
+        write: |input, operator| {
             let key = Kind::Resource.key(&input.key)?.to_owned();
             let write = UpsertResource {
                 operator,
@@ -105,43 +96,24 @@ impl CatalogueLearningMutation {
                 description: input.description,
                 estimated_minutes: given(input.estimated_minutes),
             };
-            let outcome = request.write(write, input.idempotency_key).await?.outcome;
-            let resource = request.catalogue::<Learning>()?.resource(&key).map(Arc::clone).map(Resource);
-            Ok(UpsertResourcePayload { resource, created: outcome.created, user_errors: outcome.refusals.into() })
-        })
-        .await
+            (write, key)
+        },
+        payload: |request, done| UpsertResourcePayload {
+            resource: request.catalogue::<Learning>()?.resource(&done.kept).map(Arc::clone).map(Resource),
+            edited: done.written.outcome.into(),
+        },
     }
-
-    /// Adds a study plan or changes it. Instances that users have begun keep the list they began with. For API keys
-    /// with the scope admin. Null with an error when the whole was refused.
-    async fn upsert_study_plan(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "The study plan to add or to change.")] input: UpsertStudyPlanInput,
-    ) -> Nullable<UpsertStudyPlanPayload> {
-        present(async {
-            let request = context.ask()?;
-            let operator = policy::operate(&request.caller)?;
+    UpsertStudyPlanInput => UpsertStudyPlan, String => UpsertStudyPlanPayload {
+        lists: |input| [("resourceIds", input.resource_ids.as_ref().map_or(0, Vec::len), MOST_RESOURCES)],
+        write: |input, operator| {
             let key = Kind::StudyPlan.key(&input.key)?.to_owned();
-            let resources = match &input.resource_ids {
-                None => None,
-                Some(ids) => {
-                    check_count("resources", ids.len(), MOST_RESOURCES)?;
-                    let keys = ids.iter().map(|id| Kind::Resource.key(id).map(str::to_owned));
-                    Some(keys.collect::<Result<_>>()?)
-                }
-            };
-            let write = UpsertStudyPlan {
-                operator,
-                key: key.clone(),
-                title: input.title,
-                description: input.description,
-                resources,
-            };
-            let outcome = request.write(write, input.idempotency_key).await?.outcome;
-            let study_plan = request.catalogue::<Learning>()?.plan(&key).map(Arc::clone).map(StudyPlan);
-            Ok(UpsertStudyPlanPayload { study_plan, created: outcome.created, user_errors: outcome.refusals.into() })
-        })
-        .await
+            let resources = input.resource_ids.as_deref().map(|ids| keys(Kind::Resource, ids)).transpose()?;
+            let (title, description) = (input.title, input.description);
+            (UpsertStudyPlan { operator, key: key.clone(), title, description, resources }, key)
+        },
+        payload: |request, done| UpsertStudyPlanPayload {
+            study_plan: request.catalogue::<Learning>()?.plan(&done.kept).map(Arc::clone).map(StudyPlan),
+            edited: done.written.outcome.into(),
+        },
     }
 }

@@ -5,9 +5,13 @@ mod games;
 mod learning;
 mod seasons;
 
-use async_graphql::{MaybeUndefined, MergedObject};
+use async_graphql::{ID, MaybeUndefined, MergedObject, SimpleObject};
 
-use waymark_kernel::error::{Error, Result};
+use waymark_graphql_kit::list::List;
+use waymark_kernel::error::Result;
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::Refusal;
+use waymark_write::Upserted;
 
 /// Mutations of the catalogue.
 #[derive(Debug, Default, MergedObject)]
@@ -27,10 +31,22 @@ fn given<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
     }
 }
 
-/// Refuses a list of more items than there may be.
-fn check_count(what: &str, count: usize, most: usize) -> Result<()> {
-    if count <= most {
-        return Ok(());
+/// The keys of things of one kind, each given as a global id or a key.
+fn keys(kind: Kind, ids: &[ID]) -> Result<Vec<String>> {
+    ids.iter().map(|id| kind.key(id).map(str::to_owned)).collect()
+}
+
+/// Whether something was added, and why it was not: part of the payloads of writes to the catalogue.
+#[derive(Debug, SimpleObject)]
+pub(crate) struct Edited {
+    /// Whether it is new, or would be in a dry run.
+    created: bool,
+    /// What was refused; nothing was changed then.
+    user_errors: List<Refusal>,
+}
+
+impl From<Upserted> for Edited {
+    fn from(outcome: Upserted) -> Self {
+        Self { created: outcome.created, user_errors: outcome.refusals.into() }
     }
-    Err(Error::limit(format!("{count} {what} were sent, and there may be {most}")))
 }

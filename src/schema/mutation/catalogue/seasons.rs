@@ -2,16 +2,15 @@
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 
-use super::{check_count, given};
-use waymark_auth::policy;
+use super::{Edited, given, keys};
+use crate::mutation::pipeline::{ByOperator, Done};
 use waymark_auth::policy::Operator;
 use waymark_credits::graphql::Credits;
-use waymark_graphql_kit::context::{Nullable, nullable, present};
+use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
-use waymark_request::Ask as _;
-use waymark_request::Request;
+use waymark_request::{Ask as _, Request};
 use waymark_seasons::graphql::{PauseMode, Season, SeasonState};
 use waymark_seasons::operate::{
     Effect, EndSeason, GivenBudget, GivenGoal, MOST_GOALS, MOST_WEEKS, Moved, PauseSeason, ResumeSeason, SeasonEdited,
@@ -19,12 +18,13 @@ use waymark_seasons::operate::{
 };
 use waymark_seasons::service;
 use waymark_vocabulary::ids::Kind;
-use waymark_vocabulary::refusal::Refusal;
+use waymark_write::Write;
 
-/// Input of `upsertSeason`. A field that is not given stays as it is; of a new season only the title, the start and the
-/// duration have to be given.
-#[derive(Debug, InputObject)]
-pub(crate) struct UpsertSeasonInput {
+input! {
+    /// Input of `upsertSeason`. A field that is not given stays as it is; of a new season only the title, the start and
+    /// the duration have to be given.
+    UpsertSeasonInput;
+
     /// The season's key or its global id: 1 to 255 characters without control characters.
     key: ID,
     /// The title, 1 to 500 characters.
@@ -55,8 +55,6 @@ pub(crate) struct UpsertSeasonInput {
     /// Whether the edit is only tried: nothing changes, and the answer says what would change.
     #[graphql(default)]
     dry_run: bool,
-    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
-    idempotency_key: Option<String>,
 }
 
 /// The title of a week.
@@ -99,9 +97,10 @@ pub(crate) struct GoalInput {
     total_steps: Option<i32>,
 }
 
-/// Input of `pauseSeason`.
-#[derive(Debug, InputObject)]
-pub(crate) struct PauseSeasonInput {
+input! {
+    /// Input of `pauseSeason`.
+    PauseSeasonInput;
+
     /// The season's global id or its key.
     id: ID,
     /// When the season goes on by itself; by default when it is resumed.
@@ -109,32 +108,28 @@ pub(crate) struct PauseSeasonInput {
     /// Whether the edit is only tried: nothing changes, and the answer says what would change.
     #[graphql(default)]
     dry_run: bool,
-    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
-    idempotency_key: Option<String>,
 }
 
-/// Input of `resumeSeason`.
-#[derive(Debug, InputObject)]
-pub(crate) struct ResumeSeasonInput {
+input! {
+    /// Input of `resumeSeason`.
+    ResumeSeasonInput;
+
     /// The season's global id or its key.
     id: ID,
     /// Whether the edit is only tried: nothing changes, and the answer says what would change.
     #[graphql(default)]
     dry_run: bool,
-    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
-    idempotency_key: Option<String>,
 }
 
-/// Input of `endSeason`.
-#[derive(Debug, InputObject)]
-pub(crate) struct EndSeasonInput {
+input! {
+    /// Input of `endSeason`.
+    EndSeasonInput;
+
     /// The season's global id or its key.
     id: ID,
     /// Whether the edit is only tried: nothing changes, and the answer says what would change.
     #[graphql(default)]
     dry_run: bool,
-    /// Makes the write safe to repeat: the same key with the same input is carried out once and answered the same.
-    idempotency_key: Option<String>,
 }
 
 /// Payload of `upsertSeason`, `pauseSeason`, `resumeSeason` and `endSeason`.
@@ -142,12 +137,10 @@ pub(crate) struct EndSeasonInput {
 pub(crate) struct SeasonPayload {
     /// The season as it now is. Null when there is none, because adding it was refused or only tried.
     season: Option<Season>,
-    /// Whether the season is new, or would be in a dry run.
-    created: bool,
     /// What the edit affects, or would affect in a dry run. Null when it was refused.
     affected: Option<SeasonImpact>,
-    /// Why the edit was refused; empty when it was made, or would be in a dry run.
-    user_errors: List<Refusal>,
+    #[graphql(flatten)]
+    edited: Edited,
 }
 
 /// What an edit of a season affects, and how many users.
@@ -163,12 +156,12 @@ pub(crate) struct SeasonImpact {
 impl SeasonImpact {
     /// Where the season stood before the edit. Null when the season is new.
     async fn state_before(&self) -> Option<SeasonState> {
-        self.effect.before.map(|before| before.state.into())
+        self.effect.before.map(|before| before.state)
     }
 
     /// Where the season stands after the edit.
     async fn state_after(&self) -> SeasonState {
-        self.effect.after.state.into()
+        self.effect.after.state
     }
 
     /// When the season began before the edit. Null when the season is new.
@@ -249,29 +242,37 @@ impl From<&Moved> for MovedSeason {
     }
 }
 
-/// Mutations of seasons in the catalogue.
-#[derive(Debug, Default)]
-pub(crate) struct CatalogueSeasonMutation;
+mutations! {
+    /// Mutations of seasons in the catalogue.
+    CatalogueSeasonMutation;
 
-#[Object]
-impl CatalogueSeasonMutation {
     /// Adds a season or changes it, with its goals, the titles of its weeks and its budgets. Seasons do not overlap.
     /// For API keys with the scope admin. Null with an error when the whole was refused.
-    async fn upsert_season(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "The season to add or to change.")] input: UpsertSeasonInput,
-    ) -> Nullable<SeasonPayload> {
-        present(async {
-            let request = context.ask()?;
-            let operator = policy::operate(&request.caller)?;
-            check_count("goals", input.goals.len(), MOST_GOALS)?;
-            check_count("goals to be removed", input.remove_goals.len(), MOST_GOALS)?;
-            check_count("weeks", input.weeks.len(), MOST_WEEKS)?;
-            check_count("budgets", input.budgets.len(), MOST_WEEKS)?;
+    upsert_season: by_operator(UpsertSeasonInput, "The season to add or to change.") -> SeasonPayload;
+
+    /// Pauses a season that is running: no steps are recorded and nothing can be claimed. Under FREEZE its end moves,
+    /// and with it the start of the next season where that would come too early. For API keys with the scope admin.
+    /// Null with an error when the whole was refused.
+    pause_season: by_operator(PauseSeasonInput, "The season that is paused.") -> SeasonPayload;
+
+    /// Lets a season that is paused go on. For API keys with the scope admin. Null with an error when the whole was
+    /// refused.
+    resume_season: by_operator(ResumeSeasonInput, "The season that goes on.") -> SeasonPayload;
+
+    /// Ends a season now, for good. For API keys with the scope admin. Null with an error when the whole was refused.
+    end_season: by_operator(EndSeasonInput, "The season that is ended.") -> SeasonPayload;
+}
+
+by_operator! {
+    UpsertSeasonInput => UpsertSeason, String => SeasonPayload {
+        lists: |input| [
+            ("goals", input.goals.len(), MOST_GOALS),
+            ("removeGoals", input.remove_goals.len(), MOST_GOALS),
+            ("weeks", input.weeks.len(), MOST_WEEKS),
+            ("budgets", input.budgets.len(), MOST_WEEKS),
+        ],
+        write: |input, operator| {
             let key = Kind::Season.key(&input.key)?.to_owned();
-            let removed = input.remove_goals.iter().map(|id| Kind::Goal.key(id).map(str::to_owned));
-            let budgets = input.budgets.into_iter();
             let write = UpsertSeason {
                 operator,
                 key: key.clone(),
@@ -280,80 +281,58 @@ impl CatalogueSeasonMutation {
                 starts_at: input.start_date,
                 duration_seconds: input.duration.map(i64::from),
                 week_length_seconds: input.week_length.map(i64::from),
-                pause_mode: input.pause_mode.map(Into::into),
+                pause_mode: input.pause_mode,
                 weeks: input.weeks.into_iter().map(|week| (week.number, week.title)).collect(),
-                budgets: budgets
-                    .map(|one| GivenBudget { week: one.week, cap_micros: one.cap.map(|Credits(micros)| micros) })
-                    .collect(),
-                remove_goals: removed.collect::<Result<_>>()?,
+                budgets: input.budgets.into_iter().map(SeasonBudgetInput::read).collect(),
+                remove_goals: keys(Kind::Goal, &input.remove_goals)?,
                 goals: input.goals.into_iter().map(GoalInput::read).collect::<Result<_>>()?,
                 dry_run: input.dry_run,
             };
-            let outcome = request.write(write, input.idempotency_key).await?.outcome;
-            payload(request, operator, key, outcome)
-        })
-        .await
+            (write, key)
+        },
+        payload: |request, done| SeasonPayload::of(request, done)?,
     }
-
-    /// Pauses a season that is running: no steps are recorded and nothing can be claimed. Under FREEZE its end moves,
-    /// and with it the start of the next season where that would come too early. For API keys with the scope admin.
-    /// Null with an error when the whole was refused.
-    async fn pause_season(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "The season that is paused.")] input: PauseSeasonInput,
-    ) -> Nullable<SeasonPayload> {
-        present(async {
-            let request = context.ask()?;
-            let operator = policy::operate(&request.caller)?;
+    PauseSeasonInput => PauseSeason, String => SeasonPayload {
+        write: |input, operator| {
             let key = Kind::Season.key(&input.id)?.to_owned();
-            let write = PauseSeason { operator, key: key.clone(), until: input.until, dry_run: input.dry_run };
-            let outcome = request.write(write, input.idempotency_key).await?.outcome;
-            payload(request, operator, key, outcome)
-        })
-        .await
+            (PauseSeason { operator, key: key.clone(), until: input.until, dry_run: input.dry_run }, key)
+        },
+        payload: |request, done| SeasonPayload::of(request, done)?,
     }
-
-    /// Lets a season that is paused go on. For API keys with the scope admin. Null with an error when the whole was
-    /// refused.
-    async fn resume_season(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "The season that goes on.")] input: ResumeSeasonInput,
-    ) -> Nullable<SeasonPayload> {
-        present(async {
-            let request = context.ask()?;
-            let operator = policy::operate(&request.caller)?;
+    ResumeSeasonInput => ResumeSeason, String => SeasonPayload {
+        write: |input, operator| {
             let key = Kind::Season.key(&input.id)?.to_owned();
-            let write = ResumeSeason { operator, key: key.clone(), dry_run: input.dry_run };
-            let outcome = request.write(write, input.idempotency_key).await?.outcome;
-            payload(request, operator, key, outcome)
-        })
-        .await
+            (ResumeSeason { operator, key: key.clone(), dry_run: input.dry_run }, key)
+        },
+        payload: |request, done| SeasonPayload::of(request, done)?,
     }
-
-    /// Ends a season now, for good. For API keys with the scope admin. Null with an error when the whole was refused.
-    async fn end_season(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "The season that is ended.")] input: EndSeasonInput,
-    ) -> Nullable<SeasonPayload> {
-        present(async {
-            let request = context.ask()?;
-            let operator = policy::operate(&request.caller)?;
+    EndSeasonInput => EndSeason, String => SeasonPayload {
+        write: |input, operator| {
             let key = Kind::Season.key(&input.id)?.to_owned();
-            let write = EndSeason { operator, key: key.clone(), dry_run: input.dry_run };
-            let outcome = request.write(write, input.idempotency_key).await?.outcome;
-            payload(request, operator, key, outcome)
-        })
-        .await
+            (EndSeason { operator, key: key.clone(), dry_run: input.dry_run }, key)
+        },
+        payload: |request, done| SeasonPayload::of(request, done)?,
     }
 }
 
-fn payload(request: &Request, operator: Operator, key: String, outcome: SeasonEdited) -> Result<SeasonPayload> {
-    let season = service::season(request, Some(&key))?.map(Season);
-    let affected = outcome.effect.map(|effect| SeasonImpact { key, operator, effect });
-    Ok(SeasonPayload { season, created: outcome.created, affected, user_errors: outcome.refusals.into() })
+impl SeasonPayload {
+    fn of<M>(request: &Request, done: Done<M>) -> Result<Self>
+    where
+        M: ByOperator<Kept = String>,
+        M::Write: Write<Outcome = SeasonEdited>,
+    {
+        let Done { operator, kept: key, written } = done;
+        let SeasonEdited { created, refusals, effect } = written.outcome;
+        let season = service::season(request, Some(&key))?.map(Season);
+        let affected = effect.map(|effect| SeasonImpact { key, operator, effect });
+        Ok(Self { season, affected, edited: Edited { created, user_errors: refusals.into() } })
+    }
+}
+
+impl SeasonBudgetInput {
+    fn read(self) -> GivenBudget {
+        GivenBudget { week: self.week, cap_micros: self.cap.map(|Credits(micros)| micros) }
+    }
 }
 
 impl GoalInput {

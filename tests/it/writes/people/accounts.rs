@@ -254,7 +254,8 @@ async fn who_may_change_users(stage: Stage) {
         }
     }
     let nobody = json!({ "input": { "user": { "handle": "nobody" }, "visibility": "PRIVATE" } });
-    assert_eq!(write.query(visibility, nobody).await.codes(), ["BAD_USER_INPUT"]);
+    let refused = write.data(visibility, nobody).await["setProfileVisibility"].clone();
+    assert_eq!(refused["userErrors"], json!([{ "code": "UNKNOWN_USER" }]));
     assert_eq!(
         write.query(visibility, json!({ "input": { "visibility": "PRIVATE" } })).await.codes(),
         ["BAD_USER_INPUT"]
