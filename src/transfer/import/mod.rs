@@ -15,25 +15,26 @@ mod others;
 mod seasons;
 mod users;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use self::credits::Unsettled;
 use self::known::Known;
 use super::lines::{self, Line, Source};
 use super::ranges;
 use super::records::Record;
 use super::sql::{self, Names};
+use waymark_credits::told::{Place as Lot, Unsettled};
 use waymark_db::catalogue as stored;
 use waymark_db::{Db, Kind as Engine, Transaction, is_held};
 use waymark_kernel::clock::{Ids, Timestamp};
 use waymark_kernel::config::Config;
 use waymark_kernel::error::{Code, Error, Result};
 use waymark_kinds as features;
+use waymark_seasons::told::settle;
 use waymark_vocabulary::ids::Kind;
 use waymark_write::{HistoryKind, Origin, Taken, Unit};
 
@@ -202,7 +203,7 @@ struct Import<'a> {
     /// The files that know of an erasure, with the ULID of whoever was erased.
     erased: HashSet<(Arc<str>, String)>,
     /// Lots that did not follow from what had come by then, and the last record of each.
-    unsettled: BTreeMap<(i64, i64), (Place, Unsettled)>,
+    unsettled: BTreeMap<Lot, (Place, Unsettled)>,
 }
 
 /// What takes one chunk after the other.
@@ -213,7 +214,7 @@ struct Worker {
     /// How new the profiles are that it took from exports, while the events that say so are still to come. Several files may
     /// tell of one user; a single one does not.
     profiles: Option<HashMap<i64, Timestamp>>,
-    unsettled: Vec<((i64, i64), (Place, Unsettled))>,
+    unsettled: Vec<(Lot, (Place, Unsettled))>,
 }
 
 /// A file, a line in it, and whether that line changed something.
@@ -228,11 +229,17 @@ impl Import<'_> {
         let mut complaints = Vec::new();
         let unsettled: Vec<_> = std::mem::take(&mut self.unsettled).into_iter().collect();
         for some in unsettled.chunks(SETTLED_TOGETHER) {
-            let places: HashMap<(i64, i64), &Place> = some.iter().map(|(lot, (place, _))| (*lot, place)).collect();
+            let places: HashMap<Lot, &Place> = some.iter().map(|(lot, (place, _))| (*lot, place)).collect();
             let lots = some.iter().map(|(lot, (_, unsettled))| (*lot, *unsettled)).collect();
             let transaction = self.db.begin().await?;
             sql::lock_catalogue(&transaction, false).await?;
-            let wrong = credits::settle(&transaction, self.ids, &lots).await?;
+            let mut unit = Unit::of_facts(&transaction, self.now, self.ids, self.config);
+            let users: BTreeSet<i64> = places.keys().map(|(user, _)| *user).collect();
+            for user in sql::lock_users(&transaction, users.into_iter().collect()).await? {
+                unit.adopt(user.id, &user.ulid, [user.history_seq, user.ledger_seq]);
+            }
+            let wrong = settle(&mut unit, &lots).await?;
+            unit.finish().await?;
             transaction.commit().await?;
             complaints.extend(wrong.into_iter().filter_map(|(lot, reason)| {
                 let (file, line, was_new) = places.get(&lot)?;
@@ -358,7 +365,7 @@ struct Done {
     outcomes: Vec<Outcome>,
     /// How new the profiles are that were taken from exports.
     profiles: Vec<(i64, Timestamp)>,
-    unsettled: Vec<(usize, (i64, i64), Unsettled)>,
+    unsettled: Vec<(usize, Lot, Unsettled)>,
 }
 
 /// Somebody whom records of the chunk are about; their row is locked.
@@ -403,7 +410,7 @@ struct Work<'a> {
     names: HashMap<String, i64>,
     people: BTreeMap<i64, Person>,
     /// Lots that do not follow from what has come so far, each with the place of its record.
-    unsettled: Vec<(usize, (i64, i64), Unsettled)>,
+    unsettled: Vec<(usize, Lot, Unsettled)>,
 }
 
 /// Picks the records of one kind.
