@@ -4,9 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, RuntimeErr, Statement, sqlx};
 
-pub(super) use waymark_db::rows::{
-    Row, all, new_ids, page, page_of_users, remove, store, with_int, with_pairs, with_text,
-};
+pub(super) use waymark_db::rows::{all, new_ids, page, page_of_users, store, with_int, with_pairs, with_text};
 use waymark_db::{Db, Kind, Param, Sql, Transaction, execute, fetch};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};

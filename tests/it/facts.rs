@@ -782,14 +782,19 @@ async fn what_an_edit_of_the_catalogue_cannot_do_an_import_cannot_do_either(stag
         season
     };
     let goal = |key: &str, week: i64| json!({ "type": "goal", "key": key, "season": "summer", "week": week, "title": "G", "totalSteps": 1, "rewardMicros": 1 });
-    let beyond = "the season has 3 weeks, and others are named";
     for (record, reason) in [
-        (goal("late", 4), "the season \"summer\" has 3 weeks"),
-        (season(json!({ "weeks": [{ "number": 4, "title": "W" }] })), beyond),
-        (season(json!({ "budgets": [{ "week": 4, "capMicros": 5 }] })), beyond),
+        (goal("late", 4), "the season has 3 weeks, and 4 is none of them"),
+        (
+            season(json!({ "weeks": [{ "number": 4, "title": "W" }] })),
+            "weeks.0: the season has 3 weeks, and 4 is none of them",
+        ),
+        (
+            season(json!({ "budgets": [{ "week": 4, "capMicros": 5 }] })),
+            "budgets.0: the season has 3 weeks, and 4 is none of them",
+        ),
         (
             json!({ "type": "studyPlan", "key": "p", "title": "P", "resources": ["aaaaaaaaaaaaaaaaaaaaaaaa"] }),
-            "there is no resource \"aaaaaaaaaaaaaaaaaaaaaaaa\"",
+            "resourceIds.0: there is no resource \"aaaaaaaaaaaaaaaaaaaaaaaa\" in the catalogue",
         ),
     ] {
         assert_eq!(complaints(&stage, &[record]).await, [reason]);
@@ -805,7 +810,7 @@ async fn what_an_edit_of_the_catalogue_cannot_do_an_import_cannot_do_either(stag
     let cards =
         |more: usize| json!({ "type": "card", "key": format!("more-{more}"), "collection": "winter", "name": "C" });
     let many: Vec<Value> = (0..10_000).map(cards).collect();
-    assert_eq!(complaints(&stage, &many).await, ["the cards of a collection are at most 10000"; 2]);
+    assert_eq!(complaints(&stage, &many).await, ["a collection has at most 10000 cards"; 2]);
 }
 
 async fn what_an_import_changes_about_goals_and_budgets_is_carried_over_to_everybody(stage: Stage) {
@@ -831,10 +836,7 @@ async fn what_an_import_changes_about_goals_and_budgets_is_carried_over_to_every
         let budgets = json!([{ "capMicros": cap, "spentMicros": 7 }]);
         json!({ "type": "season", "key": "summer", "title": "Summer", "startsAt": instant(0), "durationSeconds": 400 * 3600, "budgets": budgets })
     };
-    assert_eq!(
-        complaints(&stage, &[season(1_000_000)]).await,
-        ["capMicros is 1000000, and more than that has been granted already"]
-    );
+    assert_eq!(complaints(&stage, &[season(1_000_000)]).await, ["budgets.0: more than that has been granted already"]);
     import(&stage, &[season(5_000_000)]).await;
     assert_sound(&admin).await;
     assert_eq!(

@@ -9,7 +9,6 @@ mod catalogue;
 mod collections;
 mod credits;
 mod games;
-mod known;
 mod learning;
 mod others;
 mod seasons;
@@ -22,13 +21,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use self::known::Known;
 use super::lines::{self, Line, Source};
 use super::ranges;
 use super::records::Record;
 use super::sql::{self, Names};
 use waymark_credits::told::{Place as Lot, Unsettled};
-use waymark_db::catalogue as stored;
+use waymark_db::catalogue::{self as stored, Snapshot};
 use waymark_db::{Db, Kind as Engine, Transaction, is_held};
 use waymark_kernel::clock::{Ids, Timestamp};
 use waymark_kernel::config::Config;
@@ -210,7 +208,7 @@ struct Import<'a> {
 #[derive(Default)]
 struct Worker {
     /// The catalogue as its last transaction left it.
-    known: Option<Known>,
+    known: Option<Arc<Snapshot>>,
     /// How new the profiles are that it took from exports, while the events that say so are still to come. Several files may
     /// tell of one user; a single one does not.
     profiles: Option<HashMap<i64, Timestamp>>,
@@ -321,7 +319,7 @@ impl Import<'_> {
         match Work::perform(unit, known, earlier, lines).await {
             Ok(done) => {
                 transaction.commit().await?;
-                worker.known = Some(done.known);
+                worker.known = done.known;
                 for (at, lot, unsettled) in done.unsettled {
                     let line = lines[at].0;
                     let was_new = done.outcomes[at] == Outcome::New;
@@ -361,7 +359,7 @@ struct Earlier<'a> {
 
 /// What came of a transaction.
 struct Done {
-    known: Known,
+    known: Option<Arc<Snapshot>>,
     outcomes: Vec<Outcome>,
     /// How new the profiles are that were taken from exports.
     profiles: Vec<(i64, Timestamp)>,
@@ -401,7 +399,8 @@ struct Work<'a> {
     unit: Unit<'a>,
     ids: &'a Ids,
     now: Timestamp,
-    known: Known,
+    /// What features have in memory of the catalogue, as soon as somebody has asked for it.
+    known: Option<Arc<Snapshot>>,
     earlier: Earlier<'a>,
     lines: &'a [(&'a Line, &'a Record)],
     outcomes: Vec<Outcome>,
@@ -427,17 +426,13 @@ use only;
 impl<'a> Work<'a> {
     async fn perform(
         unit: Unit<'a>,
-        known: Option<Known>,
+        known: Option<Arc<Snapshot>>,
         earlier: Earlier<'a>,
         lines: &'a [(&'a Line, &'a Record)],
     ) -> Result<Done> {
         let (transaction, ids, now) = (unit.transaction(), unit.ids, unit.now);
         let of_catalogue = lines.iter().any(|(_, record)| record.is_of_catalogue());
-        let version = sql::lock_catalogue(transaction, of_catalogue).await?;
-        let known = match known.filter(|known| known.version == version) {
-            Some(known) => known,
-            None => Known::read(transaction, version).await?,
-        };
+        let mut version = sql::lock_catalogue(transaction, of_catalogue).await?;
         let mut work = Work {
             transaction,
             unit,
@@ -454,11 +449,11 @@ impl<'a> Work<'a> {
         };
         if of_catalogue {
             catalogue::take(&mut work).await?;
-            work.known.version = sql::lock_catalogue(transaction, true).await?;
+            version = sql::lock_catalogue(transaction, true).await?;
         }
         users::take(&mut work).await?;
         work.find_people().await?;
-        work.look_into_catalogue().await?;
+        work.look_into_catalogue(version).await?;
         others::take_events(&mut work).await?;
         seasons::take(&mut work).await?;
         credits::take(&mut work).await?;
@@ -497,14 +492,13 @@ impl<'a> Work<'a> {
     }
 
     /// Lets the unit see the catalogue as it is now, where somebody has progress in it.
-    async fn look_into_catalogue(&mut self) -> Result<()> {
+    async fn look_into_catalogue(&mut self, version: i64) -> Result<()> {
         if self.lines.iter().any(|(_, record)| record.user().is_some()) {
-            let version = self.known.version;
-            let snapshot = match self.known.snapshot.take().filter(|snapshot| snapshot.version() == version) {
+            let snapshot = match self.known.take().filter(|snapshot| snapshot.version() == version) {
                 Some(snapshot) => snapshot,
                 None => Arc::new(stored::read_in(self.transaction, features::CATALOGUE).await?),
             };
-            self.known.snapshot = Some(Arc::clone(&snapshot));
+            self.known = Some(Arc::clone(&snapshot));
             self.unit.know(snapshot);
         }
         Ok(())

@@ -146,6 +146,7 @@ impl CatalogueCollectionMutation {
 impl CardInput {
     fn read(self) -> Result<GivenCard> {
         Ok(GivenCard {
+            position: None,
             key: Kind::Card.key(&self.key)?.to_owned(),
             name: self.name,
             image: given(self.image),

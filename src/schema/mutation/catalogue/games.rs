@@ -110,6 +110,7 @@ impl CatalogueGameMutation {
 impl AchievementInput {
     fn read(self) -> Result<GivenAchievement> {
         Ok(GivenAchievement {
+            position: None,
             key: Kind::Achievement.key(&self.key)?.to_owned(),
             title: self.title,
             description: self.description,

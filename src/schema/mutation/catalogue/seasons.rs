@@ -359,6 +359,7 @@ fn payload(request: &Request, operator: Operator, key: String, outcome: SeasonEd
 impl GoalInput {
     fn read(self) -> Result<GivenGoal> {
         Ok(GivenGoal {
+            position: None,
             key: Kind::Goal.key(&self.key)?.to_owned(),
             week: given(self.week),
             title: self.title,
