@@ -810,7 +810,10 @@ async fn what_an_edit_of_the_catalogue_cannot_do_an_import_cannot_do_either(stag
     let cards =
         |more: usize| json!({ "type": "card", "key": format!("more-{more}"), "collection": "winter", "name": "C" });
     let many: Vec<Value> = (0..10_000).map(cards).collect();
+    let before = stage.db().statements(waymark::db::Asker::Request);
     assert_eq!(complaints(&stage, &many).await, ["a collection has at most 10000 cards"; 2]);
+    let statements = stage.db().statements(waymark::db::Asker::Request) - before;
+    assert!(statements < 500, "not one for each card: {statements}");
 }
 
 async fn what_an_import_changes_about_goals_and_budgets_is_carried_over_to_everybody(stage: Stage) {
