@@ -7,6 +7,7 @@
 
 pub mod bulk;
 pub mod catalogue;
+pub mod edits;
 pub mod entity;
 mod kept;
 mod lane;

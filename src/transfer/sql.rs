@@ -4,9 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, RuntimeErr, Statement, sqlx};
 
-pub(super) use waymark_db::rows::{
-    Row, all, new_ids, page, page_of_users, remove, store, with_int, with_pairs, with_text,
-};
+pub(super) use waymark_db::rows::{all, new_ids, page, page_of_users, store, with_int, with_pairs, with_text};
 use waymark_db::{Db, Kind, Param, Sql, Transaction, execute, fetch};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
@@ -114,27 +112,6 @@ pub(super) async fn lock_users(transaction: &Transaction, users: Vec<i64>) -> Re
     .await
 }
 
-static NUMBER_POSTGRES: Sql = Sql::new(
-    "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq \
-     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k(id, history_seq, ledger_seq) WHERE users.id = k.id",
-);
-static NUMBER_SQLITE: Sql = Sql::new("UPDATE users SET history_seq = $2, ledger_seq = $3 WHERE id = $1");
-
-/// Stores the last numbers of users: id, history, ledger.
-pub(super) async fn number_users(transaction: &Transaction, users: &[(i64, i64, i64)]) -> Result<()> {
-    if on_postgres(transaction) && !users.is_empty() {
-        let column = |part: fn(&(i64, i64, i64)) -> i64| Param::Ints(users.iter().map(part).collect());
-        let params = [column(|user| user.0), column(|user| user.1), column(|user| user.2)];
-        execute(transaction, &NUMBER_POSTGRES, params).await?;
-    } else {
-        for (id, history, ledger) in users {
-            let params = [Param::Int(*id), Param::Int(*history), Param::Int(*ledger)];
-            execute(transaction, &NUMBER_SQLITE, params).await?;
-        }
-    }
-    Ok(())
-}
-
 static REFS: Sql =
     Sql::new("SELECT user_id, kind, reference FROM write_refs WHERE user_id = ANY($1) AND reference = ANY($2)");
 
@@ -216,14 +193,6 @@ pub(super) async fn merges(transaction: &Transaction, behind: i64, limit: i64) -
         Ok((row.take()?, row.take()?, row.take()?))
     })
     .await
-}
-
-static SPEND: Sql =
-    Sql::new("UPDATE season_budgets SET spent_micros = spent_micros + $3 WHERE season_id = $1 AND week = $2");
-
-/// Adds to what was spent of a budget.
-pub(super) async fn spend(transaction: &Transaction, season: i64, week: i64, micros: i64) -> Result<()> {
-    execute(transaction, &SPEND, [Param::Int(season), Param::Int(week), Param::Int(micros)]).await.map(drop)
 }
 
 static RESOURCE_KEYS: Sql = Sql::new("SELECT id, key FROM resources WHERE id = ANY($1)");

@@ -1,5 +1,6 @@
 //! What operators write into the catalogue: checking it, and laying it over what is there.
 
+use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,45 @@ use waymark_kernel::clock::Timestamp;
 use waymark_kernel::limits;
 use waymark_kernel::text;
 use waymark_kernel::text::tidied;
+use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::{Refusal, UserErrorCode};
+
+use super::{Origin, Taken, Unit};
+
+/// How something of the catalogue comes to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct Telling {
+    /// Whose word it is. What an export brings along was taken once, and may be older than the rules of today.
+    pub origin: Origin,
+    /// When the thing came to be; `None`: now.
+    pub created_at: Option<Timestamp>,
+    /// When it changed last; `None`: now.
+    pub updated_at: Option<Timestamp>,
+}
+
+impl Telling {
+    /// An operator writes it now.
+    pub const NOW: Self = Self { origin: Origin::Told, created_at: None, updated_at: None };
+
+    /// Begins to check what is told of the thing with this key.
+    pub fn check(&self, kind: Kind, key: &str) -> Checks {
+        let mut checks = Checks { is_lenient: !self.is_told(), ..Checks::default() };
+        if let Some(reason) = text::no_key(if self.is_told() { kind.name() } else { "" }, key) {
+            checks.refuse("key", UserErrorCode::InvalidInput, reason);
+        }
+        checks
+    }
+
+    /// Returns a title or a name as it is stored.
+    pub fn title(&self, title: &str) -> String {
+        if self.is_told() { tidied(title) } else { title.to_owned() }
+    }
+
+    /// Tells whether histories and the audit log are to tell of it.
+    pub fn is_told(&self) -> bool {
+        self.origin == Origin::Told
+    }
+}
 
 /// The result of a write to the catalogue.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,6 +76,8 @@ impl Upserted {
 pub struct Checks {
     place: Vec<String>,
     refusals: Vec<Refusal>,
+    /// Whether texts and numbers are taken as they are.
+    is_lenient: bool,
 }
 
 impl Checks {
@@ -95,14 +136,14 @@ impl Checks {
     }
 
     fn text(&mut self, field: &str, text: Option<&String>, wrong: fn(&str, &str) -> Option<String>) {
-        if let Some(message) = text.and_then(|text| wrong(field, text)) {
+        if let Some(message) = text.filter(|_| !self.is_lenient).and_then(|text| wrong(field, text)) {
             self.invalid(field, message);
         }
     }
 
     /// A number within bounds.
     pub fn range(&mut self, field: &str, value: Option<i64>, range: RangeInclusive<i64>) {
-        let Some(value) = value.filter(|value| !range.contains(value)) else { return };
+        let Some(value) = value.filter(|value| !self.is_lenient && !range.contains(value)) else { return };
         let (least, most) = (range.start(), range.end());
         self.invalid(field, format!("{field} is a number from {least} to {most}, and not {value}"));
     }
@@ -110,7 +151,7 @@ impl Checks {
     /// A date that something is planned for.
     pub fn planned(&mut self, field: &str, date: Option<Timestamp>) {
         let range = limits::planned();
-        if let Some(date) = date.filter(|date| !range.contains(date)) {
+        if let Some(date) = date.filter(|date| !self.is_lenient && !range.contains(date)) {
             let (start, end) = (range.start(), range.end());
             self.invalid(field, format!("{field} lies between {start} and {end}, and {date} does not"));
         }
@@ -118,7 +159,7 @@ impl Checks {
 
     /// That no two items of `list` have the same key.
     pub fn distinct<'a>(&mut self, list: &str, keys: impl Iterator<Item = &'a str>) {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for (item, key) in keys.enumerate() {
             if !seen.insert(key) {
                 self.enter(list, item);
@@ -133,10 +174,36 @@ impl Checks {
         !self.refusals.is_empty()
     }
 
+    /// Tells whether texts and numbers are taken as they are, because an export has them.
+    pub const fn is_lenient(&self) -> bool {
+        self.is_lenient
+    }
+
+    /// Returns how many faults were found so far.
+    pub const fn count(&self) -> usize {
+        self.refusals.len()
+    }
+
+    /// Returns whether a record was news, or all that was found to be wrong with it.
+    pub fn taken(self, is_news: bool) -> Taken {
+        if self.refusals.is_empty() { Ok(is_news) } else { Err(told(&self.refusals)) }
+    }
+
     /// Returns all that was found to be wrong, in the order in which it was found.
     pub fn into_refusals(self) -> Vec<Refusal> {
         self.refusals
     }
+}
+
+/// Returns what is wrong with a record in one line.
+pub fn told(refusals: &[Refusal]) -> String {
+    let reason = |Refusal { message, path, .. }: &Refusal| {
+        // Messages say which field they are about.
+        let is_item = path.last().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+        let place = &path[..path.len() - usize::from(!is_item && !path.is_empty())];
+        if place.is_empty() { message.clone() } else { format!("{}: {message}", place.join(".")) }
+    };
+    refusals.iter().map(reason).collect::<Vec<_>>().join("; ")
 }
 
 /// What an upsert changes, as the audit log tells it.
@@ -150,11 +217,6 @@ impl Patch {
         place.clone_from(given);
         self.note(name, given);
         true
-    }
-
-    /// The same for a title or a name.
-    pub fn set_title(&mut self, name: &str, place: &mut String, given: Option<&String>) -> bool {
-        self.set(name, place, given.map(|given| tidied(given)).as_ref())
     }
 
     /// Notes something else that changes.
@@ -187,6 +249,57 @@ impl Patch {
             changes.insert("created".to_owned(), true.into());
         }
         Value::Object(changes)
+    }
+}
+
+/// What the audit log is to tell of things that were written, by their keys.
+#[derive(Debug, Default)]
+pub struct Notes(BTreeMap<String, Note>);
+
+/// What changed of a thing.
+#[derive(Debug, Default)]
+struct Note {
+    created: bool,
+    patch: Patch,
+    parts: [Vec<String>; 3],
+}
+
+impl Notes {
+    /// Notes that a thing is new, or what changes about it.
+    pub fn note(&mut self, key: &str, created: bool, patch: Patch) {
+        let note = self.0.entry(key.to_owned()).or_default();
+        note.created |= created;
+        note.patch.0.extend(patch.0);
+    }
+
+    /// Notes that something that belongs to a thing is new or changes.
+    pub fn note_part(&mut self, key: &str, part: &str, is_new: bool) {
+        let [added, changed, _] = &mut self.0.entry(key.to_owned()).or_default().parts;
+        if is_new { added } else { changed }.push(part.to_owned());
+    }
+
+    /// Notes that things that belong to a thing go.
+    pub fn note_removed(&mut self, key: &str, parts: &[String]) {
+        if !parts.is_empty() {
+            self.0.entry(key.to_owned()).or_default().parts[2].extend_from_slice(parts);
+        }
+    }
+
+    /// Tells whether nothing was noted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tells the audit log; `parts` is how it calls what belongs to the things.
+    pub fn audit(self, unit: &mut Unit<'_>, action: &'static str, kind: Kind, parts: &str) {
+        for (key, Note { created, mut patch, parts: lists }) in self.0 {
+            let mut seen = HashSet::new();
+            let lists = lists
+                .each_ref()
+                .map(|keys| keys.iter().map(String::as_str).filter(|key| seen.insert(*key)).collect::<Vec<_>>());
+            patch.note_parts(parts, lists);
+            unit.audit(action, (kind.name(), &key), &patch.into_changes(created));
+        }
     }
 }
 

@@ -30,7 +30,7 @@ use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
 
 pub use feed::Following;
-pub use input::{Checks, Patch, Upserted, arranged};
+pub use input::{Checks, Notes, Patch, Telling, Upserted, arranged, told};
 pub use repo::{append_entry, append_event, forget_writes, read_event, share_catalogue, take_catalogue};
 pub use unit::{Reference, Unit};
 pub use waymark_vocabulary::HistoryKind;

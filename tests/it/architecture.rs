@@ -308,6 +308,7 @@ fn features_reach_each_other_through_services_only() {
                 None | Some("service") => ["service", "live", "accounts", "graphql", "rest"].contains(&file),
                 Some("write") => ["write", "rest"].contains(&file),
                 Some("blocks") => file == "write",
+                Some("told") => file == "told",
                 Some("graphql") => file == "graphql",
                 Some(_) => false,
             };

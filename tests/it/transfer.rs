@@ -524,7 +524,7 @@ async fn hand_made_records_append_events_as_live_writes_do(stage: Stage) {
     assert_eq!(event["occurredAt"], "2026-06-01T10:00:00.000Z");
     assert_eq!(user["gameSummaries"][0], json!({ "numAchieved": 2, "scoreAchievedHardcore": 10 }));
     assert_eq!(user["collection"], json!({ "status": "COMPLETED", "collectedCount": 2 }));
-    assert_eq!(count(stage.db(), "SELECT count(*) FROM audit_log WHERE action = 'import'").await, 11);
+    assert_eq!(count(stage.db(), "SELECT count(*) FROM audit_log WHERE action LIKE 'UPSERT_%'").await, 9);
     assert_eq!(count(stage.db(), "SELECT claimed FROM collection_rewards").await, 1);
     let gapless = "SELECT count(*) FROM users u WHERE u.history_seq <> \
         (SELECT count(*) FROM history_events e WHERE e.user_id = u.id)";
@@ -566,7 +566,7 @@ async fn bad_records_are_reported_and_the_others_land(stage: Stage) {
             r#"{"type":"season","key":"s","title":"t","startsAt":"2027-01-01T00:00:00Z","durationSeconds":0}"#,
             "durationSeconds is a number from 1",
         ),
-        (r#"{"type":"game","key":"twin","number":14402,"title":"The same number"}"#, "the number 14402 belongs to"),
+        (r#"{"type":"game","key":"twin","number":14402,"title":"The same number"}"#, "has the number 14402"),
         (r#"{"type":"game","key":"","title":"No key"}"#, "1 to 255"),
         (r#"{"type":"user","handle":"nul","displayName":"a\u0000b"}"#, "displayName must not hold a NUL"),
         (r#"{"type":"user","handle":"half","displayName":"a\ud83eb"}"#, "displayName must not hold a NUL"),
@@ -669,8 +669,8 @@ async fn a_duplicate_is_refused_at_once_and_alone(stage: Stage) {
     let statements = stage.db().statements(waymark::db::Asker::Request) - before;
     let reasons: Vec<_> = complaints.iter().map(|one| (one.line, one.reason.as_str())).collect();
     let expected = [
-        (2001, "the number 777 belongs to \"g777\""),
-        (2005, "the externalId \"507f1f77bcf86cd799439099\" belongs to \"one\""),
+        (2001, "the game \"g777\" has the number 777"),
+        (2005, "the resource \"one\" has the id of 24 digits \"507f1f77bcf86cd799439099\""),
     ];
     assert_eq!((reasons, done.new), (expected.to_vec(), 2003));
     // A chunk that is done again in halves takes hundreds.

@@ -1,6 +1,6 @@
 //! Writing collections with their cards and rewards, and what that means for whoever owns the cards.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 use serde_json::json;
@@ -9,13 +9,15 @@ use super::entity::{card, collection, reward};
 use super::repo;
 use super::rules::{self, Window};
 use waymark_auth::policy::Operator;
+use waymark_db::edits::Edits;
+use waymark_db::rows;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
 use waymark_kernel::limits;
-use waymark_kernel::text::tidied;
+use waymark_kernel::text::no_key;
 use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::UserErrorCode;
-use waymark_write::{Checks, HistoryKind, Origin, Patch, Unit, Upserted, Write, arranged};
+use waymark_write::{Checks, HistoryKind, Notes, Origin, Patch, Taken, Telling, Unit, Upserted, Write, arranged};
 
 /// The most cards that a collection may have.
 pub const MOST_CARDS: usize = 10_000;
@@ -60,6 +62,9 @@ pub struct UpsertCollection {
 pub struct GivenCard {
     /// The operator's key of the card, unique among the cards of all collections.
     pub key: String,
+    /// Its place among those of the collection; `None`: as it is listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<i32>,
     /// The name for people, 1 to 200 characters; `None`: unchanged.
     pub name: Option<String>,
     /// The address of its picture; `None`: unchanged, `Some(None)`: no picture.
@@ -98,67 +103,355 @@ impl Write for UpsertCollection {
 
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Upserted> {
         unit.lock_catalogue().await?;
-        let stored = repo::collection(unit.transaction(), &self.key).await?;
-        let created = stored.is_none();
-        let mut row = stored.unwrap_or_else(|| self.blank(unit.now));
-        let (before, reward) = if created {
-            (Vec::new(), None)
-        } else {
-            (repo::cards_of(unit.transaction(), row.id).await?, repo::reward(unit.transaction(), row.id).await?)
-        };
-
+        let cards = self.cards.iter().map(|one| &one.key).chain(&self.remove_cards);
+        let mut shelf = Shelf::read(unit, [self], cards.map(|key| (self.key.as_str(), key.as_str()))).await?;
         let mut checks = Checks::default();
-        let mut patch = Patch::default();
-        let (window, size) = (window(&row), before.len());
-        self.check(&mut checks, created);
-        self.put(&mut patch, &mut row);
-        if row.starts_at.zip(row.ends_at).is_some_and(|(starts, ends)| ends <= starts) {
-            checks.invalid("endDate", "a collection ends after its start");
+        let created = shelf.collections.before(&self.key).is_none();
+        shelf.put_collection(&mut checks, self, Telling::NOW, unit.now);
+        let removed = self.removed(unit, &mut checks, &shelf).await?;
+        shelf.notes.note_removed(&self.key, &self.remove_cards);
+        checks.distinct("cards", self.cards.iter().map(|one| one.key.as_str()));
+        let positions = shelf.positions(&self.key, &self.cards);
+        let id = shelf.id(&self.key);
+        for key in &self.remove_cards {
+            shelf.sets.entry(id).or_default().remove(key);
+            shelf.touch(id, Telling::NOW);
         }
-        let removed = self.removed(unit, &mut checks, &before).await?;
-        let edit = self.edit_cards(unit, &mut checks, row.id, before, &removed).await?;
-        let reward = self.edit_reward(unit, &mut checks, row.id, reward).await?;
+        for ((place, given), position) in self.cards.iter().enumerate().zip(positions) {
+            checks.enter("cards", place);
+            shelf.put_card(&mut checks, (&self.key, given), position, Telling::NOW);
+        }
+        checks.leave();
+        if let Some(message) = shelf.too_many(&self.key, Telling::NOW) {
+            checks.invalid("cards", message);
+        }
+        checks.enter_member("reward");
+        let reward = shelf.edit_reward(&mut checks, self, 0, Telling::NOW);
         if checks.failed() {
             return Ok(Upserted::refused(checks.into_refusals()));
         }
-        patch.note_parts("cards", [edit.keys(&edit.added), edit.keys(&edit.changed), removed.keys()]);
-        if let Some(reward) = &reward {
-            patch.note("reward", reward.as_ref().map(|reward| &reward.key));
-        }
-        if patch.is_empty() && !created {
+        shelf.put_reward(&self.key, reward, Telling::NOW);
+        if shelf.notes.is_empty() {
             return Ok(Upserted::done(false));
         }
-
-        row.updated_at = unit.now;
-        let after = edit.cards.len();
-        row.id = repo::store_collection(unit.transaction(), row.clone()).await?;
-        repo::remove_cards(unit.transaction(), removed.ids).await?;
-        edit.store(unit, row.id).await?;
-        if let Some(reward) = reward {
-            repo::store_reward(unit.transaction(), row.id, reward).await?;
+        if let Some(row) = shelf.collections.get(&self.key).cloned() {
+            shelf.collections.put(collection::Model { updated_at: unit.now, ..row });
         }
-        if !created && (after != size || self::window(&row) != window) {
-            complete(unit, &row, after, Origin::Told).await?;
-        }
-        unit.audit("UPSERT_COLLECTION", (Kind::Collection.name(), &self.key), &patch.into_changes(created));
+        repo::remove_cards(unit.transaction(), removed).await?;
+        shelf.store(unit).await?;
         Ok(Upserted::done(created))
     }
+}
+
+/// Takes what a file tells of collections and their rewards, without their cards. A reward that is not named stays. Beside each
+/// stands how often the reward was claimed, as an export says.
+pub async fn take_collections(unit: &mut Unit<'_>, told: &[(UpsertCollection, i64, Telling)]) -> Result<Vec<Taken>> {
+    let mut shelf = Shelf::read(unit, told.iter().map(|(one, ..)| one), std::iter::empty()).await?;
+    let mut taken = Vec::with_capacity(told.len());
+    for (collection, claimed, telling) in told {
+        let mut checks = telling.check(Kind::Collection, &collection.key);
+        let reward = shelf.edit_reward(&mut checks, collection, *claimed, *telling);
+        let mut is_news = shelf.put_collection(&mut checks, collection, *telling, unit.now);
+        if !checks.failed() {
+            is_news |= shelf.put_reward(&collection.key, reward, *telling);
+        }
+        taken.push(checks.taken(is_news));
+    }
+    shelf.store(unit).await?;
+    Ok(taken)
+}
+
+/// Takes what a file tells of cards, each with the key of its collection.
+pub async fn take_cards(unit: &mut Unit<'_>, told: &[(&str, GivenCard, Telling)]) -> Result<Vec<Taken>> {
+    let keys = told.iter().map(|(collection, card, _)| (*collection, card.key.as_str()));
+    let mut shelf = Shelf::read(unit, [], keys).await?;
+    let mut taken = Vec::with_capacity(told.len());
+    for (collection, card, telling) in told {
+        let mut checks = telling.check(Kind::Card, &card.key);
+        if shelf.collections.get(collection).is_none() {
+            checks.invalid("collection", format!("there is no collection {collection:?}"));
+        }
+        let mut is_news = false;
+        if !checks.failed() {
+            let before = shelf.cards.get(&card.key).cloned();
+            is_news = shelf.put_card(&mut checks, (collection, card), card.position.unwrap_or_default(), *telling);
+            if let Some(message) = shelf.too_many(collection, *telling).filter(|_| is_news && before.is_none()) {
+                shelf.put_back(collection, &card.key);
+                checks.invalid("", message);
+            }
+        }
+        taken.push(checks.taken(is_news));
+    }
+    shelf.store(unit).await?;
+    Ok(taken)
 }
 
 const fn window(row: &collection::Model) -> Window {
     Window { starts_at: row.starts_at, ends_at: row.ends_at, show_before: row.show_before, show_after: row.show_after }
 }
 
+/// Collections with their cards and rewards as they are, and as they will be.
+struct Shelf {
+    collections: Edits<collection::Model>,
+    cards: Edits<card::Model>,
+    /// The cards of the collections that get some or whose cards change, by the collections' ids: the position of each by its key.
+    sets: HashMap<i64, HashMap<String, i32>>,
+    /// How many cards the collections have that are stored.
+    sizes: HashMap<i64, usize>,
+    /// By the ids of the collections.
+    rewards: HashMap<i64, reward::Model>,
+    changed_rewards: BTreeMap<i64, Option<reward::Model>>,
+    /// The collections whose rewards have these keys.
+    reward_keys: HashMap<String, i64>,
+    /// Collections of which more may have come to be complete, or not to be; whether histories are to tell of it.
+    told: BTreeMap<i64, Origin>,
+    notes: Notes,
+}
+
+impl Shelf {
+    /// Reads collections, and cards by the keys of their collections and their own.
+    async fn read<'a>(
+        unit: &Unit<'_>,
+        given: impl IntoIterator<Item = &'a UpsertCollection>,
+        cards: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self> {
+        let transaction = unit.transaction();
+        let given: Vec<&UpsertCollection> = given.into_iter().collect();
+        let (of, keys): (Vec<&str>, Vec<&str>) = cards.unzip();
+        let named = given.iter().map(|one| one.key.as_str());
+        let collections =
+            Edits::<collection::Model>::read(transaction, named.chain(of.iter().copied()), |row| &row.key).await?;
+        let cards = Edits::<card::Model>::read(transaction, keys, |row| &row.key).await?;
+        let id = |key: &str| collections.get(key).map(|row| row.id);
+        let ids = |keys: Vec<&str>| keys.into_iter().filter_map(id).collect::<BTreeSet<i64>>();
+        let with_cards: Vec<i64> = ids(of).into_iter().collect();
+        let mut sets: HashMap<i64, HashMap<String, i32>> = HashMap::new();
+        for row in rows::with_int::<card::Model>(transaction, "collection_id", &with_cards).await? {
+            sets.entry(row.collection_id).or_default().insert(row.key, row.position);
+        }
+        let mut sizes: HashMap<i64, usize> =
+            with_cards.iter().map(|id| (*id, sets.get(id).map_or(0, HashMap::len))).collect();
+        let others = ids(given.iter().map(|one| one.key.as_str()).collect());
+        let others: Vec<i64> = others.into_iter().filter(|id| !sizes.contains_key(id)).collect();
+        sizes.extend(repo::sizes(transaction, others).await?);
+        let with_reward: Vec<i64> =
+            given.iter().filter(|one| one.reward.is_some()).filter_map(|one| id(&one.key)).collect();
+        let keys = given.iter().filter_map(|one| Some(one.reward.as_ref()?.as_ref()?.key.clone())).collect();
+        let mut stored = rows::with_int::<reward::Model>(transaction, "collection_id", &with_reward).await?;
+        stored.extend(rows::with_text::<reward::Model>(transaction, "key", keys).await?);
+        let reward_keys = stored.iter().map(|row| (row.key.clone(), row.collection_id)).collect();
+        Ok(Self {
+            rewards: stored.into_iter().map(|row| (row.collection_id, row)).collect(),
+            changed_rewards: BTreeMap::new(),
+            told: BTreeMap::new(),
+            notes: Notes::default(),
+            collections,
+            cards,
+            sets,
+            sizes,
+            reward_keys,
+        })
+    }
+
+    /// The id of a collection that is there, or will be.
+    fn id(&self, collection: &str) -> i64 {
+        self.collections.get(collection).map_or_else(|| self.collections.new_id(collection), |row| row.id)
+    }
+
+    /// Notes whether histories are to tell what comes of a change.
+    fn touch(&mut self, collection: i64, telling: Telling) {
+        let origin = self.told.entry(collection).or_insert(telling.origin);
+        *origin = if telling.is_told() { telling.origin } else { *origin };
+    }
+
+    /// Puts what is given of a collection in its place. Whether that is news.
+    fn put_collection(
+        &mut self,
+        checks: &mut Checks,
+        given: &UpsertCollection,
+        telling: Telling,
+        now: Timestamp,
+    ) -> bool {
+        let before = self.collections.get(&given.key).cloned();
+        let created = before.is_none();
+        given.check(checks, created);
+        let id = self.collections.new_id(&given.key);
+        let mut row = before.unwrap_or_else(|| given.blank(id, telling, now));
+        let mut patch = Patch::default();
+        given.put(&mut patch, &mut row, telling);
+        if row.starts_at.zip(row.ends_at).is_some_and(|(starts, ends)| ends <= starts) {
+            checks.invalid("endDate", "a collection ends after its start");
+        }
+        if checks.failed() || (patch.is_empty() && !created) {
+            return false;
+        }
+        row.updated_at = telling.updated_at.unwrap_or(now);
+        self.touch(row.id, telling);
+        self.collections.put(row);
+        if telling.is_told() {
+            self.notes.note(&given.key, created, patch);
+        }
+        true
+    }
+
+    /// The positions of cards in the order in which they are listed.
+    fn positions(&self, collection: &str, given: &[GivenCard]) -> impl Iterator<Item = i32> + use<> {
+        let there = self.sets.get(&self.id(collection));
+        let taken = given.iter().filter_map(|one| there?.get(&one.key).copied()).collect();
+        let last = there.into_iter().flatten().map(|(_, position)| *position).max().unwrap_or(0);
+        arranged(taken, last, given.len())
+    }
+
+    /// Puts what is given of a card in its place. Whether that is news.
+    fn put_card(
+        &mut self,
+        checks: &mut Checks,
+        (collection, given): (&str, &GivenCard),
+        position: i32,
+        telling: Telling,
+    ) -> bool {
+        let faults = checks.count();
+        let id = self.id(collection);
+        let before = self.cards.get(&given.key).cloned();
+        if before.as_ref().is_some_and(|row| row.collection_id != id) {
+            let message = format!("the card {:?} belongs to another collection", given.key);
+            checks.refuse("key", UserErrorCode::KeyTaken, message);
+        }
+        let created = before.is_none();
+        if before.as_ref().is_none_or(|row| row.collection_id != id) {
+            checks.needed("name", given.name.as_ref());
+        }
+        checks.title("name", given.name.as_ref());
+        checks.url("image", given.image.as_ref().and_then(Option::as_ref));
+        checks.label("rarity", given.rarity.as_ref());
+        if checks.count() > faults {
+            return false;
+        }
+        let mut row = before.unwrap_or_else(|| given.blank(self.cards.new_id(&given.key), id));
+        let is_news = given.put(&mut row, position, telling) || created;
+        if is_news {
+            if telling.is_told() {
+                self.notes.note_part(collection, &given.key, created);
+            }
+            self.touch(id, telling);
+            self.sets.entry(id).or_default().insert(given.key.clone(), position);
+            self.cards.put(row);
+        }
+        is_news
+    }
+
+    /// Takes a new card out again.
+    fn put_back(&mut self, collection: &str, card: &str) {
+        let id = self.id(collection);
+        self.sets.entry(id).or_default().remove(card);
+        self.cards.put_back(card, None);
+    }
+
+    /// Why a collection cannot have so many cards.
+    fn too_many(&self, collection: &str, telling: Telling) -> Option<String> {
+        let count = self.sets.get(&self.id(collection)).map_or(0, HashMap::len);
+        (telling.is_told() && count > MOST_CARDS).then(|| format!("a collection has at most {MOST_CARDS} cards"))
+    }
+
+    /// The reward as it will be; `None` when it stays as it is. What an export says of claims counts if it says more; what was
+    /// claimed elsewhere comes as progress, and is counted then.
+    fn edit_reward(
+        &self,
+        checks: &mut Checks,
+        given: &UpsertCollection,
+        claims: i64,
+        telling: Telling,
+    ) -> Option<Option<reward::Model>> {
+        let reward = given.reward.as_ref()?;
+        let id = self.id(&given.key);
+        let stored = self.rewards.get(&id).cloned();
+        let claimed = stored.as_ref().map_or(0, |row| row.claimed);
+        let same = reward.as_ref().zip(stored.as_ref()).is_some_and(|(given, stored)| given.key == stored.key);
+        if !same && claimed > 0 && telling.is_told() {
+            let message = format!("the reward has been claimed {claimed} times, and cannot be taken away or replaced");
+            checks.refuse("", UserErrorCode::InUse, message);
+        }
+        let edited = reward.as_ref().map(|reward| {
+            if self.reward_keys.get(&reward.key).is_some_and(|owner| *owner != id) {
+                let message = format!("the reward {:?} belongs to another collection", reward.key);
+                checks.refuse("key", UserErrorCode::KeyTaken, message);
+            }
+            if !same {
+                checks.needed("name", reward.name.as_ref());
+            }
+            if reward.stock.flatten().is_some_and(|stock| stock < claims) {
+                checks.invalid("stock", "no more rewards are claimed than there are");
+            }
+            reward.check(checks, claimed, telling);
+            let mut row = stored.clone().filter(|_| same).unwrap_or_else(|| reward.blank(id));
+            reward.put(&mut row, telling);
+            if !telling.is_told() {
+                row.claimed = claims.max(claimed);
+                row.stock = row.stock.map(|stock| stock.max(row.claimed));
+            }
+            row
+        });
+        Some(edited).filter(|edited| *edited != stored)
+    }
+
+    /// Puts a reward as it was edited in its place. Whether that is news.
+    fn put_reward(&mut self, collection: &str, edited: Option<Option<reward::Model>>, telling: Telling) -> bool {
+        let Some(edited) = edited else { return false };
+        let id = self.id(collection);
+        if telling.is_told() {
+            let mut patch = Patch::default();
+            patch.note("reward", edited.as_ref().map(|reward| &reward.key));
+            self.notes.note(collection, false, patch);
+        }
+        if let Some(before) = self.rewards.remove(&id) {
+            self.reward_keys.remove(&before.key);
+        }
+        if let Some(row) = &edited {
+            self.reward_keys.insert(row.key.clone(), id);
+            self.rewards.insert(id, row.clone());
+        }
+        self.changed_rewards.insert(id, edited);
+        true
+    }
+
+    /// Stores what changed, and what follows from it for whoever owns the cards.
+    async fn store(self, unit: &mut Unit<'_>) -> Result<()> {
+        self.collections.store(unit.transaction()).await?;
+        self.cards.store(unit.transaction()).await?;
+        let removed: Vec<i64> =
+            self.changed_rewards.iter().filter(|(_, row)| row.is_none()).map(|(id, _)| *id).collect();
+        if !removed.is_empty() {
+            rows::remove::<reward::Model>(unit.transaction(), "collection_id", &removed).await?;
+        }
+        let rewards: Vec<reward::Model> = self.changed_rewards.into_values().flatten().collect();
+        rows::store(unit.transaction(), &rewards).await?;
+        for row in self.collections.all() {
+            let (Some(before), Some(origin)) = (self.collections.before(&row.key), self.told.get(&row.id)) else {
+                continue;
+            };
+            let size = self.sizes.get(&row.id).copied().unwrap_or(0);
+            let after = self.sets.get(&row.id).map_or(size, HashMap::len);
+            // More cards take away what was to be completed at a start that lies ahead, and nothing else.
+            let takes_away = after > size && row.starts_at.is_some_and(|at| at > unit.now);
+            if window(row) != window(before) || after < size || takes_away {
+                complete(unit, row, after, *origin).await?;
+            }
+        }
+        self.notes.audit(unit, "UPSERT_COLLECTION", Kind::Collection, "cards");
+        Ok(())
+    }
+}
+
 impl UpsertCollection {
-    fn blank(&self, now: Timestamp) -> collection::Model {
+    fn blank(&self, id: i64, telling: Telling, now: Timestamp) -> collection::Model {
         collection::Model {
-            id: 0,
+            id,
             key: self.key.clone(),
             name: String::new(),
             description: String::new(),
             image: None,
             environment: "production".to_owned(),
-            created_at: now,
+            created_at: telling.created_at.unwrap_or(now),
             starts_at: None,
             ends_at: None,
             show_before: true,
@@ -179,8 +472,8 @@ impl UpsertCollection {
         checks.planned("endDate", self.ends_at.flatten());
     }
 
-    fn put(&self, patch: &mut Patch, row: &mut collection::Model) {
-        patch.set_title("name", &mut row.name, self.name.as_ref());
+    fn put(&self, patch: &mut Patch, row: &mut collection::Model, telling: Telling) {
+        patch.set("name", &mut row.name, self.name.as_deref().map(|name| telling.title(name)).as_ref());
         patch.set("description", &mut row.description, self.description.as_ref());
         patch.set("image", &mut row.image, self.image.as_ref());
         patch.set("environment", &mut row.environment, self.environment.as_ref());
@@ -197,10 +490,12 @@ impl UpsertCollection {
         }
     }
 
-    /// The cards that are to be removed.
-    async fn removed(&self, unit: &Unit<'_>, checks: &mut Checks, before: &[card::Model]) -> Result<Removed> {
-        let known: HashMap<&str, i64> = before.iter().map(|row| (row.key.as_str(), row.id)).collect();
-        let ids: Vec<i64> = self.remove_cards.iter().filter_map(|key| known.get(key.as_str()).copied()).collect();
+    /// Returns the ids of the cards that are to be removed.
+    async fn removed(&self, unit: &Unit<'_>, checks: &mut Checks, shelf: &Shelf) -> Result<Vec<i64>> {
+        let own = self.remove_cards.iter().filter_map(|key| shelf.cards.before(key));
+        let own = own.filter(|row| row.collection_id == shelf.id(&self.key));
+        let known: HashMap<&str, i64> = own.map(|row| (row.key.as_str(), row.id)).collect();
+        let ids: Vec<i64> = known.values().copied().collect();
         let owned = repo::owned_by_anybody(unit.transaction(), ids.clone()).await?;
         for (place, key) in self.remove_cards.iter().enumerate() {
             checks.enter("removeCards", place);
@@ -216,139 +511,16 @@ impl UpsertCollection {
             }
         }
         checks.leave();
-        Ok(Removed { keys: self.remove_cards.clone(), ids })
-    }
-
-    /// The cards as they will be.
-    async fn edit_cards(
-        &self,
-        unit: &Unit<'_>,
-        checks: &mut Checks,
-        collection: i64,
-        before: Vec<card::Model>,
-        removed: &Removed,
-    ) -> Result<Edit> {
-        let last = before.iter().map(|row| row.position).max().unwrap_or(0);
-        let cards: Vec<card::Model> = before.into_iter().filter(|row| !removed.ids.contains(&row.id)).collect();
-        let places: HashMap<String, usize> =
-            cards.iter().enumerate().map(|(place, row)| (row.key.clone(), place)).collect();
-        let taken = self.cards.iter().filter_map(|one| Some(cards.get(*places.get(&one.key)?)?.position)).collect();
-        let positions = arranged(taken, last, self.cards.len());
-        let mut edit = Edit { cards, added: HashSet::new(), changed: HashSet::new() };
-
-        checks.distinct("cards", self.cards.iter().map(|one| one.key.as_str()));
-        let keys = self.cards.iter().map(|one| one.key.clone()).collect();
-        let elsewhere = repo::cards_elsewhere(unit.transaction(), keys, collection).await?;
-        for ((number, one), position) in self.cards.iter().enumerate().zip(positions) {
-            checks.enter("cards", number);
-            if elsewhere.contains(&one.key) {
-                let message = format!("the card {:?} belongs to another collection", one.key);
-                checks.refuse("key", UserErrorCode::KeyTaken, message);
-            }
-            checks.title("name", one.name.as_ref());
-            checks.url("image", one.image.as_ref().and_then(Option::as_ref));
-            checks.label("rarity", one.rarity.as_ref());
-            match places.get(&one.key).and_then(|place| edit.cards.get_mut(*place)) {
-                Some(row) => {
-                    if one.put(row, position) {
-                        edit.changed.insert(one.key.clone());
-                    }
-                }
-                None => {
-                    checks.needed("name", one.name.as_ref());
-                    let mut row = one.blank();
-                    one.put(&mut row, position);
-                    edit.added.insert(one.key.clone());
-                    edit.cards.push(row);
-                }
-            }
-        }
-        checks.leave();
-        if edit.cards.len() > MOST_CARDS {
-            checks.invalid("cards", format!("a collection has at most {MOST_CARDS} cards"));
-        }
-        Ok(edit)
-    }
-
-    /// The reward as it will be; `None` when it stays as it is.
-    async fn edit_reward(
-        &self,
-        unit: &Unit<'_>,
-        checks: &mut Checks,
-        collection: i64,
-        stored: Option<reward::Model>,
-    ) -> Result<Option<Option<reward::Model>>> {
-        let claimed = stored.as_ref().map_or(0, |row| row.claimed);
-        let Some(given) = &self.reward else { return Ok(None) };
-        checks.enter_member("reward");
-        let same = given.as_ref().zip(stored.as_ref()).is_some_and(|(given, stored)| given.key == stored.key);
-        if !same && claimed > 0 {
-            let message = format!("the reward has been claimed {claimed} times, and cannot be taken away or replaced");
-            checks.refuse("", UserErrorCode::InUse, message);
-        }
-        let edited = match given {
-            None => None,
-            Some(given) => {
-                let owner = repo::collection_of_reward(unit.transaction(), &given.key).await?;
-                if owner.is_some_and(|owner| owner != collection) {
-                    let message = format!("the reward {:?} belongs to another collection", given.key);
-                    checks.refuse("key", UserErrorCode::KeyTaken, message);
-                }
-                if !same {
-                    checks.needed("name", given.name.as_ref());
-                }
-                given.check(checks, claimed);
-                let kept = stored.clone().filter(|_| same);
-                let mut row = kept.unwrap_or_else(|| given.blank(collection));
-                given.put(&mut row);
-                Some(row)
-            }
-        };
-        checks.leave();
-        Ok(Some(edited).filter(|edited| *edited != stored))
-    }
-}
-
-/// Cards that are to be removed.
-struct Removed {
-    keys: Vec<String>,
-    ids: Vec<i64>,
-}
-
-impl Removed {
-    fn keys(&self) -> Vec<&str> {
-        self.keys.iter().map(String::as_str).collect()
-    }
-}
-
-/// The cards of a collection as they will be.
-struct Edit {
-    /// All of them; those with the id 0 are new.
-    cards: Vec<card::Model>,
-    /// The keys of those that are new, and of those that change.
-    added: HashSet<String>,
-    changed: HashSet<String>,
-}
-
-impl Edit {
-    fn keys(&self, of: &HashSet<String>) -> Vec<&str> {
-        self.cards.iter().map(|row| row.key.as_str()).filter(|key| of.contains(*key)).collect()
-    }
-
-    async fn store(self, unit: &Unit<'_>, collection: i64) -> Result<()> {
-        let Self { cards, added, changed } = self;
-        let news = cards.into_iter().filter(|row| added.contains(&row.key) || changed.contains(&row.key));
-        let news = news.map(|row| card::Model { collection_id: collection, ..row });
-        repo::store_cards(unit.transaction(), news.collect()).await
+        Ok(ids)
     }
 }
 
 impl GivenCard {
-    fn blank(&self) -> card::Model {
+    fn blank(&self, id: i64, collection_id: i64) -> card::Model {
         card::Model {
-            id: 0,
+            id,
             key: self.key.clone(),
-            collection_id: 0,
+            collection_id,
             position: 0,
             name: String::new(),
             image: None,
@@ -357,11 +529,11 @@ impl GivenCard {
     }
 
     /// Puts what was given into `row`; whether that changes it.
-    fn put(&self, row: &mut card::Model, position: i32) -> bool {
+    fn put(&self, row: &mut card::Model, position: i32, telling: Telling) -> bool {
         let before = row.clone();
         row.position = position;
         if let Some(name) = &self.name {
-            row.name = tidied(name);
+            row.name = telling.title(name);
         }
         if let Some(image) = &self.image {
             row.image.clone_from(image);
@@ -388,7 +560,10 @@ impl GivenReward {
         }
     }
 
-    fn check(&self, checks: &mut Checks, claimed: i64) {
+    fn check(&self, checks: &mut Checks, claimed: i64, telling: Telling) {
+        if let Some(reason) = no_key("reward", &self.key).filter(|_| telling.is_told()) {
+            checks.invalid("key", reason);
+        }
         checks.title("name", self.name.as_ref());
         checks.description("description", self.description.as_ref());
         checks.url("image", self.image.as_ref().and_then(Option::as_ref));
@@ -396,14 +571,14 @@ impl GivenReward {
         checks.label("viewType", self.view_type.as_ref());
         let stock = self.stock.flatten();
         checks.range("stock", stock, limits::STOCK);
-        if stock.is_some_and(|stock| (0..claimed).contains(&stock)) {
+        if telling.is_told() && stock.is_some_and(|stock| (0..claimed).contains(&stock)) {
             checks.invalid("stock", format!("{claimed} have been claimed, and the stock cannot be less"));
         }
     }
 
-    fn put(&self, row: &mut reward::Model) {
+    fn put(&self, row: &mut reward::Model, telling: Telling) {
         if let Some(name) = &self.name {
-            row.name = tidied(name);
+            row.name = telling.title(name);
         }
         if let Some(description) = &self.description {
             row.description.clone_from(description);

@@ -1,14 +1,14 @@
 //! SQL of collections, cards and what users own.
 
 use super::entity::{card, collection, owned_card, progress, reward};
-use sea_orm::{ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::{ConnectionTrait, EntityTrait as _, QueryOrder as _};
 use std::collections::{HashMap, HashSet};
 use waymark_db::bulk;
 use waymark_db::bulk::Stores;
 use waymark_db::records::{As, Records};
 use waymark_db::{PairSql, Param, Sql, execute, fetch};
 use waymark_kernel::clock::Timestamp;
-use waymark_kernel::error::{Error, Result};
+use waymark_kernel::error::Result;
 
 pub(super) async fn collections(connection: &impl ConnectionTrait) -> Result<Vec<collection::Model>> {
     Ok(collection::Entity::find().order_by_asc(collection::Column::Id).all(connection).await?)
@@ -192,33 +192,6 @@ pub(super) async fn take_reward(connection: &impl ConnectionTrait, collection: i
     Ok(execute(connection, &TAKE_REWARD, [Param::Int(collection)]).await? > 0)
 }
 
-/// The collection of this key, as it is stored.
-pub(super) async fn collection(connection: &impl ConnectionTrait, key: &str) -> Result<Option<collection::Model>> {
-    Ok(collection::Entity::find().filter(collection::Column::Key.eq(key)).one(connection).await?)
-}
-
-/// The cards of a collection, in their order.
-pub(super) async fn cards_of(connection: &impl ConnectionTrait, collection: i64) -> Result<Vec<card::Model>> {
-    Ok(card::Entity::find()
-        .filter(card::Column::CollectionId.eq(collection))
-        .order_by_asc(card::Column::Position)
-        .order_by_asc(card::Column::Id)
-        .all(connection)
-        .await?)
-}
-
-static ELSEWHERE: Sql = Sql::new("SELECT key FROM cards WHERE key = ANY($1) AND collection_id <> $2");
-
-/// Those of these keys that cards of other collections have.
-pub(super) async fn cards_elsewhere(
-    connection: &impl ConnectionTrait,
-    keys: Vec<String>,
-    collection: i64,
-) -> Result<HashSet<String>> {
-    let found = fetch(connection, &ELSEWHERE, [Param::Texts(keys), Param::Int(collection)], |row| row.take()).await?;
-    Ok(found.into_iter().collect())
-}
-
 static IN_HANDS: Sql = Sql::new("SELECT DISTINCT card_id FROM owned_cards WHERE card_id = ANY($1) AND quantity > 0");
 
 /// Those of these cards that somebody owns.
@@ -228,35 +201,6 @@ pub(super) async fn owned_by_anybody(connection: &impl ConnectionTrait, cards: V
     }
     let found = fetch(connection, &IN_HANDS, [Param::Ints(cards)], |row| row.take()).await?;
     Ok(found.into_iter().collect())
-}
-
-/// The reward of a collection, as it is stored.
-pub(super) async fn reward(connection: &impl ConnectionTrait, collection: i64) -> Result<Option<reward::Model>> {
-    Ok(reward::Entity::find_by_id(collection).one(connection).await?)
-}
-
-/// The id of the collection whose reward has this key.
-pub(super) async fn collection_of_reward(connection: &impl ConnectionTrait, key: &str) -> Result<Option<i64>> {
-    let found = reward::Entity::find().filter(reward::Column::Key.eq(key)).one(connection).await?;
-    Ok(found.map(|row| row.collection_id))
-}
-
-/// Stores a collection and gives its id; one with the id 0 is new.
-pub(super) async fn store_collection(connection: &impl ConnectionTrait, row: collection::Model) -> Result<i64> {
-    if row.id != 0 {
-        let id = row.id;
-        return bulk::replace(connection, &[row]).await.map(|()| id);
-    }
-    bulk::add(connection, std::slice::from_ref(&row)).await?;
-    let stored = collection(connection, &row.key).await?;
-    stored.map(|row| row.id).ok_or_else(|| Error::internal("a collection that was just added is not there"))
-}
-
-/// Stores cards; those with the id 0 are new, and get theirs in this order.
-pub(super) async fn store_cards(connection: &impl ConnectionTrait, rows: Vec<card::Model>) -> Result<()> {
-    let (new, known): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.id == 0);
-    bulk::replace(connection, &known).await?;
-    bulk::add(connection, &new).await
 }
 
 static FORGET_CARDS: Sql = Sql::new("DELETE FROM owned_cards WHERE card_id = ANY($1) AND quantity = 0");
@@ -269,20 +213,6 @@ pub(super) async fn remove_cards(connection: &impl ConnectionTrait, cards: Vec<i
     }
     execute(connection, &FORGET_CARDS, [Param::Ints(cards.clone())]).await?;
     execute(connection, &REMOVE_CARDS, [Param::Ints(cards)]).await.map(drop)
-}
-
-static REMOVE_REWARD: Sql = Sql::new("DELETE FROM collection_rewards WHERE collection_id = $1");
-
-/// Puts this reward in the place of the one that a collection has; `None` takes it away.
-pub(super) async fn store_reward(
-    connection: &impl ConnectionTrait,
-    collection: i64,
-    row: Option<reward::Model>,
-) -> Result<()> {
-    match row {
-        Some(row) => bulk::replace(connection, &[reward::Model { collection_id: collection, ..row }]).await,
-        None => execute(connection, &REMOVE_REWARD, [Param::Int(collection)]).await.map(drop),
-    }
 }
 
 static COMPLETING: Sql = Sql::new(
@@ -300,6 +230,21 @@ pub(super) async fn completing(
     now: Timestamp,
 ) -> Result<Vec<i64>> {
     fetch(connection, &COMPLETING, [collection, after, size, now.millis()].map(Param::Int), |row| row.take()).await
+}
+
+static SIZES: Sql =
+    Sql::new("SELECT collection_id, count(*) FROM cards WHERE collection_id = ANY($1) GROUP BY collection_id");
+
+/// How many cards these collections have.
+pub(super) async fn sizes(connection: &impl ConnectionTrait, collections: Vec<i64>) -> Result<Vec<(i64, usize)>> {
+    if collections.is_empty() {
+        return Ok(Vec::new());
+    }
+    fetch(connection, &SIZES, [Param::Ints(collections)], |row| {
+        let (collection, size): (i64, i64) = (row.take()?, row.take()?);
+        Ok((collection, usize::try_from(size).unwrap_or_default()))
+    })
+    .await
 }
 
 static COMPLETE: Sql = Sql::new(

@@ -9,6 +9,7 @@ pub mod owner;
 mod repo;
 pub mod rules;
 pub mod service;
+pub mod told;
 pub mod write;
 
 pub use check::CHECKS;

@@ -200,12 +200,23 @@ fn invalid(message: impl Into<String>, field: &str) -> Refusal {
     Refusal::new(UserErrorCode::InvalidInput, message).at([field])
 }
 
-fn check_reason(reason: Option<&str>) -> Result<(), Refusal> {
-    if reason.is_none_or(rules::is_reason) {
-        return Ok(());
-    }
+/// What is wrong with a reason.
+pub(super) fn wrong_reason(reason: &str) -> Option<String> {
     let longest = rules::LONGEST_REASON;
-    Err(invalid(format!("a reason has 1 to {longest} printable characters"), "reason"))
+    (!rules::is_reason(reason)).then(|| format!("a reason has 1 to {longest} printable characters"))
+}
+
+fn check_reason(reason: Option<&str>) -> Result<(), Refusal> {
+    reason.and_then(wrong_reason).map_or(Ok(()), |wrong| Err(invalid(wrong, "reason")))
+}
+
+/// What a history tells of a lot that was granted.
+pub(super) fn granted(micros: i64, lot: i64, expires_at: Option<Timestamp>) -> Value {
+    let mut changes = json!({ "credits": micros_to_decimal(micros), "lot": lot });
+    if let Some(expires_at) = expires_at {
+        changes["expiresAt"] = expires_at.to_string().into();
+    }
+    changes
 }
 
 fn check_future(date: Option<Timestamp>, now: Timestamp, field: &str) -> Result<(), Refusal> {
@@ -334,11 +345,7 @@ impl Write for GrantCredits {
                 reason: reason.as_deref(),
             };
             let lot = ledger.open(unit, user, opening)?;
-            let mut changes = json!({ "credits": micros_to_decimal(micros), "lot": lot });
-            if let Some(expires_at) = self.expires_at {
-                changes["expiresAt"] = expires_at.to_string().into();
-            }
-            tell(unit, user, HistoryKind::CreditsGranted, &changes)?;
+            tell(unit, user, HistoryKind::CreditsGranted, &granted(micros, lot, self.expires_at))?;
             Ok(Ok(Changed { lot: Some(lot), ..Changed::by(micros) }))
         };
         self.amount.change(unit, "CREDIT_GRANT", grant).await

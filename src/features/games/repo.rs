@@ -7,11 +7,11 @@ use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
 };
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use waymark_db::bulk::Stores;
 use waymark_db::page::{List, Slice};
 use waymark_db::records::{As, Records};
-use waymark_db::{Extent, PairSql, Param, Row, Sql, bulk, execute, fetch};
+use waymark_db::{Extent, PairSql, Param, Row, Sql, execute, fetch};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
 
@@ -516,17 +516,6 @@ pub(super) async fn remove_unlocks(
     execute(connection, &REMOVE_UNLOCKS, [Param::Int(user), Param::Ints(achievements)]).await
 }
 
-/// The game of this key, as it is stored.
-pub(super) async fn game(connection: &impl ConnectionTrait, key: &str) -> Result<Option<game::Model>> {
-    Ok(game::Entity::find().filter(game::Column::Key.eq(key)).one(connection).await?)
-}
-
-/// The key of the game that has this number.
-pub(super) async fn numbered(connection: &impl ConnectionTrait, number: i64) -> Result<Option<String>> {
-    let found = game::Entity::find().filter(game::Column::Number.eq(number)).one(connection).await?;
-    Ok(found.map(|game| game.key))
-}
-
 /// All achievements of a game, published or not, in their order.
 pub(super) async fn achievements(connection: &impl ConnectionTrait, game: i64) -> Result<Vec<achievement::Model>> {
     Ok(achievement::Entity::find()
@@ -535,36 +524,6 @@ pub(super) async fn achievements(connection: &impl ConnectionTrait, game: i64) -
         .order_by_asc(achievement::Column::Id)
         .all(connection)
         .await?)
-}
-
-static ELSEWHERE: Sql = Sql::new("SELECT key FROM achievements WHERE key = ANY($1) AND game_id <> $2");
-
-/// Those of these keys that achievements of other games have.
-pub(super) async fn achievements_elsewhere(
-    connection: &impl ConnectionTrait,
-    keys: Vec<String>,
-    game: i64,
-) -> Result<HashSet<String>> {
-    let found = fetch(connection, &ELSEWHERE, [Param::Texts(keys), Param::Int(game)], |row| row.take()).await?;
-    Ok(found.into_iter().collect())
-}
-
-/// Stores a game and gives its id; one with the id 0 is new.
-pub(super) async fn store_game(connection: &impl ConnectionTrait, row: game::Model) -> Result<i64> {
-    if row.id != 0 {
-        let id = row.id;
-        return bulk::replace(connection, &[row]).await.map(|()| id);
-    }
-    bulk::add(connection, std::slice::from_ref(&row)).await?;
-    let stored = game(connection, &row.key).await?;
-    stored.map(|game| game.id).ok_or_else(|| Error::internal("a game that was just added is not there"))
-}
-
-/// Stores achievements; those with the id 0 are new, and get theirs in this order.
-pub(super) async fn store_achievements(connection: &impl ConnectionTrait, rows: Vec<achievement::Model>) -> Result<()> {
-    let (new, known): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.id == 0);
-    bulk::replace(connection, &known).await?;
-    bulk::add(connection, &new).await
 }
 
 // An unlock in hardcore mode is never earlier than the unlock itself.

@@ -11,7 +11,7 @@ use waymark_db::records::{As, Records};
 use waymark_db::{Extent, PairSql, Param, Row, Sql, bulk, execute, fetch};
 use waymark_graphql_kit::batcher::grouped;
 use waymark_kernel::clock::Timestamp;
-use waymark_kernel::error::{Error, Result};
+use waymark_kernel::error::Result;
 
 /// The resources that somebody described, in the order in which they were added.
 pub(super) async fn resources(connection: &impl ConnectionTrait) -> Result<Vec<resource::Model>> {
@@ -694,79 +694,6 @@ pub(super) async fn remove_instance(connection: &impl ConnectionTrait, user: i64
         execute(connection, statement, [Param::Int(user), Param::Int(instance)]).await?;
     }
     Ok(())
-}
-
-/// The resource of this key, described or not.
-pub(super) async fn resource(connection: &impl ConnectionTrait, key: &str) -> Result<Option<resource::Model>> {
-    Ok(resource::Entity::find().filter(resource::Column::Key.eq(key)).one(connection).await?)
-}
-
-/// The key of the resource that has this 24-digit id.
-pub(super) async fn resource_with_external_id(
-    connection: &impl ConnectionTrait,
-    external_id: &str,
-) -> Result<Option<String>> {
-    let found = resource::Entity::find().filter(resource::Column::ExternalId.eq(external_id)).one(connection).await?;
-    Ok(found.map(|row| row.key))
-}
-
-/// Stores a resource; one with the id 0 is new.
-pub(super) async fn store_resource(connection: &impl ConnectionTrait, row: resource::Model) -> Result<()> {
-    if row.id == 0 { bulk::add(connection, &[row]).await } else { bulk::replace(connection, &[row]).await }
-}
-
-static CATALOGUED: Sql = Sql::new(
-    "SELECT id, key, external_id FROM resources WHERE catalogued AND (key = ANY($1) OR external_id = ANY($1))",
-);
-
-/// Id, key and 24-digit id of the described resources that have one of these as either.
-pub(super) async fn catalogued(
-    connection: &impl ConnectionTrait,
-    keys: Vec<String>,
-) -> Result<Vec<(i64, String, String)>> {
-    fetch(connection, &CATALOGUED, [Param::Texts(keys)], |row| Ok((row.take()?, row.take()?, row.take()?))).await
-}
-
-/// The study plan of this key.
-pub(super) async fn plan(connection: &impl ConnectionTrait, key: &str) -> Result<Option<plan::Model>> {
-    Ok(plan::Entity::find().filter(plan::Column::Key.eq(key)).one(connection).await?)
-}
-
-/// The resources of a study plan, in their order.
-pub(super) async fn resources_of_plan(connection: &impl ConnectionTrait, plan: i64) -> Result<Vec<i64>> {
-    let rows = plan_resource::Entity::find()
-        .filter(plan_resource::Column::PlanId.eq(plan))
-        .order_by_asc(plan_resource::Column::Position)
-        .all(connection)
-        .await?;
-    Ok(rows.into_iter().map(|row| row.resource_id).collect())
-}
-
-static EMPTY_PLAN: Sql = Sql::new("DELETE FROM study_plan_resources WHERE plan_id = $1");
-
-/// Stores a study plan, one with the id 0 as a new one; and its resources, where they are given.
-pub(super) async fn store_plan(
-    connection: &impl ConnectionTrait,
-    row: plan::Model,
-    resources: Option<Vec<i64>>,
-) -> Result<()> {
-    let id = if row.id == 0 {
-        bulk::add(connection, std::slice::from_ref(&row)).await?;
-        let stored = plan(connection, &row.key).await?;
-        stored.ok_or_else(|| Error::internal("a study plan that was just added is not there"))?.id
-    } else {
-        let id = row.id;
-        bulk::replace(connection, &[row]).await?;
-        id
-    };
-    let Some(resources) = resources else { return Ok(()) };
-    execute(connection, &EMPTY_PLAN, [Param::Int(id)]).await?;
-    let rows: Vec<plan_resource::Model> = resources
-        .into_iter()
-        .zip(1..)
-        .map(|(resource_id, position)| plan_resource::Model { plan_id: id, position, resource_id })
-        .collect();
-    bulk::insert(connection, &rows).await
 }
 
 static MOVE_INSTANCE_RESOURCES: Sql = Sql::new(

@@ -2,7 +2,8 @@
 //!
 //! Whatever is done to a season may be tried first: then nothing changes, and the answer says what would have.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -10,16 +11,18 @@ use serde_json::{Value, json};
 use super::entity::{PauseMode as StoredPauseMode, budget, goal, season};
 use super::repo;
 use super::rules::{self, Pause, PauseMode, SeasonState};
-use super::{Season, Seasons};
+use super::{Goal, Season, Seasons};
 use waymark_auth::policy::Operator;
 use waymark_db::catalogue::Part as _;
+use waymark_db::edits::Edits;
+use waymark_db::rows;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
 use waymark_kernel::limits;
-use waymark_kernel::text::tidied;
 use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::{Refusal, UserErrorCode};
-use waymark_write::{Checks, HistoryKind, Origin, Patch, Unit, Write, arranged};
+use waymark_write::told as told_reasons;
+use waymark_write::{Checks, HistoryKind, Notes, Origin, Patch, Taken, Telling, Unit, Write, arranged};
 
 /// The most goals that a season may have.
 pub const MOST_GOALS: usize = 1000;
@@ -156,6 +159,9 @@ pub struct GivenBudget {
 pub struct GivenGoal {
     /// The operator's key, unique among the goals of all seasons.
     pub key: String,
+    /// Its place among those of the season; `None`: as it is listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<i32>,
     /// The week in which its steps count, from 1; `None`: unchanged, `Some(None)`: the whole season.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub week: Option<Option<i32>>,
@@ -185,72 +191,148 @@ impl Write for UpsertSeason {
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<SeasonEdited> {
         unit.lock_catalogue().await?;
         let seasons = Seasons::read(unit.transaction()).await?;
-        let stored = repo::season(unit.transaction(), &self.key).await?;
-        let created = stored.is_none();
-        let before = if created { None } else { seasons.by_key(&self.key, unit.now).map(|(season, _)| season) };
-        let mut row = stored.unwrap_or_else(|| self.blank(unit.now));
-        let scheduled = (row.starts_at, row.duration_seconds, row.week_length_seconds, row.pause_mode);
-
-        let mut checks = Checks::default();
-        let mut patch = Patch::default();
-        self.check(&mut checks, created, unit.now);
-        self.put(&mut patch, &mut row);
-        let rescheduled =
-            created || scheduled != (row.starts_at, row.duration_seconds, row.week_length_seconds, row.pause_mode);
-        let weeks = Season::from(row.clone()).week_count();
-        let goals = self.edit_goals(unit, &mut checks, row.id, weeks).await?;
-        let budgets = self.edit_budgets(unit, &mut checks, row.id, weeks).await?;
-        self.check_weeks(&mut checks, weeks);
-        if checks.failed() {
-            return Ok(SeasonEdited::refused(checks.into_refusals()));
-        }
-
-        let after = seasons.with(Season {
-            // Behind another one that starts at the same instant.
-            id: if created { i64::MAX } else { row.id },
-            pauses: before.map(|season| season.pauses.clone()).unwrap_or_default(),
-            ..Season::from(row.clone())
-        });
-        let effect = Effect::of(&seasons, &after, &self.key, unit.now)?;
-        if rescheduled && let Some(refusal) = misplaced(&self.key, (&seasons, &after), &effect, unit.now) {
-            return Ok(SeasonEdited::refused(vec![refusal]));
-        }
-        let edited = SeasonEdited { created, refusals: Vec::new(), effect: Some(effect) };
+        let edit = match self.edit(unit, &seasons, None, Checks::default()).await? {
+            Ok(edit) => edit,
+            Err(refusals) => return Ok(SeasonEdited::refused(refusals)),
+        };
+        let edited = SeasonEdited { created: edit.created, refusals: Vec::new(), effect: Some(edit.effect.clone()) };
         if self.dry_run {
             unit.abandon();
-            return Ok(edited);
+        } else {
+            edit.store(unit, Telling::NOW).await?;
         }
-
-        goals.note(&mut patch);
-        budgets.note(&mut patch);
-        let titles: Vec<&(i32, Option<String>)> = self
-            .weeks
-            .iter()
-            .filter(|(number, title)| {
-                before.and_then(|season| season.week_titles.get(number)) != title.as_deref().map(tidied).as_ref()
-            })
-            .collect();
-        if !titles.is_empty() {
-            patch.note("weeks", &titles);
-        }
-        if patch.is_empty() && !created {
-            return Ok(edited);
-        }
-        row.updated_at = unit.now;
-        let season = repo::store_season(unit.transaction(), row).await?;
-        let titles = titles.into_iter().map(|(number, title)| (*number, title.as_ref()));
-        repo::store_weeks(unit.transaction(), season, titles).await?;
-        repo::store_budgets(unit.transaction(), season, budgets.stored, budgets.removed).await?;
-        goals.store(unit, season).await?;
-        unit.audit("UPSERT_SEASON", (Kind::Season.name(), &self.key), &patch.into_changes(created));
         Ok(edited)
     }
 }
 
+/// What a file tells of a season, without its goals: all there is to say of it.
+#[derive(Debug)]
+pub struct ToldSeason {
+    /// What it is like. Weeks and budgets that are not named go.
+    pub season: UpsertSeason,
+    /// When the operator ended it; `None`: it runs its course.
+    pub ended_at: Option<Timestamp>,
+    /// Its pauses.
+    pub pauses: Vec<Pause>,
+    /// What was granted of each budget, in micros, as an export says.
+    pub spent_micros: Vec<i64>,
+    /// How it comes to be written.
+    pub telling: Telling,
+}
+
+/// Takes what a file tells of seasons.
+pub async fn take_seasons(unit: &mut Unit<'_>, told: &[ToldSeason]) -> Result<Vec<Taken>> {
+    let mut taken = Vec::with_capacity(told.len());
+    if told.is_empty() {
+        return Ok(taken);
+    }
+    let mut seasons = Seasons::read(unit.transaction()).await?;
+    for one in told {
+        let checks = one.telling.check(Kind::Season, &one.season.key);
+        taken.push(match one.season.edit(unit, &seasons, Some(one), checks).await? {
+            Ok(mut edit) => {
+                if let Some(after) = edit.after.take() {
+                    seasons = after;
+                }
+                Ok(edit.store(unit, one.telling).await?)
+            }
+            Err(refusals) => Err(told_reasons(&refusals)),
+        });
+    }
+    Ok(taken)
+}
+
+/// Takes what a file tells of goals, each with the key of its season.
+pub async fn take_goals(unit: &mut Unit<'_>, told: &[(&str, GivenGoal, Telling)]) -> Result<Vec<Taken>> {
+    let named = told.iter().map(|(season, ..)| *season);
+    let seasons = Edits::<season::Model>::read(unit.transaction(), named, |row| &row.key).await?;
+    let seasons: HashMap<String, Season> = seasons.all().map(|row| (row.key.clone(), row.clone().into())).collect();
+    let given = told.iter().filter_map(|(season, goal, _)| Some((seasons.get(*season)?.id, goal)));
+    let mut goals = Goals::read(unit, given, &[]).await?;
+    let mut taken = Vec::with_capacity(told.len());
+    for (season, goal, telling) in told {
+        let mut checks = telling.check(Kind::Goal, &goal.key);
+        let Some(season) = seasons.get(*season) else {
+            taken.push(Err(format!("there is no season {season:?}")));
+            continue;
+        };
+        let mut is_news = false;
+        if !checks.failed() {
+            let is_new = goals.rows.get(&goal.key).is_none();
+            let position = goal.position.unwrap_or_default();
+            is_news = goals.put(&mut checks, season, goal, position, *telling);
+            if let Some(message) = goals.too_many(season.id, *telling).filter(|_| is_news && is_new) {
+                goals.put_back(season.id, &goal.key);
+                checks.invalid("", message);
+            }
+        }
+        taken.push(checks.taken(is_news));
+    }
+    goals.store(unit).await?;
+    Ok(taken)
+}
+
+/// A season as it will be, with all that belongs to it.
+struct Edit {
+    created: bool,
+    row: season::Model,
+    patch: Patch,
+    /// All seasons.
+    after: Option<Seasons>,
+    effect: Effect,
+    /// `None`: as they are.
+    pauses: Option<Vec<Pause>>,
+    /// Weeks that get a title, or lose it.
+    titles: Vec<(i32, Option<String>)>,
+    budgets: Budgets,
+    goals: Goals,
+    removed_goals: Vec<i64>,
+}
+
+impl Edit {
+    /// Stores what changes. Whether anything does.
+    async fn store(mut self, unit: &mut Unit<'_>, telling: Telling) -> Result<bool> {
+        let transaction = unit.transaction();
+        if !self.titles.is_empty() {
+            self.patch.note("weeks", &self.titles);
+        }
+        if let Some(pauses) = &self.pauses {
+            let pauses =
+                pauses.iter().map(|pause| json!([pause.from.to_string(), pause.until.map(|at| at.to_string())]));
+            self.patch.note("pauses", pauses.collect::<Vec<_>>());
+        }
+        self.budgets.note(&mut self.patch);
+        if self.patch.is_empty() && self.goals.notes.is_empty() && !self.created {
+            return Ok(false);
+        }
+        self.row.updated_at = telling.updated_at.unwrap_or(unit.now);
+        let (id, key) = (self.row.id, self.row.key.clone());
+        repo::store_season(transaction, self.row).await?;
+        repo::store_weeks(transaction, id, self.titles).await?;
+        repo::store_budgets(transaction, id, self.budgets.stored, self.budgets.removed).await?;
+        if let Some(pauses) = self.pauses {
+            repo::replace_pauses(transaction, id, pauses).await?;
+        }
+        repo::remove_goals(transaction, self.removed_goals).await?;
+        if telling.is_told() {
+            self.goals.notes.note(&key, self.created, self.patch);
+        }
+        self.goals.store(unit).await?;
+        Ok(true)
+    }
+}
+
+/// What the clock of a season depends on.
+fn timing(one: &Season) -> impl PartialEq + use<> {
+    let paused: Vec<_> = one.pauses.iter().map(|pause| (pause.from, pause.until)).collect();
+    (one.starts_at, one.duration_seconds, one.week_length_seconds, one.pause_mode, one.ended_at, paused)
+}
+
 impl UpsertSeason {
-    fn blank(&self, now: Timestamp) -> season::Model {
+    fn blank(&self, id: i64, telling: Telling, now: Timestamp) -> season::Model {
+        let created_at = telling.created_at.unwrap_or(now);
         season::Model {
-            id: 0,
+            id,
             key: self.key.clone(),
             title: String::new(),
             description: String::new(),
@@ -259,9 +341,79 @@ impl UpsertSeason {
             week_length_seconds: WEEK_SECONDS,
             ended_at: None,
             pause_mode: StoredPauseMode::Freeze,
-            created_at: now,
-            updated_at: now,
+            created_at,
+            updated_at: created_at,
         }
+    }
+
+    /// The season as it will be among the others, or why it cannot be so.
+    async fn edit(
+        &self,
+        unit: &Unit<'_>,
+        seasons: &Seasons,
+        told: Option<&ToldSeason>,
+        mut checks: Checks,
+    ) -> Result<Result<Edit, Vec<Refusal>>> {
+        let (now, telling) = (unit.now, told.map_or(Telling::NOW, |told| told.telling));
+        let stored = Edits::<season::Model>::read(unit.transaction(), [&*self.key], |row| &row.key).await?;
+        let before = seasons.by_key(&self.key, now).map(|(season, _)| Arc::clone(season));
+        let created = stored.before(&self.key).is_none();
+        let mut row =
+            stored.get(&self.key).cloned().unwrap_or_else(|| self.blank(stored.new_id(&self.key), telling, now));
+        let mut patch = Patch::default();
+        self.check(&mut checks, created, now);
+        self.put(&mut patch, &mut row, created, telling);
+        let stored_pauses = before.as_ref().map(|season| season.pauses.clone()).unwrap_or_default();
+        let mut pauses = stored_pauses.clone();
+        if let Some(told) = told {
+            if row.ended_at != told.ended_at {
+                row.ended_at = told.ended_at;
+                patch.note("endedAt", told.ended_at.map(|at| at.to_string()));
+            }
+            pauses = checked_pauses(&mut checks, &told.pauses);
+        }
+        let season = Season {
+            // Behind another one that starts at the same instant.
+            id: if created { i64::MAX } else { row.id },
+            pauses: pauses.clone(),
+            goals: before.as_ref().map(|season| season.goals.clone()).unwrap_or_default(),
+            week_titles: before.as_ref().map(|season| season.week_titles.clone()).unwrap_or_default(),
+            ..Season::from(row.clone())
+        };
+        let weeks = season.week_count();
+        let (goals, removed_goals) =
+            self.edit_goals(unit, &mut checks, &Season { id: row.id, ..season.clone() }).await?;
+        let budgets = self.edit_budgets(unit, &mut checks, (row.id, created, weeks), told).await?;
+        self.check_weeks(&mut checks, weeks);
+        if checks.failed() {
+            return Ok(Err(checks.into_refusals()));
+        }
+        let is_rescheduled = before.as_deref().map(timing) != Some(timing(&season));
+        let after = seasons.with(season);
+        let effect = Effect::of(seasons, &after, &self.key, now)?;
+        if is_rescheduled
+            && telling.is_told()
+            && let Some(refusal) = misplaced(&self.key, (seasons, &after), &effect, now)
+        {
+            return Ok(Err(vec![refusal]));
+        }
+        let titles = self.titles(before.as_deref(), told);
+        let pauses = (pauses != stored_pauses).then_some(pauses);
+        let after = Some(after);
+        Ok(Ok(Edit { created, row, patch, after, effect, pauses, titles, budgets, goals, removed_goals }))
+    }
+
+    /// The titles of weeks that change. A file says all there are.
+    fn titles(&self, before: Option<&Season>, told: Option<&ToldSeason>) -> Vec<(i32, Option<String>)> {
+        let telling = told.map_or(Telling::NOW, |told| told.telling);
+        let given = self.weeks.iter().map(|(week, title)| (*week, title.as_deref().map(|title| telling.title(title))));
+        let named: HashSet<i32> = self.weeks.iter().map(|(week, _)| *week).collect();
+        let there = before.into_iter().flat_map(|season| season.week_titles.keys().copied());
+        let gone = there.filter(|week| told.is_some() && !named.contains(week)).map(|week| (week, None));
+        let is_news = |(week, title): &(i32, Option<String>)| {
+            before.and_then(|season| season.week_titles.get(week)) != title.as_ref()
+        };
+        given.chain(gone).filter(is_news).collect()
     }
 
     fn check(&self, checks: &mut Checks, created: bool, now: Timestamp) {
@@ -274,7 +426,7 @@ impl UpsertSeason {
         checks.description("description", self.description.as_ref());
         checks.range("duration", self.duration_seconds, limits::SEASON_SECONDS);
         checks.range("weekLength", self.week_length_seconds, limits::SEASON_SECONDS);
-        if self.starts_at.is_some_and(|starts| !limits::starts(now).contains(&starts)) {
+        if !checks.is_lenient() && self.starts_at.is_some_and(|starts| !limits::starts(now).contains(&starts)) {
             checks.invalid("startDate", "a season starts within a hundred years of now, and not before 1970");
         }
     }
@@ -284,7 +436,7 @@ impl UpsertSeason {
         let mut seen = HashSet::new();
         for (place, (number, title)) in self.weeks.iter().enumerate() {
             checks.enter("weeks", place);
-            checks.range("number", Some(i64::from(*number)), 1..=weeks);
+            check_week(checks, "number", Some(*number), weeks);
             checks.title("title", title.as_ref());
             if !seen.insert(*number) {
                 checks.invalid("number", format!("the week {number} stands twice in weeks"));
@@ -293,12 +445,12 @@ impl UpsertSeason {
         checks.leave();
     }
 
-    fn put(&self, patch: &mut Patch, row: &mut season::Model) {
-        patch.set_title("title", &mut row.title, self.title.as_ref());
+    fn put(&self, patch: &mut Patch, row: &mut season::Model, created: bool, telling: Telling) {
+        patch.set("title", &mut row.title, self.title.as_deref().map(|title| telling.title(title)).as_ref());
         patch.set("description", &mut row.description, self.description.as_ref());
         patch.set("duration", &mut row.duration_seconds, self.duration_seconds.as_ref());
         patch.set("weekLength", &mut row.week_length_seconds, self.week_length_seconds.as_ref());
-        if let Some(starts_at) = self.starts_at.filter(|starts_at| *starts_at != row.starts_at || row.id == 0) {
+        if let Some(starts_at) = self.starts_at.filter(|starts_at| *starts_at != row.starts_at || created) {
             row.starts_at = starts_at;
             patch.note("startDate", starts_at.to_string());
         }
@@ -312,15 +464,17 @@ impl UpsertSeason {
         }
     }
 
-    /// The goals as they will be.
-    async fn edit_goals(&self, unit: &Unit<'_>, checks: &mut Checks, season: i64, weeks: i64) -> Result<Goals> {
-        let before = if season == 0 { Vec::new() } else { repo::goals_of(unit.transaction(), season).await? };
-        let known: HashMap<&str, i64> = before.iter().map(|row| (row.key.as_str(), row.id)).collect();
-        let removed: Vec<i64> = self.remove_goals.iter().filter_map(|key| known.get(key.as_str()).copied()).collect();
+    /// The goals as they will be, and those that go.
+    async fn edit_goals(&self, unit: &Unit<'_>, checks: &mut Checks, season: &Season) -> Result<(Goals, Vec<i64>)> {
+        let mut goals = Goals::read(unit, self.goals.iter().map(|one| (season.id, one)), &self.remove_goals).await?;
+        let own = self.remove_goals.iter().filter_map(|key| goals.rows.before(key));
+        let own: HashMap<&str, i64> =
+            own.filter(|row| row.season_id == season.id).map(|row| (row.key.as_str(), row.id)).collect();
+        let removed: Vec<i64> = own.values().copied().collect();
         let touched = repo::touched_goals(unit.transaction(), removed.clone()).await?;
         for (place, key) in self.remove_goals.iter().enumerate() {
             checks.enter("removeGoals", place);
-            match known.get(key.as_str()) {
+            match own.get(key.as_str()) {
                 None => checks.refuse("", UserErrorCode::UnknownGoal, format!("the season has no goal {key:?}")),
                 Some(id) if touched.contains(id) => {
                     checks.refuse("", UserErrorCode::InUse, format!("somebody has progress with the goal {key:?}"));
@@ -332,81 +486,47 @@ impl UpsertSeason {
             }
         }
         checks.leave();
-
-        let weeks_before: HashMap<&str, Option<i32>> = before.iter().map(|row| (row.key.as_str(), row.week)).collect();
-        let moves = |one: &&GivenGoal| one.week.is_some_and(|week| weeks_before.get(one.key.as_str()) != Some(&week));
-        let moved = self.goals.iter().filter(moves).filter_map(|one| known.get(one.key.as_str()).copied()).collect();
-        // The reward of a claim was taken from the budget of the goal's week.
-        let bound = repo::claimed_goals(unit.transaction(), moved).await?;
-        let last = before.iter().map(|row| row.position).max().unwrap_or(0);
-        let rows: Vec<goal::Model> = before.into_iter().filter(|row| !removed.contains(&row.id)).collect();
-        let places: HashMap<String, usize> =
-            rows.iter().enumerate().map(|(place, row)| (row.key.clone(), place)).collect();
-        let taken = self.goals.iter().filter_map(|one| Some(rows.get(*places.get(&one.key)?)?.position)).collect();
-        let positions = arranged(taken, last, self.goals.len());
-        let mut goals = Goals {
-            rows,
-            added: HashSet::new(),
-            changed: HashSet::new(),
-            longer_or_shorter: Vec::new(),
-            removed,
-            removed_keys: self.remove_goals.clone(),
-        };
-
         checks.distinct("goals", self.goals.iter().map(|one| one.key.as_str()));
-        let keys = self.goals.iter().map(|one| one.key.clone()).collect();
-        let elsewhere = repo::goals_elsewhere(unit.transaction(), keys, season).await?;
-        for ((number, one), position) in self.goals.iter().enumerate().zip(positions) {
-            checks.enter("goals", number);
-            if elsewhere.contains(&one.key) {
-                let message = format!("the goal {:?} belongs to another season", one.key);
-                checks.refuse("key", UserErrorCode::KeyTaken, message);
+        let positions = goals.positions(season.id, &self.goals);
+        if let Some(set) = goals.sets.get_mut(&season.id) {
+            for key in &self.remove_goals {
+                set.remove(key);
             }
-            one.check(checks, weeks);
-            match places.get(&one.key).and_then(|place| goals.rows.get_mut(*place)) {
-                Some(row) => {
-                    if bound.contains(&row.id) {
-                        let message = format!("the reward of {:?} has been claimed; it stays in its week", one.key);
-                        checks.refuse("week", UserErrorCode::InUse, message);
-                    }
-                    let steps = row.total_steps;
-                    if one.put(row, position) {
-                        goals.changed.insert(one.key.clone());
-                    }
-                    if steps != row.total_steps {
-                        goals.longer_or_shorter.push((row.id, row.key.clone(), row.total_steps));
-                    }
-                }
-                None => {
-                    checks.needed("title", one.title.as_ref());
-                    checks.needed("totalSteps", one.total_steps.as_ref());
-                    let mut row = one.blank();
-                    one.put(&mut row, position);
-                    goals.added.insert(one.key.clone());
-                    goals.rows.push(row);
-                }
-            }
+        }
+        goals.notes.note_removed(&self.key, &self.remove_goals);
+        for ((place, given), position) in self.goals.iter().enumerate().zip(positions) {
+            checks.enter("goals", place);
+            goals.put(checks, season, given, position, Telling::NOW);
         }
         checks.leave();
-        if goals.rows.len() > MOST_GOALS {
-            checks.invalid("goals", format!("a season has at most {MOST_GOALS} goals"));
+        if let Some(message) = goals.too_many(season.id, Telling::NOW) {
+            checks.invalid("goals", message);
         }
-        let given = |row: &&goal::Model| !self.goals.iter().any(|one| one.key == row.key);
-        let late = goals.rows.iter().filter(given).find(|row| row.week.is_some_and(|week| i64::from(week) > weeks));
-        if let Some(late) = late {
+        let weeks = season.week_count();
+        let stays = |goal: &&Arc<Goal>| {
+            !self.remove_goals.contains(&goal.key) && !self.goals.iter().any(|one| one.key == goal.key)
+        };
+        let late = season.goals.iter().filter(stays).find(|goal| goal.week.is_some_and(|week| i64::from(week) > weeks));
+        if let Some(late) = late.filter(|_| !checks.is_lenient()) {
             let message = format!("the goal {:?} is of a week that the season would not have", late.key);
             checks.invalid("duration", message);
         }
-        Ok(goals)
+        Ok((goals, removed))
     }
 
     /// The budgets as they will be.
-    async fn edit_budgets(&self, unit: &Unit<'_>, checks: &mut Checks, season: i64, weeks: i64) -> Result<Budgets> {
+    async fn edit_budgets(
+        &self,
+        unit: &Unit<'_>,
+        checks: &mut Checks,
+        (season, created, weeks): (i64, bool, i64),
+        told: Option<&ToldSeason>,
+    ) -> Result<Budgets> {
         let mut budgets = Budgets { stored: Vec::new(), removed: Vec::new(), changes: Vec::new() };
-        if self.budgets.is_empty() {
+        if self.budgets.is_empty() && told.is_none() {
             return Ok(budgets);
         }
-        let (before, granted) = if season == 0 {
+        let (before, granted) = if created {
             (Vec::new(), HashMap::new())
         } else {
             (repo::budgets(unit.transaction(), season).await?, repo::granted(unit.transaction(), season).await?)
@@ -414,8 +534,8 @@ impl UpsertSeason {
         let mut seen = HashSet::new();
         for (place, given) in self.budgets.iter().enumerate() {
             checks.enter("budgets", place);
-            checks.range("week", given.week.map(i64::from), 1..=weeks);
-            if given.cap_micros.is_some_and(|cap| !limits::BUDGET_MICROS.contains(&cap)) {
+            check_week(checks, "week", given.week, weeks);
+            if !checks.is_lenient() && given.cap_micros.is_some_and(|cap| !limits::BUDGET_MICROS.contains(&cap)) {
                 let most = limits::BUDGET_MICROS.end() / 1_000_000;
                 checks.invalid("cap", format!("a budget is 0 to {most} credits"));
             }
@@ -424,22 +544,37 @@ impl UpsertSeason {
                 checks.invalid("week", "a budget stands twice in budgets");
             }
             let known = before.iter().find(|row| row.week == week);
-            if known.map(|row| row.cap_micros) == given.cap_micros {
-                continue;
-            }
-            budgets.changes.push(json!({ "week": given.week, "capMicros": given.cap_micros }));
             let Some(cap_micros) = given.cap_micros else {
-                budgets.removed.push(week.into());
+                if known.is_some() {
+                    budgets.changes.push(json!({ "week": given.week, "capMicros": null }));
+                    budgets.removed.push(week.into());
+                }
                 continue;
             };
             // A budget that comes late starts with what has been granted without it.
             let spent_micros = known.map_or_else(|| spent_before(&granted, week), |row| row.spent_micros);
-            if (0..spent_micros).contains(&cap_micros) {
+            let mut row = budget::Model { season_id: season, week, cap_micros, spent_micros };
+            let said = told.and_then(|told| told.spent_micros.get(place)).copied().unwrap_or(0);
+            if said > cap_micros {
+                checks.invalid("spent", "no more is spent of a budget than its cap");
+            }
+            if checks.is_lenient() {
+                // What was granted since is not forgotten, even if the cap was lowered below it.
+                row.spent_micros = spent_micros.max(said);
+                row.cap_micros = cap_micros.max(row.spent_micros);
+            } else if known.is_none_or(|row| row.cap_micros != cap_micros) && (0..spent_micros).contains(&cap_micros) {
                 checks.invalid("cap", "more than that has been granted already");
             }
-            budgets.stored.push(budget::Model { season_id: season, week, cap_micros, spent_micros });
+            if known != Some(&row) {
+                budgets.changes.push(json!({ "week": given.week, "capMicros": row.cap_micros }));
+                budgets.stored.push(row);
+            }
         }
         checks.leave();
+        for row in before.iter().filter(|row| told.is_some() && !seen.contains(&row.week)) {
+            budgets.changes.push(json!({ "week": Some(row.week).filter(|week| *week > 0), "capMicros": null }));
+            budgets.removed.push(row.week.into());
+        }
         Ok(budgets)
     }
 }
@@ -465,42 +600,42 @@ fn misplaced(key: &str, (before, after): (&Seasons, &Seasons), effect: &Effect, 
     Some(Refusal::new(UserErrorCode::SeasonOverlap, message).at([place]))
 }
 
-/// The seasons with this one, which a file tells of, in the place of that of its key if there is one.
-///
-/// # Errors
-/// Why it cannot run when it would.
-pub fn placed(seasons: &Seasons, season: Season, now: Timestamp) -> Result<Result<Seasons, String>> {
-    let key = season.key.clone();
-    let timing = |one: &Season| {
-        let paused: Vec<_> = one.pauses.iter().map(|pause| (pause.from, pause.until)).collect();
-        (one.starts_at, one.duration_seconds, one.week_length_seconds, one.pause_mode, one.ended_at, paused)
-    };
-    let before = seasons.by_key(&key, now).map(|(season, _)| timing(season));
-    let rescheduled = before != Some(timing(&season));
-    let after = seasons.with(season);
-    let effect = Effect::of(seasons, &after, &key, now)?;
-    let misplaced = misplaced(&key, (seasons, &after), &effect, now).filter(|_| rescheduled);
-    Ok(misplaced.map_or(Ok(after), |refusal| Err(refusal.message)))
+/// That a week is one of the season's.
+fn check_week(checks: &mut Checks, field: &str, week: Option<i32>, weeks: i64) {
+    if let Some(week) = week.filter(|week| !checks.is_lenient() && !(1..=weeks).contains(&i64::from(*week))) {
+        checks.invalid(field, format!("the season has {weeks} weeks, and {week} is none of them"));
+    }
+}
+
+/// Returns the pauses of a season in their order, as a file tells them.
+fn checked_pauses(checks: &mut Checks, told: &[Pause]) -> Vec<Pause> {
+    let mut pauses = told.to_vec();
+    pauses.sort_by_key(|pause| pause.from);
+    let is_twice = pauses.windows(2).any(|pair| pair[0].from == pair[1].from);
+    if is_twice || pauses.iter().any(|pause| pause.until.is_some_and(|until| until <= pause.from)) {
+        checks.invalid("pauses", "pauses begin at different instants, and end after they begin");
+    }
+    pauses
 }
 
 impl GivenGoal {
     fn check(&self, checks: &mut Checks, weeks: i64) {
-        checks.range("week", self.week.flatten().map(i64::from), 1..=weeks);
+        check_week(checks, "week", self.week.flatten(), weeks);
         checks.title("title", self.title.as_ref());
         checks.description("description", self.description.as_ref());
         checks.url("thumbnail", self.thumbnail.as_ref().and_then(Option::as_ref));
-        if self.reward_micros.is_some_and(|reward| !limits::REWARD_MICROS.contains(&reward)) {
+        if !checks.is_lenient() && self.reward_micros.is_some_and(|reward| !limits::REWARD_MICROS.contains(&reward)) {
             let most = limits::REWARD_MICROS.end() / 1_000_000;
             checks.invalid("reward", format!("a reward is 0 to {most} credits"));
         }
         checks.range("totalSteps", self.total_steps.map(i64::from), limits::TOTAL_STEPS);
     }
 
-    fn blank(&self) -> goal::Model {
+    fn blank(&self, id: i64, season_id: i64) -> goal::Model {
         goal::Model {
-            id: 0,
+            id,
             key: self.key.clone(),
-            season_id: 0,
+            season_id,
             week: None,
             position: 0,
             title: String::new(),
@@ -512,12 +647,12 @@ impl GivenGoal {
     }
 
     /// Puts what was given into `row`; whether that changes it.
-    fn put(&self, row: &mut goal::Model, position: i32) -> bool {
+    fn put(&self, row: &mut goal::Model, position: i32, telling: Telling) -> bool {
         let before = row.clone();
         row.position = position;
         row.week = self.week.unwrap_or(row.week);
         if let Some(title) = &self.title {
-            row.title = tidied(title);
+            row.title = telling.title(title);
         }
         if let Some(description) = &self.description {
             row.description.clone_from(description);
@@ -531,44 +666,128 @@ impl GivenGoal {
     }
 }
 
-/// The goals of a season as they will be.
+/// Goals as they are, and as they will be.
 struct Goals {
-    /// All of them; those with the id 0 are new.
-    rows: Vec<goal::Model>,
-    /// The keys of those that are new, and of those that change.
-    added: HashSet<String>,
-    changed: HashSet<String>,
-    /// Id and key of those that take more or fewer steps than before, and how many.
-    longer_or_shorter: Vec<(i64, String, i32)>,
-    removed: Vec<i64>,
-    removed_keys: Vec<String>,
+    rows: Edits<goal::Model>,
+    /// The positions of the goals of the seasons that get some or whose goals change, by the seasons' ids and the goals' keys.
+    sets: HashMap<i64, HashMap<String, i32>>,
+    /// Those that are to move into another week, and whose reward somebody has claimed out of the budget of theirs.
+    claimed: HashSet<i64>,
+    /// The keys of those that take more or fewer steps than before; whether histories are to tell of it.
+    resized: Vec<(String, Origin)>,
+    notes: Notes,
 }
 
 impl Goals {
-    fn note(&self, patch: &mut Patch) {
-        let of = |keys: &HashSet<String>| {
-            self.rows.iter().map(|row| row.key.as_str()).filter(|key| keys.contains(*key)).collect()
-        };
-        let removed = self.removed_keys.iter().map(String::as_str).collect();
-        patch.note_parts("goals", [of(&self.added), of(&self.changed), removed]);
+    /// Reads goals, each with the id of its season, and those that are to be removed.
+    async fn read<'a>(
+        unit: &Unit<'_>,
+        given: impl Iterator<Item = (i64, &'a GivenGoal)>,
+        removed: &'a [String],
+    ) -> Result<Self> {
+        let transaction = unit.transaction();
+        let (seasons, given): (BTreeSet<i64>, Vec<&GivenGoal>) = given.unzip();
+        let keys = given.iter().map(|one| &one.key).chain(removed).map(String::as_str);
+        let rows = Edits::<goal::Model>::read(transaction, keys, |row| &row.key).await?;
+        let mut sets: HashMap<i64, HashMap<String, i32>> = HashMap::new();
+        let seasons: Vec<i64> = seasons.into_iter().collect();
+        for row in rows::with_int::<goal::Model>(transaction, "season_id", &seasons).await? {
+            sets.entry(row.season_id).or_default().insert(row.key, row.position);
+        }
+        let moved = given.iter().filter_map(|one| {
+            let row = rows.before(&one.key)?;
+            one.week.is_some_and(|week| week != row.week).then_some(row.id)
+        });
+        let claimed = repo::claimed_goals(transaction, moved.collect()).await?;
+        Ok(Self { rows, sets, claimed, resized: Vec::new(), notes: Notes::default() })
     }
 
-    async fn store(self, unit: &mut Unit<'_>, season: i64) -> Result<()> {
-        let Self { rows, added, changed, longer_or_shorter, removed, .. } = self;
-        let news = rows.into_iter().filter(|row| added.contains(&row.key) || changed.contains(&row.key));
-        let news = news.map(|row| goal::Model { season_id: season, ..row });
-        repo::remove_goals(unit.transaction(), removed).await?;
-        repo::store_goals(unit.transaction(), news.collect()).await?;
-        for (goal, key, steps) in longer_or_shorter {
-            resize(unit, (goal, &key), steps, Origin::Told).await?;
+    /// The positions of goals in the order in which they are listed.
+    fn positions(&self, season: i64, given: &[GivenGoal]) -> impl Iterator<Item = i32> + use<> {
+        let there = self.sets.get(&season);
+        let taken = given.iter().filter_map(|one| there?.get(&one.key).copied()).collect();
+        let last = there.into_iter().flatten().map(|(_, position)| *position).max().unwrap_or(0);
+        arranged(taken, last, given.len())
+    }
+
+    /// Puts what is given of a goal in its place. Whether that is news.
+    fn put(
+        &mut self,
+        checks: &mut Checks,
+        season: &Season,
+        given: &GivenGoal,
+        position: i32,
+        telling: Telling,
+    ) -> bool {
+        let faults = checks.count();
+        let before = self.rows.get(&given.key).cloned();
+        let created = before.is_none();
+        if let Some(row) = &before {
+            if row.season_id != season.id {
+                let message = format!("the goal {:?} belongs to another season", given.key);
+                checks.refuse("key", UserErrorCode::KeyTaken, message);
+            }
+            if telling.is_told() && self.claimed.contains(&row.id) && given.week.is_some_and(|week| week != row.week) {
+                let message = format!("the reward of {:?} has been claimed; it stays in its week", given.key);
+                checks.refuse("week", UserErrorCode::InUse, message);
+            }
+            // An older export does not know that the goal has come to ask for more.
+            if !telling.is_told() && given.total_steps.is_some_and(|steps| steps < row.total_steps) {
+                checks.invalid("totalSteps", "an export cannot take steps away from a goal that is there");
+            }
         }
+        if before.as_ref().is_none_or(|row| row.season_id != season.id) {
+            checks.needed("title", given.title.as_ref());
+            checks.needed("totalSteps", given.total_steps.as_ref());
+        }
+        given.check(checks, season.week_count());
+        if checks.count() > faults {
+            return false;
+        }
+        let mut row = before.unwrap_or_else(|| given.blank(self.rows.new_id(&given.key), season.id));
+        let steps = row.total_steps;
+        let is_news = given.put(&mut row, position, telling) || created;
+        if is_news {
+            if telling.is_told() {
+                self.notes.note_part(&season.key, &given.key, created);
+            }
+            if !created && row.total_steps != steps {
+                self.resized.retain(|(key, _)| *key != given.key);
+                self.resized.push((given.key.clone(), telling.origin));
+            }
+            self.sets.entry(season.id).or_default().insert(given.key.clone(), position);
+            self.rows.put(row);
+        }
+        is_news
+    }
+
+    /// Takes a new goal out again.
+    fn put_back(&mut self, season: i64, goal: &str) {
+        self.sets.entry(season).or_default().remove(goal);
+        self.rows.put_back(goal, None);
+    }
+
+    /// Why a season cannot have so many goals.
+    fn too_many(&self, season: i64, telling: Telling) -> Option<String> {
+        let count = self.sets.get(&season).map_or(0, HashMap::len);
+        (telling.is_told() && count > MOST_GOALS).then(|| format!("a season has at most {MOST_GOALS} goals"))
+    }
+
+    /// Stores what changed, and what follows from it for everybody.
+    async fn store(self, unit: &mut Unit<'_>) -> Result<()> {
+        self.rows.store(unit.transaction()).await?;
+        for (key, origin) in &self.resized {
+            let Some(row) = self.rows.get(key) else { continue };
+            resize(unit, (row.id, key), row.total_steps, *origin).await?;
+        }
+        self.notes.audit(unit, "UPSERT_SEASON", Kind::Season, "goals");
         Ok(())
     }
 }
 
 /// Carries over to everybody that a goal, by its id and key, takes more or fewer steps than before: who has done them has
 /// completed it, and who has not has not.
-pub async fn resize(unit: &mut Unit<'_>, (goal, key): (i64, &str), steps: i32, origin: Origin) -> Result<()> {
+async fn resize(unit: &mut Unit<'_>, (goal, key): (i64, &str), steps: i32, origin: Origin) -> Result<()> {
     if origin == Origin::Told {
         tell_completions(unit, (goal, key), steps).await?;
     }
@@ -593,23 +812,13 @@ async fn tell_completions(unit: &mut Unit<'_>, (goal, key): (i64, &str), steps: 
     }
 }
 
-/// Returns those of these goals, by their ids, whose reward somebody has claimed; they stay in their week.
-pub async fn claimed(unit: &Unit<'_>, goals: Vec<i64>) -> Result<HashSet<i64>> {
-    repo::claimed_goals(unit.transaction(), goals).await
-}
-
 /// Returns what has been granted in a season, in micros, as a new budget for this week begins with it; 0: the whole season.
-pub fn spent_before(granted: &HashMap<i32, i64>, week: i32) -> i64 {
+fn spent_before(granted: &HashMap<i32, i64>, week: i32) -> i64 {
     if week == 0 {
         granted.values().copied().fold(0, i64::saturating_add)
     } else {
         granted.get(&week).copied().unwrap_or(0)
     }
-}
-
-/// Returns what the claims of a season's goals have granted, in micros, by the week of the goals; 0: goals of the whole season.
-pub async fn granted(unit: &Unit<'_>, season: i64) -> Result<HashMap<i32, i64>> {
-    repo::granted(unit.transaction(), season).await
 }
 
 /// The budgets of a season that change.

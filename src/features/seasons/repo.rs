@@ -10,11 +10,10 @@ use std::collections::{HashMap, HashSet};
 use waymark_db::bulk;
 use waymark_db::bulk::Stores;
 use waymark_db::records::{As, Records};
-use waymark_db::{PairSql, Param, Sql, execute, fetch};
+use waymark_db::{PairSql, Param, Sql, execute, fetch, rows};
 use waymark_graphql_kit::batcher::grouped;
 use waymark_kernel::clock::Timestamp;
-use waymark_kernel::error::{Error, Result};
-use waymark_kernel::text::tidied;
+use waymark_kernel::error::Result;
 
 /// All seasons by their start, still without pauses, weeks and goals.
 pub(super) async fn seasons(connection: &impl ConnectionTrait) -> Result<Vec<Season>> {
@@ -246,28 +245,6 @@ pub(super) async fn season(connection: &impl ConnectionTrait, key: &str) -> Resu
     Ok(season::Entity::find().filter(season::Column::Key.eq(key)).one(connection).await?)
 }
 
-/// The goals of a season, in their order.
-pub(super) async fn goals_of(connection: &impl ConnectionTrait, season: i64) -> Result<Vec<goal::Model>> {
-    Ok(goal::Entity::find()
-        .filter(goal::Column::SeasonId.eq(season))
-        .order_by_asc(goal::Column::Position)
-        .order_by_asc(goal::Column::Id)
-        .all(connection)
-        .await?)
-}
-
-static ELSEWHERE: Sql = Sql::new("SELECT key FROM goals WHERE key = ANY($1) AND season_id <> $2");
-
-/// Those of these keys that goals of other seasons have.
-pub(super) async fn goals_elsewhere(
-    connection: &impl ConnectionTrait,
-    keys: Vec<String>,
-    season: i64,
-) -> Result<HashSet<String>> {
-    let found = fetch(connection, &ELSEWHERE, [Param::Texts(keys), Param::Int(season)], |row| row.take()).await?;
-    Ok(found.into_iter().collect())
-}
-
 static TOUCHED: Sql = Sql::new(
     "SELECT goal_id FROM goal_progress WHERE goal_id = ANY($1) \
      UNION SELECT goal_id FROM goal_claims WHERE goal_id = ANY($1)",
@@ -309,22 +286,9 @@ pub(super) async fn granted(connection: &impl ConnectionTrait, season: i64) -> R
     Ok(found.into_iter().collect())
 }
 
-/// Stores a season and gives its id; one with the id 0 is new.
-pub(super) async fn store_season(connection: &impl ConnectionTrait, row: season::Model) -> Result<i64> {
-    if row.id != 0 {
-        let id = row.id;
-        return bulk::replace(connection, &[row]).await.map(|()| id);
-    }
-    bulk::add(connection, std::slice::from_ref(&row)).await?;
-    let stored = season(connection, &row.key).await?;
-    stored.map(|row| row.id).ok_or_else(|| Error::internal("a season that was just added is not there"))
-}
-
-/// Stores goals; those with the id 0 are new, and get theirs in this order.
-pub(super) async fn store_goals(connection: &impl ConnectionTrait, rows: Vec<goal::Model>) -> Result<()> {
-    let (new, known): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.id == 0);
-    bulk::replace(connection, &known).await?;
-    bulk::add(connection, &new).await
+/// Stores a season under its id.
+pub(super) async fn store_season(connection: &impl ConnectionTrait, row: season::Model) -> Result<()> {
+    bulk::replace(connection, &[row]).await
 }
 
 static REMOVE_GOALS: Sql = Sql::new("DELETE FROM goals WHERE id = ANY($1)");
@@ -343,12 +307,12 @@ static REMOVE_WEEKS: Sql = Sql::new("DELETE FROM season_weeks WHERE season_id = 
 pub(super) async fn store_weeks(
     connection: &impl ConnectionTrait,
     season: i64,
-    titles: impl Iterator<Item = (i32, Option<&String>)>,
+    titles: Vec<(i32, Option<String>)>,
 ) -> Result<()> {
     let (mut named, mut nameless) = (Vec::new(), Vec::new());
     for (number, title) in titles {
         match title {
-            Some(title) => named.push(week::Model { season_id: season, number, title: tidied(title) }),
+            Some(title) => named.push(week::Model { season_id: season, number, title }),
             None => nameless.push(i64::from(number)),
         }
     }
@@ -381,6 +345,13 @@ static END_PAUSES: Sql = Sql::new(
     "UPDATE season_pauses SET until_at = $2 WHERE season_id = $1 AND from_at < $2 \
      AND (until_at IS NULL OR until_at > $2)",
 );
+
+/// Stores the pauses of a season in the place of those that are there.
+pub(super) async fn replace_pauses(connection: &impl ConnectionTrait, season: i64, pauses: Vec<Pause>) -> Result<()> {
+    rows::remove::<pause::Model>(connection, "season_id", &[season]).await?;
+    let of = |pause: Pause| pause::Model { season_id: season, from_at: pause.from, until_at: pause.until };
+    bulk::insert(connection, &pauses.into_iter().map(of).collect::<Vec<_>>()).await
+}
 
 /// Begins a pause of a season.
 pub(super) async fn add_pause(connection: &impl ConnectionTrait, season: i64, pause: Pause) -> Result<()> {

@@ -520,17 +520,13 @@ impl Claims<'_> {
     /// Locks the budgets out of which those of `goals` are paid that may be claimed: the last thing that a claim waits
     /// for.
     async fn lock_budgets(&mut self, unit: &Unit<'_>, goals: &[(i64, Arc<Goal>)]) -> Result<()> {
-        let (mut seasons, mut weeks) = (BTreeSet::new(), BTreeSet::new());
+        let mut claimable = Vec::new();
         for (user, goal) in goals.iter().filter(|(_, goal)| goal.reward_micros > 0) {
             if self.check(unit, *user, goal)?.is_ok() {
-                seasons.insert(goal.season_id);
-                weeks.extend(Budgets::weeks(goal).map(i64::from));
+                claimable.push(&**goal);
             }
         }
-        if !seasons.is_empty() {
-            let (seasons, weeks) = (seasons.into_iter().collect(), weeks.into_iter().collect());
-            self.budgets = Budgets::of(repo::lock_budgets(unit.transaction(), seasons, weeks).await?);
-        }
+        self.budgets = Budgets::of(unit, claimable).await?;
         Ok(())
     }
 
@@ -548,18 +544,16 @@ impl Claims<'_> {
         let micros = goal.reward_micros;
         let now = unit.now;
         let room = self.ledger.check_room(user, micros, now);
-        if let Err(refusal) = self.budgets.check(goal).and(room) {
+        if let Err(refusal) = self.budgets.check(goal, micros).and(room) {
             return Ok(Err(refusal));
         }
-        self.budgets.spend(goal);
-        let mut changes = json!({ "credits": micros_to_decimal(micros) });
+        self.budgets.spend(goal, micros);
         let mut lot_seq = 0;
         if micros > 0 {
             let season_end = self.clocks.of(goal)?.1.end_at;
             lot_seq = self.ledger.reward(unit, user, goal.id, micros, season_end)?;
-            changes["lot"] = lot_seq.into();
         }
-        unit.record(user, HistoryKind::GoalClaimed, (Kind::Goal, &goal.key), &changes)?;
+        tell_claim(unit, user, goal, (micros, lot_seq), now)?;
         let claim = NewClaim { goal_id: goal.id, lot_seq, reward_micros: micros, claimed_at: now };
         self.claimed.push((user, claim));
         (steps.claimed_at, steps.claimed_micros) = (Some(now), Some(micros));
@@ -574,18 +568,44 @@ impl Claims<'_> {
     }
 }
 
+/// Tells a history that a goal was claimed, for so much in this lot; 0: in none.
+pub(super) fn tell_claim(
+    unit: &mut Unit<'_>,
+    user: i64,
+    goal: &Goal,
+    (micros, lot): (i64, i64),
+    at: Timestamp,
+) -> Result<()> {
+    let mut changes = json!({ "credits": micros_to_decimal(micros) });
+    if lot > 0 {
+        changes["lot"] = lot.into();
+    }
+    unit.record_at(user, HistoryKind::GoalClaimed, (Kind::Goal, &goal.key), &changes, at)
+}
+
 /// The budgets of seasons and weeks that claims are paid out of; where there is none, nothing is bounded.
 #[derive(Default)]
-struct Budgets {
+pub(super) struct Budgets {
     /// By season and week.
     budgets: BTreeMap<(i64, i32), Budget>,
     changed: BTreeSet<(i64, i32)>,
 }
 
 impl Budgets {
-    fn of(budgets: Vec<Budget>) -> Self {
+    /// Locks the budgets that pay for these goals.
+    pub(super) async fn of(unit: &Unit<'_>, goals: Vec<&Goal>) -> Result<Self> {
+        let (mut seasons, mut weeks) = (BTreeSet::new(), BTreeSet::new());
+        for goal in goals {
+            seasons.insert(goal.season_id);
+            weeks.extend(Self::weeks(goal).map(i64::from));
+        }
+        if seasons.is_empty() {
+            return Ok(Self::default());
+        }
+        let (seasons, weeks) = (seasons.into_iter().collect(), weeks.into_iter().collect());
+        let budgets = repo::lock_budgets(unit.transaction(), seasons, weeks).await?;
         let budgets = budgets.into_iter().map(|budget| ((budget.season_id, budget.week), budget));
-        Self { budgets: budgets.collect(), changed: BTreeSet::new() }
+        Ok(Self { budgets: budgets.collect(), changed: BTreeSet::new() })
     }
 
     /// The weeks whose budgets pay for a goal: 0, which is the whole season, and its own.
@@ -593,10 +613,10 @@ impl Budgets {
         std::iter::once(0).chain(goal.week)
     }
 
-    fn check(&self, goal: &Goal) -> Result<(), Refusal> {
+    pub(super) fn check(&self, goal: &Goal, micros: i64) -> Result<(), Refusal> {
         for week in Self::weeks(goal) {
             let Some(budget) = self.budgets.get(&(goal.season_id, week)) else { continue };
-            let spent = budget.spent_micros.checked_add(goal.reward_micros);
+            let spent = budget.spent_micros.checked_add(micros);
             if spent.is_none_or(|spent| spent > budget.cap_micros) {
                 let whose = if week == 0 { "the season".to_owned() } else { format!("week {week}") };
                 let message = format!("what the budget of {whose} has left does not cover the reward");
@@ -606,17 +626,17 @@ impl Budgets {
         Ok(())
     }
 
-    fn spend(&mut self, goal: &Goal) {
+    pub(super) fn spend(&mut self, goal: &Goal, micros: i64) {
         for week in Self::weeks(goal) {
             let place = (goal.season_id, week);
-            if let Some(budget) = self.budgets.get_mut(&place).filter(|_| goal.reward_micros > 0) {
-                budget.spent_micros += goal.reward_micros;
+            if let Some(budget) = self.budgets.get_mut(&place).filter(|_| micros > 0) {
+                budget.spent_micros += micros;
                 self.changed.insert(place);
             }
         }
     }
 
-    fn store(self, unit: &mut Unit<'_>) {
+    pub(super) fn store(self, unit: &mut Unit<'_>) {
         repo::store_spent(unit.stores(), self.changed.iter().filter_map(|place| self.budgets.get(place).copied()));
     }
 }

@@ -9,31 +9,30 @@ mod catalogue;
 mod collections;
 mod credits;
 mod games;
-mod known;
 mod learning;
 mod others;
 mod seasons;
 mod users;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use self::credits::Unsettled;
-use self::known::Known;
 use super::lines::{self, Line, Source};
 use super::ranges;
 use super::records::Record;
 use super::sql::{self, Names};
-use waymark_db::catalogue as stored;
+use waymark_credits::told::{Place as Lot, Unsettled};
+use waymark_db::catalogue::{self as stored, Snapshot};
 use waymark_db::{Db, Kind as Engine, Transaction, is_held};
 use waymark_kernel::clock::{Ids, Timestamp};
 use waymark_kernel::config::Config;
 use waymark_kernel::error::{Code, Error, Result};
 use waymark_kinds as features;
+use waymark_seasons::told::settle;
 use waymark_vocabulary::ids::Kind;
 use waymark_write::{HistoryKind, Origin, Taken, Unit};
 
@@ -202,18 +201,18 @@ struct Import<'a> {
     /// The files that know of an erasure, with the ULID of whoever was erased.
     erased: HashSet<(Arc<str>, String)>,
     /// Lots that did not follow from what had come by then, and the last record of each.
-    unsettled: BTreeMap<(i64, i64), (Place, Unsettled)>,
+    unsettled: BTreeMap<Lot, (Place, Unsettled)>,
 }
 
 /// What takes one chunk after the other.
 #[derive(Default)]
 struct Worker {
     /// The catalogue as its last transaction left it.
-    known: Option<Known>,
+    known: Option<Arc<Snapshot>>,
     /// How new the profiles are that it took from exports, while the events that say so are still to come. Several files may
     /// tell of one user; a single one does not.
     profiles: Option<HashMap<i64, Timestamp>>,
-    unsettled: Vec<((i64, i64), (Place, Unsettled))>,
+    unsettled: Vec<(Lot, (Place, Unsettled))>,
 }
 
 /// A file, a line in it, and whether that line changed something.
@@ -228,11 +227,17 @@ impl Import<'_> {
         let mut complaints = Vec::new();
         let unsettled: Vec<_> = std::mem::take(&mut self.unsettled).into_iter().collect();
         for some in unsettled.chunks(SETTLED_TOGETHER) {
-            let places: HashMap<(i64, i64), &Place> = some.iter().map(|(lot, (place, _))| (*lot, place)).collect();
+            let places: HashMap<Lot, &Place> = some.iter().map(|(lot, (place, _))| (*lot, place)).collect();
             let lots = some.iter().map(|(lot, (_, unsettled))| (*lot, *unsettled)).collect();
             let transaction = self.db.begin().await?;
             sql::lock_catalogue(&transaction, false).await?;
-            let wrong = credits::settle(&transaction, self.ids, &lots).await?;
+            let mut unit = Unit::of_facts(&transaction, self.now, self.ids, self.config);
+            let users: BTreeSet<i64> = places.keys().map(|(user, _)| *user).collect();
+            for user in sql::lock_users(&transaction, users.into_iter().collect()).await? {
+                unit.adopt(user.id, &user.ulid, [user.history_seq, user.ledger_seq]);
+            }
+            let wrong = settle(&mut unit, &lots).await?;
+            unit.finish().await?;
             transaction.commit().await?;
             complaints.extend(wrong.into_iter().filter_map(|(lot, reason)| {
                 let (file, line, was_new) = places.get(&lot)?;
@@ -314,7 +319,7 @@ impl Import<'_> {
         match Work::perform(unit, known, earlier, lines).await {
             Ok(done) => {
                 transaction.commit().await?;
-                worker.known = Some(done.known);
+                worker.known = done.known;
                 for (at, lot, unsettled) in done.unsettled {
                     let line = lines[at].0;
                     let was_new = done.outcomes[at] == Outcome::New;
@@ -354,11 +359,11 @@ struct Earlier<'a> {
 
 /// What came of a transaction.
 struct Done {
-    known: Known,
+    known: Option<Arc<Snapshot>>,
     outcomes: Vec<Outcome>,
     /// How new the profiles are that were taken from exports.
     profiles: Vec<(i64, Timestamp)>,
-    unsettled: Vec<(usize, (i64, i64), Unsettled)>,
+    unsettled: Vec<(usize, Lot, Unsettled)>,
 }
 
 /// Somebody whom records of the chunk are about; their row is locked.
@@ -394,7 +399,8 @@ struct Work<'a> {
     unit: Unit<'a>,
     ids: &'a Ids,
     now: Timestamp,
-    known: Known,
+    /// What features have in memory of the catalogue, as soon as somebody has asked for it.
+    known: Option<Arc<Snapshot>>,
     earlier: Earlier<'a>,
     lines: &'a [(&'a Line, &'a Record)],
     outcomes: Vec<Outcome>,
@@ -403,7 +409,7 @@ struct Work<'a> {
     names: HashMap<String, i64>,
     people: BTreeMap<i64, Person>,
     /// Lots that do not follow from what has come so far, each with the place of its record.
-    unsettled: Vec<(usize, (i64, i64), Unsettled)>,
+    unsettled: Vec<(usize, Lot, Unsettled)>,
 }
 
 /// Picks the records of one kind.
@@ -420,17 +426,13 @@ use only;
 impl<'a> Work<'a> {
     async fn perform(
         unit: Unit<'a>,
-        known: Option<Known>,
+        known: Option<Arc<Snapshot>>,
         earlier: Earlier<'a>,
         lines: &'a [(&'a Line, &'a Record)],
     ) -> Result<Done> {
         let (transaction, ids, now) = (unit.transaction(), unit.ids, unit.now);
         let of_catalogue = lines.iter().any(|(_, record)| record.is_of_catalogue());
-        let version = sql::lock_catalogue(transaction, of_catalogue).await?;
-        let known = match known.filter(|known| known.version == version) {
-            Some(known) => known,
-            None => Known::read(transaction, version).await?,
-        };
+        let mut version = sql::lock_catalogue(transaction, of_catalogue).await?;
         let mut work = Work {
             transaction,
             unit,
@@ -447,11 +449,11 @@ impl<'a> Work<'a> {
         };
         if of_catalogue {
             catalogue::take(&mut work).await?;
-            work.known.version = sql::lock_catalogue(transaction, true).await?;
+            version = sql::lock_catalogue(transaction, true).await?;
         }
         users::take(&mut work).await?;
         work.find_people().await?;
-        work.look_into_catalogue().await?;
+        work.look_into_catalogue(version).await?;
         others::take_events(&mut work).await?;
         seasons::take(&mut work).await?;
         credits::take(&mut work).await?;
@@ -490,14 +492,13 @@ impl<'a> Work<'a> {
     }
 
     /// Lets the unit see the catalogue as it is now, where somebody has progress in it.
-    async fn look_into_catalogue(&mut self) -> Result<()> {
+    async fn look_into_catalogue(&mut self, version: i64) -> Result<()> {
         if self.lines.iter().any(|(_, record)| record.user().is_some()) {
-            let version = self.known.version;
-            let snapshot = match self.known.snapshot.take().filter(|snapshot| snapshot.version() == version) {
+            let snapshot = match self.known.take().filter(|snapshot| snapshot.version() == version) {
                 Some(snapshot) => snapshot,
                 None => Arc::new(stored::read_in(self.transaction, features::CATALOGUE).await?),
             };
-            self.known.snapshot = Some(Arc::clone(&snapshot));
+            self.known = Some(Arc::clone(&snapshot));
             self.unit.know(snapshot);
         }
         Ok(())

@@ -6,7 +6,6 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
-use super::catalogue::is_hex24;
 use super::{Person, Work, only};
 use crate::records::User;
 use crate::sql;
@@ -342,6 +341,11 @@ fn well_formed(record: &User, has_history: bool) -> Result<User, String> {
             .map_err(|reason| format!("{:?} is no account of {:?}: {reason}", account.id, account.provider))?;
     }
     Ok(record)
+}
+
+/// Whether this is an id of 24 hexadecimal digits.
+fn is_hex24(text: &str) -> bool {
+    text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// An account as it is stored.

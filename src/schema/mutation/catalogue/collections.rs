@@ -134,6 +134,7 @@ by_operator! {
 impl CardInput {
     fn read(self) -> Result<GivenCard> {
         Ok(GivenCard {
+            position: None,
             key: Kind::Card.key(&self.key)?.to_owned(),
             name: self.name,
             image: given(self.image),

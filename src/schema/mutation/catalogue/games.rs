@@ -99,6 +99,7 @@ by_operator! {
 impl AchievementInput {
     fn read(self) -> Result<GivenAchievement> {
         Ok(GivenAchievement {
+            position: None,
             key: Kind::Achievement.key(&self.key)?.to_owned(),
             title: self.title,
             description: self.description,

@@ -338,6 +338,7 @@ impl SeasonBudgetInput {
 impl GoalInput {
     fn read(self) -> Result<GivenGoal> {
         Ok(GivenGoal {
+            position: None,
             key: Kind::Goal.key(&self.key)?.to_owned(),
             week: given(self.week),
             title: self.title,
