@@ -257,13 +257,12 @@ async fn a_role_with_the_documented_rights_serves(stage: Stage) {
     let write = "mutation($input: UpsertGameInput!) { upsertGame(input: $input) { userErrors { code } } }";
     let game = json!({ "input": { "key": "granted", "title": "Granted", "achievements": [{ "key": "granted-1", "title": "One" }] } });
     assert_eq!(admin.data(write, game).await["upsertGame"]["userErrors"], json!([]));
-    let unlock =
-        "mutation { unlockAchievements(input: { user: { account: { provider: \"discord\", externalId: \"42\" } },
+    let unlock = "mutation { unlockAchievements(input: { user: { handle: \"lovelace\" },
         unlocks: [{ achievementId: \"granted-1\" }] }) { results { status } } }";
     served.app.refresh_catalogue().await.unwrap();
     let done = admin.data(unlock, Value::Null).await;
     assert_eq!(done["unlockAchievements"]["results"], json!([{ "status": "APPLIED" }]));
-    let erase = "mutation { eraseUser(input: { user: { account: { provider: \"discord\", externalId: \"42\" } } }) { userErrors { code } } }";
+    let erase = "mutation { eraseUser(input: { user: { handle: \"lovelace\" } }) { userErrors { code } } }";
     assert_eq!(admin.data(erase, Value::Null).await["eraseUser"]["userErrors"], json!([]));
     drop((admin, served));
     owner.execute_unprepared(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}")).await.unwrap();
