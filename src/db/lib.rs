@@ -9,6 +9,7 @@ pub mod bulk;
 pub mod catalogue;
 pub mod edits;
 pub mod entity;
+pub mod file;
 mod kept;
 mod lane;
 mod line;
@@ -23,7 +24,7 @@ mod storage;
 mod time;
 mod transaction;
 
-use std::str::FromStr as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ pub use storage::Storage;
 use transaction::Beginning;
 pub use transaction::Transaction;
 pub use waymark_kernel::failure::is_held;
-use waymark_kernel::failure::said;
+use waymark_kernel::failure::{Failure, said};
 
 use waymark_kernel::config::Config;
 use waymark_kernel::error::{Code, Error, Result};
@@ -80,6 +81,8 @@ pub struct Db {
     kept: Kept,
     statements: Arc<Statements>,
     storage: Arc<Storage>,
+    /// Whether it is a file that this process may not write.
+    is_read_only: bool,
 }
 
 /// How a database is opened.
@@ -89,6 +92,8 @@ pub struct Opening {
     pub max_connections: u32,
     /// Whether an SQLite file is made when it is missing.
     pub create: bool,
+    /// Whether an SQLite file that this process may only read is opened all the same.
+    pub read_only: bool,
     /// How long one statement of a request may take on PostgreSQL.
     pub statement: Duration,
 }
@@ -97,8 +102,26 @@ impl Opening {
     /// As the settings say.
     pub fn of(config: &Config, create: bool) -> Self {
         let statement = Duration::from_secs(config.database_statement_seconds.into());
-        Self { max_connections: config.database_max_connections, create, statement }
+        Self { max_connections: config.database_max_connections, create, read_only: false, statement }
     }
+
+    /// The same for what reads only, and works on a file that nobody may write too.
+    #[must_use]
+    pub const fn to_read(self) -> Self {
+        Self { read_only: true, ..self }
+    }
+}
+
+/// How an SQLite file is opened.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Write {
+        create: bool,
+    },
+    /// To be read only; nobody writes it meanwhile where it is immutable.
+    Read {
+        immutable: bool,
+    },
 }
 
 /// The connections of one pool at some instant.
@@ -126,7 +149,7 @@ impl Db {
     /// # Errors
     /// [`Code::BadUserInput`] for a URL of another kind, [`Code::Unavailable`] when the database cannot be reached.
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self> {
-        Self::open(url, Opening { max_connections, create: true, statement: STATEMENT }).await
+        Self::open(url, Opening { max_connections, create: true, read_only: false, statement: STATEMENT }).await
     }
 
     /// Opens the database at `url` like [`Db::connect`], and makes none: a mistyped path is no empty database.
@@ -134,7 +157,7 @@ impl Db {
     /// # Errors
     /// Those of [`Db::connect`], and [`Code::BadUserInput`] when there is no such file.
     pub async fn connect_existing(url: &str, max_connections: u32) -> Result<Self> {
-        Self::open(url, Opening { max_connections, create: false, statement: STATEMENT }).await
+        Self::open(url, Opening { max_connections, create: false, read_only: false, statement: STATEMENT }).await
     }
 
     /// Opens the database at `url` as `opening` says.
@@ -142,13 +165,13 @@ impl Db {
     /// # Errors
     /// Those of [`Db::connect_existing`].
     pub async fn open(url: &str, opening: Opening) -> Result<Self> {
-        let most = opening.max_connections.max(1);
         if url.starts_with("sqlite:") {
             let statements = Arc::new(Statements::new("sqlite"));
-            let line = Self::open_file(url, most, opening.create, &statements).await?;
-            Ok(Self::over(Kind::Sqlite, line, statements))
+            let (line, is_read_only) = Self::open_file(url, opening, &statements).await?;
+            Ok(Self { is_read_only, ..Self::over(Kind::Sqlite, line, statements) })
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let statements = Arc::new(Statements::new("postgresql"));
+            let most = opening.max_connections.max(1);
             let line = Line::to_postgres(url, most, opening.statement, Arc::clone(&statements)).await?;
             Ok(Self::over(Kind::Postgres, line, statements))
         } else {
@@ -164,32 +187,49 @@ impl Db {
         let lane = |purpose| Lane::new(Arc::clone(&line), purpose, backend);
         let (reads, writes) = (lane(Purpose::Reads), lane(Purpose::Writes));
         let kept = Kept::new(Arc::clone(&line), reads.clone());
-        Self { kind, line, reads, writes, kept, statements, storage: Arc::default() }
+        Self { kind, line, reads, writes, kept, statements, storage: Arc::default(), is_read_only: false }
     }
 
-    async fn open_file(url: &str, most: u32, create: bool, statements: &Arc<Statements>) -> Result<Arc<Line>> {
-        let file = SqliteConnectOptions::from_str(url)
-            .map_err(|_| Error::bad_input("the database URL is no SQLite path; try sqlite://waymark.db"))?;
-        if file.get_filename().to_string_lossy().contains(":memory:") {
-            return Err(Error::bad_input("an in-memory SQLite database cannot be shared; name a file"));
-        }
-        if !create && !file.get_filename().is_file() {
+    async fn open_file(url: &str, opening: Opening, statements: &Arc<Statements>) -> Result<(Arc<Line>, bool)> {
+        let path = file::path(url)?;
+        if !opening.create && !path.is_file() {
             return Err(Error::bad_input(format!(
                 "there is no database {}; correct WAYMARK_DATABASE_URL, or make it with `waymark migrate`",
-                file.get_filename().display()
+                path.display()
             )));
         }
+        file::check(url, &path).await?;
+        let is_quiet = file::is_quiet(&path);
+        let way = match file::is_writable(&path) {
+            true => Way::Write { create: opening.create },
+            false if opening.read_only => Way::Read { immutable: is_quiet },
+            false => {
+                return Err(Error::bad_input(format!(
+                    "{} or its folder may not be written by this program; grant it that right. `waymark export` and \
+                     `waymark verify` read the file as it is",
+                    path.display()
+                )));
+            }
+        };
+        let most = opening.max_connections.max(1);
         let kept = most * 3 / 5;
-        let writes = Self::open_sqlite(url, 1, create, statements).await?;
-        let reads = Self::open_sqlite(url, most - kept, create, statements).await?;
+        let writes = Self::open_sqlite(url, 1, way, statements).await?;
+        if is_quiet && matches!(way, Way::Write { .. }) {
+            // A server starts on a full disk too, and serves reads.
+            if let Err(error) = file::begin(&writes).await {
+                tracing::debug!(%error, "the number of the database was not raised");
+            }
+        }
+        let reads = Self::open_sqlite(url, most - kept, way, statements).await?;
         let loaders = (kept > 0).then(|| Stock::of_sqlite(reads.get_sqlite_connection_pool().clone(), kept));
-        Ok(Line::of_sqlite(Generation::new(1, reads, writes, loaders), Arc::clone(statements)))
+        let line = Line::of_sqlite(Generation::new(1, reads, writes, loaders), Arc::clone(statements));
+        Ok((line, matches!(way, Way::Read { .. })))
     }
 
     async fn open_sqlite(
         url: &str,
         max_connections: u32,
-        create: bool,
+        way: Way,
         statements: &Arc<Statements>,
     ) -> Result<DatabaseConnection> {
         let mut options = ConnectOptions::new(url);
@@ -199,9 +239,11 @@ impl Db {
             .test_before_acquire(false)
             .sqlx_logging(false)
             .map_sqlx_sqlite_opts(move |sqlite: SqliteConnectOptions| {
+                let sqlite = match way {
+                    Way::Write { create } => sqlite.create_if_missing(create).journal_mode(SqliteJournalMode::Wal),
+                    Way::Read { immutable } => sqlite.read_only(true).immutable(immutable),
+                };
                 sqlite
-                    .create_if_missing(create)
-                    .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full)
                     .busy_timeout(Duration::from_secs(10))
                     .foreign_keys(true)
@@ -209,7 +251,14 @@ impl Db {
                     .pragma("cache_size", "-8000")
             });
         let connection = Database::connect(options).await.map_err(|error| {
-            Error::new(Code::Unavailable, format!("cannot open the database: {}", public_reason(&error)))
+            let place = file::path(url).map(|path| path.display().to_string()).unwrap_or_default();
+            let hint = match Failure::of(&error) {
+                Failure::Damage if Path::new(&format!("{place}-wal")).exists() => {
+                    "; if a copy was put in its place, put that back by `waymark restore COPY`"
+                }
+                _ => "",
+            };
+            Error::new(Code::Unavailable, format!("cannot open the database {place}: {}{hint}", public_reason(&error)))
         })?;
         Ok(line::counted(connection, statements))
     }
@@ -368,7 +417,10 @@ impl Db {
         let applied = "SELECT version FROM seaql_migrations";
         let rows =
             match self.reads.query_all_raw(Statement::from_string(self.reads.get_database_backend(), applied)).await {
-                Err(error) if has_no_table(&error) => Vec::new(),
+                Err(error) if has_no_table(&error) => {
+                    self.check_schema_is_seen().await?;
+                    Vec::new()
+                }
                 rows => rows?,
             };
         let applied = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<String>, _>>()?;
@@ -384,6 +436,29 @@ impl Db {
         Ok(known.into_iter().map(|name| (name.clone(), applied.contains(&name))).collect())
     }
 
+    /// Refuses a schema that is there, and that this role may not look into: its tables seem to be missing then.
+    async fn check_schema_is_seen(&self) -> Result<()> {
+        if self.kind == Kind::Sqlite {
+            return Ok(());
+        }
+        let hidden = fetch(&self.reads, &HIDDEN_SCHEMA, [], |row| row.take::<String>()).await?;
+        let Some(schema) = hidden.first() else { return Ok(()) };
+        let message = format!("this role may not use the schema {schema}: GRANT USAGE ON SCHEMA {schema} to it");
+        Err(Error::new(Code::Unavailable, message))
+    }
+
+    /// What a server needs to be allowed to do with the database and is not, such as `INSERT on users`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn missing_rights(&self) -> Result<Vec<String>> {
+        match self.kind {
+            Kind::Sqlite if self.is_read_only => Ok(vec!["writing its file and its folder".to_owned()]),
+            Kind::Sqlite => Ok(Vec::new()),
+            Kind::Postgres => fetch(&self.reads, &MISSING_RIGHTS, [], |row| row.take()).await,
+        }
+    }
+
     /// Closes every connection. SQLite then folds its write-ahead log into the file.
     ///
     /// # Errors
@@ -392,6 +467,19 @@ impl Db {
         Ok(self.line.close().await?)
     }
 }
+
+static HIDDEN_SCHEMA: Sql = Sql::new(
+    "SELECT CAST(n.nspname AS text) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relname = 'seaql_migrations' AND NOT has_schema_privilege(n.oid, 'USAGE') LIMIT 1",
+);
+static MISSING_RIGHTS: Sql = Sql::new(
+    "SELECT r.needed || ' on ' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     JOIN (VALUES ('r', 'SELECT'), ('r', 'INSERT'), ('r', 'UPDATE'), ('r', 'DELETE'), ('S', 'USAGE')) AS r(kind, needed)
+         ON CAST(c.relkind AS text) = r.kind AND (c.relname <> 'seaql_migrations' OR r.needed = 'SELECT')
+     WHERE n.nspname = current_schema() AND NOT CASE r.kind
+         WHEN 'r' THEN has_table_privilege(c.oid, r.needed) ELSE has_sequence_privilege(c.oid, r.needed) END
+     ORDER BY 1",
+);
 
 /// What the loaders hang on: reads outside transactions.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use rand::RngExt as _;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
@@ -71,6 +71,38 @@ impl Timestamp {
         let instant = DateTime::parse_from_rfc3339(text).map_err(|_| ParseTimestampError)?;
         let millis = instant.timestamp_millis();
         if (Self::MIN.0..=Self::MAX.0).contains(&millis) { Ok(Self(millis)) } else { Err(ParseTimestampError) }
+    }
+}
+
+/// The forms of dates that programs write beside RFC 3339, with and without a time zone.
+const ZONED: [&str; 4] =
+    ["%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f %z", "%Y-%m-%dT%H:%M%#z", "%a, %d %b %Y %H:%M:%S %z"];
+const UNZONED: [&str; 4] = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
+
+impl Timestamp {
+    /// The instant that `text` probably means, which is no RFC 3339 date and time: another form, a day, or seconds or
+    /// milliseconds since 1970. Where it names no time zone, UTC. To be suggested, and not to be taken.
+    #[must_use]
+    pub fn guess(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let zoned = ZONED.iter().find_map(|form| DateTime::parse_from_str(text, form).ok());
+        let unzoned = || UNZONED.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+        let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+        let millis = match zoned {
+            Some(instant) => instant.timestamp_millis(),
+            None => match unzoned().or_else(day) {
+                Some(instant) => instant.and_utc().timestamp_millis(),
+                None => Self::counted(text)?,
+            },
+        };
+        (Self::MIN.0..=Self::MAX.0).contains(&millis).then_some(Self(millis))
+    }
+
+    /// Milliseconds since 1970 of a number that counts them or seconds; from the year 5138 on seconds are milliseconds.
+    fn counted(text: &str) -> Option<i64> {
+        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+        let count: i64 = whole.parse().ok().filter(|_| part.bytes().all(|digit| digit.is_ascii_digit()))?;
+        if count.abs() < 100_000_000_000 { count.checked_mul(1000) } else { Some(count) }
     }
 }
 

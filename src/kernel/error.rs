@@ -185,15 +185,18 @@ impl Error {
         &self.message
     }
 
-    /// The chain of causes in one line, for the log.
+    /// The chain of causes in one line, for the log; what a cause repeats of the next one stands there once.
     #[must_use]
     pub fn chain(&self) -> String {
         use std::error::Error as _;
         let mut text = self.message.to_string();
         let mut next = self.source();
         while let Some(cause) = next {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
+            let cause_says = cause.to_string();
+            if !text.ends_with(&cause_says) {
+                text.push_str(": ");
+                text.push_str(&cause_says);
+            }
             next = cause.source();
         }
         text

@@ -37,6 +37,7 @@ pub const CHECKS: &[&[Check]] = &[
     waymark_seasons::CHECKS,
     waymark_credits::CHECKS,
     waymark_history::CHECKS,
+    waymark_users::CHECKS,
 ];
 
 /// The dialects of REST.

@@ -20,6 +20,7 @@ mod sse;
 pub mod streams;
 mod tagged;
 mod traced;
+mod unread;
 mod watch;
 mod websocket;
 

@@ -23,7 +23,7 @@ use tower::Service as _;
 
 use super::lines::{Entry, Line, Lines};
 use super::peer::Peer;
-use super::{Server, refusal};
+use super::{Server, refusal, unread};
 
 /// The longest head of a request, in bytes.
 const LONGEST_HEAD: usize = 32 * 1024;
@@ -119,7 +119,7 @@ async fn answer(mut server: Server, line: Arc<Line>, request: Request<Incoming>)
         // The connection is being closed; the client must not believe that its request was begun.
         return Err(io::ErrorKind::ConnectionAborted.into());
     }
-    let mut request = request.map(Body::new);
+    let mut request = unread::taken(request);
     let response = if names_its_host(&request) {
         request.extensions_mut().insert(Peer(Arc::clone(&line)));
         server.call(request).await.unwrap_or_else(|never| match never {})

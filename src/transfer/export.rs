@@ -70,22 +70,26 @@ pub async fn export(
     progress: &(dyn Fn(Exported) + Sync),
 ) -> Result<Exported> {
     let transaction = db.long_snapshot().await?;
+    let user = match scope {
+        Scope::User(handle) => Some(
+            accounts::find(&transaction, handle)
+                .await?
+                .map(|(id, _)| id.0)
+                .ok_or_else(|| Error::bad_input(format!("there is no user with the handle {handle:?}")))?,
+        ),
+        _ => None,
+    };
     let mut export =
         Export { transaction: &transaction, out, done: Exported::default(), progress, keys: Keys::default() };
     export.write(&Record::Waymark(Header { version: VERSION, history: true }))?;
     export.done.records = 0;
     export.catalogue(matches!(scope, Scope::All | Scope::Catalogue)).await?;
-    let mut keys = "true".to_owned();
-    match scope {
-        Scope::Catalogue => {}
-        Scope::All | Scope::Progress => export.users("true").await?,
-        Scope::User(handle) => {
-            let found = accounts::find(&transaction, handle).await?;
-            let (id, _) =
-                found.ok_or_else(|| Error::bad_input(format!("there is no user with the handle {handle:?}")))?;
-            export.users(&format!("t.id = {}", id.0)).await?;
-            keys = format!("t.owner_id = {}", id.0);
-        }
+    let (users, keys) = match user {
+        Some(id) => (format!("t.id = {id}"), format!("t.owner_id = {id}")),
+        None => ("true".to_owned(), "true".to_owned()),
+    };
+    if *scope != Scope::Catalogue {
+        export.users(&users).await?;
     }
     if matches!(scope, Scope::All | Scope::Progress) {
         export.merges().await?;
@@ -560,6 +564,7 @@ impl Export<'_> {
             let hardcore = row.unlocked_hardcore_at == Some(row.unlocked_at);
             Some(Record::Unlock(Unlock {
                 user: users.ulid(row.user_id)?,
+                game: None,
                 achievement: key(&self.keys.achievements, row.achievement_id)?,
                 at: at(row.unlocked_at),
                 hardcore,
@@ -611,6 +616,7 @@ impl Export<'_> {
         });
         each_of!(self, users, owned_card::Model, card_id, row => Some(Record::OwnedCard(OwnedCard {
             user: users.ulid(row.user_id)?,
+            collection: None,
             card: key(&self.keys.cards, row.card_id)?,
             quantity: row.quantity,
             first_acquired_at: at(row.first_acquired_at),

@@ -7,6 +7,7 @@
 
 mod backup;
 mod export;
+mod faults;
 mod import;
 mod lines;
 mod ranges;
@@ -17,9 +18,9 @@ use serde_json::Value;
 
 use waymark_kernel::clock::Timestamp;
 
-pub use backup::backup;
+pub use backup::{backup, restore};
 pub use export::{Exported, Scope, export};
-pub use import::{Complaint, Imported, import};
+pub use import::{Complaint, Imported, import, import_scoped};
 pub use lines::Source;
 
 /// Checks that every line of `text` is a record as this program writes it: a line that is read and written again is the
@@ -50,6 +51,23 @@ pub fn ranges(line: &str, now: Timestamp, has_history: bool) -> Result<Vec<(&'st
         (member.name, [least - 1, least, most, most + 1].map(written))
     };
     Ok(ranges::members(&record, now, has_history).into_iter().map(edges).collect())
+}
+
+/// The members that a record of this type may have, in their order; behind a point, those of what stands inside:
+/// `user.accounts`.
+#[must_use]
+pub fn members(place: &str) -> Vec<String> {
+    let (kind, inside) = place.split_once('.').unwrap_or((place, ""));
+    let unknown = serde_json::json!({ "": null });
+    let probes = match inside {
+        "" => vec![serde_json::json!({ "type": kind, "": null })],
+        inside => [unknown.clone(), serde_json::json!([unknown])]
+            .map(|value| serde_json::json!({ "type": kind, inside: value }))
+            .to_vec(),
+    };
+    let texts = probes.into_iter().filter_map(|probe| serde_json::from_value::<records::Record>(probe).err());
+    let said = texts.map(|error| error.to_string()).find(|text| text.starts_with("unknown field ``, "));
+    said.iter().flat_map(|text| text.split('`').skip(3).step_by(2)).map(str::to_owned).collect()
 }
 
 /// The names of all types of records.

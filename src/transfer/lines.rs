@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::records::{PASSES, Record, VERSION};
+use super::faults;
+use super::records::{PASSES, Record, TYPES, VERSION};
 use waymark_kernel::error::{Error, Result};
 use waymark_kernel::text;
 
@@ -84,10 +85,10 @@ pub(super) type Chunk = Vec<Line>;
 
 /// Starts to read. Every record comes once: first those that others refer to, from all files; standard input and pipes
 /// last, in the order in which they were given.
-pub(super) fn read(sources: Vec<Source>) -> mpsc::Receiver<Result<Chunk>> {
+pub(super) fn read(sources: Vec<Source>, scope_keys: bool) -> mpsc::Receiver<Result<Chunk>> {
     let (chunks, reader) = mpsc::channel(2);
     tokio::task::spawn_blocking(move || {
-        let mut out = Out { chunks, chunk: Vec::with_capacity(CHUNK), bytes: 0 };
+        let mut out = Out { chunks, chunk: Vec::with_capacity(CHUNK), bytes: 0, scope_keys };
         if let Err(error) = read_all(&sources, &mut out) {
             // Nobody listens any more when the import was given up.
             let _ = out.chunks.blocking_send(Err(error));
@@ -100,6 +101,8 @@ struct Out {
     chunks: mpsc::Sender<Result<Chunk>>,
     chunk: Chunk,
     bytes: usize,
+    /// Whether keys of achievements and cards are unique only within their game or collection.
+    scope_keys: bool,
 }
 
 impl Out {
@@ -170,7 +173,8 @@ fn read_one(source: &Source, pass: Option<usize>, out: &mut Out) -> Result<()> {
             Err(_) if !first => continue,
             _ => {}
         }
-        line.record = own_pass.and_then(|_| read_record(text)).map(|record| record.of_version(version));
+        let record = own_pass.and_then(|_| read_record(text)).map(|record| record.of_version(version));
+        line.record = record.and_then(|record| record.scoped(out.scope_keys));
         match &line.record {
             Ok(Record::Waymark(header)) => {
                 if !(1..=VERSION).contains(&header.version) {
@@ -191,12 +195,12 @@ fn read_one(source: &Source, pass: Option<usize>, out: &mut Out) -> Result<()> {
 /// What a line says, unless a text in it cannot be stored.
 fn read_record(line: &[u8]) -> Result<Record, String> {
     if text::may_hold_nul(line) {
-        let value: Value = text::from_json(line).map_err(|error| reason(&error))?;
+        let value: Value = text::from_json(line).map_err(|error| faults::of_json(&error))?;
         if let Some(place) = text::place_of_nul(&value) {
             return Err(format!("{place} {}", text::HOLDS_NUL));
         }
     }
-    serde_json::from_slice(line).map_err(|error| reason(&error))
+    serde_json::from_slice(line).map_err(|error| faults::of_record(line, &error))
 }
 
 fn skip_line(input: &mut impl BufRead) -> std::io::Result<()> {
@@ -231,18 +235,11 @@ fn kind_of(line: &[u8]) -> Result<usize, String> {
     }
     // What halves of surrogate pairs make unreadable is told by the place where they stand.
     let line = text::without_halves(line);
-    let kind: Kind<'_> = serde_json::from_slice(&line).map_err(|error| reason(&error))?;
-    Record::pass(&kind.name).ok_or_else(|| format!("there is no type of record {:?}", kind.name))
-}
-
-/// What is wrong with a line, without the place: the line is all there is.
-fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match (error.classify(), text.rsplit_once(" at line ")) {
-        (serde_json::error::Category::Syntax | serde_json::error::Category::Eof, _) => format!("no JSON: {text}"),
-        (_, Some((reason, _))) => reason.to_owned(),
-        _ => text,
-    }
+    let kind: Kind<'_> = serde_json::from_slice(&line).map_err(|error| faults::of_json(&error))?;
+    Record::pass(&kind.name).ok_or_else(|| {
+        let nearest = faults::nearest(&kind.name, TYPES.iter().map(|(name, _)| *name));
+        format!("there is no type of record {:?}{}", kind.name, faults::or_rather(nearest))
+    })
 }
 
 #[cfg(test)]

@@ -290,7 +290,7 @@ fn of_users(all: &mut Members, record: &Record) {
             all.happened("completedAt", *completed_at);
             all.happened("masteredAt", *mastered_at);
         }
-        Record::Unlock(Unlock { user: _, achievement: _, at, hardcore: _, hardcore_at }) => {
+        Record::Unlock(Unlock { user: _, game: _, achievement: _, at, hardcore: _, hardcore_at }) => {
             all.happened("at", *at);
             all.happened("hardcoreAt", *hardcore_at);
         }
@@ -306,7 +306,7 @@ fn of_users(all: &mut Members, record: &Record) {
             all.happened("rewardClaimedAt", *reward_claimed_at);
             all.happened("updatedAt", *updated_at);
         }
-        Record::OwnedCard(OwnedCard { user: _, card: _, quantity, first_acquired_at, updated_at }) => {
+        Record::OwnedCard(OwnedCard { user: _, collection: _, card: _, quantity, first_acquired_at, updated_at }) => {
             all.number("quantity", i64::from(*quantity), limits::CARDS);
             all.happened("firstAcquiredAt", *first_acquired_at);
             all.happened("updatedAt", *updated_at);

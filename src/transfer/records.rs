@@ -45,10 +45,27 @@ impl<'de> Deserialize<'de> for At {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<At, E> {
-                Timestamp::parse(text).map(At).map_err(E::custom)
+                Timestamp::parse(text).map(At).map_err(|error| match Timestamp::guess(text) {
+                    Some(at) => {
+                        E::custom(format!("{text:?} is not written as RFC 3339; if it is meant so, write \"{at}\""))
+                    }
+                    None => E::custom(format!("{text:?} is no date: {error}")),
+                })
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<At, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<At, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<At, E> {
+                self.visit_str(&number.to_string())
             }
         }
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_any(Text)
     }
 }
 
@@ -625,6 +642,9 @@ pub(super) struct Ground {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Unlock {
     pub(super) user: String,
+    /// Within which the key of the achievement is unique, where keys are scoped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) game: Option<String>,
     pub(super) achievement: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) at: Option<At>,
@@ -656,6 +676,9 @@ pub(super) struct CollectionProgress {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct OwnedCard {
     pub(super) user: String,
+    /// Within which the key of the card is unique, where keys are scoped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) collection: Option<String>,
     pub(super) card: String,
     #[serde(default = "one")]
     pub(super) quantity: i32,
@@ -740,6 +763,40 @@ impl Record {
             user.avatar_url = mended.or(user.avatar_url.take());
         }
         self
+    }
+
+    /// The same with keys of achievements and cards that are unique everywhere, if `scope`: `game/key` and
+    /// `collection/key`, which is what a key that begins so is already.
+    ///
+    /// # Errors
+    /// When the record does not say within what its key is unique, or says so where keys are taken as they are.
+    pub(super) fn scoped(mut self, scope: bool) -> Result<Self, String> {
+        let within = |outer: &str, key: &mut String| {
+            if !key.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/')) {
+                *key = format!("{outer}/{key}");
+            }
+        };
+        let told = |outer: &Option<String>, key: &mut String, name: &str| match outer {
+            Some(outer) if scope => {
+                within(outer, key);
+                Ok(())
+            }
+            Some(_) => Err(format!("`{name}` is for `waymark import --scope-keys` only; the key is taken as it is")),
+            None if scope && !key.contains('/') => Err(format!("with --scope-keys this needs `{name}` beside the key")),
+            None => Ok(()),
+        };
+        match &mut self {
+            Self::Unlock(record) => told(&record.game, &mut record.achievement, "game")?,
+            Self::OwnedCard(record) => told(&record.collection, &mut record.card, "collection")?,
+            Self::Achievement(record) if scope => within(&record.game, &mut record.key),
+            Self::Card(record) if scope => within(&record.collection, &mut record.key),
+            Self::Awards(record) if scope => {
+                let keys = record.rests_on.iter_mut().flat_map(|ground| &mut ground.achievements);
+                keys.for_each(|key| within(&record.game, key));
+            }
+            _ => {}
+        }
+        Ok(self)
     }
 
     /// The pass of an import in which records of this type are read.

@@ -100,6 +100,14 @@ impl Check {
         Self { name, subject: Subject::Users, shown: Shown::Numbers, find, mend }
     }
 
+    /// A check of rows that belong to no user, which is more than one statement and mends nothing.
+    pub const fn of_nobody_by_code(
+        name: &'static str,
+        find: for<'a> fn(Look<'a>) -> BoxFuture<'a, Result<Vec<Found>>>,
+    ) -> Self {
+        Self { name, subject: Subject::Nobody, shown: Shown::Numbers, find: Work::Code(find), mend: None }
+    }
+
     /// The same, of what are instants.
     pub const fn of_instants(self) -> Self {
         Self { shown: Shown::Instants, ..self }

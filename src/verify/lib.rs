@@ -8,6 +8,7 @@
 //! What follows from something else is mended by [`Verifier::repair`]; what it follows from (unlocks, entries of the
 //! ledger, events) is never touched.
 
+mod acknowledged;
 mod check;
 mod repair;
 
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use acknowledged::{ACKNOWLEDGED, Acknowledged};
 pub use check::{Check, Found, Look};
 
 use waymark_db::catalogue;
@@ -32,7 +34,7 @@ const USERS: i64 = 200;
 const TRIES: u32 = 20;
 
 /// A stored value that does not follow from its source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Difference {
     /// The ULID of the user it belongs to; `None` where it belongs to no user.
     pub user: Option<String>,
@@ -81,11 +83,14 @@ pub struct Report {
     pub users: u64,
     /// Every check, in its order.
     pub counts: Vec<Count>,
+    /// How many differences are acknowledged; they count as none.
+    pub acknowledged: u64,
 }
 
 impl Report {
     fn new(checks: &[&[Check]]) -> Self {
-        Self { users: 0, counts: all(checks).map(|check| Count { check: check.name, found: 0, mended: 0 }).collect() }
+        let counts = all(checks).map(|check| Count { check: check.name, found: 0, mended: 0 }).collect();
+        Self { users: 0, counts, acknowledged: 0 }
     }
 
     /// How many differences were found.
@@ -113,6 +118,8 @@ pub struct Step {
     pub differences: Vec<Difference>,
     /// What was mended.
     pub mended: Vec<Difference>,
+    /// What cannot be mended and is acknowledged.
+    pub acknowledged: Vec<Difference>,
     /// How many users were looked at so far.
     pub done: u64,
     /// How many there are.
@@ -166,12 +173,17 @@ impl Verifier {
     pub async fn verify(&self, whose: Whose, now: Timestamp, told: &mut (dyn FnMut(&Step) + Send)) -> Result<Report> {
         let mut report = Report::new(self.checks);
         let mut pass = self.pass(whose).await?;
+        let known = fetch(self.db.reads(), &ACKNOWLEDGED, [], |row| row.take::<String>()).await?;
+        let known = Acknowledged::of(&known);
         while let Some(lot) = self.next(&mut pass).await? {
-            let differences: Vec<Difference> = lot.found.iter().map(|(_, found)| found.clone()).collect();
+            let found = lot.found.into_iter().map(|(_, found)| found);
+            let (acknowledged, differences): (Vec<_>, Vec<_>) = found.partition(|found| known.has(found));
             for difference in &differences {
                 report.add(&difference.check, 1, 0);
             }
-            told(&Step { differences, mended: Vec::new(), done: pass.done, total: pass.total.max(pass.done) });
+            report.acknowledged += acknowledged.len() as u64;
+            let (mended, total) = (Vec::new(), pass.total.max(pass.done));
+            told(&Step { differences, mended, acknowledged, done: pass.done, total });
         }
         report.users = pass.done;
         if whose == Whose::All {

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Check, Difference, Look, Report, Step, Verifier, Whose, all, names};
+use super::acknowledged::{ACKNOWLEDGED, ACTION};
+use super::{Acknowledged, Check, Difference, Look, Report, Step, Verifier, Whose, all, names};
 use waymark_auth::policy::Operator;
+use waymark_db::fetch;
 use waymark_kernel::error::Result;
 use waymark_write::{Order, Unit, Write};
 
@@ -23,21 +25,50 @@ impl Verifier {
         order: &Order,
         told: &mut (dyn FnMut(&Step) + Send),
     ) -> Result<Report> {
+        self.mend(operator, whose, order, None, told).await
+    }
+
+    /// Does the same, and acknowledges for this reason what cannot be mended: it counts as no difference from then on.
+    ///
+    /// # Errors
+    /// Those of [`Verifier::repair`].
+    pub async fn acknowledge(
+        &self,
+        operator: Operator,
+        whose: Whose,
+        order: &Order,
+        reason: String,
+        told: &mut (dyn FnMut(&Step) + Send),
+    ) -> Result<Report> {
+        self.mend(operator, whose, order, Some(reason), told).await
+    }
+
+    async fn mend(
+        &self,
+        operator: Operator,
+        whose: Whose,
+        order: &Order,
+        reason: Option<String>,
+        told: &mut (dyn FnMut(&Step) + Send),
+    ) -> Result<Report> {
         let mut report = Report::new(self.checks);
         let mut pass = self.pass(whose).await?;
         while let Some(lot) = self.next(&mut pass).await? {
             let checks = self.checks;
             let users: BTreeSet<i64> = lot.found.iter().filter_map(|(user, _)| *user).collect();
             let users = users.into_iter().collect();
+            let (reason, order) = (reason.clone(), order.clone());
             let repaired = match lot.of_users {
                 _ if lot.found.is_empty() => Repaired::default(),
-                true => self.writer.run(RepairUsers { operator, users, checks }, order.clone()).await?.outcome,
-                false => self.writer.run(RepairNobodys { operator, checks }, order.clone()).await?.outcome,
+                true => self.writer.run(RepairUsers { operator, users, reason, checks }, order).await?.outcome,
+                false => self.writer.run(RepairNobodys { operator, reason, checks }, order).await?.outcome,
             };
-            let Repaired { mended, left } = repaired;
+            let Repaired { mended, left, acknowledged } = repaired;
             mended.iter().for_each(|difference| report.add(&difference.check, 1, 1));
             left.iter().for_each(|difference| report.add(&difference.check, 1, 0));
-            told(&Step { differences: left, mended, done: pass.done, total: pass.total.max(pass.done) });
+            report.acknowledged += acknowledged.len() as u64;
+            let total = pass.total.max(pass.done);
+            told(&Step { differences: left, mended, acknowledged, done: pass.done, total });
         }
         report.users = pass.done;
         Ok(report)
@@ -49,6 +80,7 @@ impl Verifier {
 struct Repaired {
     mended: Vec<Difference>,
     left: Vec<Difference>,
+    acknowledged: Vec<Difference>,
 }
 
 /// Mends rows of users.
@@ -56,6 +88,7 @@ struct Repaired {
 struct RepairUsers {
     operator: Operator,
     users: Vec<i64>,
+    reason: Option<String>,
     #[serde(skip)]
     checks: &'static [&'static [Check]],
 }
@@ -68,7 +101,7 @@ impl Write for RepairUsers {
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Repaired> {
         let present = unit.lock_present(self.users.clone()).await?;
         let checks = all(self.checks).filter(Check::is_of_users).collect();
-        mend(unit, checks, &self.users, &present).await
+        mend(unit, checks, &self.users, &present, self.reason.as_deref()).await
     }
 }
 
@@ -76,6 +109,7 @@ impl Write for RepairUsers {
 #[derive(Serialize)]
 struct RepairNobodys {
     operator: Operator,
+    reason: Option<String>,
     #[serde(skip)]
     checks: &'static [&'static [Check]],
 }
@@ -89,17 +123,24 @@ impl Write for RepairNobodys {
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Repaired> {
         unit.lock_catalogue().await?;
         let checks = all(self.checks).filter(|check| !check.is_of_users()).collect();
-        mend(unit, checks, &[], &[]).await
+        mend(unit, checks, &[], &[], self.reason.as_deref()).await
     }
 }
 
 /// Mends what these checks find, one after the other: what one of them mends may be the source of another. Of those who
-/// are not `present` any more nothing is changed.
-async fn mend(unit: &mut Unit<'_>, checks: Vec<Check>, users: &[i64], present: &[i64]) -> Result<Repaired> {
+/// are not `present` any more nothing is changed. What is left is acknowledged if there is a reason to.
+async fn mend(
+    unit: &mut Unit<'_>,
+    checks: Vec<Check>,
+    users: &[i64],
+    present: &[i64],
+    reason: Option<&str>,
+) -> Result<Repaired> {
     let catalogue = unit.snapshot();
     let transaction = unit.transaction();
     let look = Look { transaction, users, catalogue: &catalogue };
     let names = names(transaction, users.to_vec()).await?;
+    let known = Acknowledged::of(&fetch(transaction, &ACKNOWLEDGED, [], |row| row.take::<String>()).await?);
     let mut repaired = Repaired::default();
     for check in checks {
         let find = async || -> Result<Vec<Difference>> {
@@ -122,7 +163,18 @@ async fn mend(unit: &mut Unit<'_>, checks: Vec<Check>, users: &[i64], present: &
             unit.audit("repair", ("check", check.name), &changes);
         }
         repaired.mended.extend(mended);
-        repaired.left.extend(after);
+        let (mut acknowledged, mut left): (Vec<_>, Vec<_>) = after.into_iter().partition(|one| known.has(one));
+        if let Some(reason) = reason {
+            for one in &left {
+                let Difference { user, check: name, what, stored, expected } = one;
+                let changes = json!({ "user": user, "check": name, "what": what, "stored": stored,
+                    "expected": expected, "reason": reason });
+                unit.audit(ACTION, ("check", check.name), &changes);
+            }
+            acknowledged.append(&mut left);
+        }
+        repaired.left.extend(left);
+        repaired.acknowledged.extend(acknowledged);
     }
     Ok(repaired)
 }

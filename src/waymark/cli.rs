@@ -4,6 +4,7 @@
 
 mod admin;
 mod data;
+mod doctor;
 mod serve;
 mod transfer;
 mod verify;
@@ -12,6 +13,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -19,7 +21,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::telemetry;
 use waymark_db::{Db, Opening};
 use waymark_demo::Scale;
-use waymark_kernel::clock::{Timestamp, Watch};
+use waymark_kernel::clock::{Clock, Timestamp, Watch};
 use waymark_kernel::config;
 use waymark_kernel::config::Config;
 use waymark_kernel::error::{Error, Result};
@@ -112,6 +114,10 @@ A bad record is reported as file:line: reason and left out; the exit code is 1 t
         /// The files; - is standard input.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Keys of achievements and cards are unique only within their game or collection in these files: import them
+        /// as GAME/KEY and COLLECTION/KEY. Unlocks and owned cards then name the game or collection too.
+        #[arg(long)]
+        scope_keys: bool,
     },
     /// Export the configured database as records, one JSON object a line, to stdout or to a file.
     #[command(after_help = "Examples:
@@ -129,16 +135,41 @@ PostgreSQL: pg_dump --format=custom --file=waymark.dump \"$WAYMARK_DATABASE_URL\
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Put a backup in the place of the configured SQLite database, and verify it. Stop the server first.
+    #[command(after_help = "Example:
+  waymark restore /backups/waymark-2026-11-30.db
+
+The copy is checked first; then it takes the place of the file, and what belongs to the old one (-wal, -shm) is removed.
+
+PostgreSQL: pg_restore --clean --if-exists --dbname=\"$WAYMARK_DATABASE_URL\" waymark.dump")]
+    Restore {
+        /// The backup; it stays as it is.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Look whether a server could run: settings, connection, migrations, rights, clock and disk.
+    #[command(after_help = "Each is a line on stdout that begins with ok or wrong.
+Exit code 0: all are ok. 1: something is wrong.")]
+    Doctor,
     /// Look whether every summary and balance follows from its source, and print what does not. Changes nothing.
     #[command(
         after_help = "Each difference is a line on stdout: the user, the check, what differs, what is stored, what should be.
+What was acknowledged is printed behind `acknowledged:`, and counts as none.
 Exit code 0: there are none. 1: there are some."
     )]
     Verify,
     /// Mend what `waymark verify` finds, as far as it follows from a source, and print the rest.
     #[command(after_help = "Unlocks, entries of the ledger and events are sources, and are never changed.
-Exit code 0: nothing is left. 1: something is.")]
-    Repair,
+Exit code 0: nothing is left. 1: something is.
+
+Example:
+  waymark repair --acknowledge \"events 7 to 9 were lost with the old server\"")]
+    Repair {
+        /// Acknowledge what cannot be mended: it stays as it is, stands in the audit log with this reason, and counts
+        /// as no difference any more.
+        #[arg(long, value_name = "REASON")]
+        acknowledge: Option<String>,
+    },
     /// Make, list and revoke API keys.
     Key {
         #[command(subcommand)]
@@ -278,10 +309,11 @@ async fn carry_out(arguments: Vec<OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    JSON.store(cli.log_format == LogFormat::Json, Ordering::Relaxed);
     match execute(cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("error: {}", error.chain()));
+            tell(Some("error"), &error.chain());
             ExitCode::FAILURE
         }
     }
@@ -302,11 +334,13 @@ async fn execute(cli: Cli) -> Result<()> {
                 scale.parse().map_err(|error: waymark_demo::ParseScaleError| Error::bad_input(error.to_string()))?;
             data::demo(&load(file)?, users, scale).await
         }
-        Command::Import { files } => transfer::import(&load(file)?, files).await,
+        Command::Import { files, scope_keys } => transfer::import(&load(file)?, files, scope_keys).await,
         Command::Export(options) => transfer::export(&load(file)?, options).await,
         Command::Backup { file: to } => transfer::backup(&load(file)?, &to).await,
+        Command::Restore { file: from } => transfer::restore(load(file)?, &from).await,
+        Command::Doctor => doctor::doctor(file).await,
         Command::Verify => verify::verify(load(file)?).await,
-        Command::Repair => verify::repair(load(file)?).await,
+        Command::Repair { acknowledge } => verify::repair(load(file)?, acknowledge).await,
         Command::Key { command } => admin::key(&load(file)?, command).await,
         Command::Token { user, ttl } => admin::token(&load(file)?, &user, ttl).await,
         Command::Schema => print(schema::sdl().trim_end()),
@@ -325,6 +359,18 @@ async fn open(config: &Config) -> Result<Db> {
     let db = open_whatever(config).await?;
     check_schema(&db).await?;
     Ok(db)
+}
+
+/// Does the same for what only reads, which works on a file too that may not be written.
+async fn open_to_read(config: &Config) -> Result<Db> {
+    let db = open_whatever_to_read(config).await?;
+    check_schema(&db).await?;
+    Ok(db)
+}
+
+/// Does the same with any version of the tables.
+async fn open_whatever_to_read(config: &Config) -> Result<Db> {
+    Db::open(database_url(config)?, Opening::of(config, false).to_read()).await
 }
 
 /// Opens the configured database, which has to exist, with any version of the tables.
@@ -381,11 +427,27 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Whether what is told goes to stderr as JSON, as the log does.
+static JSON: AtomicBool = AtomicBool::new(false);
+
 /// Tells the user something on stderr.
 fn say(text: &str) {
+    tell(None, text);
+}
+
+fn tell(failure: Option<&str>, text: &str) {
     use std::io::Write as _;
+    let line = match (JSON.load(Ordering::Relaxed), failure) {
+        (false, None) => text.to_owned(),
+        (false, Some(word)) => format!("{word}: {text}"),
+        (true, _) => {
+            let (level, now) = (if failure.is_some() { "ERROR" } else { "INFO" }, Clock::System.now());
+            let fields = serde_json::json!({ "message": text.trim() });
+            format!(r#"{{"timestamp":"{now}","level":"{level}","fields":{fields},"target":"waymark"}}"#)
+        }
+    };
     // Nothing can be done about a closed stderr.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 #[cfg(test)]

@@ -35,8 +35,11 @@ async fn keep_trying(weak: Weak<Tools>, storage: Arc<Storage>) {
     }
 }
 
-/// Writes something and takes it away again.
-async fn attempt(db: &Db, ids: &Ids) -> Result<()> {
+/// Writes some 64 KB and takes them away again.
+///
+/// # Errors
+/// When they cannot be written.
+pub async fn attempt(db: &Db, ids: &Ids) -> Result<()> {
     // Nothing that could be compressed.
     let filler = (0..PIECES).map(|_| format!("{:032x}", u128::from_ne_bytes(ids.bytes::<16>()))).collect();
     let transaction = db.begin().await?;

@@ -24,6 +24,9 @@ tests! {
         a_clock_of_ones_own_is_for_demo_data_only,
         every_bad_record_is_reported_and_a_pipe_is_imported,
         without_a_command_a_demo_is_served,
+        with_json_all_that_is_told_is_json,
+        a_second_demo_leaves_the_first_one_its_keys,
+        keys_are_unique_within_their_game_where_that_is_said,
     ],
     blank: [
         a_database_is_migrated_filled_and_given_credentials,
@@ -31,16 +34,17 @@ tests! {
         nothing_works_on_a_database_without_a_schema,
         a_server_answers_and_stops_when_told_to,
         what_differs_is_printed_and_mended,
+        a_database_is_looked_at_by_the_doctor,
     ],
 }
 
 pub(crate) const SECRET: &str = "a secret of these tests, long enough for HS256";
 
 /// A directory of its own for a command to run in; removed when dropped.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("waymark-cli-{}-{number}", std::process::id()));
@@ -66,14 +70,32 @@ impl Drop for Scratch {
 }
 
 /// How a command ended.
-struct Ended {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
-fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
-    let Output { status, stdout, stderr } = Scratch::new().waymark(arguments, settings).output().unwrap();
+pub(crate) fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
+    ended(&mut Scratch::new().waymark(arguments, settings))
+}
+
+/// The same by another program, which gets the command as its last arguments.
+pub(crate) fn run_in(outer: &mut Command, arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
+    let scratch = Scratch::new();
+    let command = scratch.waymark(arguments, settings);
+    outer.arg(command.get_program()).args(command.get_args()).current_dir(&scratch.0);
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    ended(outer)
+}
+
+fn ended(command: &mut Command) -> Ended {
+    let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ended { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
 }
@@ -88,19 +110,21 @@ pub(crate) fn output(arguments: &[&str], settings: &[(&str, &str)]) -> String {
 
 /// Asserts that a command fails with this exit code, says nothing on stdout, and on stderr something with `words`.
 #[track_caller]
-fn fails(code: i32, arguments: &[&str], settings: &[(&str, &str)], words: &str) {
+pub(crate) fn fails(code: i32, arguments: &[&str], settings: &[(&str, &str)], words: &str) {
     let ended = run(arguments, settings);
     assert_eq!((ended.code, ended.out.as_str()), (code, ""), "{arguments:?}: {}", ended.err);
     assert!(ended.err.contains(words), "{arguments:?}: {}", ended.err);
 }
 
-const COMMANDS: &[&[&str]] = &[
+pub(crate) const COMMANDS: &[&[&str]] = &[
     &["serve"],
     &["migrate"],
     &["demo"],
     &["import"],
     &["export"],
     &["backup"],
+    &["restore"],
+    &["doctor"],
     &["verify"],
     &["repair"],
     &["key"],
@@ -340,6 +364,14 @@ impl Server {
         serde_json::from_str(&response.body_mut().read_to_string().unwrap()).unwrap()
     }
 
+    /// The status of the answer to somebody who shows this credential.
+    fn query_status(&self, credential: &str) -> u16 {
+        let request = ureq::post(format!("{}/graphql", self.address)).header("content-type", "application/json");
+        let request = request.header("authorization", format!("Bearer {credential}"));
+        let request = request.config().http_status_as_error(false).build();
+        request.send(json!({ "query": WHO }).to_string()).unwrap().status().as_u16()
+    }
+
     /// The memory of the process that is resident, in bytes.
     pub(crate) fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
@@ -402,12 +434,130 @@ impl Drop for Server {
 
 const WHO: &str = "{ viewer { kind scopes user { handle } } }";
 
+/// The credential that a server on its own tells of somebody.
+fn told(server: &Server, name: &str) -> String {
+    let line = server.said.lines().skip_while(|line| !line.starts_with(&format!("  {name}: "))).nth(1);
+    line.unwrap_or_else(|| panic!("no credential of {name}: {}", server.said)).trim().to_owned()
+}
+
+fn a_second_demo_leaves_the_first_one_its_keys() {
+    let first = Server::start(&[], &[], "Open the playground: ");
+    let database = first._scratch.0.clone();
+    assert!(!first.said.contains("is not looked at"), "{}", first.said);
+    let ignored = [("WAYMARK_DATABASE_URL", "postgres://elsewhere/waymark"), ("WAYMARK_JWT_SECRET", SECRET)];
+    let scratch = Scratch::new();
+    let mut command = scratch.waymark(&[], &ignored);
+    command.current_dir(&database);
+    let second = Server::spawn(scratch, command, "Open the playground: ");
+    for (name, _) in ignored {
+        assert!(
+            second.said.contains(&format!("{name} is not looked at while things are tried out")),
+            "{}",
+            second.said
+        );
+    }
+    for server in [&first, &second, &first] {
+        assert_eq!(server.query(&told(server, "admin"), WHO)["data"]["viewer"]["scopes"], json!(["ADMIN"]));
+    }
+    let key = told(&second, "admin");
+    let mut second = second;
+    assert_eq!(second.terminate(), Some(0));
+    // Outcomes of authentication are kept for a second.
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_ne!(first.query_status(&key), 200, "those of one that has ended are good no more");
+    assert_eq!(first.query(&told(&first, "admin"), WHO)["data"]["viewer"]["scopes"], json!(["ADMIN"]));
+}
+
+fn with_json_all_that_is_told_is_json() {
+    let is_json = |text: &str| {
+        for line in text.lines() {
+            let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert!(
+                line["level"].is_string() && line["timestamp"].is_string() && line["fields"]["message"].is_string()
+            );
+        }
+    };
+    let scratch = Scratch::new();
+    let url = format!("sqlite://{}", scratch.0.join("waymark.db").display());
+    let settings = [("WAYMARK_DATABASE_URL", &*url), ("WAYMARK_JWT_SECRET", SECRET)];
+    let mut server = Server::start(&["serve", "--migrate", "--log-format", "json"], &settings, "Serving on ");
+    assert_eq!(server.terminate(), Some(0));
+    is_json(&server.said);
+    is_json(&server.log());
+    for (arguments, code) in
+        [(&["verify"][..], 0), (&["repair"], 0), (&["import", "missing.ndjson"], 1), (&["key", "revoke", "x"], 1)]
+    {
+        let ended = run(&[arguments, &["--log-format", "json"]].concat(), &settings);
+        assert_eq!(ended.code, code, "{}", ended.err);
+        assert!(ended.err.lines().count() > 0);
+        is_json(&ended.err);
+        assert_eq!(ended.err.contains("ERROR"), code == 1, "{}", ended.err);
+    }
+    let ended = run(&["config", "--log-format", "json"], &[("WAYMARK_LISTEN", "nowhere")]);
+    is_json(&ended.err);
+}
+
+fn keys_are_unique_within_their_game_where_that_is_said() {
+    let scratch = Scratch::new();
+    let url = format!("sqlite://{}", scratch.0.join("waymark.db").display());
+    let settings = [("WAYMARK_DATABASE_URL", &*url)];
+    output(&["migrate"], &settings);
+    let lines = [
+        r#"{"type":"unlock","user":"ada","game":"b","achievement":"1","at":"2026-03-15T14:30:00Z"}"#,
+        r#"{"type":"ownedCard","user":"ada","collection":"x","card":"1"}"#,
+        r#"{"type":"user","handle":"ada"}"#,
+        r#"{"type":"game","key":"a","title":"A"}"#,
+        r#"{"type":"game","key":"b","title":"B"}"#,
+        r#"{"type":"achievement","key":"1","game":"a","title":"One","points":1}"#,
+        r#"{"type":"achievement","key":"b/1","game":"b","title":"One","points":1}"#,
+        r#"{"type":"collection","key":"x","name":"X"}"#,
+        r#"{"type":"card","key":"1","collection":"x","name":"One"}"#,
+        r#"{"type":"unlock","user":"ada","achievement":"a/1","at":"2026-03-15T14:30:00Z"}"#,
+    ];
+    let (file, bad) = (scratch.0.join("in.ndjson"), scratch.0.join("bad.ndjson"));
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    std::fs::write(&bad, r#"{"type":"unlock","user":"ada","achievement":"1"}"#).unwrap();
+    let (file, bad) = (file.to_str().unwrap(), bad.to_str().unwrap());
+    fails(1, &["import", file], &settings, "`game` is for `waymark import --scope-keys` only");
+    for new in ["3 new", "0 new"] {
+        let done = run(&["import", "--scope-keys", file], &settings);
+        assert!(done.code == 0 && done.err.contains("10 records"), "{}", done.err);
+        assert!(new == "3 new" || done.err.contains(new), "{}", done.err);
+    }
+    fails(1, &["import", "--scope-keys", bad], &settings, "bad.ndjson:1: with --scope-keys this needs `game`");
+    let all = output(&["export"], &settings);
+    for key in [r#""achievement":"a/1""#, r#""achievement":"b/1""#, r#""card":"x/1""#] {
+        assert!(all.contains(key), "{key}: {all}");
+    }
+}
+
+async fn a_database_is_looked_at_by_the_doctor(blank: Blank) {
+    let settings = [("WAYMARK_DATABASE_URL", &*blank.url), ("WAYMARK_JWT_SECRET", SECRET)];
+    let doctor = |settings: &[(&str, &str)]| {
+        let ended = run(&["doctor"], settings);
+        let lines = ended.out.lines().map(|line| line.split(": ").next().unwrap().to_owned()).collect::<Vec<_>>();
+        (ended.code, lines, ended.out)
+    };
+    let (code, lines, out) = doctor(&settings);
+    assert_eq!((code, lines[2].as_str()), (1, "wrong  migrations"), "{out}");
+    output(&["migrate"], &settings);
+    let (code, lines, out) = doctor(&settings);
+    let all = ["settings", "connection", "migrations", "rights", "clock", "disk"].map(|name| format!("ok     {name}"));
+    assert_eq!((code, lines), (0, all.to_vec()), "{out}");
+    assert!(!out.contains("password"), "{out}");
+    let (code, lines, out) = doctor(&settings[..1]);
+    assert_eq!((code, lines[0].as_str(), lines.len()), (1, "wrong  settings", 6), "{out}");
+    let nowhere = [("WAYMARK_DATABASE_URL", "postgres://me:hunter2@127.0.0.1:1/x"), settings[1]];
+    let (code, lines, out) = doctor(&nowhere);
+    assert_eq!((code, lines[1].as_str(), lines.len()), (1, "wrong  connection", 2), "{out}");
+    assert!(out.contains("127.0.0.1:1") && !out.contains("hunter2"), "{out}");
+    let (code, lines, out) = doctor(&[("WAYMARK_NOTHING", "1")]);
+    assert_eq!((code, lines), (1, vec!["wrong  settings".to_owned()]), "{out}");
+}
+
 fn without_a_command_a_demo_is_served() {
     let server = Server::start(&[], &[], "Open the playground: ");
-    let credential = |name: &str| {
-        let line = server.said.lines().skip_while(|line| !line.starts_with(&format!("  {name}: "))).nth(1);
-        line.unwrap_or_else(|| panic!("no credential of {name}: {}", server.said)).trim().to_owned()
-    };
+    let credential = |name: &str| told(&server, name);
     for person in ["grace", "ada", "MaxMilyin"] {
         let viewer = server.query(&credential(person), WHO)["data"]["viewer"].clone();
         assert_eq!(viewer, json!({ "kind": "USER", "scopes": [], "user": { "handle": person } }));
@@ -441,6 +591,8 @@ async fn a_database_is_migrated_filled_and_given_credentials(blank: Blank) {
     let token = output(&["token", "--user", "Grace"], &settings);
     assert!(token.lines().count() == 1 && token.matches('.').count() == 2, "{token}");
     fails(1, &["token", "--user", "nobody"], &settings, "nobody");
+    // Before anything of it is written.
+    fails(1, &["export", "--only", "user", "--user", "nobody"], &settings, "there is no user with the handle");
 
     let create = [
         "key",

@@ -1,6 +1,9 @@
 //! The server on a real port.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
@@ -23,6 +26,7 @@ tests! {
         an_offer_of_another_protocol_is_left_alone,
         what_stands_around_a_request_is_read_or_refused,
         documents_that_a_client_has_are_not_sent_again,
+        who_sends_too_much_is_answered_all_the_same,
     ],
 }
 
@@ -37,6 +41,47 @@ async fn serve(stage: &Stage) -> String {
 /// Does something that blocks without holding up the server.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
+}
+
+async fn who_sends_too_much_is_answered_all_the_same(stage: Stage) {
+    const LENGTH: usize = 6 << 20;
+    let address = serve(&stage).await.trim_start_matches("http://").to_owned();
+    let status = move |path: &str, chunked: bool| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let length =
+            if chunked { "transfer-encoding: chunked".to_owned() } else { format!("content-length: {LENGTH}") };
+        let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let piece = vec![b' '; 64 * 1024];
+        // All of it first, as many clients do.
+        for _ in 0..LENGTH / piece.len() {
+            if chunked {
+                stream.write_all(b"10000\r\n").unwrap();
+            }
+            stream.write_all(&piece).unwrap();
+            if chunked {
+                stream.write_all(b"\r\n").unwrap();
+            }
+        }
+        if chunked {
+            stream.write_all(b"0\r\n\r\n").unwrap();
+        }
+        // The connection goes on.
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).unwrap();
+        assert!(answers.ends_with("alive\n"), "{answers}");
+        answers.split(' ').nth(1).unwrap().to_owned()
+    };
+    blocking(move || {
+        for chunked in [false, true] {
+            assert_eq!(status("/graphql", chunked), "413");
+            assert_eq!(status("/nothing", chunked), "404");
+            assert_eq!(status("/users/0x7949f9f239d1a0816ce5eb364a1f588ae9cc1bf5/progress", chunked), "405");
+        }
+    })
+    .await;
 }
 
 async fn a_query_is_answered_over_a_real_connection(stage: Stage) {

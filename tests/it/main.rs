@@ -27,6 +27,7 @@ mod conformance;
 mod cost;
 mod crash;
 mod credits;
+mod docs;
 mod errors;
 mod facts;
 mod fuzz;
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
         ("cost", cost::TESTS),
         ("crash", crash::TESTS),
         ("credits", credits::TESTS),
+        ("docs", docs::TESTS),
         ("errors", errors::TESTS),
         ("facts", facts::TESTS),
         ("fuzz", fuzz::TESTS),
@@ -98,6 +100,7 @@ fn main() -> ExitCode {
         ("model", model::TESTS),
         ("node", node::TESTS),
         ("operating::figures", operating::figures::TESTS),
+        ("operating::files", operating::files::TESTS),
         ("operating::load", operating::load::TESTS),
         ("operating::requests", operating::requests::TESTS),
         ("operating::stopping", operating::stopping::TESTS),

@@ -1,6 +1,7 @@
 //! Users: who they are, and what they are known by elsewhere.
 
 pub mod accounts;
+mod check;
 pub mod entity;
 pub mod graphql;
 pub mod keys;
@@ -10,4 +11,5 @@ pub mod rules;
 pub mod service;
 pub mod write;
 
+pub use check::CHECKS;
 pub use waymark_auth::UserId;

@@ -72,16 +72,33 @@ impl fmt::Display for Complaint {
     }
 }
 
-/// Imports the records of `sources` into `db` at `now`. Bad records are given to `complain`; `progress` is told how far
-/// it is after every transaction. What was done stays when this fails or is killed; the same import again goes on.
+/// Imports the records of `sources` into `db` at `now`, with keys as they are. Otherwise the same as [`import_scoped`].
 ///
 /// # Errors
-/// When a file cannot be read or has another version, and when the database fails.
+/// Those of [`import_scoped`].
 pub async fn import(
     db: &Db,
     ids: &Ids,
     now: Timestamp,
     sources: Vec<Source>,
+    complain: &mut (dyn FnMut(Complaint) + Send),
+    progress: &(dyn Fn(Imported) + Sync),
+) -> Result<Imported> {
+    import_scoped(db, ids, now, sources, false, complain, progress).await
+}
+
+/// Imports the records of `sources` into `db` at `now`. With `scope_keys`, keys of achievements and cards are unique only
+/// within their game or collection, and get its key in front. Bad records are given to `complain`; `progress` is told how far
+/// it is after every transaction. What was done stays when this fails or is killed; the same import again goes on.
+///
+/// # Errors
+/// When a file cannot be read or has another version, and when the database fails.
+pub async fn import_scoped(
+    db: &Db,
+    ids: &Ids,
+    now: Timestamp,
+    sources: Vec<Source>,
+    scope_keys: bool,
     complain: &mut (dyn FnMut(Complaint) + Send),
     progress: &(dyn Fn(Imported) + Sync),
 ) -> Result<Imported> {
@@ -91,7 +108,7 @@ pub async fn import(
     let config = Config::from_sources(None, []).map_err(Error::internal)?;
     let mut import = Import { db, ids, config: &config, now, erased: HashSet::new(), unsettled: BTreeMap::new() };
     let mut done = Imported::default();
-    let mut chunks = lines::read(sources);
+    let mut chunks = lines::read(sources, scope_keys);
     // Users are taken by the first alone.
     let mut workers = [Worker { profiles, ..Worker::default() }, Worker::default()];
     let mut following = None;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{MigrateTo, open, open_or_make, open_whatever, print, say};
+use super::{MigrateTo, open, open_or_make, open_whatever, open_whatever_to_read, print, say};
 use waymark_db::Db;
 use waymark_demo as demo;
 use waymark_demo::{Options, Scale};
@@ -16,7 +16,8 @@ use waymark_kernel::error::Result;
 pub(super) async fn migrate(config: &Config, to: MigrateTo) -> Result<()> {
     let db = match to {
         MigrateTo::Up => open_or_make(config).await?,
-        MigrateTo::Down | MigrateTo::Status => open_whatever(config).await?,
+        MigrateTo::Down => open_whatever(config).await?,
+        MigrateTo::Status => open_whatever_to_read(config).await?,
     };
     let before = applied(&db).await?;
     match to {

@@ -42,6 +42,7 @@ where
 
 /// A server with demo data, on this machine only.
 pub(super) async fn try_it(mut config: Config) -> Result<()> {
+    tell_what_is_ignored(&config);
     config.database_url = Some(DEMO_DATABASE.to_owned());
     config.listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), config.listen.port());
     config.signed_fetch = true;
@@ -58,8 +59,8 @@ pub(super) async fn try_it(mut config: Config) -> Result<()> {
     let listener = listen(config.listen).await?;
     let app = App::new(config, db, ids).await?;
     app.keep_maintained();
-    let credentials = demo_credentials(&app).await?;
     let address = listener.local_addr().map_err(Error::internal)?;
+    let credentials = demo_credentials(&app, address).await?;
     say("");
     say("Ready. These credentials are good for a day or until this server stops, as \"Authorization: Bearer …\":");
     for credential in &credentials {
@@ -68,22 +69,38 @@ pub(super) async fn try_it(mut config: Config) -> Result<()> {
     say(&format!("\nOpen the playground: http://{address}/"));
     let server = Server::new(Arc::clone(&app), Mode::Try { credentials });
     server::run(listener, Arc::clone(&app), server).await?;
-    revoke_demo_keys(&app).await
+    revoke_demo_keys(&app, address).await
 }
 
-fn demo_key(name: &str) -> String {
-    format!("demo-{name}")
+/// Says which settings mean something else than what they say while things are tried out.
+fn tell_what_is_ignored(config: &Config) {
+    let all = [
+        ("WAYMARK_DATABASE_URL", config.database_url.is_some(), "the data is in waymark-demo.db"),
+        ("WAYMARK_JWT_SECRET", config.jwt_secret.is_some(), "tokens are signed by a secret of this run"),
+        ("WAYMARK_LISTEN", !config.listen.ip().is_loopback(), "only this machine is served"),
+    ];
+    for (name, is_set, instead) in all {
+        if is_set {
+            say(&format!("{name} is not looked at while things are tried out: {instead}. `waymark serve` goes by it."));
+        }
+    }
 }
 
-async fn revoke_demo_keys(app: &App) -> Result<()> {
+/// The name of a key of the server at `address`: several may try things out with one database.
+fn demo_key(name: &str, address: SocketAddr) -> String {
+    format!("demo-{name} {address}")
+}
+
+/// Revokes the keys of the server at `address`, also those of one before that was killed.
+async fn revoke_demo_keys(app: &App, address: SocketAddr) -> Result<()> {
     for (name, ..) in DEMO_KEYS {
-        api_key::revoke_named(app.db.writes(), &demo_key(name), app.clock.now()).await?;
+        api_key::revoke_named(app.db.writes(), &demo_key(name, address), app.clock.now()).await?;
     }
     Ok(())
 }
 
 /// A token for each demo person, and keys as apps have them.
-async fn demo_credentials(app: &App) -> Result<Vec<Credential>> {
+async fn demo_credentials(app: &App, address: SocketAddr) -> Result<Vec<Credential>> {
     let mut credentials = Vec::new();
     for person in demo::people() {
         if let Some(token) = admin::token_for(&app.config, &app.db, person.handle, DEMO_TTL).await? {
@@ -95,10 +112,10 @@ async fn demo_credentials(app: &App) -> Result<Vec<Credential>> {
         }
     }
     let now = app.clock.now();
-    revoke_demo_keys(app).await?;
+    revoke_demo_keys(app, address).await?;
     for (name, title, scope) in DEMO_KEYS {
         let expires = Some(now.plus_seconds(DEMO_TTL));
-        let name_in_list = demo_key(name);
+        let name_in_list = demo_key(name, address);
         let (secret, _) =
             api_key::create(app.db.writes(), &app.ids, now, &name_in_list, &[scope], None, expires).await?;
         credentials.push(Credential {
@@ -113,13 +130,7 @@ async fn demo_credentials(app: &App) -> Result<Vec<Credential>> {
 /// The configured server.
 pub(super) async fn serve(config: Config, migrate: bool) -> Result<()> {
     check_clock(&config)?;
-    let tokens = config.jwt_secret.is_some() || config.jwt_jwks_file.is_some() || config.jwt_jwks_url.is_some();
-    if !tokens && !config.signed_fetch {
-        return Err(Error::bad_input(
-            "no way to authenticate users is configured; set WAYMARK_JWT_SECRET (openssl rand -hex 32), \
-             WAYMARK_JWT_JWKS_FILE or WAYMARK_JWT_JWKS_URL, or take what wallets sign by WAYMARK_SIGNED_FETCH=true",
-        ));
-    }
+    check_authentication(&config)?;
     let db = if migrate {
         let db = open_or_make(&config).await?;
         db.migrate().await?;
@@ -143,6 +154,18 @@ pub(super) async fn serve(config: Config, migrate: bool) -> Result<()> {
         );
     }
     server::serve(listener, app, server, told).await
+}
+
+/// Refuses settings under which nobody could show who they are.
+pub(super) fn check_authentication(config: &Config) -> Result<()> {
+    let tokens = config.jwt_secret.is_some() || config.jwt_jwks_file.is_some() || config.jwt_jwks_url.is_some();
+    if tokens || config.signed_fetch {
+        return Ok(());
+    }
+    Err(Error::bad_input(
+        "no way to authenticate users is configured; set WAYMARK_JWT_SECRET (openssl rand -hex 32), \
+         WAYMARK_JWT_JWKS_FILE or WAYMARK_JWT_JWKS_URL, or take what wallets sign by WAYMARK_SIGNED_FETCH=true",
+    ))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener> {

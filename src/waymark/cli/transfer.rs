@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{ExportOptions, Only, check_clock, open, open_whatever, say};
+use super::{ExportOptions, Only, check_clock, database_url, open, open_to_read, open_whatever, say, verify};
 use waymark_kernel::clock::Ids;
 use waymark_kernel::config::Config;
 use waymark_kernel::error::{Error, Result};
@@ -15,7 +15,7 @@ use waymark_transfer as transfer;
 use waymark_transfer::{Exported, Imported, Scope, Source};
 
 /// Imports files, `-` being standard input. Every bad record is reported as it is found.
-pub(super) async fn import(config: &Config, files: Vec<PathBuf>) -> Result<()> {
+pub(super) async fn import(config: &Config, files: Vec<PathBuf>, scope_keys: bool) -> Result<()> {
     check_clock(config)?;
     let sources = files.into_iter().map(|file| if file == Path::new("-") { Source::Stdin } else { Source::File(file) });
     let db = open(config).await?;
@@ -23,7 +23,8 @@ pub(super) async fn import(config: &Config, files: Vec<PathBuf>) -> Result<()> {
     let mut complain = |complaint: transfer::Complaint| bar.suspend(|| say(&complaint.to_string()));
     let show = |done: Imported| bar.set_position(done.records);
     let now = super::now(config, &db).await?;
-    let done = transfer::import(&db, &Ids::system(), now, sources.collect(), &mut complain, &show).await?;
+    let (ids, sources) = (Ids::system(), sources.collect());
+    let done = transfer::import_scoped(&db, &ids, now, sources, scope_keys, &mut complain, &show).await?;
     bar.finish_and_clear();
     db.close().await?;
     let Imported { records, new, unchanged, bad } = done;
@@ -43,7 +44,7 @@ pub(super) async fn export(config: &Config, options: ExportOptions) -> Result<()
             return Err(Error::bad_input("--only user and --user HANDLE go together"));
         }
     };
-    let db = open(config).await?;
+    let db = open_to_read(config).await?;
     let bar = bar();
     let show = |done: Exported| bar.set_position(done.records);
     let done = match &options.output {
@@ -83,6 +84,27 @@ pub(super) async fn backup(config: &Config, file: &Path) -> Result<()> {
     transfer::backup(&db, file).await?;
     say(&format!("{} is a copy of the database as it was a moment ago.", file.display()));
     db.close().await
+}
+
+/// Puts a copy in the place of the configured SQLite database, and verifies it.
+pub(super) async fn restore(config: Config, from: &Path) -> Result<()> {
+    check_clock(&config)?;
+    let url = database_url(&config)?;
+    if !url.starts_with("sqlite:") {
+        return Err(Error::bad_input(
+            "PostgreSQL has its own tool: pg_restore --clean --if-exists --dbname=\"$WAYMARK_DATABASE_URL\" waymark.dump",
+        ));
+    }
+    let to = transfer::restore(url, from).await?;
+    say(&format!("{} is what {} was.", to.display(), from.display()));
+    let db = open_whatever(&config).await?;
+    let pending = db.migrations().await?.iter().filter(|(_, applied)| !applied).count();
+    db.close().await?;
+    if pending > 0 {
+        say(&format!("{pending} migrations are pending; run `waymark migrate`, and then `waymark verify`."));
+        return Ok(());
+    }
+    verify::verify(config).await
 }
 
 /// Shows how many records are done, when the output is a terminal.

@@ -5,23 +5,30 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{check_clock, open, print, say};
+use super::{check_clock, open, open_to_read, print, say};
 use waymark_auth::policy::Operator;
+use waymark_db::Db;
 use waymark_kernel::clock::Ids;
 use waymark_kernel::config::Config;
 use waymark_kernel::error::{Code, Error, Result};
 use waymark_server::app::App;
-use waymark_verify::{Step, Whose};
+use waymark_verify::{Report, Step, Whose};
 use waymark_write::Order;
 
 /// Prints every difference.
 pub(super) async fn verify(config: Config) -> Result<()> {
-    let app = app(config).await?;
+    check_clock(&config)?;
+    let db = open_to_read(&config).await?;
+    let app = app(config, db).await?;
     let mut lines = Lines::new();
     let report = app.verifier.verify(Whose::All, app.clock.now(), &mut |step| lines.show(step)).await;
     lines.end()?;
     let report = report?;
+    tell_acknowledged(&report);
     match report.found() {
+        0 if report.acknowledged > 0 => {
+            say(&format!("{} users: everything else follows from its source.", report.users))
+        }
         0 => say(&format!("{} users: everything follows from its source.", report.users)),
         1 => return Err(Error::new(Code::BadUserInput, "1 difference was found")),
         found => return Err(Error::new(Code::BadUserInput, format!("{found} differences were found"))),
@@ -30,19 +37,27 @@ pub(super) async fn verify(config: Config) -> Result<()> {
 }
 
 /// Mends every difference that can be mended, and prints the others.
-pub(super) async fn repair(config: Config) -> Result<()> {
-    let app = app(config).await?;
+/// With a reason, acknowledges the others.
+pub(super) async fn repair(config: Config, acknowledge: Option<String>) -> Result<()> {
+    check_clock(&config)?;
+    let db = open(&config).await?;
+    let app = app(config, db).await?;
     let operator = Operator::at_the_command_line();
     let name = "operator".to_owned();
     let order =
         Order { now: app.clock.now(), actor: name.clone(), principal: name, vouches: false, key: None, mark: None };
     let mut lines = Lines::new();
-    let report = app.verifier.repair(operator, Whose::All, &order, &mut |step| lines.show(step)).await;
+    let mut show = |step: &Step| lines.show(step);
+    let report = match acknowledge {
+        None => app.verifier.repair(operator, Whose::All, &order, &mut show).await,
+        Some(reason) => app.verifier.acknowledge(operator, Whose::All, &order, reason, &mut show).await,
+    };
     lines.end()?;
     let report = report?;
     for count in report.counts.iter().filter(|count| count.mended > 0) {
         say(&format!("{}: {} mended", count.check, count.mended));
     }
+    tell_acknowledged(&report);
     match report.found() - report.mended() {
         0 if report.mended() == 0 => say("There was nothing to mend."),
         0 => say("All differences are mended."),
@@ -52,10 +67,16 @@ pub(super) async fn repair(config: Config) -> Result<()> {
     app.db.clone().close().await
 }
 
+fn tell_acknowledged(report: &Report) {
+    match report.acknowledged {
+        0 => {}
+        1 => say("1 difference is acknowledged."),
+        count => say(&format!("{count} differences are acknowledged.")),
+    }
+}
+
 /// The configured database as a server would have it.
-async fn app(config: Config) -> Result<Arc<App>> {
-    check_clock(&config)?;
-    let db = open(&config).await?;
+async fn app(config: Config, db: Db) -> Result<Arc<App>> {
     App::new(config, db, Ids::system()).await
 }
 
@@ -79,8 +100,9 @@ impl Lines {
         self.bar.set_length(step.total);
         self.bar.set_position(step.done);
         self.bar.suspend(|| {
-            for difference in &step.differences {
-                self.printed = self.printed.clone().and_then(|()| print(&difference.to_string()));
+            let acknowledged = step.acknowledged.iter().map(|difference| format!("acknowledged: {difference}"));
+            for line in step.differences.iter().map(ToString::to_string).chain(acknowledged) {
+                self.printed = self.printed.clone().and_then(|()| print(&line));
             }
         });
     }

@@ -1,6 +1,7 @@
 //! What whoever runs a server sees of it and sets.
 
 pub(crate) mod figures;
+pub(crate) mod files;
 pub(crate) mod load;
 pub(crate) mod requests;
 pub(crate) mod stopping;

@@ -9,6 +9,7 @@ use waymark::auth::Scope;
 use waymark::db::Db;
 use waymark::demo::{self, Scale};
 
+use crate::cli::run;
 use crate::harness::{Actor, Blank, NOW, Stage, tests};
 
 tests! {
@@ -27,6 +28,7 @@ tests! {
         what_its_cap_does_not_cover_is_not_mended,
         what_a_merged_user_left_behind_is_not_mended,
         a_repair_stands_in_the_audit_log_and_in_no_history,
+        what_cannot_be_mended_can_be_acknowledged,
         writes_that_go_on_meanwhile_are_no_differences,
         a_repair_and_writes_go_on_together,
     ],
@@ -288,17 +290,65 @@ const WRONGS: &[Wrong] = &[
              SELECT max(seq) FROM history_events WHERE user_id = 1)",
     ),
     mendable("history.counter", "UPDATE users SET history_seq = history_seq + 1 WHERE id = 1"),
+    unmendable(
+        "users.rows",
+        "INSERT INTO season_enrolments (user_id, season_id, enrolled_at) VALUES (1000000, 1, 5)",
+        "DELETE FROM season_enrolments WHERE user_id = 1000000",
+    ),
 ];
 
 /// What a table refuses is planted all the same.
 async fn without_constraints(db: &Db) {
     if db.writes().get_database_backend() == DbBackend::Sqlite {
+        execute(db, "PRAGMA foreign_keys = OFF").await;
         return execute(db, "PRAGMA ignore_check_constraints = ON").await;
     }
     let drop = "DO $$ DECLARE name text; BEGIN
         FOR name IN SELECT conname FROM pg_constraint WHERE conrelid = 'achievement_unlocks'::regclass AND contype = 'c'
-        LOOP EXECUTE 'ALTER TABLE achievement_unlocks DROP CONSTRAINT ' || quote_ident(name); END LOOP; END $$";
+        LOOP EXECUTE 'ALTER TABLE achievement_unlocks DROP CONSTRAINT ' || quote_ident(name); END LOOP;
+        FOR name IN SELECT conname FROM pg_constraint WHERE conrelid = 'season_enrolments'::regclass AND contype = 'f'
+        LOOP EXECUTE 'ALTER TABLE season_enrolments DROP CONSTRAINT ' || quote_ident(name); END LOOP; END $$";
     execute(db, drop).await;
+}
+
+async fn what_cannot_be_mended_can_be_acknowledged(stage: Stage) {
+    let admin = stage.app(&[Scope::Admin]).await;
+    without_constraints(stage.db()).await;
+    let lose = "UPDATE history_events SET seq = seq + 1 WHERE user_id = 1 AND seq = (
+        SELECT max(seq) FROM history_events WHERE user_id = 1)";
+    let nobody = "INSERT INTO season_enrolments (user_id, season_id, enrolled_at) VALUES (1000000, 1, 5)";
+    execute(stage.db(), lose).await;
+    execute(stage.db(), nobody).await;
+    repair(&admin).await;
+    assert_eq!(verify(&admin).await["differenceCount"], 2);
+    let settings = [("WAYMARK_DATABASE_URL", &*stage.url)];
+    for _ in 0..2 {
+        let done = run(&["repair", "--acknowledge", "lost with the old server"], &settings);
+        let printed = done.out.lines().filter(|line| line.starts_with("acknowledged: ")).count();
+        assert_eq!((done.code, printed), (0, 2), "{}{}", done.out, done.err);
+    }
+    let audited =
+        "SELECT count(*) FROM audit_log WHERE action = 'acknowledge' AND changes LIKE '%with the old server%'";
+    assert_eq!(number(stage.db(), audited).await, 2, "once each");
+    assert_clean(&verify(&admin).await);
+    let figures = stage.app.figures();
+    assert!(figures.contains("waymark_verify_differences 0\n"), "{figures}");
+    // A gap is the same when the history has grown.
+    let grow = "INSERT INTO history_events SELECT user_id, seq + 1, kind, actor, subject_type, subject_key, changes,
+        occurred_at, recorded_at FROM history_events WHERE user_id = 1 AND seq = (
+        SELECT max(seq) FROM history_events WHERE user_id = 1)";
+    execute(stage.db(), grow).await;
+    execute(stage.db(), "UPDATE users SET history_seq = history_seq + 1 WHERE id = 1").await;
+    assert_clean(&verify(&admin).await);
+    let told = run(&["verify"], &settings);
+    assert_eq!((told.code, told.out.lines().count()), (0, 2), "{}{}", told.out, told.err);
+    assert!(told.out.lines().all(|line| line.starts_with("acknowledged: ")), "{}", told.out);
+    assert!(told.err.contains("2 differences are acknowledged"), "{}", told.err);
+    // Another one is another difference.
+    execute(stage.db(), lose).await;
+    execute(stage.db(), "UPDATE users SET history_seq = history_seq + 1 WHERE id = 1").await;
+    assert_eq!(verify(&admin).await["differenceCount"], 1);
+    assert_eq!(run(&["verify"], &settings).code, 1);
 }
 
 async fn every_check_finds_what_differs_and_what_can_be_mended_is_mended(stage: Stage) {
