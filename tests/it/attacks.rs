@@ -92,8 +92,8 @@ async fn variables_that_nest_without_end_are_refused(stage: Stage) {
 }
 
 async fn numbers_that_no_type_holds_are_refused(stage: Stage) {
-    for number in ["1e400", "-1e400", "99999999999999999999999999", "2147483648", "1.5", "1e-400", &"9".repeat(10_000)]
-    {
+    for number in ["1e400", "-1e400", "99999999999999999999999999", "2147483648", "1.5", &"9".repeat(10_000)] {
+        // What JSON calls whole is whole, and what is too small to be told from 0 is 0.
         let body = format!(
             r#"{{"query": "query($n: Int) {{ games(first: $n) {{ nodes {{ id }} }} }}", "variables": {{"n": {number}}}}}"#
         );

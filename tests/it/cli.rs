@@ -343,6 +343,8 @@ impl Server {
             said.push_str(&line);
             said.push('\n');
             if let Some((_, address)) = line.split_once(words) {
+                // As JSON, a quote ends it.
+                let address = address.split('"').next().unwrap_or_default();
                 break address.trim().trim_end_matches('/').to_owned();
             }
         };

@@ -30,7 +30,6 @@ tests! {
         a_mutation_over_get_is_refused,
         forms_of_web_pages_are_refused,
         a_batch_is_refused,
-        texts_are_read_as_the_specification_writes_them,
         whole_numbers_are_whole_however_json_writes_them,
         an_id_may_be_any_whole_number,
         malformed_json_is_explained_without_the_insides_of_the_server,
@@ -39,6 +38,7 @@ tests! {
         a_mutation_stops_nothing_that_came_before_it_and_runs_in_order,
         variables_are_coerced_before_anything_is_written,
         a_null_that_cannot_be_is_refused_before_anything_is_written,
+        texts_are_read_as_the_specification_writes_them,
     ],
 }
 
