@@ -31,7 +31,8 @@ pub fn build() -> Schema {
     builder().limit_recursive_depth(usize::MAX).finish()
 }
 
-/// What the API is, for those who read its schema.
+/// What the API is, as introspection tells it. It does not stand in the SDL: `graphql_client`, for one, reads no schema
+/// that is described there.
 pub const DESCRIPTION: &str = "Users' progress in seasons, credits, learning, games and collections: who may see it, \
 how it is recorded, and what it comes to.";
 
@@ -45,6 +46,5 @@ pub fn sdl() -> String {
         .include_specified_by()
         .prefer_single_line_descriptions();
     let sdl = builder().finish().sdl_with_options(options);
-    let described = format!("\n\"{DESCRIPTION}\"\nschema {{\n");
-    format!("{}\n", sdl.trim().replacen("\nschema {\n", &described, 1))
+    format!("{}\n", sdl.trim())
 }
