@@ -1,29 +1,14 @@
 //! The tables of authentication, and what decides who sees whom.
 
-use sea_orm::entity::prelude::*;
-
-/// Who may read a user's handle, avatar, games and collections. The user decides, and apps may read all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Visibility {
-    /// The user, and apps that may read every user.
-    Private,
-    /// Signed-in users, and apps.
-    Members,
-    /// Anyone.
-    Public,
-}
-
-impl Visibility {
-    /// The name as it is stored and told: `PRIVATE`, `MEMBERS` or `PUBLIC`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Private => "PRIVATE",
-            Self::Members => "MEMBERS",
-            Self::Public => "PUBLIC",
-        }
+waymark_db::names! {
+    /// Who may read a user's handle, avatar, games and collections. The user decides, and apps may read all of them.
+    pub enum Visibility {
+        /// The user, and apps that may read every user.
+        Private = "PRIVATE",
+        /// Signed-in users, and apps.
+        Members = "MEMBERS",
+        /// Anyone.
+        Public = "PUBLIC",
     }
 }
 

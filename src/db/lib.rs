@@ -15,7 +15,9 @@ pub mod notices;
 pub mod owner;
 pub mod page;
 pub mod records;
+mod row;
 pub mod rows;
+mod select;
 mod sql;
 mod statements;
 mod storage;
@@ -29,8 +31,7 @@ use std::time::Duration;
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector,
-    Statement,
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, SqlxPostgresConnector, Statement,
 };
 
 use kept::{Kept, Stock};
@@ -38,10 +39,14 @@ pub use lane::Lane;
 use lane::Purpose;
 pub use line::STATEMENT;
 use line::{Generation, Line, Patience};
-pub use sql::{PairSql, Param, Row, Sql, execute, fetch};
+pub use row::{Column, Columns, FromRow, Only, Row};
+pub use sea_orm::DbErr;
+pub use select::{ColumnIsAny, IsAny, counts, greatest, pair_is_any, pairs, query, select, select_from, values};
+pub use sql::{Param, Sql, execute, fetch, fetch_values};
 pub use statements::Asker;
 use statements::Statements;
 pub use storage::Storage;
+pub use time::STATEMENTS;
 use transaction::Beginning;
 pub use transaction::Transaction;
 pub use waymark_kernel::failure::is_held;
@@ -67,6 +72,14 @@ pub enum Extent {
     Main,
     /// Every column.
     All,
+}
+
+impl Extent {
+    /// Returns [`Extent::All`] if everything is wanted.
+    #[must_use]
+    pub const fn all_if(wanted: bool) -> Self {
+        if wanted { Self::All } else { Self::Main }
+    }
 }
 
 /// An open database.
@@ -251,6 +264,11 @@ impl Db {
     /// Lets `observer` know of every statement from now on. A second call changes nothing.
     pub fn observe(&self, observer: &Observer) {
         self.statements.observe(observer);
+    }
+
+    /// Tells `listener` the text of every statement from now on. A second call changes nothing.
+    pub fn on_statement(&self, listener: fn(&str)) {
+        self.statements.listen(listener);
     }
 
     /// How the connections of each pool are used.

@@ -31,7 +31,7 @@ use waymark_kernel::error::{Error, Result};
 
 pub use feed::Following;
 pub use input::{Checks, Patch, Upserted, arranged};
-pub use repo::{append_entry, append_event, forget_writes, read_event, share_catalogue, take_catalogue};
+pub use repo::{STATEMENTS, append_entry, append_event, forget_writes, share_catalogue, take_catalogue};
 pub use unit::{Reference, Unit};
 pub use waymark_vocabulary::HistoryKind;
 pub use writer::{Order, Writer};

@@ -1,46 +1,41 @@
 //! The tables of credits: the lots a balance consists of, the ledger of their changes, and blocks.
 
-use sea_orm::entity::prelude::*;
-
-/// Where the credits of a lot come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum LotSource {
-    /// The reward of a goal.
-    Goal,
-    /// Granted by an operator or an application.
-    Grant,
-    /// Brought along from another system.
-    Import,
+waymark_db::names! {
+    /// Where the credits of a lot come from.
+    pub enum LotSource {
+        /// The reward of a goal.
+        Goal = "GOAL",
+        /// Granted by an operator or an application.
+        Grant = "GRANT",
+        /// Brought along from another system.
+        Import = "IMPORT",
+    }
 }
 
-/// What an entry of the ledger did to its lot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum EntryKind {
-    /// Opened it.
-    Grant,
-    /// The user spent from it.
-    Spend,
-    /// What was left of it expired.
-    Expire,
-    /// An operator took from it.
-    Revoke,
+waymark_db::names! {
+    /// What an entry of the ledger did to its lot.
+    pub enum EntryKind {
+        /// Opened it.
+        Grant = "GRANT",
+        /// The user spent from it.
+        Spend = "SPEND",
+        /// What was left of it expired.
+        Expire = "EXPIRE",
+        /// An operator took from it.
+        Revoke = "REVOKE",
+    }
 }
 
-/// What a block keeps a user from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum BlockScope {
-    /// Claiming rewards.
-    Claim,
-    /// Spending credits.
-    Spend,
-    /// Both.
-    All,
+waymark_db::names! {
+    /// What a block keeps a user from.
+    pub enum BlockScope {
+        /// Claiming rewards.
+        Claim = "CLAIM",
+        /// Spending credits.
+        Spend = "SPEND",
+        /// Both.
+        All = "ALL",
+    }
 }
 
 /// Lots: credits granted together, which expire together.

@@ -12,3 +12,4 @@ pub mod service;
 pub mod write;
 
 pub use check::CHECKS;
+pub use repo::STATEMENTS;

@@ -4,8 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
+pub use super::entity::BlockScope;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::limits;
 use waymark_kernel::text::is_unprintable;
@@ -166,18 +165,6 @@ pub fn unswept(lots: &[Lot], now: Timestamp) -> Vec<Unswept> {
         .collect();
     found.sort_by_key(|expired| (expired.expired_at, expired.lot));
     found
-}
-
-/// What a block keeps a user from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum BlockScope {
-    /// Claiming rewards.
-    Claim,
-    /// Spending credits.
-    Spend,
-    /// Both.
-    All,
 }
 
 /// What a user may be blocked from.

@@ -1,33 +1,31 @@
 //! The tables of games: the catalogue of games and achievements, and what each user unlocked.
 
-use sea_orm::entity::prelude::*;
-
-/// What an achievement means for beating its game.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum AchievementKind {
-    /// Nothing.
-    Standard,
-    /// All of these are needed to beat the game.
-    Progression,
-    /// One of these is needed to beat the game.
-    WinCondition,
+waymark_db::names! {
+    /// What an achievement means for beating its game.
+    #[derive(Default)]
+    pub enum AchievementKind {
+        /// Nothing.
+        #[default]
+        Standard = "STANDARD",
+        /// All of these are needed to beat the game.
+        Progression = "PROGRESSION",
+        /// One of these is needed to beat the game.
+        WinCondition = "WIN_CONDITION",
+    }
 }
 
-/// An award, as `rules` describes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Award {
-    /// The game was beaten.
-    Beaten,
-    /// The same, all in hardcore mode.
-    BeatenHardcore,
-    /// All achievements were unlocked.
-    Completed,
-    /// The same, all in hardcore mode.
-    Mastered,
+waymark_db::names! {
+    /// What a player can earn in a game, from the least to the highest.
+    pub enum Award {
+        /// All progression achievements and, where there are any, one win condition.
+        Beaten = "BEATEN",
+        /// The same, all in hardcore mode.
+        BeatenHardcore = "BEATEN_HARDCORE",
+        /// All achievements.
+        Completed = "COMPLETED",
+        /// The same, all in hardcore mode.
+        Mastered = "MASTERED",
+    }
 }
 
 /// Games.

@@ -1,18 +1,7 @@
 //! What a player's unlocked achievements of one game come to: scores, awards, and what an unlock changes.
 
+pub use super::entity::{AchievementKind, Award};
 use waymark_kernel::clock::Timestamp;
-
-/// What an achievement means for beating its game.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum AchievementKind {
-    /// Nothing.
-    #[default]
-    Standard,
-    /// All of these are needed.
-    Progression,
-    /// One of these is needed, where there are any.
-    WinCondition,
-}
 
 /// One achievement of a game and when a player unlocked it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,34 +96,7 @@ pub fn summarise(achievements: &[AchievementFacts]) -> Summary {
     }
 }
 
-/// What a player can earn in a game, from the least to the highest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Award {
-    /// All progression achievements and, where there are any, one win condition.
-    Beaten,
-    /// The same, all in hardcore mode.
-    BeatenHardcore,
-    /// All achievements.
-    Completed,
-    /// All achievements in hardcore mode.
-    Mastered,
-}
-
 impl Award {
-    /// All of them, from the least to the highest.
-    pub const ALL: [Self; 4] = [Self::Beaten, Self::BeatenHardcore, Self::Completed, Self::Mastered];
-
-    /// Its name in the history.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Beaten => "BEATEN",
-            Self::BeatenHardcore => "BEATEN_HARDCORE",
-            Self::Completed => "COMPLETED",
-            Self::Mastered => "MASTERED",
-        }
-    }
-
     /// When an unlock was one in the mode that this award asks for.
     #[must_use]
     pub const fn counts(self, unlock: Unlock) -> Option<Timestamp> {

@@ -88,7 +88,7 @@ impl Write for UpsertResource {
             external_id: if is_external_id(&key) { key.clone() } else { unit.ids.hex24(unit.now) },
             key: key.clone(),
             title: String::new(),
-            kind: "course".to_owned(),
+            kind: repo::COURSE.to_owned(),
             section: None,
             url: None,
             description: String::new(),
@@ -186,8 +186,8 @@ impl UpsertStudyPlan {
         let mut known = HashMap::new();
         let found = repo::catalogued(unit.transaction(), keys.clone()).await?;
         // A key wins over another resource's id of 24 digits.
-        known.extend(found.iter().map(|(id, _, external_id)| (external_id.clone(), *id)));
-        known.extend(found.into_iter().map(|(id, key, _)| (key, id)));
+        known.extend(found.iter().map(|row| (row.external_id.clone(), row.id)));
+        known.extend(found.into_iter().map(|row| (row.key, row.id)));
         let mut ids = Vec::with_capacity(keys.len());
         for (place, key) in keys.iter().enumerate() {
             checks.enter("resourceIds", place);
