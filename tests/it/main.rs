@@ -31,6 +31,7 @@ mod errors;
 mod facts;
 mod fuzz;
 mod games;
+mod hand_written;
 mod history;
 mod http;
 mod learning;
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
         ("facts", facts::TESTS),
         ("fuzz", fuzz::TESTS),
         ("games", games::TESTS),
+        ("hand_written", hand_written::TESTS),
         ("history", history::TESTS),
         ("http", http::TESTS),
         ("learning", learning::TESTS),
