@@ -181,7 +181,11 @@ pub(super) async fn standing(
     now: Timestamp,
 ) -> Result<HashMap<i64, AppKey>> {
     let good = repo::good_keys(conn, ids, now).await?.into_iter();
-    Ok(good.map(|key| (key.id, app(key.id, key.name, known_scopes(&key.scopes), key.owner))).collect())
+    let app = |key: repo::GoodKey| {
+        let owner = key.owner_id.map(UserId).zip(key.ulid);
+        (key.id, app(key.id, key.name, known_scopes(&key.scopes), owner))
+    };
+    Ok(good.map(app).collect())
 }
 
 /// The scopes of a stored key. A word this version does not know grants nothing.

@@ -1,33 +1,20 @@
 //! The tables of authentication, and what decides who sees whom.
 
 use async_graphql::Enum;
-use sea_orm::entity::prelude::*;
 
-/// Who may see that a user exists, with handle, avatar, games and collections. For all other callers it is as if there
-/// were no such user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
-#[graphql(name = "ProfileVisibility")]
-pub enum Visibility {
-    /// The user, and API keys with the scope progress:read.
-    Private,
-    /// Every signed-in user, and API keys; the default. A user with a wallet is signed in once an app or operator has
-    /// written for the user or linked an account.
-    Members,
-    /// Everyone, also without a credential.
-    Public,
-}
-
-impl Visibility {
-    /// The name as it is stored and told: `PRIVATE`, `MEMBERS` or `PUBLIC`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Private => "PRIVATE",
-            Self::Members => "MEMBERS",
-            Self::Public => "PUBLIC",
-        }
+waymark_db::names! {
+    /// Who may see that a user exists, with handle, avatar, games and collections. For all other callers it is as if
+    /// there were no such user.
+    #[derive(Enum)]
+    #[graphql(name = "ProfileVisibility")]
+    pub enum Visibility {
+        /// The user, and API keys with the scope progress:read.
+        Private = "PRIVATE",
+        /// Every signed-in user, and API keys; the default. A user with a wallet is signed in once an app or operator has
+        /// written for the user or linked an account.
+        Members = "MEMBERS",
+        /// Everyone, also without a credential.
+        Public = "PUBLIC",
     }
 }
 

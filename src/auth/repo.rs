@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, OnConflict, Query};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QueryTrait as _,
 };
 
 pub(crate) use sea_orm::ConnectionTrait;
@@ -13,9 +14,9 @@ pub(crate) use sea_orm::ConnectionTrait;
 use super::caller::{Owner, UserId};
 use super::entity::api_key::{ActiveModel, Column, Entity, Model};
 use waymark_db::page::Slice;
-use waymark_db::{Param, Sql, execute, fetch};
+use waymark_db::{ColumnIsAny as _, IsAny as _, Only, query, row, select_from};
 use waymark_kernel::clock::Timestamp;
-use waymark_kernel::error::Result;
+use waymark_kernel::error::{Error, Result};
 
 /// Stores `key`; its `id` is given by the database.
 pub(crate) async fn insert_key(conn: &impl ConnectionTrait, key: Model) -> Result<Model> {
@@ -82,44 +83,45 @@ pub(crate) async fn revoke_key(conn: &impl ConnectionTrait, id: i64, now: Timest
 ///
 /// The table is the users feature's; it is named here because authentication stands below the features.
 pub(super) async fn user_of(conn: &impl ConnectionTrait, provider: &str, external_id: &str) -> Result<Option<Owner>> {
-    let query = Query::select()
-        .columns([("users", "id"), ("users", "ulid"), ("users", "self_made")])
-        .from("accounts")
-        .inner_join("users", Expr::col(("users", "id")).equals(("accounts", "user_id")))
-        .and_where(Expr::col(("accounts", "provider")).eq(provider))
-        .and_where(Expr::col(("accounts", "external_id")).eq(external_id))
-        .to_owned();
-    let Some(row) = conn.query_one(&query).await? else { return Ok(None) };
-    let user = UserId(row.try_get_by_index(0)?);
-    Ok(Some(Owner { user, ulid: row.try_get_by_index(1)?, self_made: row.try_get_by_index(2)? }))
+    let found = users_of(conn, vec![provider.to_owned()], vec![external_id.to_owned()]).await?;
+    Ok(found.into_values().next())
 }
 
-// Beside the idempotency keys, which are kept for seven days: far longer than the timestamp of a signature is good.
-static KEEP_MARK: Sql = Sql::new(
-    "INSERT INTO idempotency_keys (principal, mutation, key, body_hash, outcome, created_at) \
-     VALUES ('signature', '', $1, '', '', $2) ON CONFLICT (principal, mutation, key) DO NOTHING RETURNING 1",
-);
-
-static IS_MARKED: Sql =
-    Sql::new("SELECT 1 FROM idempotency_keys WHERE principal = 'signature' AND mutation = '' AND key = $1");
+/// The principal and the mutation of marks of signatures. They stand beside the idempotency keys, which are kept for
+/// seven days: far longer than the timestamp of a signature is good.
+const MARKS: (&str, &str) = ("signature", "");
 
 /// Whether the mark of a signature is there.
 pub(super) async fn is_marked(conn: &impl ConnectionTrait, mark: String) -> Result<bool> {
-    let found: Vec<i32> = fetch(conn, &IS_MARKED, [Param::Text(mark)], |row| row.take()).await?;
-    Ok(!found.is_empty())
+    let found = Query::select()
+        .column("key")
+        .from("idempotency_keys")
+        .and_where(Expr::col("principal").eq(MARKS.0))
+        .and_where(Expr::col("mutation").eq(MARKS.1))
+        .and_where(Expr::col("key").eq(mark))
+        .to_owned();
+    Ok(conn.query_one(&found).await?.is_some())
 }
 
 /// Keeps the mark of a signature; whether it is a new one. While another transaction keeps it, this waits.
 pub(super) async fn keep_mark(conn: &impl ConnectionTrait, mark: String, now: Timestamp) -> Result<bool> {
-    let kept: Vec<i32> =
-        fetch(conn, &KEEP_MARK, [Param::Text(mark), Param::Int(now.millis())], |row| row.take()).await?;
-    Ok(!kept.is_empty())
+    let mut insert = Query::insert();
+    insert
+        .into_table("idempotency_keys")
+        .columns(["principal", "mutation", "key", "body_hash", "outcome", "created_at"])
+        .values([MARKS.0.into(), MARKS.1.into(), mark.into(), "".into(), "".into(), now.millis().into()])
+        .map_err(Error::internal)?
+        .on_conflict(OnConflict::columns(["principal", "mutation", "key"]).do_nothing().to_owned());
+    Ok(conn.execute(&insert).await?.rows_affected() > 0)
 }
 
-static USERS_OF: Sql = Sql::new(
-    "SELECT a.provider, a.external_id, u.id, u.ulid, u.self_made FROM accounts a JOIN users u ON u.id = a.user_id \
-     WHERE a.provider = ANY($1) AND a.external_id = ANY($2)",
-);
+row! {
+    /// An identity and whose it is.
+    struct OwnerRow {
+        provider: String = "accounts.provider AS provider",
+        external_id: String = "accounts.external_id AS external_id", id: i64, ulid: String, self_made: bool,
+    }
+}
 
 /// The users that these identities belong to. May find more than was asked for, since providers and
 /// ids are compared one by one.
@@ -128,64 +130,69 @@ pub(super) async fn users_of(
     providers: Vec<String>,
     external_ids: Vec<String>,
 ) -> Result<HashMap<(String, String), Owner>> {
-    let users = fetch(conn, &USERS_OF, [Param::Texts(providers), Param::Texts(external_ids)], |row| {
-        let identity = (row.take()?, row.take()?);
-        Ok((identity, Owner { user: UserId(row.take()?), ulid: row.take()?, self_made: row.take()? }))
-    });
-    Ok(users.await?.into_iter().collect())
+    let accounts = |column: &'static str| Expr::col(("accounts", column));
+    let users = Query::select()
+        .from("accounts")
+        .inner_join("users", Expr::col(("users", "id")).equals(("accounts", "user_id")))
+        .and_where(accounts("provider").is_any(conn, providers))
+        .and_where(accounts("external_id").is_any(conn, external_ids))
+        .to_owned();
+    let owner = |row: OwnerRow| {
+        let owner = Owner { user: UserId(row.id), ulid: row.ulid, self_made: row.self_made };
+        ((row.provider, row.external_id), owner)
+    };
+    Ok(select_from(conn, "users", users).await?.into_iter().map(owner).collect())
 }
 
-static KEYS_OF: Sql = Sql::new(
-    "SELECT k.id, k.name, k.scopes, k.owner_id, u.ulid FROM api_keys k \
-     LEFT JOIN users u ON u.id = k.owner_id AND u.merged_into IS NULL AND u.erased_at IS NULL \
-     WHERE k.id = ANY($1) AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2)",
-);
-
-/// A key that is good.
-pub(super) struct GoodKey {
-    pub(super) id: i64,
-    pub(super) name: String,
-    pub(super) scopes: String,
-    pub(super) owner: Option<(UserId, String)>,
+row! {
+    /// A key that is good, with the ULID of the user it belongs to, if that one is there.
+    pub(super) struct GoodKey {
+        pub(super) id: i64, pub(super) name: String, pub(super) scopes: String, pub(super) owner_id: Option<i64>,
+        pub(super) ulid: Option<String> = "users.ulid AS ulid",
+    }
 }
 
 /// Those of these keys that are neither revoked nor expired at `now`.
 pub(super) async fn good_keys(conn: &impl ConnectionTrait, ids: Vec<i64>, now: Timestamp) -> Result<Vec<GoodKey>> {
-    fetch(conn, &KEYS_OF, [Param::Ints(ids), Param::Int(now.millis())], |row| {
-        let (id, name, scopes) = (row.take()?, row.take()?, row.take()?);
-        let (owner, ulid): (Option<i64>, Option<String>) = (row.take()?, row.take()?);
-        Ok(GoodKey { id, name, scopes, owner: owner.map(UserId).zip(ulid) })
-    })
-    .await
+    let keys = Entity::find().filter(Column::Id.is_any(conn, ids)).filter(Column::RevokedAt.is_null());
+    let mut keys = keys.filter(Column::ExpiresAt.is_null().or(Column::ExpiresAt.gt(now))).into_query();
+    let owner = Expr::col(("users", "id")).equals(Column::OwnerId.as_column_ref());
+    keys.left_join("users", owner.and(is_there()));
+    select_from(conn, "api_keys", keys).await
+}
+
+/// Whether a user is neither merged into another nor erased.
+fn is_there() -> Expr {
+    Expr::col(("users", "merged_into")).is_null().and(Expr::col(("users", "erased_at")).is_null())
 }
 
 /// The ULID of a user; `None` when the user has been merged into another or erased.
 pub(crate) async fn ulid_of(conn: &impl ConnectionTrait, user: i64) -> Result<Option<String>> {
-    let query = Query::select()
+    let found = Query::select()
         .column("ulid")
         .from("users")
         .and_where(Expr::col("id").eq(user))
-        .and_where(Expr::col("merged_into").is_null())
-        .and_where(Expr::col("erased_at").is_null())
+        .and_where(is_there())
         .to_owned();
-    let row = conn.query_one(&query).await?;
-    Ok(row.map(|row| row.try_get_by_index(0)).transpose()?)
+    Ok(query(conn, &found).await?.pop().map(|Only(ulid)| ulid))
 }
-
-static HAND_OVER: Sql = Sql::new("UPDATE api_keys SET owner_id = $2 WHERE owner_id = $1");
 
 /// Hands the keys of one user over to another.
 pub(super) async fn hand_over(conn: &impl ConnectionTrait, from: i64, into: i64) -> Result<()> {
-    execute(conn, &HAND_OVER, [Param::Int(from), Param::Int(into)]).await.map(drop)
+    let keys = Entity::update_many().col_expr(Column::OwnerId, Expr::value(into));
+    Ok(keys.filter(Column::OwnerId.eq(from)).exec(conn).await.map(drop)?)
 }
-
-static FORGET: Sql = Sql::new(
-    "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $2), name = 'erased' WHERE owner_id = $1 RETURNING id",
-);
 
 /// Revokes the keys of a user and takes their names away; gives their ids.
 pub(super) async fn forget(conn: &impl ConnectionTrait, user: i64, now: Timestamp) -> Result<Vec<i64>> {
-    fetch(conn, &FORGET, [Param::Int(user), Param::Int(now.millis())], |row| row.take()).await
+    let revoked_at = Func::coalesce([Expr::col(Column::RevokedAt), Expr::value(now)]);
+    let mut keys = Entity::update_many()
+        .col_expr(Column::RevokedAt, revoked_at.into())
+        .col_expr(Column::Name, Expr::value("erased"))
+        .filter(Column::OwnerId.eq(user))
+        .into_query();
+    let keys = query(conn, keys.returning_col(Column::Id)).await?;
+    Ok(keys.into_iter().map(|Only(id)| id).collect())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use sea_orm::{
     ModelTrait, PrimaryKeyToColumn as _, Statement,
 };
 
-use super::sql::Param;
+use super::sql::{Param, Sql};
 use waymark_kernel::error::Result;
 
 /// How many rows one statement takes: on PostgreSQL bounded by memory, on SQLite by 32,766 parameters. A write of as
@@ -23,6 +23,8 @@ type Column<M> = <<M as ModelTrait>::Entity as EntityTrait>::Column;
 enum Conflict<'a, M: ModelTrait> {
     /// The statement fails.
     Fail,
+    /// It stays as it is, as does one that has anything else that is unique.
+    Keep,
     /// These columns of it are set.
     Set(&'a [Column<M>]),
 }
@@ -34,9 +36,18 @@ pub async fn insert<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M]
 
 /// Inserts `rows` under ids that the database counts up in their order; the `id` they have says nothing.
 pub async fn add<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M]) -> Result<()> {
+    added(connection, rows, &Conflict::Fail).await
+}
+
+/// The same for those of `rows` that are not there yet.
+pub async fn add_new<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M]) -> Result<()> {
+    added(connection, rows, &Conflict::Keep).await
+}
+
+async fn added<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M], conflict: &Conflict<'_, M>) -> Result<()> {
     let mut table = Table::<M>::of();
     table.columns.retain(|column| column.as_str() != "id");
-    table.write(connection, rows, &Conflict::Fail).await.map(drop)
+    table.write(connection, rows, conflict).await.map(drop)
 }
 
 /// Inserts `rows`; those whose primary key is there already take the place of what was there.
@@ -81,7 +92,7 @@ impl Stores {
     pub async fn flush(
         self,
         connection: &impl ConnectionTrait,
-        last: Option<(&'static str, Vec<Param>)>,
+        last: Option<(&'static Sql, Vec<Param>)>,
     ) -> Result<()> {
         let backend = connection.get_database_backend();
         if backend != DbBackend::Postgres {
@@ -95,7 +106,8 @@ impl Stores {
         if self.0.is_empty() && last.is_none() {
             return Ok(());
         }
-        let (main, params) = last.unwrap_or(("SELECT 1", Vec::new()));
+        let (main, params) =
+            last.map_or(("SELECT 1", Vec::new()), |(sql, params)| (sql.text(DbBackend::Postgres), params));
         let mut values: Vec<Value> = params.into_iter().map(|param| param.into_value(backend)).collect();
         let mut parts = Vec::with_capacity(self.0.len());
         for (number, part) in self.0.iter().enumerate() {
@@ -170,6 +182,7 @@ impl<M: ModelTrait> Table<M> {
     fn on_conflict(&self, conflict: &Conflict<'_, M>) -> String {
         match conflict {
             Conflict::Fail => String::new(),
+            Conflict::Keep => " ON CONFLICT DO NOTHING".to_owned(),
             Conflict::Set(columns) => {
                 let key: Vec<_> = <M::Entity as EntityTrait>::PrimaryKey::iter()
                     .map(|part| part.into_column().as_str().to_owned())

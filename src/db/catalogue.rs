@@ -12,9 +12,11 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use sea_orm::EntityTrait as _;
 use tokio::sync::Mutex;
 
-use super::{Asker, Db, Sql, Transaction, fetch, time};
+use super::entity::catalogue_version;
+use super::{Asker, Db, Transaction, time};
 use waymark_kernel::clock::Watch;
 use waymark_kernel::error::{Error, Result};
 
@@ -173,12 +175,15 @@ impl Catalogue {
     }
 }
 
-static VERSION: Sql = Sql::new("SELECT version FROM catalogue_version WHERE id = 1");
-
 /// The number of the catalogue's state in the database.
 pub async fn version(connection: &impl sea_orm::ConnectionTrait) -> Result<i64> {
-    let rows = fetch(connection, &VERSION, [], |row| row.take::<i64>()).await?;
-    rows.first().copied().ok_or_else(|| Error::internal("catalogue_version has no row; run the migrations"))
+    let row = catalogue_version::Entity::find_by_id(1_i16).one(connection).await?;
+    row.map(|row| row.version).ok_or_else(no_version)
+}
+
+/// The error of a database that was never migrated.
+pub fn no_version() -> Error {
+    Error::internal("catalogue_version has no row; run the migrations")
 }
 
 async fn read(db: &Db, readings: &[Reading]) -> Result<Snapshot> {

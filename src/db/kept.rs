@@ -19,7 +19,6 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::lane::Lane;
 use super::line::{ACQUIRE, CONNECT, Generation, Line};
-use waymark_kernel::trace;
 
 /// How the loaders reach the database.
 #[derive(Debug, Clone)]
@@ -138,7 +137,7 @@ impl<D: Database> Shelf<D> {
             Some(connection) => connection,
             None => line.unless_ended(generation, self.open()).await?,
         };
-        let text = trace::is_on().then(|| sql.clone());
+        let text = line.statements.want_text().then(|| sql.clone());
         let query = sqlx::query_with(sqlx::AssertSqlSafe(sql), arguments);
         let began = Instant::now();
         let fetch = async { query.fetch_all(&mut connection).await.map_err(failed) };

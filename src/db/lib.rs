@@ -17,11 +17,14 @@ pub mod notices;
 pub mod owner;
 pub mod page;
 pub mod records;
+pub mod rights;
+mod row;
 pub mod rows;
+mod select;
 mod sql;
 mod statements;
 mod storage;
-mod time;
+pub mod time;
 mod transaction;
 
 use std::path::Path;
@@ -31,8 +34,7 @@ use std::time::Duration;
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector,
-    Statement,
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, SqlxPostgresConnector, Statement,
 };
 
 use kept::{Kept, Stock};
@@ -40,7 +42,10 @@ pub use lane::Lane;
 use lane::Purpose;
 pub use line::STATEMENT;
 use line::{Generation, Line, Patience};
-pub use sql::{PairSql, Param, Row, Sql, execute, fetch};
+pub use row::{Column, Columns, FromRow, Only, Row};
+pub use sea_orm::DbErr;
+pub use select::{ColumnIsAny, IsAny, counts, greatest, pair_is_any, pairs, query, select, select_from, values};
+pub use sql::{Param, Sql, execute, fetch, fetch_values};
 pub use statements::Asker;
 use statements::Statements;
 pub use storage::Storage;
@@ -69,6 +74,14 @@ pub enum Extent {
     Main,
     /// Every column.
     All,
+}
+
+impl Extent {
+    /// Returns [`Extent::All`] if everything is wanted.
+    #[must_use]
+    pub const fn all_if(wanted: bool) -> Self {
+        if wanted { Self::All } else { Self::Main }
+    }
 }
 
 /// An open database.
@@ -303,6 +316,11 @@ impl Db {
         self.statements.observe(observer);
     }
 
+    /// Tells `listener` the text of every statement from now on. A second call changes nothing.
+    pub fn on_statement(&self, listener: fn(&str)) {
+        self.statements.listen(listener);
+    }
+
     /// How the connections of each pool are used.
     pub fn connections(&self) -> Vec<Connections> {
         let pool = |name, connection: &DatabaseConnection| {
@@ -436,29 +454,6 @@ impl Db {
         Ok(known.into_iter().map(|name| (name.clone(), applied.contains(&name))).collect())
     }
 
-    /// Refuses a schema that is there, and that this role may not look into: its tables seem to be missing then.
-    async fn check_schema_is_seen(&self) -> Result<()> {
-        if self.kind == Kind::Sqlite {
-            return Ok(());
-        }
-        let hidden = fetch(&self.reads, &HIDDEN_SCHEMA, [], |row| row.take::<String>()).await?;
-        let Some(schema) = hidden.first() else { return Ok(()) };
-        let message = format!("this role may not use the schema {schema}: GRANT USAGE ON SCHEMA {schema} to it");
-        Err(Error::new(Code::Unavailable, message))
-    }
-
-    /// What a server needs to be allowed to do with the database and is not, such as `INSERT on users`.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn missing_rights(&self) -> Result<Vec<String>> {
-        match self.kind {
-            Kind::Sqlite if self.is_read_only => Ok(vec!["writing its file and its folder".to_owned()]),
-            Kind::Sqlite => Ok(Vec::new()),
-            Kind::Postgres => fetch(&self.reads, &MISSING_RIGHTS, [], |row| row.take()).await,
-        }
-    }
-
     /// Closes every connection. SQLite then folds its write-ahead log into the file.
     ///
     /// # Errors
@@ -467,19 +462,6 @@ impl Db {
         Ok(self.line.close().await?)
     }
 }
-
-static HIDDEN_SCHEMA: Sql = Sql::new(
-    "SELECT CAST(n.nspname AS text) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relname = 'seaql_migrations' AND NOT has_schema_privilege(n.oid, 'USAGE') LIMIT 1",
-);
-static MISSING_RIGHTS: Sql = Sql::new(
-    "SELECT r.needed || ' on ' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     JOIN (VALUES ('r', 'SELECT'), ('r', 'INSERT'), ('r', 'UPDATE'), ('r', 'DELETE'), ('S', 'USAGE')) AS r(kind, needed)
-         ON CAST(c.relkind AS text) = r.kind AND (c.relname <> 'seaql_migrations' OR r.needed = 'SELECT')
-     WHERE n.nspname = current_schema() AND NOT CASE r.kind
-         WHEN 'r' THEN has_table_privilege(c.oid, r.needed) ELSE has_sequence_privilege(c.oid, r.needed) END
-     ORDER BY 1",
-);
 
 /// What the loaders hang on: reads outside transactions.
 #[derive(Debug, Clone)]

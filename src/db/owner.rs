@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, ModelTrait, QueryFilter as _};
+use sea_orm::{ConnectionTrait, EntityTrait, ModelTrait, QueryFilter as _};
 
+use super::row::Count;
 use super::sql::fetch_text;
-use super::{Param, Row, bulk};
+use super::{Extent, Sql, bulk, fetch_values};
 use waymark_kernel::error::Result;
 
 /// Two users, of whom one takes over everything of the other.
@@ -57,27 +58,32 @@ impl Merger {
     }
 }
 
-const SQLITE_TABLES: &str = "SELECT t.name FROM sqlite_master t JOIN pragma_table_info(t.name) c ON c.name = 'user_id'
-    WHERE t.type = 'table' ORDER BY t.name";
-const POSTGRES_TABLES: &str = "SELECT CAST(table_name AS text) FROM information_schema.columns
-    WHERE table_schema = current_schema() AND column_name = 'user_id' ORDER BY table_name";
+/// The hand-written statements of this file.
+pub static STATEMENTS: [&Sql; 1] = [&TABLES];
+
+// The engines' own tables have no entities.
+static TABLES: Sql = Sql::new(
+    "SELECT CAST(table_name AS text) FROM information_schema.columns
+     WHERE table_schema = current_schema() AND column_name = 'user_id' ORDER BY table_name",
+)
+.on_sqlite(
+    "SELECT t.name FROM sqlite_master t JOIN pragma_table_info(t.name) c ON c.name = 'user_id'
+     WHERE t.type = 'table' ORDER BY t.name",
+);
 
 /// Rows of users who are not there: the table, the id that no user has, and how many rows.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn of_nobody(connection: &impl ConnectionTrait) -> Result<Vec<(String, i64, i64)>> {
-    let tables = if connection.get_database_backend() == DbBackend::Sqlite { SQLITE_TABLES } else { POSTGRES_TABLES };
-    let nothing = || std::iter::empty::<Param>();
-    let tables = fetch_text(connection, tables.to_owned(), nothing(), |row| row.take::<String>()).await?;
     let mut found = Vec::new();
-    for table in tables {
+    for table in fetch_values::<String>(connection, &TABLES, []).await? {
         let sql = format!(
-            "SELECT t.user_id, count(*) FROM {table} t WHERE t.user_id IS NOT NULL
+            "SELECT t.user_id AS id, count(*) AS count FROM {table} t WHERE t.user_id IS NOT NULL
                  AND NOT EXISTS (SELECT 1 FROM users u WHERE u.id = t.user_id) GROUP BY t.user_id ORDER BY t.user_id"
         );
-        let read = |row: &mut Row| Ok((table.clone(), row.take()?, row.take()?));
-        found.extend(fetch_text(connection, sql, nothing(), read).await?);
+        let counts = fetch_text(connection, sql, [], Extent::All).await?;
+        found.extend(counts.into_iter().map(|Count { id, count }| (table.clone(), id, count)));
     }
     Ok(found)
 }

@@ -5,11 +5,13 @@
 //! unless there is one user only.
 
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait, Order, QueryFilter as _, QueryOrder as _,
+    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait, Order, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, Select,
 };
 
-use super::sql::{Param, Row, fetch_text, for_sqlite};
+use super::Extent;
+use super::row::{Columns, Count, FromRow};
+use super::sql::{Param, fetch_text, for_sqlite};
 use waymark_kernel::error::Result;
 
 /// Which part of a list is asked for. Keys are `(sort key, tie-break)`, both integers.
@@ -43,8 +45,6 @@ impl Slice {
 /// A list that belongs to a user.
 #[derive(Debug)]
 pub struct List {
-    /// The columns to read, of `t`; the first must be `t.user_id`.
-    pub columns: &'static str,
     /// The table with its alias: `game_summaries t`.
     pub table: &'static str,
     /// A condition on `t`, `true` for all. May use `$2` for what the caller passes as `filter`.
@@ -59,20 +59,21 @@ pub struct List {
 
 impl List {
     /// The rows of the slice for each of `users`, in no particular order between users and in the slice's order
-    /// for each of them.
-    pub async fn fetch<T>(
+    /// for each of them. `T` says which columns of the table are read.
+    pub async fn fetch<T: FromRow>(
         &self,
         connection: &impl ConnectionTrait,
         users: Vec<i64>,
         filter: Option<Param>,
         slice: Slice,
-        read: impl FnMut(&mut Row) -> Result<T, DbErr>,
+        extent: Extent,
     ) -> Result<Vec<T>> {
         let one = users.len() == 1;
         let mut params = vec![Param::Ints(users)];
         params.extend(filter);
-        let sql = self.sql(connection.get_database_backend(), slice, one, &mut params);
-        fetch_text(connection, sql, params, read).await
+        let columns = Columns::of::<T>().list(extent);
+        let sql = self.sql(&columns, connection.get_database_backend(), slice, one, &mut params);
+        fetch_text(connection, sql, params, extent).await
     }
 
     /// How many rows the whole list has for each of `users`; users without any are absent.
@@ -86,14 +87,15 @@ impl List {
         let mut params = vec![Param::Ints(users)];
         params.extend(filter);
         let sql = format!(
-            "SELECT t.user_id, count(*) FROM {table} WHERE t.user_id = ANY($1) AND {condition} GROUP BY t.user_id"
+            "SELECT t.user_id AS id, count(*) AS count FROM {table} WHERE t.user_id = ANY($1) AND {condition} GROUP BY t.user_id"
         );
         let sql = if connection.get_database_backend() == DbBackend::Sqlite { for_sqlite(&sql) } else { sql };
-        fetch_text(connection, sql, params, |row| Ok((row.take()?, row.take()?))).await
+        let counts = fetch_text(connection, sql, params, Extent::All).await?;
+        Ok(counts.into_iter().map(|Count { id, count }| (id, count)).collect())
     }
 
-    fn sql(&self, backend: DbBackend, slice: Slice, one_user: bool, params: &mut Vec<Param>) -> String {
-        let Self { columns, table, condition, sort, tie, descending } = self;
+    fn sql(&self, columns: &str, backend: DbBackend, slice: Slice, one_user: bool, params: &mut Vec<Param>) -> String {
+        let Self { table, condition, sort, tie, descending } = self;
         let mut bound = |key: (i64, i64), less: bool| {
             params.push(Param::Int(key.0));
             params.push(Param::Int(key.1));

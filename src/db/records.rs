@@ -2,10 +2,9 @@
 
 use std::hash::{Hash, Hasher};
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 use serde_json::{Map, Value};
 
-use super::sql::{Param, Row, Sql, fetch_text};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
 
@@ -17,7 +16,7 @@ pub const MOST_BYTES: usize = 2_000_000;
 pub enum As {
     /// Text as it is stored.
     Text,
-    /// Any integer; selected as `bigint`.
+    /// Any integer.
     Number,
     /// A boolean.
     Truth,
@@ -32,37 +31,50 @@ pub enum As {
 pub struct Records {
     /// What they are called in the whole.
     pub name: &'static str,
-    sql: Sql,
-    columns: &'static [(&'static str, As)],
+    from: &'static str,
+    /// The name in JSON, the expression, and what it becomes.
+    columns: &'static [(&'static str, &'static str, As)],
     /// Whether the rows depend on the instant.
     dated: bool,
 }
 
 impl Records {
-    /// The rows that `sql` selects for the user `$1`, with the names and kinds of its columns.
-    pub const fn new(name: &'static str, sql: &'static str, columns: &'static [(&'static str, As)]) -> Self {
-        Self { name, sql: Sql::new(sql), columns, dated: false }
+    /// The rows of the user `$1`: what stands behind FROM, and the columns.
+    pub const fn new(
+        name: &'static str,
+        from: &'static str,
+        columns: &'static [(&'static str, &'static str, As)],
+    ) -> Self {
+        Self { name, from, columns, dated: false }
     }
 
     /// The same for rows that depend on the instant, which is `$2`.
-    pub const fn dated(name: &'static str, sql: &'static str, columns: &'static [(&'static str, As)]) -> Self {
-        Self { name, sql: Sql::new(sql), columns, dated: true }
+    #[must_use]
+    pub const fn dated(self) -> Self {
+        Self { dated: true, ..self }
+    }
+
+    /// The statement, in the spelling of both engines. Its last parameter is how many rows are passed over.
+    pub fn sql(&self) -> String {
+        let columns = self.columns.iter().map(|(name, expression, kind)| match kind {
+            As::Number => format!("CAST({expression} AS bigint) AS \"{name}\""),
+            _ => format!("{expression} AS \"{name}\""),
+        });
+        let (columns, skip) = (columns.collect::<Vec<_>>().join(", "), if self.dated { 3 } else { 2 });
+        format!("SELECT {columns} FROM {} LIMIT {AT_A_TIME} OFFSET ${skip}", self.from)
     }
 
     /// A part of the rows of a user at an instant: those behind the first `skip`.
     pub async fn of(&self, connection: &impl ConnectionTrait, user: i64, now: Timestamp, skip: u32) -> Result<Part> {
-        let sql = self.sql.text(connection.get_database_backend());
-        let (first, params) = match self.dated {
-            true => (3, vec![Param::Int(user), Param::Int(now.millis())]),
-            false => (2, vec![Param::Int(user)]),
-        };
-        let sql = format!("{sql} LIMIT {AT_A_TIME} OFFSET ${first}");
-        let params = params.into_iter().chain([Param::Int(skip.into())]);
-        let rows = fetch_text(connection, sql, params, |row| {
-            let members = self.columns.iter().map(|(name, kind)| Ok(((*name).to_owned(), kind.read(row)?)));
+        let now = self.dated.then(|| now.millis());
+        let values = [user].into_iter().chain(now).chain([skip.into()]).map(sea_orm::Value::from);
+        let backend: DbBackend = connection.get_database_backend();
+        let rows = connection.query_all_raw(Statement::from_sql_and_values(backend, self.sql(), values)).await?;
+        let rows = rows.iter().map(|row| {
+            let members = self.columns.iter().map(|(name, _, kind)| Ok(((*name).to_owned(), kind.read(row, name)?)));
             Ok(Value::Object(members.collect::<Result<Map<_, _>, DbErr>>()?).to_string())
         });
-        let rows = rows.await?;
+        let rows = rows.collect::<Result<Vec<_>, DbErr>>()?;
         let next = u32::try_from(rows.len()).ok().filter(|count| *count == AT_A_TIME).map(|count| skip + count);
         Ok(Part { json: rows.join(","), next })
     }
@@ -95,15 +107,16 @@ pub fn check_length(bytes: usize) -> Result<()> {
 }
 
 impl As {
-    fn read(self, row: &mut Row) -> Result<Value, DbErr> {
+    fn read(self, row: &QueryResult, name: &str) -> Result<Value, DbErr> {
         Ok(match self {
-            Self::Text => row.take::<Option<String>>()?.into(),
-            Self::Number => row.take::<Option<i64>>()?.into(),
-            Self::Truth => row.take::<Option<bool>>()?.into(),
-            Self::Instant => row.take::<Option<Timestamp>>()?.map(|instant| instant.to_string()).into(),
-            Self::Json => {
-                row.take::<Option<String>>()?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
-            }
+            Self::Text => row.try_get::<Option<String>>("", name)?.into(),
+            Self::Number => row.try_get::<Option<i64>>("", name)?.into(),
+            Self::Truth => row.try_get::<Option<bool>>("", name)?.into(),
+            Self::Instant => row.try_get::<Option<Timestamp>>("", name)?.map(|instant| instant.to_string()).into(),
+            Self::Json => row
+                .try_get::<Option<String>>("", name)?
+                .and_then(|text| serde_json::from_str(&text).ok())
+                .unwrap_or_default(),
         })
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::sea_query::Value;
+use sea_orm::sea_query::{Alias, Expr, Value};
 use sea_orm::{
     ConnectionTrait, DbBackend, EntityName as _, EntityTrait, FromQueryResult, IdenStatic as _, Iterable as _,
-    ModelTrait, PrimaryKeyToColumn as _, Statement,
+    ModelTrait, PrimaryKeyToColumn as _, QueryFilter as _, Statement,
 };
 
 use super::bulk;
+use super::select::IsAny as _;
 use super::sql::Param;
 use waymark_kernel::error::Result;
 
@@ -87,22 +88,17 @@ pub async fn page_of_users<M: Row>(
 
 /// The rows of a table of users whose `column` is one of `values`.
 pub async fn with_text<M: Row>(connection: &impl ConnectionTrait, column: &str, values: Vec<String>) -> Result<Vec<M>> {
-    if values.is_empty() {
-        return Ok(Vec::new());
-    }
-    let any = if on_postgres(connection) { "= ANY($1)" } else { "IN (SELECT value FROM json_each($1))" };
-    let sql = format!("SELECT {} FROM {} t WHERE t.{column} {any}", columns::<M>(), table::<M>());
-    rows(connection, sql, vec![value(connection, Param::Texts(values))]).await
+    if values.is_empty() { Ok(Vec::new()) } else { with(connection, column, values).await }
 }
 
 /// The rows whose `column` is one of `values`.
 pub async fn with_int<M: Row>(connection: &impl ConnectionTrait, column: &str, values: &[i64]) -> Result<Vec<M>> {
-    if values.is_empty() {
-        return Ok(Vec::new());
-    }
-    let any = if on_postgres(connection) { "= ANY($1)" } else { "IN (SELECT value FROM json_each($1))" };
-    let sql = format!("SELECT {} FROM {} t WHERE t.{column} {any}", columns::<M>(), table::<M>());
-    rows(connection, sql, vec![value(connection, Param::Ints(values.to_vec()))]).await
+    if values.is_empty() { Ok(Vec::new()) } else { with(connection, column, values.to_vec()).await }
+}
+
+async fn with<M: Row>(connection: &impl ConnectionTrait, column: &str, values: impl Into<Param>) -> Result<Vec<M>> {
+    let rows = M::Entity::find().filter(Expr::col(Alias::new(column)).is_any(connection, values));
+    Ok(rows.into_model().all(connection).await?)
 }
 
 /// The rows of a table of users by pairs of a user and a value of `column`.
@@ -143,12 +139,8 @@ pub async fn store<M: ModelTrait>(connection: &impl ConnectionTrait, rows: &[M])
 
 /// Removes the rows whose `column` is one of `values`.
 pub async fn remove<M: ModelTrait>(connection: &impl ConnectionTrait, column: &str, values: &[i64]) -> Result<()> {
-    let any = if on_postgres(connection) { "= ANY($1)" } else { "IN (SELECT value FROM json_each($1))" };
-    let sql = format!("DELETE FROM {} WHERE {column} {any}", table::<M>());
-    let values = vec![value(connection, Param::Ints(values.to_vec()))];
-    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-    connection.execute_raw(statement).await?;
-    Ok(())
+    let rows = M::Entity::delete_many().filter(Expr::col(Alias::new(column)).is_any(connection, values.to_vec()));
+    Ok(rows.exec(connection).await.map(drop)?)
 }
 
 /// `count` new ids of a table, ascending.

@@ -4,91 +4,51 @@
 //! of them: `column = ANY($1)` on PostgreSQL, `column IN (SELECT value FROM json_each($1))` on SQLite. A [`Sql`] is
 //! written once, in PostgreSQL's spelling, and translated for SQLite on first use.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use sea_orm::sea_query::{ArrayType, Value};
-use sea_orm::sqlx::{self, Decode, Postgres, Row as _, Sqlite};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, RuntimeErr, Statement, TryGetable};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-use waymark_kernel::error::{Error, Result};
+use super::Extent;
+use super::row::{self, Column, FromRow, Only};
+use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
 
 /// A statement in PostgreSQL's spelling with parameters `$1`, `$2`, …
 ///
-/// Besides plain SQL that both engines know, `= ANY($n)` over an array parameter is understood.
+/// Besides plain SQL that both engines know, `= ANY($n)` over an array parameter is understood. The query builder is the
+/// rule; each of these says why it is none, and stands in the list `STATEMENTS` of its file, for the tests.
 #[derive(Debug)]
 pub struct Sql {
     postgres: &'static str,
-    sqlite: OnceLock<String>,
+    /// What SQLite runs instead; empty: nothing.
+    sqlite: Option<&'static str>,
+    derived: OnceLock<String>,
 }
 
 impl Sql {
     /// Makes a statement of its text for PostgreSQL; the text for SQLite is derived at its first use.
     pub const fn new(postgres: &'static str) -> Self {
-        Self { postgres, sqlite: OnceLock::new() }
+        Self { postgres, sqlite: None, derived: OnceLock::new() }
     }
 
-    pub(super) fn text(&self, backend: DbBackend) -> &str {
+    /// The same, where SQLite has to be told otherwise.
+    pub const fn on_sqlite(mut self, sqlite: &'static str) -> Self {
+        self.sqlite = Some(sqlite);
+        self
+    }
+
+    /// The same, where only PostgreSQL has something to be told.
+    pub const fn on_postgres_alone(self) -> Self {
+        self.on_sqlite("")
+    }
+
+    /// The statement's text for an engine; empty where it is never run.
+    pub fn text(&self, backend: DbBackend) -> &str {
         match backend {
-            DbBackend::Sqlite => self.sqlite.get_or_init(|| for_sqlite(self.postgres)),
+            DbBackend::Sqlite => self.derived.get_or_init(|| for_sqlite(self.sqlite.unwrap_or(self.postgres))),
             _ => self.postgres,
         }
-    }
-}
-
-/// Rows of a per-user table that are asked for by pairs of a user and the id of a thing.
-///
-/// Pairs that form a grid (every user with the same ids) are asked for by two arrays, which is the cheapest for the
-/// engine; other pairs are joined one by one.
-#[derive(Debug)]
-pub struct PairSql {
-    columns: &'static str,
-    table: &'static str,
-    id: &'static str,
-    grid: [OnceLock<String>; 2],
-    pairs: [OnceLock<String>; 2],
-}
-
-impl PairSql {
-    /// Reads `columns` of `table`, which is called `t`, by its columns `user_id` and `id`.
-    pub const fn new(columns: &'static str, table: &'static str, id: &'static str) -> Self {
-        Self { columns, table, id, grid: [const { OnceLock::new() }; 2], pairs: [const { OnceLock::new() }; 2] }
-    }
-
-    /// The rows for each user in `wanted` with each of the ids beside it.
-    pub async fn fetch<'a, T>(
-        &self,
-        connection: &impl ConnectionTrait,
-        wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
-        read: impl FnMut(&mut Row) -> Result<T, DbErr>,
-    ) -> Result<Vec<T>> {
-        let wanted: Vec<_> = wanted.into_iter().collect();
-        let Self { columns, table, id, .. } = self;
-        let sqlite = connection.get_database_backend() == DbBackend::Sqlite;
-        let same = wanted.windows(2).all(|pair| matches!(pair, [one, two] if one.1 == two.1));
-        let (sql, users, ids): (_, Vec<i64>, Vec<i64>) = if same {
-            let sql = self.grid[usize::from(sqlite)].get_or_init(|| {
-                let sql = format!("SELECT {columns} FROM {table} t WHERE t.user_id = ANY($1) AND t.{id} = ANY($2)");
-                if sqlite { for_sqlite(&sql) } else { sql }
-            });
-            let ids = wanted.first().map(|(_, ids)| ids.to_vec()).unwrap_or_default();
-            (sql, wanted.iter().map(|(user, _)| *user).collect(), ids)
-        } else {
-            let sql = self.pairs[usize::from(sqlite)].get_or_init(|| {
-                let pairs = if sqlite {
-                    "(SELECT json_extract(value, '$[0]') AS u, json_extract(value, '$[1]') AS i FROM json_each($1)) k"
-                } else {
-                    "unnest($1::bigint[], $2::bigint[]) AS k(u, i)"
-                };
-                format!("SELECT {columns} FROM {pairs} JOIN {table} t ON t.user_id = k.u AND t.{id} = k.i")
-            });
-            let pairs = wanted.iter().flat_map(|(user, ids)| ids.iter().map(move |id| (*user, *id)));
-            if sqlite {
-                return fetch_text(connection, sql.clone(), [Param::Pairs(pairs.collect())], read).await;
-            }
-            let (users, ids) = pairs.unzip();
-            (sql, users, ids)
-        };
-        fetch_text(connection, sql.clone(), [Param::Ints(users), Param::Ints(ids)], read).await
     }
 }
 
@@ -124,6 +84,24 @@ pub enum Param {
     Texts(Vec<String>),
 }
 
+macro_rules! params {
+    ($($of:ty => $param:ident),+) => {
+        $(impl From<$of> for Param {
+            fn from(value: $of) -> Self {
+                Self::$param(value.into())
+            }
+        })+
+    };
+}
+
+params!(i64 => Int, i32 => Int, Vec<i64> => Ints, String => Text, &str => Text, Vec<String> => Texts);
+
+impl From<Timestamp> for Param {
+    fn from(instant: Timestamp) -> Self {
+        Self::Int(instant.millis())
+    }
+}
+
 impl Param {
     pub(super) fn into_value(self, backend: DbBackend) -> Value {
         let arrays = backend == DbBackend::Postgres;
@@ -147,52 +125,23 @@ fn json<T: serde::Serialize>(values: &[T]) -> Value {
     serde_json::to_string(values).unwrap_or_else(|_| "[]".to_owned()).into()
 }
 
-/// One row of an answer, read column by column in the order of the SELECT.
-pub struct Row {
-    result: QueryResult,
-    column: usize,
-}
-
-impl Row {
-    /// The next column. Which types the columns have is up to our own statements, and is not compared for each value.
-    pub fn take<T: Column>(&mut self) -> Result<T, DbErr> {
-        let (row, column) = (&self.result, self.column);
-        self.column += 1;
-        if let Some(row) = row.try_as_pg_row() {
-            row.try_get_unchecked(column).map_err(unreadable)
-        } else if let Some(row) = row.try_as_sqlite_row() {
-            row.try_get_unchecked(column).map_err(unreadable)
-        } else {
-            Err(DbErr::Type("a row of an engine that is not used".to_owned()))
-        }
-    }
-
-    /// The next column as one of an entity's own types.
-    pub fn take_entity<T: TryGetable>(&mut self) -> Result<T, DbErr> {
-        let column = self.column;
-        self.column += 1;
-        self.result.try_get_by_index(column)
-    }
-}
-
-/// What a column may hold.
-pub trait Column: for<'r> Decode<'r, Postgres> + for<'r> Decode<'r, Sqlite> {}
-
-impl<T: for<'r> Decode<'r, Postgres> + for<'r> Decode<'r, Sqlite>> Column for T {}
-
-fn unreadable(error: sqlx::Error) -> DbErr {
-    DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
-}
-
-/// Runs `sql` and reads each row with `read`.
-pub async fn fetch<T>(
+/// Runs `sql` and reads its rows.
+pub async fn fetch<T: FromRow>(
     connection: &impl ConnectionTrait,
     sql: &Sql,
     params: impl IntoIterator<Item = Param>,
-    read: impl FnMut(&mut Row) -> Result<T, DbErr>,
 ) -> Result<Vec<T>> {
     let backend = connection.get_database_backend();
-    fetch_text(connection, sql.text(backend).to_owned(), params, read).await
+    fetch_text(connection, sql.text(backend).to_owned(), params, Extent::All).await
+}
+
+/// Runs `sql`, whose rows have one column.
+pub async fn fetch_values<T: Column>(
+    connection: &impl ConnectionTrait,
+    sql: &Sql,
+    params: impl IntoIterator<Item = Param>,
+) -> Result<Vec<T>> {
+    Ok(fetch(connection, sql, params).await?.into_iter().map(|Only(value)| value).collect())
 }
 
 /// Runs `sql`, which gives no rows back, and says how many it concerned.
@@ -207,18 +156,17 @@ pub async fn execute(
     Ok(connection.execute_raw(statement).await?.rows_affected())
 }
 
-/// Like [`fetch`], for a statement already written for the engine of `connection`.
-pub(super) async fn fetch_text<T>(
+/// Like [`fetch`], for a statement already written for the engine of `connection`, which gives the columns of `extent`.
+pub(super) async fn fetch_text<T: FromRow>(
     connection: &impl ConnectionTrait,
     sql: String,
     params: impl IntoIterator<Item = Param>,
-    mut read: impl FnMut(&mut Row) -> Result<T, DbErr>,
+    extent: Extent,
 ) -> Result<Vec<T>> {
     let backend = connection.get_database_backend();
     let values = params.into_iter().map(|param| param.into_value(backend));
-    let statement = Statement::from_sql_and_values(backend, sql, values);
-    let rows = connection.query_all_raw(statement).await?;
-    rows.into_iter().map(|result| read(&mut Row { result, column: 0 }).map_err(Error::from)).collect()
+    let rows = connection.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+    Ok(row::read(&rows, extent)?)
 }
 
 #[cfg(test)]

@@ -42,16 +42,26 @@ pub(super) struct Statements {
     /// By asker.
     counts: [AtomicU64; 3],
     observer: OnceLock<Observer>,
+    listener: OnceLock<fn(&str)>,
 }
 
 impl Statements {
     pub(super) const fn new(engine: &'static str) -> Self {
-        Self { engine, counts: [const { AtomicU64::new(0) }; 3], observer: OnceLock::new() }
+        let counts = [const { AtomicU64::new(0) }; 3];
+        Self { engine, counts, observer: OnceLock::new(), listener: OnceLock::new() }
     }
 
-    /// A statement was run. Its text is for traces.
+    /// Whether the text of a statement is wanted when it was run.
+    pub(super) fn want_text(&self) -> bool {
+        trace::is_on() || self.listener.get().is_some()
+    }
+
+    /// A statement was run. Its text is for traces and the listener.
     pub(super) fn ran(&self, sql: Option<&str>, elapsed: Duration, failed: bool) {
         if let Some(sql) = sql {
+            if let Some(listener) = self.listener.get() {
+                listener(sql);
+            }
             trace::statement(self.engine, sql, elapsed, failed);
         }
         self.of(Asker::current()).fetch_add(1, Ordering::Relaxed);
@@ -71,6 +81,11 @@ impl Statements {
 
     pub(super) fn count(&self, asker: Asker) -> u64 {
         self.of(asker).load(Ordering::Relaxed)
+    }
+
+    pub(super) fn listen(&self, listener: fn(&str)) {
+        // The first one stays.
+        let _ = self.listener.set(listener);
     }
 
     pub(super) fn observe(&self, observer: &Observer) {

@@ -2,17 +2,27 @@
 //!
 //! PostgreSQL has one; SQLite goes by that of the machine, as do all processes that share the file.
 
-use super::{Db, Kind, Sql, fetch};
+use super::catalogue::no_version;
+use super::{Db, Kind, Sql, fetch, fetch_values};
 use waymark_kernel::clock::Watch;
-use waymark_kernel::error::{Error, Result};
+use waymark_kernel::error::Result;
 
 /// How often the clock is asked before the server answers requests; the quickest answer is the most exact.
 const FIRST_QUESTIONS: u32 = 4;
 
-static TIME: Sql = Sql::new("SELECT floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
+/// The statements of this file.
+pub static STATEMENTS: [&Sql; 2] = [&TIME, &VERSION_AND_TIME];
+
+// The clock of PostgreSQL is no table.
+static TIME: Sql =
+    Sql::new("SELECT floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint").on_postgres_alone();
 static VERSION_AND_TIME: Sql = Sql::new(
-    "SELECT version, floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM catalogue_version WHERE id = 1",
-);
+    "SELECT version, floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS micros \
+     FROM catalogue_version WHERE id = 1",
+)
+.on_postgres_alone();
+
+crate::row! { struct VersionAndTime { version: i64, micros: i64 } }
 
 impl Db {
     /// Sets `watch` by the database's clock, where it has one.
@@ -25,7 +35,7 @@ impl Db {
         }
         for _ in 0..FIRST_QUESTIONS {
             let sent = watch.mark();
-            let told = fetch(&self.reads, &TIME, [], |row| row.take()).await?;
+            let told = fetch_values(&self.reads, &TIME, []).await?;
             if let Some(told) = told.first() {
                 watch.heard(sent, *told);
             }
@@ -45,10 +55,9 @@ pub(super) async fn version_and_time(db: &Db, watch: &Watch) -> Result<i64> {
         return super::catalogue::version(&db.reads).await;
     }
     let sent = watch.mark();
-    let rows = fetch(&db.reads, &VERSION_AND_TIME, [], |row| Ok((row.take()?, row.take()?))).await?;
-    let (version, told) =
-        rows.first().copied().ok_or_else(|| Error::internal("catalogue_version has no row; run the migrations"))?;
-    watch.heard(sent, told);
+    let told = fetch(&db.reads, &VERSION_AND_TIME, []).await?.pop();
+    let VersionAndTime { version, micros } = told.ok_or_else(no_version)?;
+    watch.heard(sent, micros);
     Ok(version)
 }
 

@@ -30,7 +30,6 @@ use super::statements::Statements;
 use super::storage::Storage;
 use waymark_kernel::error::Result;
 use waymark_kernel::failure::Failure;
-use waymark_kernel::trace;
 
 /// A transaction, or a part of one that can be undone by itself (a savepoint).
 ///
@@ -267,7 +266,7 @@ impl Open {
         work: impl AsyncFnOnce(&mut Lent, AssertSqlSafe<String>, SqlxValues) -> Result<T, sqlx::Error>,
     ) -> Result<T, DbErr> {
         let Statement { sql, values, .. } = statement;
-        let text = trace::is_on().then(|| sql.clone());
+        let text = self.statements.want_text().then(|| sql.clone());
         let values = SqlxValues(values.unwrap_or_else(|| sea_orm::sea_query::Values(Vec::new())));
         let began = Instant::now();
         let done = self.with(async |lent| work(lent, AssertSqlSafe(sql), values).await).await;

@@ -22,6 +22,7 @@ pub use backup::{backup, restore};
 pub use export::{Exported, Scope, export};
 pub use import::{Complaint, Imported, import, import_scoped};
 pub use lines::Source;
+pub use sql::STATEMENTS;
 
 /// Checks that every line of `text` is a record as this program writes it: a line that is read and written again is the
 /// same but for members that have their default value.

@@ -2,19 +2,23 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, RuntimeErr, Statement, sqlx};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait as _, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, QueryTrait as _, RuntimeErr, Select, Statement, sqlx,
+};
 
 pub(super) use waymark_db::rows::{all, new_ids, page, page_of_users, store, with_int, with_pairs, with_text};
-use waymark_db::{Db, Kind, Param, Sql, Transaction, execute, fetch};
+use waymark_db::{ColumnIsAny as _, Db, Kind, Param, Sql, Transaction, fetch, fetch_values, query, row, select};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
+use waymark_learning::entity::resource;
+use waymark_users::entity::{account, user};
+use waymark_write::entity::{event, write_ref};
 use waymark_write::{HistoryKind, share_catalogue, take_catalogue};
 
-fn on_postgres(transaction: &Transaction) -> bool {
-    transaction.get_database_backend() == DbBackend::Postgres
-}
-
-static VERSION: Sql = Sql::new("SELECT version FROM catalogue_version WHERE id = 1");
+/// The hand-written statements of this file.
+pub static STATEMENTS: [&Sql; 2] = [&LEADS_TO, &REFS];
 
 /// Locks the catalogue, for a change or against changes, and gives its version.
 pub(super) async fn lock_catalogue(transaction: &Transaction, for_a_change: bool) -> Result<i64> {
@@ -23,8 +27,7 @@ pub(super) async fn lock_catalogue(transaction: &Transaction, for_a_change: bool
     } else {
         share_catalogue(transaction).await?;
     }
-    let versions = fetch(transaction, &VERSION, [], |row| row.take()).await?;
-    versions.first().copied().ok_or_else(|| Error::internal("catalogue_version has no row; run the migrations"))
+    waymark_db::catalogue::version(transaction).await
 }
 
 /// How users are named.
@@ -37,83 +40,68 @@ pub(super) struct Names {
     pub(super) accounts: Vec<(String, String)>,
 }
 
-static BY_ULID: Sql = Sql::new("SELECT id, ulid FROM users WHERE ulid = ANY($1)");
-static BY_HANDLE: Sql = Sql::new(
-    "SELECT id, handle_lower FROM users \
-     WHERE handle_lower = ANY($1) AND merged_into IS NULL AND erased_at IS NULL",
-);
-static BY_ACCOUNT: Sql = Sql::new(
-    "SELECT a.user_id, a.provider, a.external_id FROM accounts a JOIN users u ON u.id = a.user_id \
-     WHERE a.provider = ANY($1) AND a.external_id = ANY($2) AND u.merged_into IS NULL AND u.erased_at IS NULL",
-);
+row! {
+    /// A user by the name that was asked for.
+    struct Named { id: i64, name: String }
+}
 
 /// The users who go by these names, each with the name: a ULID, a handle in lower case, or `provider:id`.
 pub(super) async fn find_users(transaction: &Transaction, names: Names) -> Result<Vec<(String, i64)>> {
-    let mut found = Vec::new();
-    let read = |row: &mut waymark_db::Row| {
-        let id = row.take()?;
-        Ok((row.take()?, id))
+    use user::{Column, Entity};
+    let there = || Column::MergedInto.is_null().and(Column::ErasedAt.is_null());
+    let named = |users: Select<Entity>, name: Column| {
+        users.select_only().column(Column::Id).column_as(name, "name").into_query()
     };
+    let mut found = Vec::new();
     if !names.ulids.is_empty() {
-        found.extend(fetch(transaction, &BY_ULID, [Param::Texts(names.ulids)], read).await?);
+        let users = Entity::find().filter(Column::Ulid.is_any(transaction, names.ulids));
+        found.extend(query(transaction, &named(users, Column::Ulid)).await?);
     }
     if !names.handles.is_empty() {
-        found.extend(fetch(transaction, &BY_HANDLE, [Param::Texts(names.handles)], read).await?);
+        let users = Entity::find().filter(Column::HandleLower.is_any(transaction, names.handles)).filter(there());
+        found.extend(query(transaction, &named(users, Column::HandleLower)).await?);
     }
+    let mut found: Vec<_> = found.into_iter().map(|Named { id, name }| (name, id)).collect();
     if !names.accounts.is_empty() {
         let (providers, ids): (BTreeSet<String>, Vec<String>) = names.accounts.into_iter().unzip();
-        let params = [Param::Texts(providers.into_iter().collect()), Param::Texts(ids)];
-        let accounts = fetch(transaction, &BY_ACCOUNT, params, |row| {
-            let user = row.take()?;
-            let (provider, id): (String, String) = (row.take()?, row.take()?);
-            Ok((format!("{provider}:{id}"), user))
-        });
-        found.extend(accounts.await?);
+        let accounts = accounts(transaction, providers, ids).inner_join(user::Entity).filter(there());
+        let accounts = accounts.all(transaction).await?;
+        found.extend(accounts.into_iter().map(|row| (format!("{}:{}", row.provider, row.external_id), row.user_id)));
     }
     Ok(found)
 }
 
-/// A user whose row is locked.
-#[derive(Debug)]
-pub(super) struct Locked {
-    pub(super) id: i64,
-    pub(super) ulid: String,
-    pub(super) history_seq: i64,
-    pub(super) ledger_seq: i64,
-    pub(super) merged: bool,
-    pub(super) erased: bool,
+fn accounts(transaction: &Transaction, providers: BTreeSet<String>, ids: Vec<String>) -> Select<account::Entity> {
+    use account::{Column, Entity};
+    let providers: Vec<String> = providers.into_iter().collect();
+    Entity::find()
+        .filter(Column::Provider.is_any(transaction, providers))
+        .filter(Column::ExternalId.is_any(transaction, ids))
 }
 
-static LOCK: Sql = Sql::new(
-    "SELECT id, ulid, history_seq, ledger_seq, merged_into IS NOT NULL, erased_at IS NOT NULL FROM users \
-     WHERE id = ANY($1) ORDER BY id FOR UPDATE",
-);
-static LOCK_ON_SQLITE: Sql = Sql::new(
-    "SELECT id, ulid, history_seq, ledger_seq, merged_into IS NOT NULL, erased_at IS NOT NULL FROM users \
-     WHERE id = ANY($1) ORDER BY id",
-);
+row! {
+    /// A user whose row is locked.
+    #[derive(Debug)]
+    pub(super) struct Locked {
+        pub(super) id: i64, pub(super) ulid: String, pub(super) history_seq: i64, pub(super) ledger_seq: i64,
+        pub(super) merged: bool = "merged_into IS NOT NULL AS merged",
+        pub(super) erased: bool = "erased_at IS NOT NULL AS erased",
+    }
+}
 
 /// Locks users in ascending order.
 pub(super) async fn lock_users(transaction: &Transaction, users: Vec<i64>) -> Result<Vec<Locked>> {
     if users.is_empty() {
         return Ok(Vec::new());
     }
-    let lock = if on_postgres(transaction) { &LOCK } else { &LOCK_ON_SQLITE };
-    fetch(transaction, lock, [Param::Ints(users)], |row| {
-        Ok(Locked {
-            id: row.take()?,
-            ulid: row.take()?,
-            history_seq: row.take()?,
-            ledger_seq: row.take()?,
-            merged: row.take()?,
-            erased: row.take()?,
-        })
-    })
-    .await
+    let users = user::Entity::find().filter(user::Column::Id.is_any(transaction, users));
+    select(transaction, users.order_by_asc(user::Column::Id).lock_exclusive()).await
 }
 
-static REFS: Sql =
-    Sql::new("SELECT user_id, kind, reference FROM write_refs WHERE user_id = ANY($1) AND reference = ANY($2)");
+row! {
+    /// The reference of a user's write.
+    struct Ref { user_id: i64, kind: String, reference: String }
+}
 
 /// The references of these names that these users' writes had, with user and kind.
 pub(super) async fn find_refs(
@@ -124,12 +112,13 @@ pub(super) async fn find_refs(
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let params = [Param::Ints(users.into_iter().collect()), Param::Texts(names.into_iter().collect())];
-    fetch(transaction, &REFS, params, |row| Ok((row.take()?, row.take()?, row.take()?))).await
+    use write_ref::{Column, Entity};
+    let found = Entity::find()
+        .filter(Column::UserId.is_any(transaction, users.into_iter().collect::<Vec<_>>()))
+        .filter(Column::Reference.is_any(transaction, names.into_iter().collect::<Vec<_>>()));
+    let found = select(transaction, found).await?;
+    Ok(found.into_iter().map(|Ref { user_id, kind, reference }| (user_id, kind, reference)).collect())
 }
-
-static ACCOUNTS: Sql =
-    Sql::new("SELECT user_id, provider, external_id FROM accounts WHERE provider = ANY($1) AND external_id = ANY($2)");
 
 /// Whose accounts these are; may find more, since providers and ids are compared one by one.
 pub(super) async fn find_accounts(
@@ -140,13 +129,14 @@ pub(super) async fn find_accounts(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let params = [Param::Texts(providers.into_iter().collect()), Param::Texts(ids.into_iter().collect())];
-    fetch(transaction, &ACCOUNTS, params, |row| Ok((row.take()?, row.take()?, row.take()?))).await
+    let found = accounts(transaction, providers, ids.into_iter().collect()).all(transaction).await?;
+    Ok(found.into_iter().map(|row| (row.user_id, row.provider, row.external_id)).collect())
 }
 
-static PROFILES: Sql = Sql::new(
-    "SELECT user_id, max(recorded_at) FROM history_events WHERE user_id = ANY($1) AND kind = ANY($2) GROUP BY user_id",
-);
+row! {
+    /// When something of a user changed last.
+    struct Changed { user_id: i64, at: Timestamp = "max(recorded_at) AS at" }
+}
 
 /// When the profile or the accounts of each of these users changed last, as the histories say.
 pub(super) async fn profiles_updated(transaction: &Transaction, users: &[i64]) -> Result<HashMap<i64, Timestamp>> {
@@ -159,11 +149,16 @@ pub(super) async fn profiles_updated(transaction: &Transaction, users: &[i64]) -
         HistoryKind::Erased,
     ];
     let kinds = kinds.map(|kind| kind.as_str().to_owned()).to_vec();
-    let params = [Param::Ints(users.to_vec()), Param::Texts(kinds)];
-    let found = fetch(transaction, &PROFILES, params, |row| Ok((row.take()?, row.take()?))).await?;
-    Ok(found.into_iter().collect())
+    use event::{Column, Entity};
+    let changes = Entity::find()
+        .filter(Column::UserId.is_any(transaction, users.to_vec()))
+        .filter(Column::Kind.is_any(transaction, kinds))
+        .group_by(Column::UserId);
+    let found = select(transaction, changes).await?;
+    Ok(found.into_iter().map(|Changed { user_id, at }| (user_id, at)).collect())
 }
 
+// Follows a user from merger to merger.
 static LEADS_TO: Sql = Sql::new(
     "WITH RECURSIVE way(id) AS (SELECT CAST($1 AS bigint) UNION SELECT u.merged_into FROM users u \
      JOIN way ON u.id = way.id WHERE u.merged_into IS NOT NULL) SELECT id FROM way WHERE id = $2",
@@ -171,50 +166,64 @@ static LEADS_TO: Sql = Sql::new(
 
 /// Whether `user` is, or was merged on into, `other`.
 pub(super) async fn leads_to(transaction: &Transaction, user: i64, other: i64) -> Result<bool> {
-    let found: Vec<i64> =
-        fetch(transaction, &LEADS_TO, [Param::Int(user), Param::Int(other)], |row| row.take()).await?;
+    let found: Vec<i64> = fetch_values(transaction, &LEADS_TO, [Param::Int(user), Param::Int(other)]).await?;
     Ok(!found.is_empty())
 }
 
-static MERGE: Sql = Sql::new("UPDATE users SET merged_into = $2 WHERE id = $1");
-
 /// Notes that a user was merged into another.
 pub(super) async fn merge(transaction: &Transaction, user: i64, into: i64) -> Result<()> {
-    execute(transaction, &MERGE, [Param::Int(user), Param::Int(into)]).await.map(drop)
+    let merged = user::Entity::update_many().col_expr(user::Column::MergedInto, Expr::value(into));
+    Ok(merged.filter(user::Column::Id.eq(user)).exec(transaction).await.map(drop)?)
 }
 
-static MERGES: Sql = Sql::new(
-    "SELECT u.id, u.ulid, i.ulid FROM users u JOIN users i ON i.id = u.merged_into WHERE u.id > $1 ORDER BY u.id LIMIT $2",
-);
+row! {
+    /// A user who was merged, and the survivor.
+    struct Merged {
+        id: i64, ulid: String,
+        survivor: String = "(SELECT s.ulid FROM users s WHERE s.id = users.merged_into) AS survivor",
+    }
+}
 
 /// Users who were merged, with their id, their ULID, and that of the survivor.
 pub(super) async fn merges(transaction: &Transaction, behind: i64, limit: i64) -> Result<Vec<(i64, String, String)>> {
-    fetch(transaction, &MERGES, [Param::Int(behind), Param::Int(limit)], |row| {
-        Ok((row.take()?, row.take()?, row.take()?))
-    })
-    .await
+    use user::{Column, Entity};
+    let merged = Entity::find().filter(Column::MergedInto.is_not_null()).filter(Column::Id.gt(behind));
+    let merged = merged.order_by_asc(Column::Id).limit(u64::try_from(limit).unwrap_or_default());
+    let found = select(transaction, merged).await?;
+    Ok(found.into_iter().map(|Merged { id, ulid, survivor }| (id, ulid, survivor)).collect())
 }
 
-static RESOURCE_KEYS: Sql = Sql::new("SELECT id, key FROM resources WHERE id = ANY($1)");
+row! {
+    /// The key of a resource.
+    struct KeyOf { id: i64, key: String }
+}
 
 /// The keys of resources.
 pub(super) async fn resource_keys(transaction: &Transaction, ids: BTreeSet<i64>) -> Result<Vec<(i64, String)>> {
-    fetch(transaction, &RESOURCE_KEYS, [Param::Ints(ids.into_iter().collect())], |row| Ok((row.take()?, row.take()?)))
-        .await
+    let ids: Vec<i64> = ids.into_iter().collect();
+    let found =
+        select(transaction, resource::Entity::find().filter(resource::Column::Id.is_any(transaction, ids))).await?;
+    Ok(found.into_iter().map(|KeyOf { id, key }| (id, key)).collect())
 }
 
-static REFS_POSTGRES: Sql = Sql::new(
+// In the order of bytes, by a range of the primary key.
+static REFS: Sql = Sql::new(
     "SELECT user_id, kind, reference, created_at, outcome FROM write_refs t WHERE t.user_id BETWEEN $1 AND $2 \
      AND (t.user_id, t.kind COLLATE \"C\", t.reference COLLATE \"C\") > ($3, $4, $5) \
      ORDER BY t.user_id, t.kind COLLATE \"C\", t.reference COLLATE \"C\" LIMIT $6",
-);
-static REFS_SQLITE: Sql = Sql::new(
+)
+.on_sqlite(
     "SELECT user_id, kind, reference, created_at, outcome FROM write_refs t WHERE t.user_id BETWEEN $1 AND $2 \
      AND (t.user_id, t.kind, t.reference) > ($3, $4, $5) ORDER BY t.user_id, t.kind, t.reference LIMIT $6",
 );
 
 /// A reference of a user's write: user, kind, reference, when, what came of it.
 pub(super) type Reference = (i64, String, String, Timestamp, String);
+
+row! {
+    /// What is kept under a reference.
+    struct Kept { at: Ref = (Ref), created_at: Timestamp, outcome: String }
+}
 
 /// One page of references, of the users from `first` to `last`, in the order of bytes on both engines.
 pub(super) async fn page_of_refs(
@@ -223,7 +232,6 @@ pub(super) async fn page_of_refs(
     behind: (i64, String, String),
     limit: i64,
 ) -> Result<Vec<Reference>> {
-    let sql = if on_postgres(transaction) { &REFS_POSTGRES } else { &REFS_SQLITE };
     let params = [
         Param::Int(first),
         Param::Int(last),
@@ -232,7 +240,11 @@ pub(super) async fn page_of_refs(
         Param::Text(behind.2),
         Param::Int(limit),
     ];
-    fetch(transaction, sql, params, |row| Ok((row.take()?, row.take()?, row.take()?, row.take()?, row.take()?))).await
+    let found = fetch(transaction, &REFS, params).await?;
+    Ok(found
+        .into_iter()
+        .map(|Kept { at, created_at, outcome }| (at.user_id, at.kind, at.reference, created_at, outcome))
+        .collect())
 }
 
 /// Lets PostgreSQL know what it holds now.

@@ -3,20 +3,16 @@
 use std::collections::HashSet;
 
 use super::Difference;
-use waymark_db::Sql;
 
 /// The action under which they stand in the audit log.
 pub(super) const ACTION: &str = "acknowledge";
-
-/// What was acknowledged, as JSON.
-pub(super) static ACKNOWLEDGED: Sql = Sql::new("SELECT changes FROM audit_log WHERE action = 'acknowledge'");
 
 /// What was acknowledged so far.
 #[derive(Debug)]
 pub(super) struct Acknowledged(HashSet<Difference>);
 
 impl Acknowledged {
-    /// By what [`ACKNOWLEDGED`] gives.
+    /// Takes what the audit log says under [`ACTION`].
     pub(super) fn of(texts: &[String]) -> Self {
         // What an import has brought along may be anything.
         let known = texts.iter().filter_map(|text| serde_json::from_str::<Difference>(text).ok());

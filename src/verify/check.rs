@@ -3,14 +3,14 @@
 use futures_util::future::BoxFuture;
 
 use waymark_db::catalogue::{Part, Snapshot};
-use waymark_db::{Param, Row, Sql, Transaction, execute, fetch};
+use waymark_db::{Param, Sql, Transaction, execute, fetch, row};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
 
 /// One thing that has to follow from another, and how to look for where it does not.
 ///
 /// Most are SQL in PostgreSQL's spelling, as [`Sql`] takes it. One of users gets their ids as `$1`, and its SELECT
-/// gives a row per difference: the user's id, what differs as text, what is stored and what should be, both as `bigint`
+/// gives a row per difference: `user_id`, `what` differs as text, what is `stored` and what is `expected`, both as `bigint`
 /// that may be null. One of rows that belong to no user gets no parameter, and gives the same without the user.
 #[derive(Clone, Copy)]
 pub struct Check {
@@ -64,6 +64,11 @@ impl<'a> Look<'a> {
     pub fn catalogue<P: Part>(&self) -> Result<&'a P> {
         self.catalogue.part()
     }
+}
+
+row! {
+    /// A row of the SELECT of a check.
+    struct Differs { what: String, stored: Option<i64>, expected: Option<i64> }
 }
 
 /// A stored value that does not follow from its source.
@@ -138,15 +143,26 @@ impl Check {
         match self.find {
             Work::Code(find) => find(look).await,
             Work::Sql(sql) => {
-                let read = |row: &mut Row| {
-                    let user = if self.is_of_users() { Some(row.take()?) } else { None };
-                    let what = row.take()?;
-                    let (stored, expected) = (self.shown.text(row.take()?), self.shown.text(row.take()?));
-                    Ok(Found { user, what, stored, expected })
-                };
-                fetch(look.transaction, &Sql::new(sql), self.params(look), read).await
+                let (sql, params) = (Sql::new(sql), self.params(look));
+                if !self.is_of_users() {
+                    let found: Vec<Differs> = fetch(look.transaction, &sql, params).await?;
+                    return Ok(found.into_iter().map(|found| self.told(None, found)).collect());
+                }
+                let found: Vec<(i64, Differs)> = fetch(look.transaction, &sql, params).await?;
+                Ok(found.into_iter().map(|(user, found)| self.told(Some(user), found)).collect())
             }
         }
+    }
+
+    fn told(&self, user: Option<i64>, Differs { what, stored, expected }: Differs) -> Found {
+        Found { user, what, stored: self.shown.text(stored), expected: self.shown.text(expected) }
+    }
+
+    /// The statements of the check, for tests.
+    pub fn statements(&self) -> impl Iterator<Item = Sql> {
+        let find = if let Work::Sql(find) = self.find { Some(find) } else { None };
+        let mend = if let Some(Work::Sql(mend)) = self.mend { Some(mend) } else { None };
+        find.into_iter().chain(mend).map(Sql::new)
     }
 
     pub(super) async fn mend(&self, look: Look<'_>) -> Result<()> {

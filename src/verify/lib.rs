@@ -18,15 +18,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use acknowledged::{ACKNOWLEDGED, Acknowledged};
+use acknowledged::{ACTION, Acknowledged};
 pub use check::{Check, Found, Look};
 
 use waymark_db::catalogue;
 use waymark_db::catalogue::Catalogue;
-use waymark_db::{Db, Param, Row, Sql, Transaction, fetch};
+use waymark_db::{Db, Param, Sql, Transaction, fetch, fetch_values, row};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Code, Error, Result};
-use waymark_write::Writer;
+use waymark_write::{Writer, audited};
 
 /// How many users are looked at together.
 const USERS: i64 = 200;
@@ -151,9 +151,18 @@ impl fmt::Debug for Verifier {
     }
 }
 
+/// The hand-written statements of this file.
+pub static STATEMENTS: [&Sql; 3] = [&COUNT, &USERS_AFTER, &SOME_USERS];
+
+// The table of users is of a room that stands above this one.
 static COUNT: Sql = Sql::new("SELECT count(*) FROM users");
 static USERS_AFTER: Sql = Sql::new("SELECT id, ulid FROM users WHERE id > $1 ORDER BY id LIMIT $2");
 static SOME_USERS: Sql = Sql::new("SELECT id, ulid FROM users WHERE id = ANY($1)");
+
+row! {
+    /// A user's id and ULID.
+    struct Name { id: i64, ulid: String }
+}
 
 impl Verifier {
     /// Makes a verifier that goes through `checks`, a list per feature, and mends by `writer`.
@@ -173,8 +182,7 @@ impl Verifier {
     pub async fn verify(&self, whose: Whose, now: Timestamp, told: &mut (dyn FnMut(&Step) + Send)) -> Result<Report> {
         let mut report = Report::new(self.checks);
         let mut pass = self.pass(whose).await?;
-        let known = fetch(self.db.reads(), &ACKNOWLEDGED, [], |row| row.take::<String>()).await?;
-        let known = Acknowledged::of(&known);
+        let known = Acknowledged::of(&audited(self.db.reads(), ACTION).await?);
         while let Some(lot) = self.next(&mut pass).await? {
             let found = lot.found.into_iter().map(|(_, found)| found);
             let (acknowledged, differences): (Vec<_>, Vec<_>) = found.partition(|found| known.has(found));
@@ -195,7 +203,7 @@ impl Verifier {
 
     async fn pass(&self, whose: Whose) -> Result<Pass> {
         let total = match whose {
-            Whose::All => fetch(self.db.reads(), &COUNT, [], |row| row.take::<i64>()).await?,
+            Whose::All => fetch_values::<i64>(self.db.reads(), &COUNT, []).await?,
             Whose::User(_) => vec![1],
         };
         let total = total.first().and_then(|count| u64::try_from(*count).ok()).unwrap_or_default();
@@ -233,9 +241,8 @@ impl Verifier {
                 None => HashMap::new(),
                 Some((Whose::User(user), _)) => names(&transaction, vec![user]).await?,
                 Some((Whose::All, after)) => {
-                    let read = |row: &mut Row| Ok((row.take()?, row.take()?));
-                    let params = [Param::Int(after), Param::Int(USERS)];
-                    fetch(&transaction, &USERS_AFTER, params, read).await?.into_iter().collect()
+                    let names = fetch(&transaction, &USERS_AFTER, [Param::Int(after), Param::Int(USERS)]).await?;
+                    names.into_iter().map(|Name { id, ulid }| (id, ulid)).collect()
                 }
             };
             let mut ids: Vec<i64> = users.keys().copied().collect();
@@ -278,8 +285,8 @@ struct Lot {
 
 /// The ULIDs of these users.
 async fn names(transaction: &Transaction, users: Vec<i64>) -> Result<HashMap<i64, String>> {
-    let names = fetch(transaction, &SOME_USERS, [Param::Ints(users)], |row| Ok((row.take()?, row.take()?))).await?;
-    Ok(names.into_iter().collect())
+    let names = fetch(transaction, &SOME_USERS, [Param::Ints(users)]).await?;
+    Ok(names.into_iter().map(|Name { id, ulid }| (id, ulid)).collect())
 }
 
 impl Found {

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::acknowledged::{ACKNOWLEDGED, ACTION};
+use super::acknowledged::ACTION;
 use super::{Acknowledged, Check, Difference, Look, Report, Step, Verifier, Whose, all, names};
 use waymark_auth::policy::Operator;
-use waymark_db::fetch;
 use waymark_kernel::error::Result;
-use waymark_write::{Order, Unit, Write};
+use waymark_write::{Order, Unit, Write, audited};
 
 impl Verifier {
     /// Looks for differences, mends those that can be mended, and tells each lot of users as it goes. Each lot is one
@@ -140,7 +139,7 @@ async fn mend(
     let transaction = unit.transaction();
     let look = Look { transaction, users, catalogue: &catalogue };
     let names = names(transaction, users.to_vec()).await?;
-    let known = Acknowledged::of(&fetch(transaction, &ACKNOWLEDGED, [], |row| row.take::<String>()).await?);
+    let known = Acknowledged::of(&audited(transaction, ACTION).await?);
     let mut repaired = Repaired::default();
     for check in checks {
         let find = async || -> Result<Vec<Difference>> {

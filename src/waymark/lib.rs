@@ -30,6 +30,7 @@ pub use waymark_schema as schema;
 pub use waymark_server as server;
 pub use waymark_server::app;
 pub use waymark_transfer as transfer;
+pub use waymark_verify as verify;
 pub use waymark_write as write;
 
 /// The kinds of progress.

@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use super::Event;
+use super::{Event, repo};
 use waymark_db::notices;
 use waymark_db::notices::Notices;
-use waymark_db::{Asker, Db, Kind, Param, Sql, fetch};
+use waymark_db::{Asker, Db, Kind};
 use waymark_kernel::error::Result;
 
 const CHANNEL: &str = "waymark_events";
@@ -162,13 +162,11 @@ impl Feed {
         if users.is_empty() {
             return Ok(());
         }
-        let numbers = fetch(self.db.reads(), &NUMBERS, [Param::Ints(users)], |row| Ok((row.take()?, row.take()?)));
-        self.wake(numbers.await?.into_iter());
+        let numbers = repo::last_numbers(self.db.reads(), users).await?;
+        self.wake(numbers.into_iter());
         Ok(())
     }
 }
-
-static NUMBERS: Sql = Sql::new("SELECT id, history_seq FROM users WHERE id = ANY($1)");
 
 /// Tells other processes what this one has written.
 async fn tell_others(feed: Weak<Feed>, more: Arc<Notify>) {

@@ -32,7 +32,7 @@ use waymark_kernel::error::{Error, Result};
 pub use feed::Following;
 pub use input::{Checks, Notes, Patch, Telling, Upserted, arranged, told};
 pub use probe::attempt as try_to_write;
-pub use repo::{append_entry, append_event, forget_writes, read_event, share_catalogue, take_catalogue};
+pub use repo::{STATEMENTS, append_entry, append_event, audited, forget_writes, share_catalogue, take_catalogue};
 pub use unit::{Reference, Unit};
 pub use waymark_vocabulary::HistoryKind;
 pub use writer::{Order, Writer};

@@ -1,49 +1,62 @@
 //! SQL that every write has in common: locks, events, the audit log, idempotency keys and references.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::{ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 use serde::{Deserialize, Serialize};
 
-use super::entity::{audit_entry, event, write_ref};
+use super::entity::{audit_entry, event, idempotency_key, write_ref};
 use super::unit::{Locked, Moment, Reference};
 use super::{Event, HistoryKind};
 use waymark_db::bulk;
 use waymark_db::bulk::Stores;
+use waymark_db::catalogue::no_version;
 use waymark_db::owner::Merger;
-use waymark_db::{Param, Row, Sql, Transaction, execute, fetch};
+use waymark_db::{
+    ColumnIsAny as _, IsAny as _, Param, Sql, Transaction, execute, fetch, fetch_values, row, select, select_from,
+    values,
+};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
 
+/// The hand-written statements of this file.
+pub static STATEMENTS: [&Sql; 9] =
+    [&SHARE_CATALOGUE, &TAKE_CATALOGUE, &VERSION, &LOCK, &LOCK_FREE, &NUMBER, &NEXT_NUMBER, &TAKE, &TAKE_NOW];
+
 // Writes of progress share this lock by way of `lock_users`, a change of the catalogue takes it alone: what a write
 // decides by does not change under it. SQLite has one writer at a time anyway.
-static SHARE_CATALOGUE: Sql = Sql::new("SELECT pg_advisory_xact_lock_shared(8319)");
+static SHARE_CATALOGUE: Sql = Sql::new("SELECT pg_advisory_xact_lock_shared(8319)").on_postgres_alone();
 // The clock is read when the lock has been taken: a materialized part is carried out first.
 static TAKE_CATALOGUE: Sql = Sql::new(
     "WITH taken AS MATERIALIZED (SELECT pg_advisory_xact_lock(8319)) \
      SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM taken",
-);
+)
+.on_postgres_alone();
+// The clock of the database, together with what it belongs to.
 static VERSION: Sql = Sql::new(
-    "SELECT version, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM catalogue_version WHERE id = 1",
-);
-static VERSION_ON_SQLITE: Sql = Sql::new("SELECT version, NULL FROM catalogue_version WHERE id = 1");
+    "SELECT version, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS millis \
+     FROM catalogue_version WHERE id = 1",
+)
+.on_sqlite("SELECT version, NULL AS millis FROM catalogue_version WHERE id = 1");
 
 // The function has ended, and all locks are taken, before its first row is given and the clock is read: so what was
 // written for these users before was written at an earlier instant, by the same clock.
 static LOCK: Sql = Sql::new(
-    "SELECT id, ulid, history_seq, ledger_seq, version, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint \
-     FROM lock_users($1::bigint[])",
-);
-static LOCK_ON_SQLITE: Sql = Sql::new(
-    "SELECT u.id, u.ulid, u.history_seq, u.ledger_seq, (SELECT version FROM catalogue_version WHERE id = 1), NULL \
-     FROM users u WHERE u.id = ANY($1) AND u.merged_into IS NULL AND u.erased_at IS NULL ORDER BY u.id",
-);
-
+    "SELECT id, ulid, history_seq, ledger_seq, version, \
+     floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS millis FROM lock_users($1::bigint[])",
+)
+.on_sqlite(LOCK_ON_SQLITE);
 // The same for those of the users whom no other transaction has locked.
 static LOCK_FREE: Sql = Sql::new(
-    "SELECT id, ulid, history_seq, ledger_seq, version, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint \
-     FROM lock_free_users($1::bigint[])",
-);
+    "SELECT id, ulid, history_seq, ledger_seq, version, \
+     floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS millis FROM lock_free_users($1::bigint[])",
+)
+.on_sqlite(LOCK_ON_SQLITE);
+const LOCK_ON_SQLITE: &str = "SELECT u.id, u.ulid, u.history_seq, u.ledger_seq, \
+     (SELECT version FROM catalogue_version WHERE id = 1) AS version, NULL AS millis \
+     FROM users u WHERE u.id IN (SELECT value FROM json_each($1)) \
+     AND u.merged_into IS NULL AND u.erased_at IS NULL ORDER BY u.id";
 
 /// Keeps the catalogue from being changed until the transaction ends.
 pub async fn share_catalogue(transaction: &Transaction) -> Result<()> {
@@ -59,8 +72,7 @@ pub async fn take_catalogue(transaction: &Transaction) -> Result<Option<Timestam
     if !on_postgres(transaction) {
         return Ok(None);
     }
-    let times = fetch(transaction, &TAKE_CATALOGUE, [], |row| row.take()).await?;
-    Ok(times.first().copied().map(Timestamp::from_millis))
+    Ok(fetch_values(transaction, &TAKE_CATALOGUE, []).await?.pop())
 }
 
 fn on_postgres(transaction: &Transaction) -> bool {
@@ -79,43 +91,48 @@ pub(super) struct Locks {
 
 /// Locks those of these users who are there, in ascending order.
 pub(super) async fn lock_users(transaction: &Transaction, users: Vec<i64>) -> Result<Locks> {
-    lock(transaction, if on_postgres(transaction) { &LOCK } else { &LOCK_ON_SQLITE }, users).await
+    lock(transaction, &LOCK, users).await
 }
 
 /// Locks those of these users whom no other transaction has locked, and waits only for a change of the catalogue.
 pub(super) async fn lock_free_users(transaction: &Transaction, users: Vec<i64>) -> Result<Locks> {
-    lock(transaction, if on_postgres(transaction) { &LOCK_FREE } else { &LOCK_ON_SQLITE }, users).await
+    lock(transaction, &LOCK_FREE, users).await
+}
+
+row! {
+    /// A user who was locked, and what is told with each of them.
+    struct LockedRow { id: i64, ulid: String, history_seq: i64, ledger_seq: i64, told: State = (State) }
+}
+
+row! {
+    /// The number of the catalogue's state, and the instant by the database's clock.
+    struct State { version: i64, millis: Option<Timestamp> }
 }
 
 async fn lock(transaction: &Transaction, lock: &'static Sql, users: Vec<i64>) -> Result<Locks> {
+    let mut locked = fetch(transaction, lock, [Param::Ints(users)]).await?.into_iter();
     let mut told = None;
-    let users = fetch(transaction, lock, [Param::Ints(users)], |row| {
-        let id = row.take()?;
-        let ulid: String = row.take()?;
-        let (history_seq, ledger_seq) = (row.take()?, row.take()?);
-        let user = Locked { ulid: ulid.into(), history_seq, ledger_seq, changed: false, vouched: false };
-        told = Some((row.take::<i64>()?, row.take::<Option<i64>>()?));
-        Ok((id, user))
-    })
-    .await?;
-    let (version, time) = match told {
+    let users = locked.by_ref().map(|LockedRow { id, ulid, history_seq, ledger_seq, told: all }| {
+        told = Some(all);
+        (id, Locked { ulid: ulid.into(), history_seq, ledger_seq, changed: false, vouched: false })
+    });
+    let users = users.collect();
+    let State { version, millis: time } = match told {
         Some(told) => told,
-        None => version(transaction).await?,
+        None => fetch(transaction, &VERSION, []).await?.pop().ok_or_else(no_version)?,
     };
-    Ok(Locks { users, version, time: time.map(Timestamp::from_millis) })
+    Ok(Locks { users, version, time })
 }
 
-async fn version(transaction: &Transaction) -> Result<(i64, Option<i64>)> {
-    let version = if on_postgres(transaction) { &VERSION } else { &VERSION_ON_SQLITE };
-    let versions = fetch(transaction, version, [], |row| Ok((row.take()?, row.take()?))).await?;
-    versions.first().copied().ok_or_else(|| Error::internal("catalogue_version has no row; run the migrations"))
-}
-
-static NUMBER_ON_POSTGRES: &str = "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq, \
+// Numbers of any number of users by one statement, which the builder has no arrays for. On PostgreSQL it is the end of a
+// longer one.
+static NUMBER: Sql = Sql::new(
+    "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq, \
      self_made = users.self_made AND k.vouched = 0 \
      FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS k(id, history_seq, ledger_seq, vouched) \
-     WHERE users.id = k.id";
-static NUMBER_ON_SQLITE: Sql = Sql::new(
+     WHERE users.id = k.id",
+)
+.on_sqlite(
     "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq, \
      self_made = users.self_made AND k.vouched = 0 \
      FROM (SELECT value ->> 0 AS id, value ->> 1 AS history_seq, value ->> 2 AS ledger_seq, value ->> 3 AS vouched \
@@ -136,14 +153,14 @@ pub(super) async fn store(
         let ids = Param::Ints(changed().map(|(id, _)| *id).collect());
         let columns =
             [column(|user| user.history_seq), column(|user| user.ledger_seq), column(|user| user.vouched.into())];
-        (NUMBER_ON_POSTGRES, [ids].into_iter().chain(columns).collect())
+        (&NUMBER, [ids].into_iter().chain(columns).collect())
     });
     stores.flush(transaction, numbers).await?;
     if !on_postgres(transaction) && changed().next().is_some() {
         let numbers: Vec<_> =
             changed().map(|(id, user)| (id, user.history_seq, user.ledger_seq, i64::from(user.vouched))).collect();
         let numbers = serde_json::to_string(&numbers).map_err(Error::internal)?;
-        execute(transaction, &NUMBER_ON_SQLITE, [Param::Text(numbers)]).await?;
+        execute(transaction, &NUMBER, [Param::Text(numbers)]).await?;
     }
     Ok(())
 }
@@ -172,29 +189,7 @@ pub(super) struct Told {
     pub(super) last: i64,
 }
 
-static EVENTS: Sql = Sql::new(
-    "SELECT user_id, seq, kind, actor, subject_type, subject_key, changes, occurred_at, recorded_at FROM history_events \
-     WHERE user_id = ANY($1) AND seq BETWEEN $2 AND $3 ORDER BY user_id, seq",
-);
-
-/// Reads a row of `history_events`: the user, and the members of an [`Event`] in their order.
-///
-/// # Errors
-/// When the row has other columns.
-pub fn read_event(row: &mut Row) -> Result<(i64, Event), DbErr> {
-    let user = row.take()?;
-    let event = Event {
-        seq: row.take()?,
-        kind: row.take()?,
-        actor: row.take()?,
-        subject_type: row.take()?,
-        subject_key: row.take()?,
-        changes: row.take()?,
-        occurred_at: row.take()?,
-        recorded_at: row.take()?,
-    };
-    Ok((user, event))
-}
+row!(Event { seq, kind, actor, subject_type, subject_key, occurred_at, recorded_at; changes });
 
 /// The events of some parts of histories, each with its user.
 pub(super) async fn events(transaction: &Transaction, told: &[Told]) -> Result<Vec<(i64, Event)>> {
@@ -205,15 +200,32 @@ pub(super) async fn events(transaction: &Transaction, told: &[Told]) -> Result<V
     }
     let mut events = Vec::new();
     for ((first, last), users) in users {
-        let params = [Param::Ints(users), Param::Int(first), Param::Int(last)];
-        let found = fetch(transaction, &EVENTS, params, read_event);
-        events.extend(found.await?);
+        use event::{Column, Entity};
+        let found = Entity::find()
+            .filter(Column::UserId.is_any(transaction, users))
+            .filter(Column::Seq.between(first, last))
+            .order_by_asc(Column::UserId)
+            .order_by_asc(Column::Seq);
+        events.extend(select::<_, (i64, Event)>(transaction, found).await?);
     }
     Ok(events)
 }
 
+// Raises a number and gives it back.
 static NEXT_NUMBER: Sql =
     Sql::new("UPDATE users SET history_seq = history_seq + 1, self_made = FALSE WHERE id = $1 RETURNING history_seq");
+
+row! {
+    /// The number of a user's last event.
+    struct Last { id: i64, history_seq: i64 }
+}
+
+/// The numbers of the last events of these users.
+pub(super) async fn last_numbers(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, i64)>> {
+    let users = Query::select().from("users").and_where(Expr::col("id").is_any(connection, users)).to_owned();
+    let last = select_from(connection, "users", users).await?;
+    Ok(last.into_iter().map(|Last { id, history_seq }| (id, history_seq)).collect())
+}
 
 /// Appends one event of an operator's to a user's history in a transaction that is no [`Unit`](super::Unit). Locks the
 /// user.
@@ -226,7 +238,7 @@ pub async fn append_event(
     actor: &str,
     now: Timestamp,
 ) -> Result<()> {
-    let numbers = fetch(transaction, &NEXT_NUMBER, [Param::Int(user)], |row| row.take()).await?;
+    let numbers = fetch_values(transaction, &NEXT_NUMBER, [Param::Int(user)]).await?;
     let seq = numbers.first().copied().ok_or_else(|| Error::internal(format!("there is no user {user}")))?;
     let event = Event {
         seq,
@@ -249,6 +261,12 @@ pub(super) struct AuditEntry {
     pub(super) subject_type: String,
     pub(super) subject_key: String,
     pub(super) changes: String,
+}
+
+/// What the audit log says of all actions of this name, as JSON.
+pub async fn audited(connection: &impl ConnectionTrait, action: &str) -> Result<Vec<String>> {
+    use audit_entry::{Column, Entity};
+    values(connection, Entity::find().filter(Column::Action.eq(action)), Column::Changes).await
 }
 
 /// Appends entries to the audit log.
@@ -287,10 +305,10 @@ pub async fn append_entry(
     append_audit(transaction, vec![entry], now).await
 }
 
-static REFERENCED: Sql = Sql::new(
-    "SELECT user_id, kind, reference, outcome FROM write_refs \
-     WHERE user_id = ANY($1) AND kind = ANY($2) AND reference = ANY($3)",
-);
+row! {
+    /// What is kept under a reference.
+    struct Kept { user_id: i64, kind: String, reference: String, outcome: String }
+}
 
 /// The outcomes kept under these references.
 pub(super) async fn referenced(
@@ -300,28 +318,24 @@ pub(super) async fn referenced(
     if references.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let distinct = |mut values: Vec<String>| {
-        values.sort_unstable();
-        values.dedup();
-        values
+    use write_ref::{Column, Entity};
+    let distinct = |name: fn(&Reference) -> &str| {
+        let names: BTreeSet<&str> = references.iter().map(name).collect();
+        names.into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
-    let mut users: Vec<i64> = references.iter().map(|reference| reference.user).collect();
-    users.sort_unstable();
-    users.dedup();
-    let params = [
-        Param::Ints(users),
-        Param::Texts(distinct(references.iter().map(|reference| reference.kind.to_owned()).collect())),
-        Param::Texts(distinct(references.iter().map(|reference| reference.name.clone()).collect())),
-    ];
-    let found: Vec<(i64, String, String, String)> =
-        fetch(transaction, &REFERENCED, params, |row| Ok((row.take()?, row.take()?, row.take()?, row.take()?))).await?;
+    let users: BTreeSet<i64> = references.iter().map(|reference| reference.user).collect();
+    let kept = Entity::find()
+        .filter(Column::UserId.is_any(transaction, users.into_iter().collect::<Vec<_>>()))
+        .filter(Column::Kind.is_any(transaction, distinct(|reference| reference.kind)))
+        .filter(Column::Reference.is_any(transaction, distinct(|reference| &reference.name)));
+    let found: Vec<Kept> = select(transaction, kept).await?;
     // Compared one column at a time above, so more may be found than was asked for.
     let asked: BTreeMap<(i64, &str, &str), &Reference> =
         references.iter().map(|one| ((one.user, one.kind, one.name.as_str()), one)).collect();
     Ok(found
         .into_iter()
-        .filter_map(|(user, kind, name, outcome)| {
-            let reference = asked.get(&(user, kind.as_str(), name.as_str()))?;
+        .filter_map(|Kept { user_id, kind, reference, outcome }| {
+            let reference = asked.get(&(user_id, kind.as_str(), reference.as_str()))?;
             Some(((*reference).clone(), outcome))
         })
         .collect())
@@ -352,13 +366,15 @@ pub(super) async fn hand_over_references(transaction: &Transaction, merger: Merg
         .map(drop)
 }
 
-static FORGET_REFERENCES: Sql = Sql::new("DELETE FROM write_refs WHERE user_id = $1");
-static FORGET_OUTCOMES: Sql = Sql::new("DELETE FROM idempotency_keys WHERE principal = ANY($1)");
-
 /// Forgets what makes the writes of a user safe to repeat who will never write again.
 pub async fn forget_writes(transaction: &Transaction, user: i64, principals: Vec<String>) -> Result<()> {
-    execute(transaction, &FORGET_REFERENCES, [Param::Int(user)]).await?;
-    execute(transaction, &FORGET_OUTCOMES, [Param::Texts(principals)]).await.map(drop)
+    use idempotency_key::{Column, Entity};
+    write_ref::Entity::delete_many().filter(write_ref::Column::UserId.eq(user)).exec(transaction).await?;
+    Ok(Entity::delete_many()
+        .filter(Column::Principal.is_any(transaction, principals))
+        .exec(transaction)
+        .await
+        .map(drop)?)
 }
 
 /// How a write is made safe to repeat.
@@ -372,8 +388,8 @@ pub(super) struct Idempotency {
 }
 
 impl Idempotency {
-    fn params(&self) -> [Param; 3] {
-        [Param::Text(self.principal.clone()), Param::Text(self.mutation.to_owned()), Param::Text(self.key.clone())]
+    fn id(&self) -> (String, String, String) {
+        (self.principal.clone(), self.mutation.to_owned(), self.key.clone())
     }
 }
 
@@ -384,28 +400,23 @@ pub(super) struct Earlier {
     pub(super) outcome: String,
 }
 
-// A second write with the key waits here until the first one has ended.
+// Takes a key or gives back that it is taken, at once: a second write with the key waits here until the first one has
+// ended. The builder has no condition for what a conflict changes.
 static TAKE: Sql = Sql::new(
     "INSERT INTO idempotency_keys (principal, mutation, key, body_hash, outcome, created_at) \
      VALUES ($1, $2, $3, $4, '', $5) ON CONFLICT (principal, mutation, key) DO UPDATE \
      SET body_hash = excluded.body_hash, outcome = '', created_at = excluded.created_at \
      WHERE idempotency_keys.created_at <= excluded.created_at - $6 RETURNING 1",
 );
+// The same by the database's clock.
 static TAKE_NOW: Sql = Sql::new(
     "INSERT INTO idempotency_keys (principal, mutation, key, body_hash, outcome, created_at) \
      VALUES ($1, $2, $3, $4, '', floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) \
      ON CONFLICT (principal, mutation, key) DO UPDATE \
      SET body_hash = excluded.body_hash, outcome = '', created_at = excluded.created_at \
      WHERE idempotency_keys.created_at <= excluded.created_at - $5 RETURNING 1",
-);
-static EARLIER: Sql =
-    Sql::new("SELECT body_hash, outcome FROM idempotency_keys WHERE principal = $1 AND mutation = $2 AND key = $3");
-static KEEP: Sql =
-    Sql::new("UPDATE idempotency_keys SET outcome = $4 WHERE principal = $1 AND mutation = $2 AND key = $3");
-static FORGET: Sql = Sql::new("DELETE FROM idempotency_keys WHERE created_at <= $1");
-static FORGET_NOW: Sql = Sql::new(
-    "DELETE FROM idempotency_keys WHERE created_at <= floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1",
-);
+)
+.on_postgres_alone();
 
 /// Takes the key for this write; returns the outcome of the earlier write when there was one in the last `kept`
 /// seconds.
@@ -415,51 +426,66 @@ pub(super) async fn take_key(
     moment: Moment,
     kept: i64,
 ) -> Result<Option<Earlier>> {
-    let mut params: Vec<Param> = idempotency.params().into_iter().collect();
-    params.push(Param::Text(idempotency.body_hash.clone()));
+    let (principal, mutation, key) = idempotency.id();
+    let mut params = [principal, mutation, key, idempotency.body_hash.clone()].map(Param::Text).to_vec();
     if !moment.by_database {
         params.push(Param::Int(moment.now.millis()));
     }
     params.push(Param::Int(kept.saturating_mul(1000)));
     let take = if moment.by_database { &TAKE_NOW } else { &TAKE };
-    let taken: Vec<i32> = fetch(transaction, take, params, |row| row.take()).await?;
+    let taken: Vec<i32> = fetch_values(transaction, take, params).await?;
     if !taken.is_empty() {
         return Ok(None);
     }
-    let found = fetch(transaction, &EARLIER, idempotency.params(), |row| {
-        Ok(Earlier { body_hash: row.take()?, outcome: row.take()? })
-    })
-    .await?;
+    let earlier = idempotency_key::Entity::find_by_id(idempotency.id()).one(transaction).await?;
+    let earlier = earlier.map(|row| Earlier { body_hash: row.body_hash, outcome: row.outcome });
     // Swept in between: then the write is done again from its beginning.
-    let earlier = found.into_iter().next();
     earlier.map(Some).ok_or_else(|| Error::internal("an idempotency key went away").passing())
 }
 
 /// Keeps the outcome of the write under its key.
 pub(super) async fn keep_outcome(transaction: &Transaction, idempotency: &Idempotency, outcome: String) -> Result<()> {
-    execute(transaction, &KEEP, idempotency.params().into_iter().chain([Param::Text(outcome)])).await.map(drop)
+    use idempotency_key::{Column, Entity};
+    let Idempotency { principal, mutation, key, .. } = idempotency;
+    Entity::update_many()
+        .col_expr(Column::Outcome, Expr::value(outcome))
+        .filter(Column::Principal.eq(principal))
+        .filter(Column::Mutation.eq(*mutation))
+        .filter(Column::Key.eq(key))
+        .exec(transaction)
+        .await?;
+    Ok(())
 }
 
-static PUT_FILLER: Sql = Sql::new(
-    "INSERT INTO idempotency_keys (principal, mutation, key, body_hash, outcome, created_at) \
-     VALUES ('probe', '', '', '', $1, $2) ON CONFLICT (principal, mutation, key) DO UPDATE SET outcome = excluded.outcome",
-);
-static REMOVE_FILLER: Sql = Sql::new("DELETE FROM idempotency_keys WHERE principal = 'probe'");
+/// The principal of what is stored to see whether anything can be.
+const PROBE: &str = "probe";
 
 /// Stores something, to see whether anything can be stored. What is left of it goes away with the old keys.
 pub(super) async fn put_filler(transaction: &Transaction, filler: String, created_at: Timestamp) -> Result<()> {
-    execute(transaction, &PUT_FILLER, [Param::Text(filler), Param::Int(created_at.millis())]).await.map(drop)
+    let row = idempotency_key::Model {
+        principal: PROBE.to_owned(),
+        mutation: String::new(),
+        key: String::new(),
+        body_hash: String::new(),
+        outcome: filler,
+        created_at,
+    };
+    bulk::upsert(transaction, &[row], &[idempotency_key::Column::Outcome]).await
 }
 
 /// Takes it away again.
 pub(super) async fn remove_filler(transaction: &Transaction) -> Result<()> {
-    execute(transaction, &REMOVE_FILLER, []).await.map(drop)
+    use idempotency_key::{Column, Entity};
+    Ok(Entity::delete_many().filter(Column::Principal.eq(PROBE)).exec(transaction).await.map(drop)?)
 }
 
 /// Forgets keys that were taken `kept` seconds ago or earlier.
 pub(super) async fn forget_keys(connection: &impl ConnectionTrait, moment: Moment, kept: i64) -> Result<u64> {
-    if moment.by_database {
-        return execute(connection, &FORGET_NOW, [Param::Int(kept.saturating_mul(1000))]).await;
-    }
-    execute(connection, &FORGET, [Param::Int(moment.now.plus_seconds(-kept).millis())]).await
+    use idempotency_key::{Column, Entity};
+    let now = if moment.by_database { Expr::cust(NOW) } else { Expr::value(moment.now) };
+    let old = Expr::col(Column::CreatedAt).lte(now.sub(kept.saturating_mul(1000)));
+    Ok(Entity::delete_many().filter(old).exec(connection).await?.rows_affected)
 }
+
+/// The clock of PostgreSQL in milliseconds.
+const NOW: &str = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";

@@ -32,6 +32,7 @@ mod errors;
 mod facts;
 mod fuzz;
 mod games;
+mod hand_written;
 mod history;
 mod http;
 mod learning;
@@ -92,6 +93,7 @@ fn main() -> ExitCode {
         ("facts", facts::TESTS),
         ("fuzz", fuzz::TESTS),
         ("games", games::TESTS),
+        ("hand_written", hand_written::TESTS),
         ("history", history::TESTS),
         ("http", http::TESTS),
         ("learning", learning::TESTS),

@@ -6,7 +6,8 @@ use waymark_verify::Check;
 pub const CHECKS: &[Check] = &[
     Check::of_users(
         "collections.cards",
-        "SELECT o.user_id, 'collection of card:' || k.key || ', by its number', o.collection_id, k.collection_id
+        "SELECT o.user_id, 'collection of card:' || k.key || ', by its number' AS what, o.collection_id AS stored,
+             k.collection_id AS expected
          FROM owned_cards o JOIN cards k ON k.id = o.card_id
          WHERE o.user_id = ANY($1) AND o.collection_id <> k.collection_id",
     )
@@ -17,8 +18,8 @@ pub const CHECKS: &[Check] = &[
     ),
     Check::of_users(
         "collections.collected",
-        "SELECT n.user_id, 'distinct cards of collection:' || c.key, CAST(sum(n.stored) AS bigint),
-             CAST(sum(n.owned) AS bigint)
+        "SELECT n.user_id, 'distinct cards of collection:' || c.key AS what, CAST(sum(n.stored) AS bigint) AS stored,
+             CAST(sum(n.owned) AS bigint) AS expected
          FROM (
              SELECT user_id, collection_id, collected_count AS stored, 0 AS owned
              FROM collection_progress WHERE user_id = ANY($1)
@@ -42,8 +43,9 @@ pub const CHECKS: &[Check] = &[
     Check::of_users(
         "collections.completions",
         // All cards complete a collection at the instant at which the last of them came, if that lies inside its dates.
-        "SELECT p.user_id, 'completion of collection:' || c.key, p.completed_at, COALESCE(p.reward_claimed_at,
-             CASE WHEN o.last_at < c.starts_at THEN c.starts_at ELSE o.last_at END)
+        "SELECT p.user_id, 'completion of collection:' || c.key AS what,
+             p.completed_at AS stored, COALESCE(p.reward_claimed_at,
+             CASE WHEN o.last_at < c.starts_at THEN c.starts_at ELSE o.last_at END) AS expected
          FROM collection_progress p JOIN collections c ON c.id = p.collection_id
          LEFT JOIN (
              SELECT user_id, collection_id, max(first_acquired_at) AS last_at FROM owned_cards
@@ -71,7 +73,8 @@ pub const CHECKS: &[Check] = &[
     ),
     Check::of_nobody(
         "collections.rewards",
-        "SELECT 'claims of the reward of collection:' || c.key, r.claimed, COALESCE(p.claims, 0)
+        "SELECT 'claims of the reward of collection:' || c.key AS what, r.claimed AS stored,
+             COALESCE(p.claims, 0) AS expected
          FROM collection_rewards r JOIN collections c ON c.id = r.collection_id LEFT JOIN (
              SELECT collection_id, count(*) AS claims FROM collection_progress
              WHERE reward_claimed_at IS NOT NULL GROUP BY collection_id

@@ -1,12 +1,15 @@
 //! SQL of collections, cards and what users own.
 
 use super::entity::{card, collection, owned_card, progress, reward};
-use sea_orm::{ConnectionTrait, EntityTrait as _, QueryOrder as _};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+};
 use std::collections::{HashMap, HashSet};
 use waymark_db::bulk;
 use waymark_db::bulk::Stores;
 use waymark_db::records::{As, Records};
-use waymark_db::{PairSql, Param, Sql, execute, fetch};
+use waymark_db::{ColumnIsAny as _, Extent, counts, pairs, row, select, values};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
 
@@ -45,26 +48,18 @@ pub struct Collected {
     pub completed_told: bool,
 }
 
-static COLLECTED: Sql = Sql::new(
-    "SELECT user_id, collection_id, collected_count, completed_at, reward_claimed_at, updated_at, completed_told \
-     FROM collection_progress WHERE user_id = ANY($1)",
-);
+row!(Collected {
+    collection_id,
+    count: "collected_count",
+    completed_at,
+    reward_claimed_at,
+    updated_at,
+    completed_told
+});
 
 /// How far these users are with every collection of which they ever owned a card, each with its user.
 pub(super) async fn collected(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, Collected)>> {
-    fetch(connection, &COLLECTED, [Param::Ints(users)], |row| {
-        let user = row.take()?;
-        let collected = Collected {
-            collection_id: row.take()?,
-            count: row.take()?,
-            completed_at: row.take()?,
-            reward_claimed_at: row.take()?,
-            updated_at: row.take()?,
-            completed_told: row.take()?,
-        };
-        Ok((user, collected))
-    })
-    .await
+    select(connection, progress::Entity::find().filter(progress::Column::UserId.is_any(connection, users))).await
 }
 
 /// A card that a user owns.
@@ -78,51 +73,33 @@ pub struct Owned {
     pub first_acquired_at: Timestamp,
 }
 
-static OWNED: PairSql = PairSql::new(
-    "t.user_id, t.collection_id, t.card_id, t.quantity, t.first_acquired_at",
-    "owned_cards",
-    "collection_id",
-);
+row!(Owned { card_id, quantity, first_acquired_at });
+
+row! {
+    /// A card that a user owns, of a collection.
+    struct OwnedOf { collection_id: i64, owned: Owned = (Owned) }
+}
 
 /// The cards each user owns of these collections, with the user and the collection.
 pub(super) async fn owned<'a>(
     connection: &impl ConnectionTrait,
     wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
 ) -> Result<Vec<((i64, i64), Owned)>> {
-    OWNED
-        .fetch(connection, wanted, |row| {
-            let place = (row.take()?, row.take()?);
-            Ok((place, Owned { card_id: row.take()?, quantity: row.take()?, first_acquired_at: row.take()? }))
-        })
-        .await
+    let found = pairs(connection, owned_card::Column::CollectionId, wanted, Extent::All).await?;
+    Ok(found.into_iter().map(|(user, OwnedOf { collection_id, owned })| ((user, collection_id), owned)).collect())
 }
 
 /// A card that a user owns, as it is stored.
 pub(crate) type OwnedRow = owned_card::Model;
 
-static OWNED_ROWS: PairSql = PairSql::new(
-    "t.user_id, t.card_id, t.collection_id, t.quantity, t.first_acquired_at, t.updated_at",
-    "owned_cards",
-    "collection_id",
-);
+row!(OwnedRow { user_id, card_id, collection_id, quantity, first_acquired_at, updated_at });
 
 /// The same with all that is stored.
 pub(super) async fn owned_rows<'a>(
     connection: &impl ConnectionTrait,
     wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
 ) -> Result<Vec<OwnedRow>> {
-    OWNED_ROWS
-        .fetch(connection, wanted, |row| {
-            Ok(OwnedRow {
-                user_id: row.take()?,
-                card_id: row.take()?,
-                collection_id: row.take()?,
-                quantity: row.take()?,
-                first_acquired_at: row.take()?,
-                updated_at: row.take()?,
-            })
-        })
-        .await
+    pairs(connection, owned_card::Column::CollectionId, wanted, Extent::All).await
 }
 
 /// Stores cards that users own, whole.
@@ -131,18 +108,31 @@ pub(super) fn store_owned_rows(stores: &mut Stores, rows: Vec<OwnedRow>) {
     stores.upsert(rows, &[Column::Quantity, Column::FirstAcquiredAt, Column::UpdatedAt]);
 }
 
-static COUNT_CLAIMS: Sql = Sql::new("UPDATE collection_rewards SET claimed = claimed + $2 WHERE collection_id = $1");
+/// Adds to how often the reward of a collection has been claimed, where `condition` holds; whether it did.
+async fn add_claims(connection: &impl ConnectionTrait, collection: i64, claims: i64, condition: Expr) -> Result<bool> {
+    use reward::{Column, Entity};
+    let counted = Entity::update_many()
+        .col_expr(Column::Claimed, Expr::col(Column::Claimed).add(claims))
+        .filter(Column::CollectionId.eq(collection))
+        .filter(condition);
+    Ok(counted.exec(connection).await?.rows_affected > 0)
+}
 
 /// Counts claims of the reward of a collection that were brought along.
 pub(super) async fn count_claims(connection: &impl ConnectionTrait, collection: i64, claims: i64) -> Result<()> {
-    execute(connection, &COUNT_CLAIMS, [Param::Int(collection), Param::Int(claims)]).await.map(drop)
+    add_claims(connection, collection, claims, Expr::value(true)).await.map(drop)
 }
 
-static CLAIMED: Sql = Sql::new("SELECT collection_id, claimed FROM collection_rewards WHERE collection_id = ANY($1)");
+row! {
+    /// How often a reward has been claimed.
+    struct Claimed { collection_id: i64, claimed: i64 }
+}
 
 /// How often the reward of each of these collections has been claimed. The catalogue in memory does not follow this.
 pub(super) async fn claimed(connection: &impl ConnectionTrait, collections: Vec<i64>) -> Result<Vec<(i64, i64)>> {
-    fetch(connection, &CLAIMED, [Param::Ints(collections)], |row| Ok((row.take()?, row.take()?))).await
+    let rewards = reward::Entity::find().filter(reward::Column::CollectionId.is_any(connection, collections));
+    let rewards = select(connection, rewards).await?;
+    Ok(rewards.into_iter().map(|Claimed { collection_id, claimed }| (collection_id, claimed)).collect())
 }
 
 /// Stores cards that users own, each with its user and its collection, as of an instant.
@@ -181,44 +171,38 @@ pub(super) fn store_collected(stores: &mut Stores, collected: impl IntoIterator<
     stores.upsert(rows.collect(), &PROGRESS);
 }
 
-static TAKE_REWARD: Sql = Sql::new(
-    "UPDATE collection_rewards SET claimed = claimed + 1 \
-     WHERE collection_id = $1 AND (stock IS NULL OR claimed < stock)",
-);
-
-/// Takes one reward of a collection from its stock; whether there was one. Whoever claims the same reward waits until
+/// Takes one reward of a collection from its stock; whether there was one. Another claim of the same reward waits until
 /// this transaction has ended.
 pub(super) async fn take_reward(connection: &impl ConnectionTrait, collection: i64) -> Result<bool> {
-    Ok(execute(connection, &TAKE_REWARD, [Param::Int(collection)]).await? > 0)
+    use reward::Column;
+    let in_stock = Column::Stock.is_null().or(Expr::col(Column::Claimed).lt(Expr::col(Column::Stock)));
+    add_claims(connection, collection, 1, in_stock).await
 }
-
-static IN_HANDS: Sql = Sql::new("SELECT DISTINCT card_id FROM owned_cards WHERE card_id = ANY($1) AND quantity > 0");
 
 /// Those of these cards that somebody owns.
 pub(super) async fn owned_by_anybody(connection: &impl ConnectionTrait, cards: Vec<i64>) -> Result<HashSet<i64>> {
+    use owned_card::{Column, Entity};
     if cards.is_empty() {
         return Ok(HashSet::new());
     }
-    let found = fetch(connection, &IN_HANDS, [Param::Ints(cards)], |row| row.take()).await?;
-    Ok(found.into_iter().collect())
+    let found = Entity::find().filter(Column::CardId.is_any(connection, cards)).filter(Column::Quantity.gt(0));
+    Ok(values(connection, found.distinct(), Column::CardId).await?.into_iter().collect())
 }
-
-static FORGET_CARDS: Sql = Sql::new("DELETE FROM owned_cards WHERE card_id = ANY($1) AND quantity = 0");
-static REMOVE_CARDS: Sql = Sql::new("DELETE FROM cards WHERE id = ANY($1)");
 
 /// Removes cards that nobody owns, and the trace of whoever once did.
 pub(super) async fn remove_cards(connection: &impl ConnectionTrait, cards: Vec<i64>) -> Result<()> {
+    use owned_card::{Column, Entity};
     if cards.is_empty() {
         return Ok(());
     }
-    execute(connection, &FORGET_CARDS, [Param::Ints(cards.clone())]).await?;
-    execute(connection, &REMOVE_CARDS, [Param::Ints(cards)]).await.map(drop)
+    let traces = Entity::delete_many().filter(Column::CardId.is_any(connection, cards.clone()));
+    traces.filter(Column::Quantity.eq(0)).exec(connection).await?;
+    Ok(card::Entity::delete_many()
+        .filter(card::Column::Id.is_any(connection, cards))
+        .exec(connection)
+        .await
+        .map(drop)?)
 }
-
-static COMPLETING: Sql = Sql::new(
-    "SELECT user_id FROM collection_progress WHERE collection_id = $1 AND user_id > $2 AND collected_count >= $3 \
-     AND (completed_at IS NULL OR completed_at > $4) ORDER BY user_id LIMIT 1000",
-);
 
 /// A thousand users behind the user `after`, by their ids, who own `size` cards or more and have not completed the
 /// collection by `now`.
@@ -229,32 +213,27 @@ pub(super) async fn completing(
     size: i64,
     now: Timestamp,
 ) -> Result<Vec<i64>> {
-    fetch(connection, &COMPLETING, [collection, after, size, now.millis()].map(Param::Int), |row| row.take()).await
+    use progress::{Column, Entity};
+    let completing = Entity::find()
+        .filter(Column::CollectionId.eq(collection))
+        .filter(Column::UserId.gt(after))
+        .filter(Column::CollectedCount.gte(size))
+        .filter(Column::CompletedAt.is_null().or(Column::CompletedAt.gt(now)))
+        .order_by_asc(Column::UserId)
+        .limit(1000);
+    values(connection, completing, Column::UserId).await
 }
-
-static SIZES: Sql =
-    Sql::new("SELECT collection_id, count(*) FROM cards WHERE collection_id = ANY($1) GROUP BY collection_id");
 
 /// How many cards these collections have.
 pub(super) async fn sizes(connection: &impl ConnectionTrait, collections: Vec<i64>) -> Result<Vec<(i64, usize)>> {
+    use card::{Column, Entity};
     if collections.is_empty() {
         return Ok(Vec::new());
     }
-    fetch(connection, &SIZES, [Param::Ints(collections)], |row| {
-        let (collection, size): (i64, i64) = (row.take()?, row.take()?);
-        Ok((collection, usize::try_from(size).unwrap_or_default()))
-    })
-    .await
+    let cards = Entity::find().filter(Column::CollectionId.is_any(connection, collections));
+    let sizes = counts(connection, cards, Column::CollectionId).await?;
+    Ok(sizes.into_iter().map(|(collection, size)| (collection, usize::try_from(size).unwrap_or_default())).collect())
 }
-
-static COMPLETE: Sql = Sql::new(
-    "UPDATE collection_progress SET completed_at = $3, updated_at = $4 WHERE collection_id = $1 \
-     AND collected_count >= $2 AND (completed_at IS NULL OR completed_at > $4)",
-);
-static INCOMPLETE: Sql = Sql::new(
-    "UPDATE collection_progress SET completed_at = NULL, updated_at = $3 WHERE collection_id = $1 \
-     AND collected_count < $2 AND completed_at > $3",
-);
 
 /// Stores what a change at `now` means for whoever owns cards of a collection: `completion` is when those have
 /// completed it who own `size` cards, `None` when nobody can. What was completed before `now` stays so.
@@ -265,12 +244,23 @@ pub(super) async fn complete(
     completion: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<()> {
-    let now = now.millis();
-    if let Some(at) = completion {
-        execute(connection, &COMPLETE, [collection, size, at.millis(), now].map(Param::Int)).await?;
+    use progress::{Column, Entity};
+    let open = || Column::CompletedAt.gt(now);
+    let set = |at: Option<Timestamp>| {
+        Entity::update_many()
+            .col_expr(Column::CompletedAt, Expr::value(at.map(|at| at.millis())))
+            .col_expr(Column::UpdatedAt, Expr::value(now))
+            .filter(Column::CollectionId.eq(collection))
+    };
+    if completion.is_some() {
+        let done = Column::CollectedCount.gte(size).and(Column::CompletedAt.is_null().or(open()));
+        set(completion).filter(done).exec(connection).await?;
     }
-    let least = if completion.is_some() { size } else { i64::MAX };
-    execute(connection, &INCOMPLETE, [collection, least, now].map(Param::Int)).await.map(drop)
+    let mut undone = set(None).filter(open());
+    if completion.is_some() {
+        undone = undone.filter(Column::CollectedCount.lt(size));
+    }
+    Ok(undone.exec(connection).await.map(drop)?)
 }
 
 /// Stores how far users are with collections.
@@ -278,14 +268,11 @@ pub(super) async fn store_progress(connection: &impl ConnectionTrait, rows: &[pr
     bulk::upsert(connection, rows, &PROGRESS).await
 }
 
-static UNCLAIM: Sql =
-    Sql::new("UPDATE collection_rewards SET claimed = claimed - 1 WHERE collection_id = $1 AND claimed > 0");
-
 /// Takes one claim of the reward of each of these collections back, in the order in which rows are locked everywhere.
 pub(super) async fn unclaim(connection: &impl ConnectionTrait, mut collections: Vec<i64>) -> Result<()> {
     collections.sort_unstable();
     for collection in collections {
-        execute(connection, &UNCLAIM, [Param::Int(collection)]).await?;
+        add_claims(connection, collection, -1, reward::Column::Claimed.gt(0)).await?;
     }
     Ok(())
 }
@@ -294,28 +281,26 @@ pub(super) async fn unclaim(connection: &impl ConnectionTrait, mut collections: 
 pub static RECORDS: [Records; 2] = [
     Records::new(
         "cards",
-        "SELECT l.key, c.key, CAST(t.quantity AS bigint), t.first_acquired_at, t.updated_at FROM \
-         owned_cards t JOIN cards c ON c.id = t.card_id JOIN collections l ON l.id = t.collection_id WHERE \
-         t.user_id = $1 ORDER BY c.id",
+        "owned_cards t JOIN cards c ON c.id = t.card_id JOIN collections l ON l.id = t.collection_id \
+         WHERE t.user_id = $1 ORDER BY c.id",
         &[
-            ("collection", As::Text),
-            ("card", As::Text),
-            ("quantity", As::Number),
-            ("firstAcquiredAt", As::Instant),
-            ("updatedAt", As::Instant),
+            ("collection", "l.key", As::Text),
+            ("card", "c.key", As::Text),
+            ("quantity", "t.quantity", As::Number),
+            ("firstAcquiredAt", "t.first_acquired_at", As::Instant),
+            ("updatedAt", "t.updated_at", As::Instant),
         ],
     ),
     Records::new(
         "collections",
-        "SELECT l.key, CAST(t.collected_count AS bigint), t.completed_at, t.reward_claimed_at, t.updated_at \
-         FROM collection_progress t JOIN collections l ON l.id = t.collection_id WHERE t.user_id = $1 ORDER \
-         BY l.id",
+        "collection_progress t JOIN collections l ON l.id = t.collection_id WHERE t.user_id = $1 ORDER BY \
+         l.id",
         &[
-            ("collection", As::Text),
-            ("collectedCount", As::Number),
-            ("completedAt", As::Instant),
-            ("rewardClaimedAt", As::Instant),
-            ("updatedAt", As::Instant),
+            ("collection", "l.key", As::Text),
+            ("collectedCount", "t.collected_count", As::Number),
+            ("completedAt", "t.completed_at", As::Instant),
+            ("rewardClaimedAt", "t.reward_claimed_at", As::Instant),
+            ("updatedAt", "t.updated_at", As::Instant),
         ],
     ),
 ];

@@ -6,7 +6,8 @@ use waymark_verify::Check;
 pub const CHECKS: &[Check] = &[
     Check::of_users(
         "credits.granted",
-        "SELECT l.user_id, 'what entries granted of lot ' || l.seq || ', in millionths', e.granted, l.amount_micros
+        "SELECT l.user_id, 'what entries granted of lot ' || l.seq || ', in millionths' AS what, e.granted AS stored,
+             l.amount_micros AS expected
          FROM credit_lots l LEFT JOIN (
              SELECT user_id, lot_seq, CAST(sum(amount_micros) AS bigint) AS granted, count(*) AS entries
              FROM credit_entries WHERE user_id = ANY($1) AND kind = 'GRANT' GROUP BY user_id, lot_seq
@@ -15,15 +16,15 @@ pub const CHECKS: &[Check] = &[
     ),
     Check::of_users(
         "credits.entries",
-        "SELECT e.user_id, 'entry ' || e.seq || ' of lot ' || e.lot_seq || ', which is not there, in millionths',
-             e.amount_micros, CAST(NULL AS bigint)
+        "SELECT e.user_id, 'entry ' || e.seq || ' of lot ' || e.lot_seq || ', which is not there, in millionths' AS what,
+             e.amount_micros AS stored, CAST(NULL AS bigint) AS expected
          FROM credit_entries e LEFT JOIN credit_lots l ON l.user_id = e.user_id AND l.seq = e.lot_seq
          WHERE e.user_id = ANY($1) AND l.user_id IS NULL",
     ),
     Check::of_users(
         "credits.remaining",
-        "SELECT l.user_id, 'what is left of lot ' || l.seq || ', in millionths', l.remaining_micros,
-             l.amount_micros - COALESCE(e.taken, 0)
+        "SELECT l.user_id, 'what is left of lot ' || l.seq || ', in millionths' AS what, l.remaining_micros AS stored,
+             l.amount_micros - COALESCE(e.taken, 0) AS expected
          FROM credit_lots l LEFT JOIN (
              SELECT user_id, lot_seq, CAST(sum(amount_micros) AS bigint) AS taken
              FROM credit_entries WHERE user_id = ANY($1) AND kind <> 'GRANT' GROUP BY user_id, lot_seq
@@ -42,7 +43,8 @@ pub const CHECKS: &[Check] = &[
     ),
     Check::of_users(
         "credits.numbers",
-        "SELECT u.id, 'the last number of the ledger', u.ledger_seq, CAST(max(n.seq) AS bigint)
+        "SELECT u.id AS user_id, 'the last number of the ledger' AS what, u.ledger_seq AS stored,
+             CAST(max(n.seq) AS bigint) AS expected
          FROM users u JOIN (
              SELECT user_id, seq FROM credit_lots WHERE user_id = ANY($1)
              UNION ALL SELECT user_id, seq FROM credit_entries WHERE user_id = ANY($1)

@@ -1,49 +1,49 @@
 //! The tables of credits: the lots a balance consists of, the ledger of their changes, and blocks.
 
 use async_graphql::Enum;
-use sea_orm::entity::prelude::*;
 
-/// Where a lot comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
-#[graphql(name = "CreditLotSource")]
-pub enum LotSource {
-    /// The reward of a goal.
-    Goal,
-    /// Granted by an app or an operator.
-    Grant,
-    /// Brought along from another system.
-    Import,
+waymark_db::names! {
+    /// Where a lot comes from.
+    #[derive(Enum)]
+    #[graphql(name = "CreditLotSource")]
+    pub enum LotSource {
+        /// The reward of a goal.
+        Goal = "GOAL",
+        /// Granted by an app or an operator.
+        Grant = "GRANT",
+        /// Brought along from another system.
+        Import = "IMPORT",
+    }
 }
 
-/// What a ledger entry did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
-#[graphql(name = "CreditEntryKind")]
-pub enum EntryKind {
-    /// Opened a lot.
-    Grant,
-    /// Spent from a lot.
-    Spend,
-    /// Took away what was left of a lot when it expired.
-    Expire,
-    /// Took back from a lot.
-    Revoke,
+waymark_db::names! {
+    /// What a ledger entry did.
+    #[derive(Enum)]
+    #[graphql(name = "CreditEntryKind")]
+    pub enum EntryKind {
+        /// Opened a lot.
+        Grant = "GRANT",
+        /// Spent from a lot.
+        Spend = "SPEND",
+        /// Took away what was left of a lot when it expired.
+        Expire = "EXPIRE",
+        /// Took back from a lot.
+        Revoke = "REVOKE",
+    }
 }
 
-/// What a block keeps a user from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum BlockScope {
-    /// Claiming rewards.
-    Claim,
-    /// Spending credits.
-    Spend,
-    /// Both.
-    All,
+waymark_db::names! {
+    /// What a blocked user may not do.
+    #[derive(Enum)]
+    #[graphql(name = "CreditBlockScope")]
+    pub enum BlockScope {
+        /// Claim rewards.
+        Claim = "CLAIM",
+        /// Spend credits.
+        Spend = "SPEND",
+        /// Claim rewards and spend credits.
+        All = "ALL",
+    }
 }
 
 /// Lots: credits granted together, which expire together.

@@ -13,3 +13,4 @@ pub mod told;
 pub mod write;
 
 pub use check::CHECKS;
+pub use repo::STATEMENTS;

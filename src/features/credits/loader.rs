@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 
 use super::repo::{self, Entry, Holding, StoredBlock, StoredLot};
-use waymark_db::Reader;
 use waymark_db::page::Slice;
+use waymark_db::{Extent, Reader};
 use waymark_graphql_kit::batcher::{Key, grouped};
 use waymark_kernel::error::{Error, Result};
 
@@ -61,7 +61,9 @@ impl Loader<EntriesOf> for Reader {
     async fn load(&self, keys: &[EntriesOf]) -> Result<HashMap<EntriesOf, Self::Value>> {
         let mut pages = HashMap::new();
         for ((slice, reasons), users) in grouped(keys.iter().map(|key| ((key.slice, key.reasons), key.user))) {
-            for (user, entries) in grouped(repo::entries(self.connection(), users, slice, reasons).await?) {
+            for (user, entries) in
+                grouped(repo::entries(self.connection(), users, slice, Extent::all_if(reasons)).await?)
+            {
                 pages.insert(EntriesOf { user, slice, reasons }, entries);
             }
         }

@@ -2,11 +2,9 @@
 //!
 //! Amounts are whole millionths of a credit ("micros") all the way; a decimal is written only at the edge.
 
-use async_graphql::Enum;
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
+pub use super::entity::BlockScope;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::limits;
 use waymark_kernel::text::is_unprintable;
@@ -167,19 +165,6 @@ pub fn unswept(lots: &[Lot], now: Timestamp) -> Vec<Unswept> {
         .collect();
     found.sort_by_key(|expired| (expired.expired_at, expired.lot));
     found
-}
-
-/// What a blocked user may not do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[graphql(name = "CreditBlockScope")]
-pub enum BlockScope {
-    /// Claim rewards.
-    Claim,
-    /// Spend credits.
-    Spend,
-    /// Claim rewards and spend credits.
-    All,
 }
 
 /// What a user may be blocked from.

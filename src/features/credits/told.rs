@@ -518,7 +518,7 @@ fn block_of(
     };
     let Some(before) = blocks.get(&(told.user, number)) else {
         let in_force = |row: &&block::Model| {
-            let (scope, from, until, lifted_at) = (row.scope.into(), row.from_at, row.until_at, row.lifted_at);
+            let (scope, from, until, lifted_at) = (row.scope, row.from_at, row.until_at, row.lifted_at);
             rules::Block { scope, from, until, lifted_at }.is_active(now)
         };
         if told.origin == Origin::Told && in_force(&&row) && own().filter(in_force).count() >= MOST_BLOCKS {

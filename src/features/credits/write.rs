@@ -545,7 +545,7 @@ impl Write for UnblockUser {
 }
 
 /// How many users are swept in one write.
-const SWEPT_TOGETHER: i64 = 200;
+const SWEPT_TOGETHER: u64 = 200;
 
 /// Writes the entries of lots that have expired. It changes no answer: what has expired is not available and is shown
 /// as expired whether this has run or not.

@@ -46,7 +46,7 @@ impl Game {
             let unlock = unlock(achievement.id);
             AchievementFacts {
                 id: achievement.id,
-                kind: achievement.kind.into(),
+                kind: achievement.kind,
                 points: achievement.points,
                 published: true,
                 unlocked_at: unlock.map(|unlock| unlock.unlocked_at),

@@ -14,7 +14,8 @@ use waymark_verify::{Check, Found, Look};
 pub const CHECKS: &[Check] = &[
     Check::of_nobody(
         "games.possible",
-        "SELECT 'achievements of game:' || g.key, CAST(g.num_possible AS bigint), COALESCE(a.number, 0)
+        "SELECT 'achievements of game:' || g.key AS what, CAST(g.num_possible AS bigint) AS stored,
+             COALESCE(a.number, 0) AS expected
          FROM games g LEFT JOIN (
              SELECT game_id, count(*) AS number FROM achievements WHERE published GROUP BY game_id
          ) a ON a.game_id = g.id WHERE g.num_possible <> COALESCE(a.number, 0)
@@ -35,15 +36,16 @@ pub const CHECKS: &[Check] = &[
     ),
     Check::of_users(
         "games.hardcore",
-        "SELECT u.user_id, 'first unlock of achievement:' || a.key, u.unlocked_at, u.unlocked_hardcore_at
+        "SELECT u.user_id, 'first unlock of achievement:' || a.key AS what, u.unlocked_at AS stored,
+             u.unlocked_hardcore_at AS expected
          FROM achievement_unlocks u JOIN achievements a ON a.id = u.achievement_id
          WHERE u.user_id = ANY($1) AND u.unlocked_at > u.unlocked_hardcore_at",
     )
     .of_instants(),
     Check::of_users(
         "games.unlocks",
-        "SELECT u.user_id, 'game of achievement:' || COALESCE(a.key, CAST(u.achievement_id AS text)) || ', by its number',
-             u.game_id, a.game_id
+        "SELECT u.user_id, 'game of achievement:' || COALESCE(a.key, CAST(u.achievement_id AS text)) || ', by its number' AS what,
+             u.game_id AS stored, a.game_id AS expected
          FROM achievement_unlocks u LEFT JOIN achievements a ON a.id = u.achievement_id
          WHERE u.user_id = ANY($1) AND (a.game_id IS NULL OR u.game_id <> a.game_id)",
     )
@@ -112,7 +114,7 @@ fn differences(user: i64, game: &Game, [stored, expected]: [&Achieved; 2], found
     compare("first unlock", instant(stored.first_unlocked_at), instant(expected.first_unlocked_at));
     compare("last unlock", instant(stored.last_unlocked_at), instant(expected.last_unlocked_at));
     for award in Award::ALL {
-        compare(award.name(), instant(stored.awards.get(award)), instant(expected.awards.get(award)));
+        compare(award.as_str(), instant(stored.awards.get(award)), instant(expected.awards.get(award)));
     }
 }
 

@@ -1,34 +1,34 @@
 //! The tables of games: the catalogue of games and achievements, and what each user unlocked.
 
 use async_graphql::Enum;
-use sea_orm::entity::prelude::*;
 
-/// What an achievement means for beating its game.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum AchievementKind {
-    /// Nothing: it counts for completing the game only.
-    Standard,
-    /// All achievements of this kind are needed to beat the game.
-    Progression,
-    /// One achievement of this kind is needed to beat the game, where there are any.
-    WinCondition,
+waymark_db::names! {
+    /// What an achievement means for beating its game.
+    #[derive(Default, Enum)]
+    pub enum AchievementKind {
+        /// Nothing: it counts for completing the game only.
+        #[default]
+        Standard = "STANDARD",
+        /// All achievements of this kind are needed to beat the game.
+        Progression = "PROGRESSION",
+        /// One achievement of this kind is needed to beat the game, where there are any.
+        WinCondition = "WIN_CONDITION",
+    }
 }
 
-/// An award, as `rules` describes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Award {
-    /// The game was beaten.
-    Beaten,
-    /// The same, all in hardcore mode.
-    BeatenHardcore,
-    /// All achievements were unlocked.
-    Completed,
-    /// The same, all in hardcore mode.
-    Mastered,
+waymark_db::names! {
+    /// How completely a game was won. From the highest to the lowest: MASTERED, COMPLETED, BEATEN_HARDCORE, BEATEN.
+    #[derive(Enum)]
+    pub enum Award {
+        /// All progression achievements and one win condition are unlocked.
+        Beaten = "BEATEN",
+        /// The same in hardcore mode.
+        BeatenHardcore = "BEATEN_HARDCORE",
+        /// All achievements are unlocked.
+        Completed = "COMPLETED",
+        /// All achievements are unlocked in hardcore mode.
+        Mastered = "MASTERED",
+    }
 }
 
 /// Games.

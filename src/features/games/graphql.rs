@@ -202,13 +202,8 @@ impl NewAward {
     pub fn told_by(event: &Event, games: &Games) -> Option<Self> {
         let game = Game(Arc::clone(games.by_key(&event.subject_key)?));
         let changes: serde_json::Value = serde_json::from_str(&event.changes).ok()?;
-        let award = match changes.get("award")?.as_str()? {
-            "BEATEN" => Award::Beaten,
-            "BEATEN_HARDCORE" => Award::BeatenHardcore,
-            "COMPLETED" => Award::Completed,
-            "MASTERED" => Award::Mastered,
-            _ => return None,
-        };
+        let name = changes.get("award")?.as_str()?;
+        let award = Award::ALL.into_iter().find(|award| award.as_str() == name)?;
         Some(Self { game, award, recorded_at: event.recorded_at })
     }
 }

@@ -15,3 +15,4 @@ pub mod write;
 
 pub use catalogue::{Achievement, Game, Games};
 pub use check::CHECKS;
+pub use repo::STATEMENTS;

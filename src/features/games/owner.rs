@@ -59,7 +59,7 @@ pub async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<()> {
         let facts = game.facts(|id| unlocks.get(&id).copied());
         let after = rules::with_earned(&before, &facts);
         for (award, at) in rules::new_awards(&before, &after) {
-            let changes = json!({ "award": award.name() });
+            let changes = json!({ "award": award.as_str() });
             unit.record_at(into, HistoryKind::AwardEarned, (Kind::Game, &game.key), &changes, at)?;
         }
         summaries.push((into, Achieved::of(game.id, &facts, &after)));

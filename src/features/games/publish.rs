@@ -63,22 +63,9 @@ pub struct GivenAchievement {
     /// What it adds to the score, 0 to 1,000,000; `None`: unchanged, 0 for a new one.
     pub points: Option<i32>,
     /// A name of an [`AchievementKind`], as it is stored.
-    #[serde(serialize_with = "kind_name")]
     pub kind: Option<AchievementKind>,
     /// Whether it can be unlocked and counts; `None`: unchanged, published for a new one.
     pub published: Option<bool>,
-}
-
-fn kind_name<S: serde::Serializer>(kind: &Option<AchievementKind>, serializer: S) -> Result<S::Ok, S::Error> {
-    kind.map(name).serialize(serializer)
-}
-
-const fn name(kind: AchievementKind) -> &'static str {
-    match kind {
-        AchievementKind::Standard => "STANDARD",
-        AchievementKind::Progression => "PROGRESSION",
-        AchievementKind::WinCondition => "WIN_CONDITION",
-    }
 }
 
 impl Write for UpsertGame {
@@ -460,7 +447,7 @@ async fn award(
             // Whoever has been merged or erased has no history to go on.
             if origin == Origin::Told && unit.user(user).is_ok() {
                 for (award, at) in rules::new_awards(&before, &after) {
-                    let changes = json!({ "award": award.name() });
+                    let changes = json!({ "award": award.as_str() });
                     unit.record_at(user, HistoryKind::AwardEarned, (Kind::Game, key), &changes, at)?;
                 }
             }
@@ -485,7 +472,7 @@ fn facts(published: &[&achievement::Model], unlock: impl Fn(i64) -> Option<repo:
         let unlock = unlock(row.id);
         AchievementFacts {
             id: row.id,
-            kind: row.kind.into(),
+            kind: row.kind,
             points: row.points,
             published: true,
             unlocked_at: unlock.map(|unlock| unlock.unlocked_at),

@@ -1,17 +1,18 @@
 //! SQL of games, unlocks and summaries.
 
 use super::catalogue::Achievement;
-use super::entity::{achievement, award_ground, game, summary, unlock};
-use super::rules::{self, AchievementFacts, AchievementKind, Award, Awards, Held, HeldAwards, Score, Summary};
+use super::entity::{achievement, award_ground, award_set, game, summary, unlock};
+use super::rules::{self, AchievementFacts, Award, Awards, Held, HeldAwards, Score, Summary};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use waymark_db::bulk::Stores;
 use waymark_db::page::{List, Slice};
 use waymark_db::records::{As, Records};
-use waymark_db::{Extent, PairSql, Param, Row, Sql, execute, fetch};
+use waymark_db::{ColumnIsAny as _, Extent, Param, Sql, execute, pairs, query, row, select, values};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
 
@@ -19,38 +20,12 @@ pub(super) async fn games(connection: &impl ConnectionTrait) -> Result<Vec<game:
     Ok(game::Entity::find().order_by_asc(game::Column::Id).all(connection).await?)
 }
 
-pub(super) async fn all_achievements(connection: &impl ConnectionTrait) -> Result<Vec<Achievement>> {
-    let rows = achievement::Entity::find()
-        .order_by_asc(achievement::Column::GameId)
-        .order_by_asc(achievement::Column::Position)
-        .order_by_asc(achievement::Column::Id)
-        .all(connection)
-        .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Achievement {
-            id: row.id,
-            key: row.key,
-            game_id: row.game_id,
-            position: row.position,
-            title: row.title,
-            description: row.description,
-            badge: row.badge,
-            points: row.points,
-            kind: row.kind,
-            published: row.published,
-        })
-        .collect())
-}
+row!(Achievement { id, key, game_id, position, title, description, badge, points, kind, published });
 
-impl From<super::entity::AchievementKind> for AchievementKind {
-    fn from(stored: super::entity::AchievementKind) -> Self {
-        match stored {
-            super::entity::AchievementKind::Standard => Self::Standard,
-            super::entity::AchievementKind::Progression => Self::Progression,
-            super::entity::AchievementKind::WinCondition => Self::WinCondition,
-        }
-    }
+pub(super) async fn all_achievements(connection: &impl ConnectionTrait) -> Result<Vec<Achievement>> {
+    use achievement::{Column, Entity};
+    let all = Entity::find().order_by_asc(Column::GameId).order_by_asc(Column::Position).order_by_asc(Column::Id);
+    select(connection, all).await
 }
 
 /// What a user has achieved in a game, as it is stored.
@@ -87,17 +62,12 @@ impl Achieved {
     }
 }
 
-const SUMMARY: &str = "t.user_id, t.game_id, t.num_achieved, t.score_achieved, t.num_achieved_hardcore, \
-    t.score_achieved_hardcore, t.first_unlocked_at, t.last_unlocked_at, t.beaten_at, t.beaten_hardcore_at, \
-    t.completed_at, t.mastered_at";
-
-static SUMMARIES: PairSql = PairSql::new(SUMMARY, "game_summaries", "game_id");
-
-static SCORES: PairSql = PairSql::new(
-    "t.user_id, t.game_id, t.num_achieved, t.score_achieved, t.num_achieved_hardcore, t.score_achieved_hardcore",
-    "game_summaries",
-    "game_id",
-);
+row!(Score { num_achieved, score_achieved, num_achieved_hardcore, score_achieved_hardcore });
+row!(Awards {
+    ;
+    beaten: "beaten_at", beaten_hardcore: "beaten_hardcore_at", completed: "completed_at", mastered: "mastered_at"
+});
+row!(Achieved { game_id, score: (Score), awards: (Awards); first_unlocked_at, last_unlocked_at });
 
 /// The summaries of each user in these games; games never played have none. The main part of a summary has no dates.
 pub(super) async fn summaries<'a>(
@@ -105,48 +75,12 @@ pub(super) async fn summaries<'a>(
     wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
     extent: Extent,
 ) -> Result<Vec<(i64, Achieved)>> {
-    match extent {
-        Extent::Main => SCORES.fetch(connection, wanted, read_scores).await,
-        Extent::All => SUMMARIES.fetch(connection, wanted, read_summary).await,
-    }
+    pairs(connection, summary::Column::GameId, wanted, extent).await
 }
-
-fn read_scores(row: &mut Row) -> Result<(i64, Achieved), DbErr> {
-    let (user, game_id) = (row.take()?, row.take()?);
-    let score = Score {
-        num_achieved: row.take()?,
-        score_achieved: row.take()?,
-        num_achieved_hardcore: row.take()?,
-        score_achieved_hardcore: row.take()?,
-    };
-    Ok((user, Achieved { game_id, score, ..Achieved::default() }))
-}
-
-static ALL_SUMMARIES: Sql = Sql::new(
-    "SELECT t.user_id, t.game_id, t.num_achieved, t.score_achieved, t.num_achieved_hardcore, \
-     t.score_achieved_hardcore, t.first_unlocked_at, t.last_unlocked_at, t.beaten_at, t.beaten_hardcore_at, \
-     t.completed_at, t.mastered_at FROM game_summaries t WHERE t.user_id = ANY($1)",
-);
 
 /// All summaries of these users.
 pub(super) async fn all_summaries(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, Achieved)>> {
-    fetch(connection, &ALL_SUMMARIES, [Param::Ints(users)], read_summary).await
-}
-
-fn read_summary(row: &mut Row) -> Result<(i64, Achieved), DbErr> {
-    let (user, scores) = read_scores(row)?;
-    let achieved = Achieved {
-        first_unlocked_at: row.take()?,
-        last_unlocked_at: row.take()?,
-        awards: Awards {
-            beaten: row.take()?,
-            beaten_hardcore: row.take()?,
-            completed: row.take()?,
-            mastered: row.take()?,
-        },
-        ..scores
-    };
-    Ok((user, achieved))
+    select(connection, summary::Entity::find().filter(summary::Column::UserId.is_any(connection, users))).await
 }
 
 /// Which of a user's games are listed.
@@ -187,7 +121,6 @@ pub enum Sorted {
 
 fn played(listed: Listed, sorted: Sorted) -> List {
     List {
-        columns: SUMMARY,
         table: "game_summaries t",
         condition: listed.condition(),
         sort: match sorted {
@@ -207,7 +140,7 @@ pub(super) async fn page(
     sorted: Sorted,
     slice: Slice,
 ) -> Result<Vec<(i64, Achieved)>> {
-    played(listed, sorted).fetch(connection, users, None, slice, read_summary).await
+    played(listed, sorted).fetch(connection, users, None, slice, Extent::All).await
 }
 
 /// How many games each user has in the list.
@@ -219,97 +152,53 @@ pub(super) async fn count(
     played(listed, Sorted::LastUnlocked).count(connection, users, None).await
 }
 
-impl From<Award> for super::entity::Award {
-    fn from(award: Award) -> Self {
-        match award {
-            Award::Beaten => Self::Beaten,
-            Award::BeatenHardcore => Self::BeatenHardcore,
-            Award::Completed => Self::Completed,
-            Award::Mastered => Self::Mastered,
-        }
-    }
-}
-
-impl From<super::entity::Award> for Award {
-    fn from(stored: super::entity::Award) -> Self {
-        match stored {
-            super::entity::Award::Beaten => Self::Beaten,
-            super::entity::Award::BeatenHardcore => Self::BeatenHardcore,
-            super::entity::Award::Completed => Self::Completed,
-            super::entity::Award::Mastered => Self::Mastered,
-        }
-    }
-}
-
-/// What an award of a user rests on: the user, the game, the award, and the number of a set of achievements.
-pub(super) type Ground = (i64, i64, Award, i64);
-
-const GROUND: &str = "t.user_id, t.game_id, t.award, t.set_id";
-
-static GROUNDS: PairSql = PairSql::new(GROUND, "award_grounds", "game_id");
+/// What an award of a user rests on.
+pub(super) type Ground = award_ground::Model;
 
 /// What the awards of each user in these games rest on. Awards whose dates were told are left out.
 pub(super) async fn grounds<'a>(
     connection: &impl ConnectionTrait,
     wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
 ) -> Result<Vec<Ground>> {
-    GROUNDS.fetch(connection, wanted, read_ground).await
+    pairs(connection, award_ground::Column::GameId, wanted, Extent::All).await
 }
 
-static ALL_GROUNDS: Sql =
-    Sql::new("SELECT t.user_id, t.game_id, t.award, t.set_id FROM award_grounds t WHERE t.user_id = ANY($1)");
+row!(Ground { user_id, game_id, award, set_id });
 
 /// What all awards of these users rest on.
 pub(super) async fn all_grounds(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<Ground>> {
-    fetch(connection, &ALL_GROUNDS, [Param::Ints(users)], read_ground).await
+    use award_ground::{Column, Entity};
+    Ok(Entity::find().filter(Column::UserId.is_any(connection, users)).all(connection).await?)
 }
-
-fn read_ground(row: &mut Row) -> Result<Ground, DbErr> {
-    let (user, game) = (row.take()?, row.take()?);
-    Ok((user, game, row.take_entity::<super::entity::Award>()?.into(), row.take()?))
-}
-
-static SETS: Sql = Sql::new("SELECT id, achievements FROM award_sets WHERE id = ANY($1)");
 
 /// The sets of achievements with these numbers.
 async fn sets(connection: &impl ConnectionTrait, ids: impl IntoIterator<Item = i64>) -> Result<HashMap<i64, Vec<i64>>> {
+    use award_set::{Column, Entity};
     let ids: BTreeSet<i64> = ids.into_iter().collect();
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let params = [Param::Ints(ids.into_iter().collect())];
-    let found: Vec<(i64, String)> = fetch(connection, &SETS, params, |row| Ok((row.take()?, row.take()?))).await?;
-    let read = |(id, text): (i64, String)| Ok((id, serde_json::from_str(&text).map_err(Error::internal)?));
-    found.into_iter().map(read).collect()
+    let ids: Vec<i64> = ids.into_iter().collect();
+    let found = Entity::find().filter(Column::Id.is_any(connection, ids)).all(connection).await?;
+    found
+        .into_iter()
+        .map(|set| Ok((set.id, serde_json::from_str(&set.achievements).map_err(Error::internal)?)))
+        .collect()
 }
 
 /// The achievements that awards rest on, by user, game and award.
 pub(super) async fn with_sets(connection: &impl ConnectionTrait, grounds: Vec<Ground>) -> Result<RestOn> {
-    let sets = sets(connection, grounds.iter().map(|ground| ground.3)).await?;
-    let on = |(user, game, award, set)| Some(((user, game, award), sets.get(&set)?.clone()));
+    let sets = sets(connection, grounds.iter().map(|ground| ground.set_id)).await?;
+    let on = |row: Ground| Some(((row.user_id, row.game_id, row.award), sets.get(&row.set_id)?.clone()));
     Ok(grounds.into_iter().filter_map(on).collect())
 }
-
-static SETS_OF: Sql =
-    Sql::new("SELECT id, game_id, digest FROM award_sets WHERE game_id = ANY($1) AND digest = ANY($2)");
-// Whoever makes the same sets waits until this transaction has ended.
-static MAKE_SETS: Sql = Sql::new(
-    "INSERT INTO award_sets (game_id, digest, achievements) \
-     SELECT k.game_id, k.digest, k.achievements \
-     FROM unnest($1::bigint[], $2::text[], $3::text[]) AS k(game_id, digest, achievements) \
-     ON CONFLICT (game_id, digest) DO UPDATE SET digest = excluded.digest RETURNING id, game_id, digest",
-);
-static MAKE_SETS_ON_SQLITE: Sql = Sql::new(
-    "INSERT INTO award_sets (game_id, digest, achievements) \
-     SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1) WHERE true \
-     ON CONFLICT (game_id, digest) DO UPDATE SET digest = excluded.digest RETURNING id, game_id, digest",
-);
 
 /// The numbers of these sets of achievements of games, which are made where they are new.
 pub(super) async fn numbers_of_sets(
     connection: &impl ConnectionTrait,
     wanted: BTreeSet<(i64, Vec<i64>)>,
 ) -> Result<HashMap<(i64, Vec<i64>), i64>> {
+    use award_set::{Column, Entity};
     let mut sets: BTreeMap<(i64, String), (String, Vec<i64>)> = BTreeMap::new();
     for (game, achievements) in wanted {
         let text = serde_json::to_string(&achievements).map_err(Error::internal)?;
@@ -320,34 +209,40 @@ pub(super) async fn numbers_of_sets(
         return Ok(HashMap::new());
     }
     let (games, digests): (BTreeSet<i64>, Vec<String>) = sets.keys().cloned().unzip();
-    let params = [Param::Ints(games.into_iter().collect()), Param::Texts(digests)];
-    let read = |row: &mut Row| Ok((row.take::<i64>()?, (row.take()?, row.take()?)));
-    let found = fetch(connection, &SETS_OF, params, read).await?;
-    let mut numbers = HashMap::with_capacity(sets.len());
-    for (id, place) in found {
-        if let Some((_, achievements)) = sets.remove(&place) {
-            numbers.insert((place.0, achievements), id);
+    let found = Entity::find()
+        .filter(Column::GameId.is_any(connection, games.into_iter().collect::<Vec<_>>()))
+        .filter(Column::Digest.is_any(connection, digests));
+    let mut found: Vec<SetOf> = select(connection, found).await?;
+    let missing = sets.iter().filter(|(place, _)| !found.iter().any(|set| set.is_at(place)));
+    let new = missing.map(|((game, digest), (text, _))| [(*game).into(), digest.into(), text.into()]);
+    let new: Vec<[Expr; 3]> = new.collect();
+    if !new.is_empty() {
+        // Another transaction that makes the same sets waits until this one has ended.
+        let same = OnConflict::columns([Column::GameId, Column::Digest]).update_column(Column::Digest).to_owned();
+        let mut insert = Query::insert();
+        insert.into_table(Entity).columns([Column::GameId, Column::Digest, Column::Achievements]);
+        for set in new {
+            insert.values(set).map_err(Error::internal)?;
         }
+        insert.on_conflict(same).returning(Query::returning().columns([Column::Id, Column::GameId, Column::Digest]));
+        found.extend(query(connection, &insert).await?);
     }
-    if sets.is_empty() {
-        return Ok(numbers);
-    }
-    let news = || sets.iter().map(|((game, digest), (text, _))| (*game, digest.clone(), text.clone()));
-    let made = if connection.get_database_backend() == DbBackend::Postgres {
-        let games = Param::Ints(news().map(|(game, ..)| game).collect());
-        let digests = Param::Texts(news().map(|(_, digest, _)| digest).collect());
-        let texts = Param::Texts(news().map(|(.., text)| text).collect());
-        fetch(connection, &MAKE_SETS, [games, digests, texts], read).await?
-    } else {
-        let rows = serde_json::to_string(&news().collect::<Vec<_>>()).map_err(Error::internal)?;
-        fetch(connection, &MAKE_SETS_ON_SQLITE, [Param::Text(rows)], read).await?
+    let number = |set: SetOf| {
+        let (_, achievements) = sets.remove(&(set.game_id, set.digest))?;
+        Some(((set.game_id, achievements), set.id))
     };
-    for (id, place) in made {
-        if let Some((_, achievements)) = sets.remove(&place) {
-            numbers.insert((place.0, achievements), id);
-        }
+    Ok(found.into_iter().filter_map(number).collect())
+}
+
+row! {
+    /// A set of achievements without the achievements.
+    struct SetOf { id: i64, game_id: i64, digest: String }
+}
+
+impl SetOf {
+    fn is_at(&self, (game, digest): &(i64, String)) -> bool {
+        self.game_id == *game && self.digest == *digest
     }
-    Ok(numbers)
 }
 
 /// Stores what awards rest on, by user and game, where it is not as it was before.
@@ -377,26 +272,29 @@ pub(super) async fn store_grounds(
     let numbers = numbers_of_sets(connection, sets).await?;
     let rows = news.into_iter().filter_map(|(user_id, award, set)| {
         let set_id = *numbers.get(&set)?;
-        Some(award_ground::Model { user_id, game_id: set.0, award: award.into(), set_id })
+        Some(award_ground::Model { user_id, game_id: set.0, award, set_id })
     });
     stores.upsert(rows.collect(), &[award_ground::Column::SetId]);
     Ok(())
 }
 
-static REMOVE_GROUNDS: Sql =
-    Sql::new("DELETE FROM award_grounds WHERE user_id = $1 AND game_id = $2 AND award = ANY($3)");
-
 /// Removes what these awards of a user in a game rested on.
 async fn remove_grounds(connection: &impl ConnectionTrait, (user, game): (i64, i64), awards: &[Award]) -> Result<()> {
-    let names = awards.iter().map(|award| award.name().to_owned()).collect();
-    execute(connection, &REMOVE_GROUNDS, [Param::Int(user), Param::Int(game), Param::Texts(names)]).await.map(drop)
+    use award_ground::{Column, Entity};
+    let names: Vec<String> = awards.iter().map(|award| award.as_str().to_owned()).collect();
+    Entity::delete_many()
+        .filter(Column::UserId.eq(user))
+        .filter(Column::GameId.eq(game))
+        .filter(Column::Award.is_any(connection, names))
+        .exec(connection)
+        .await?;
+    Ok(())
 }
-
-static FORGET_GROUNDS: Sql = Sql::new("DELETE FROM award_grounds WHERE user_id = ANY($1)");
 
 /// Removes what all awards of these users rested on.
 pub(super) async fn forget_grounds(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<()> {
-    execute(connection, &FORGET_GROUNDS, [Param::Ints(users)]).await.map(drop)
+    use award_ground::{Column, Entity};
+    Ok(Entity::delete_many().filter(Column::UserId.is_any(connection, users)).exec(connection).await.map(drop)?)
 }
 
 /// The awards that users have, with what they rest on, by user and game.
@@ -427,34 +325,29 @@ impl From<Unlock> for rules::Unlock {
     }
 }
 
-static UNLOCKS: PairSql = PairSql::new(
-    "t.user_id, t.game_id, t.achievement_id, t.unlocked_at, t.unlocked_hardcore_at",
-    "achievement_unlocks",
-    "game_id",
-);
+row!(Unlock { achievement_id, unlocked_at, unlocked_hardcore_at });
+
+row! {
+    /// An unlock with its user and its game.
+    struct UnlockOf { user_id: i64, game_id: i64, unlock: Unlock = (Unlock) }
+}
+
+fn placed(unlocks: Vec<UnlockOf>) -> Vec<(i64, i64, Unlock)> {
+    unlocks.into_iter().map(|UnlockOf { user_id, game_id, unlock }| (user_id, game_id, unlock)).collect()
+}
 
 /// What each user unlocked in these games, with the user and the game.
 pub(super) async fn unlocks<'a>(
     connection: &impl ConnectionTrait,
     wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
 ) -> Result<Vec<(i64, i64, Unlock)>> {
-    UNLOCKS.fetch(connection, wanted, read_unlock).await
+    pairs(connection, unlock::Column::GameId, wanted, Extent::All).await.map(placed)
 }
-
-fn read_unlock(row: &mut Row) -> Result<(i64, i64, Unlock), DbErr> {
-    let (user, game) = (row.take()?, row.take()?);
-    let unlock = Unlock { achievement_id: row.take()?, unlocked_at: row.take()?, unlocked_hardcore_at: row.take()? };
-    Ok((user, game, unlock))
-}
-
-static ALL_UNLOCKS: Sql = Sql::new(
-    "SELECT t.user_id, t.game_id, t.achievement_id, t.unlocked_at, t.unlocked_hardcore_at \
-     FROM achievement_unlocks t WHERE t.user_id = ANY($1)",
-);
 
 /// All that these users unlocked, with the user and the game.
 pub(super) async fn all_unlocks(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, i64, Unlock)>> {
-    fetch(connection, &ALL_UNLOCKS, [Param::Ints(users)], read_unlock).await
+    let all = unlock::Entity::find().filter(unlock::Column::UserId.is_any(connection, users));
+    select(connection, all).await.map(placed)
 }
 
 /// Stores unlocks, each with its user and its game.
@@ -504,16 +397,16 @@ pub(super) fn store_summaries(stores: &mut Stores, summaries: impl IntoIterator<
     stores.upsert(rows, &columns);
 }
 
-static REMOVE_UNLOCKS: Sql =
-    Sql::new("DELETE FROM achievement_unlocks WHERE user_id = $1 AND achievement_id = ANY($2)");
-
 /// Removes a user's unlocks of these achievements.
 pub(super) async fn remove_unlocks(
     connection: &impl ConnectionTrait,
     user: i64,
     achievements: Vec<i64>,
 ) -> Result<u64> {
-    execute(connection, &REMOVE_UNLOCKS, [Param::Int(user), Param::Ints(achievements)]).await
+    let removed = unlock::Entity::delete_many()
+        .filter(unlock::Column::UserId.eq(user))
+        .filter(unlock::Column::AchievementId.is_any(connection, achievements));
+    Ok(removed.exec(connection).await?.rows_affected)
 }
 
 /// All achievements of a game, published or not, in their order.
@@ -526,7 +419,11 @@ pub(super) async fn achievements(connection: &impl ConnectionTrait, game: i64) -
         .await?)
 }
 
-// An unlock in hardcore mode is never earlier than the unlock itself.
+/// The hand-written statements of this file.
+pub static STATEMENTS: [&Sql; 1] = [&SUMMARISE];
+
+// Sets several columns of a million rows by one sub-select, which the builder cannot write. An unlock in hardcore mode
+// is never earlier than the unlock itself.
 static SUMMARISE: Sql = Sql::new(
     "UPDATE game_summaries SET (num_achieved, score_achieved, num_achieved_hardcore, score_achieved_hardcore, \
      first_unlocked_at, last_unlocked_at) = (\
@@ -543,13 +440,6 @@ pub(super) async fn summarise_all(connection: &impl ConnectionTrait, game: i64) 
     execute(connection, &SUMMARISE, [Param::Int(game)]).await
 }
 
-static CONTENDERS: Sql = Sql::new(
-    "SELECT user_id FROM game_summaries WHERE game_id = $1 AND user_id > $2 AND (\
-     (completed_at IS NULL AND num_achieved >= $3) OR (mastered_at IS NULL AND num_achieved_hardcore >= $3) \
-     OR (beaten_at IS NULL AND num_achieved >= $4) OR (beaten_hardcore_at IS NULL AND num_achieved_hardcore >= $4)) \
-     ORDER BY user_id LIMIT 1000",
-);
-
 /// A thousand players of a game behind the user `after`, by their ids, who lack an award and have as many achievements
 /// as it takes: `all` for one over all achievements, `some` for beating the game.
 pub(super) async fn contenders(
@@ -558,49 +448,55 @@ pub(super) async fn contenders(
     after: i64,
     [all, some]: [i64; 2],
 ) -> Result<Vec<i64>> {
-    let params = [game, after, all, some].map(Param::Int);
-    fetch(connection, &CONTENDERS, params, |row| row.take()).await
+    use summary::{Column, Entity};
+    let lacks = |award: Column, achieved: Column, least: i64| award.is_null().and(achieved.gte(least));
+    let lacking = Condition::any()
+        .add(lacks(Column::CompletedAt, Column::NumAchieved, all))
+        .add(lacks(Column::MasteredAt, Column::NumAchievedHardcore, all))
+        .add(lacks(Column::BeatenAt, Column::NumAchieved, some))
+        .add(lacks(Column::BeatenHardcoreAt, Column::NumAchievedHardcore, some));
+    let players = Entity::find()
+        .filter(Column::GameId.eq(game))
+        .filter(Column::UserId.gt(after))
+        .filter(lacking)
+        .order_by_asc(Column::UserId)
+        .limit(1000);
+    values(connection, players, Column::UserId).await
 }
 
 /// Everything that is stored about a user's games.
 pub static RECORDS: [Records; 3] = [
     Records::new(
         "achievements",
-        "SELECT g.key, a.key, t.unlocked_at, t.unlocked_hardcore_at FROM achievement_unlocks t JOIN \
-         achievements a ON a.id = t.achievement_id JOIN games g ON g.id = t.game_id WHERE t.user_id = $1 \
-         ORDER BY a.id",
+        "achievement_unlocks t JOIN achievements a ON a.id = t.achievement_id JOIN games g ON g.id = \
+         t.game_id WHERE t.user_id = $1 ORDER BY a.id",
         &[
-            ("game", As::Text),
-            ("achievement", As::Text),
-            ("unlockedAt", As::Instant),
-            ("unlockedHardcoreAt", As::Instant),
+            ("game", "g.key", As::Text),
+            ("achievement", "a.key", As::Text),
+            ("unlockedAt", "t.unlocked_at", As::Instant),
+            ("unlockedHardcoreAt", "t.unlocked_hardcore_at", As::Instant),
         ],
     ),
     Records::new(
         "awardGrounds",
-        "SELECT g.key, t.award FROM award_grounds t JOIN games g ON g.id = t.game_id WHERE t.user_id = $1 \
-         ORDER BY g.id, t.award",
-        &[("game", As::Text), ("award", As::Text)],
+        "award_grounds t JOIN games g ON g.id = t.game_id WHERE t.user_id = $1 ORDER BY g.id, t.award",
+        &[("game", "g.key", As::Text), ("award", "t.award", As::Text)],
     ),
     Records::new(
         "games",
-        "SELECT g.key, CAST(t.num_achieved AS bigint), CAST(t.score_achieved AS bigint), \
-         CAST(t.num_achieved_hardcore AS bigint), CAST(t.score_achieved_hardcore AS bigint), \
-         t.first_unlocked_at, t.last_unlocked_at, t.beaten_at, t.beaten_hardcore_at, t.completed_at, \
-         t.mastered_at FROM game_summaries t JOIN games g ON g.id = t.game_id WHERE t.user_id = $1 ORDER BY \
-         g.id",
+        "game_summaries t JOIN games g ON g.id = t.game_id WHERE t.user_id = $1 ORDER BY g.id",
         &[
-            ("game", As::Text),
-            ("numAchieved", As::Number),
-            ("scoreAchieved", As::Number),
-            ("numAchievedHardcore", As::Number),
-            ("scoreAchievedHardcore", As::Number),
-            ("firstUnlockedAt", As::Instant),
-            ("lastUnlockedAt", As::Instant),
-            ("beatenAt", As::Instant),
-            ("beatenHardcoreAt", As::Instant),
-            ("completedAt", As::Instant),
-            ("masteredAt", As::Instant),
+            ("game", "g.key", As::Text),
+            ("numAchieved", "t.num_achieved", As::Number),
+            ("scoreAchieved", "t.score_achieved", As::Number),
+            ("numAchievedHardcore", "t.num_achieved_hardcore", As::Number),
+            ("scoreAchievedHardcore", "t.score_achieved_hardcore", As::Number),
+            ("firstUnlockedAt", "t.first_unlocked_at", As::Instant),
+            ("lastUnlockedAt", "t.last_unlocked_at", As::Instant),
+            ("beatenAt", "t.beaten_at", As::Instant),
+            ("beatenHardcoreAt", "t.beaten_hardcore_at", As::Instant),
+            ("completedAt", "t.completed_at", As::Instant),
+            ("masteredAt", "t.mastered_at", As::Instant),
         ],
     ),
 ];

@@ -1,19 +1,7 @@
 //! What a player's unlocked achievements of one game come to: scores, awards, and what an unlock changes.
 
-use async_graphql::Enum;
+pub use super::entity::{AchievementKind, Award};
 use waymark_kernel::clock::Timestamp;
-
-/// What an achievement means for beating its game.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum AchievementKind {
-    /// Nothing.
-    #[default]
-    Standard,
-    /// All of these are needed.
-    Progression,
-    /// One of these is needed, where there are any.
-    WinCondition,
-}
 
 /// One achievement of a game and when a player unlocked it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,34 +96,7 @@ pub fn summarise(achievements: &[AchievementFacts]) -> Summary {
     }
 }
 
-/// How completely a game was won. From the highest to the lowest: MASTERED, COMPLETED, BEATEN_HARDCORE, BEATEN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Enum)]
-pub enum Award {
-    /// All progression achievements and one win condition are unlocked.
-    Beaten,
-    /// The same in hardcore mode.
-    BeatenHardcore,
-    /// All achievements are unlocked.
-    Completed,
-    /// All achievements are unlocked in hardcore mode.
-    Mastered,
-}
-
 impl Award {
-    /// All of them, from the least to the highest.
-    pub const ALL: [Self; 4] = [Self::Beaten, Self::BeatenHardcore, Self::Completed, Self::Mastered];
-
-    /// Its name in the history.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Beaten => "BEATEN",
-            Self::BeatenHardcore => "BEATEN_HARDCORE",
-            Self::Completed => "COMPLETED",
-            Self::Mastered => "MASTERED",
-        }
-    }
-
     /// When an unlock was one in the mode that this award asks for.
     #[must_use]
     pub const fn counts(self, unlock: Unlock) -> Option<Timestamp> {

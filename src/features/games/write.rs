@@ -422,7 +422,7 @@ impl Players {
             let After { held, new } = self.awards_after(place, &facts, *how);
             for (award, at) in new.into_iter().filter(|_| *how != How::Restored) {
                 let subject = (Kind::Game, game.key.as_str());
-                unit.record_at(*user, HistoryKind::AwardEarned, subject, &json!({ "award": award.name() }), at)?;
+                unit.record_at(*user, HistoryKind::AwardEarned, subject, &json!({ "award": award.as_str() }), at)?;
             }
             summaries.push((*user, Achieved::of(game.id, &facts, &held)));
             awards.push((place, self.stored.get(&place).cloned().unwrap_or_default(), held));

@@ -6,13 +6,15 @@ use waymark_verify::Check;
 pub const CHECKS: &[Check] = &[
     Check::of_users(
         "history.gaps",
-        "SELECT user_id, 'how many events there are up to the last one', count(*), max(seq)
+        "SELECT user_id, 'how many events there are up to the last one' AS what, count(*) AS stored,
+             max(seq) AS expected
          FROM history_events WHERE user_id = ANY($1)
          GROUP BY user_id HAVING count(*) <> max(seq) OR min(seq) <> 1",
     ),
     Check::of_users(
         "history.counter",
-        "SELECT u.id, 'the last number of the history', u.history_seq, COALESCE(h.last, 0)
+        "SELECT u.id AS user_id, 'the last number of the history' AS what, u.history_seq AS stored,
+             COALESCE(h.last, 0) AS expected
          FROM users u LEFT JOIN (
              SELECT user_id, max(seq) AS last FROM history_events WHERE user_id = ANY($1) GROUP BY user_id
          ) h ON h.user_id = u.id

@@ -8,3 +8,4 @@ mod repo;
 pub mod service;
 
 pub use check::CHECKS;
+pub use repo::STATEMENTS;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 
 use super::repo::{self, Standing};
-use waymark_db::Reader;
 use waymark_db::page::Slice;
+use waymark_db::{Extent, Reader};
 use waymark_graphql_kit::batcher::{Key, grouped};
 use waymark_kernel::error::{Error, Result};
 use waymark_write::entity::audit_entry::Model as Audited;
@@ -34,7 +34,9 @@ impl Loader<EventsOf> for Reader {
         let mut pages = HashMap::new();
         let wanted = keys.iter().map(|key| ((Arc::clone(&key.kinds), key.slice, key.changes), key.user));
         for ((kinds, slice, changes), users) in grouped(wanted) {
-            for (user, events) in grouped(repo::page(self.connection(), users, &kinds, slice, changes).await?) {
+            for (user, events) in
+                grouped(repo::page(self.connection(), users, &kinds, slice, Extent::all_if(changes)).await?)
+            {
                 pages.insert(EventsOf { user, kinds: Arc::clone(&kinds), slice, changes }, events);
             }
         }

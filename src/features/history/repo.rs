@@ -1,22 +1,17 @@
 //! SQL of the history.
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait as _, Iterable as _, QuerySelect as _};
 
 use waymark_db::page::{List, Slice};
 use waymark_db::records::{As, Records};
-use waymark_db::{Param, Row, Sql, fetch};
+use waymark_db::{Extent, IsAny as _, Param, Sql, fetch, row, select_from};
 use waymark_kernel::error::Result;
 use waymark_write::entity::audit_entry;
-use waymark_write::{Event, HistoryKind, read_event};
+use waymark_write::{Event, HistoryKind};
 
-const fn list(some_kinds: bool, changes: bool) -> List {
+const fn list(some_kinds: bool) -> List {
     List {
-        columns: if changes {
-            "t.user_id, t.seq, t.kind, t.actor, t.subject_type, t.subject_key, t.changes, t.occurred_at, t.recorded_at"
-        } else {
-            "t.user_id, t.seq, t.kind, t.actor, t.subject_type, t.subject_key, '', t.occurred_at, t.recorded_at"
-        },
         table: "history_events t",
         condition: if some_kinds { "t.kind = ANY($2)" } else { "true" },
         sort: "seq",
@@ -30,16 +25,16 @@ fn filter(kinds: &[HistoryKind]) -> Option<Param> {
     (!kinds.is_empty()).then(|| Param::Texts(kinds.iter().map(|kind| kind.as_str().to_owned()).collect()))
 }
 
-/// One page of each user's history, the newest event first; only events of these kinds, or of all when there are none. What
-/// changed is read only where it is wanted.
+/// One page of each user's history, the newest event first; only events of these kinds, or of all when there are none. The
+/// main part of an event does not say what changed.
 pub(super) async fn page(
     connection: &impl ConnectionTrait,
     users: Vec<i64>,
     kinds: &[HistoryKind],
     slice: Slice,
-    changes: bool,
+    extent: Extent,
 ) -> Result<Vec<(i64, Event)>> {
-    list(!kinds.is_empty(), changes).fetch(connection, users, filter(kinds), slice, read_event).await
+    list(!kinds.is_empty()).fetch(connection, users, filter(kinds), slice, extent).await
 }
 
 /// How many events of these kinds each user has.
@@ -48,36 +43,45 @@ pub(super) async fn count(
     users: Vec<i64>,
     kinds: &[HistoryKind],
 ) -> Result<Vec<(i64, i64)>> {
-    list(!kinds.is_empty(), false).count(connection, users, filter(kinds)).await
+    list(!kinds.is_empty()).count(connection, users, filter(kinds)).await
 }
 
+/// The hand-written statements of this file.
+pub static STATEMENTS: [&Sql; 1] = [&BEHIND];
+
+// A limited SELECT per user, each from a number of its own on, along the primary key.
 static BEHIND: Sql = Sql::new(
-    "SELECT k.a, t.user_id, t.seq, t.kind, t.actor, t.subject_type, t.subject_key, t.changes, t.occurred_at, t.recorded_at \
-     FROM unnest($1::bigint[], $2::bigint[]) AS k(u, a) CROSS JOIN LATERAL (\
+    "SELECT k.a AS after, t.user_id, t.seq, t.kind, t.actor, t.subject_type, t.subject_key, t.changes, t.occurred_at, \
+     t.recorded_at FROM unnest($1::bigint[], $2::bigint[]) AS k(u, a) CROSS JOIN LATERAL (\
          SELECT h.* FROM history_events h WHERE h.user_id = k.u AND h.seq > k.a ORDER BY h.seq LIMIT 100) t",
-);
-static BEHIND_ON_SQLITE: Sql = Sql::new(
-    "SELECT k.a, t.user_id, t.seq, t.kind, t.actor, t.subject_type, t.subject_key, t.changes, t.occurred_at, t.recorded_at \
+)
+.on_sqlite(
+    "SELECT k.a AS after, t.user_id, t.seq, t.kind, t.actor, t.subject_type, t.subject_key, t.changes, t.occurred_at, \
+     t.recorded_at \
      FROM (SELECT json_extract(value, '$[0]') AS u, json_extract(value, '$[1]') AS a FROM json_each($1)) k \
      CROSS JOIN history_events t ON t.user_id = k.u AND t.seq IN (\
-         SELECT h.seq FROM history_events h WHERE h.user_id = k.u AND h.seq > k.a ORDER BY h.seq LIMIT 100) \
-     ORDER BY t.user_id, t.seq",
+         SELECT h.seq FROM history_events h WHERE h.user_id = k.u AND h.seq > k.a ORDER BY h.seq LIMIT 100)",
 );
+
+row! {
+    /// An event behind a number that was asked for.
+    struct Behind { after: i64, event: Event = (Event) }
+}
 
 /// The next events, 100 at the most, of each user behind the event of this number, in their order.
 pub(super) async fn behind(
     connection: &impl ConnectionTrait,
     pairs: Vec<(i64, i64)>,
 ) -> Result<Vec<((i64, i64), Event)>> {
-    let read = |row: &mut Row| {
-        let after = row.take()?;
-        read_event(row).map(|(user, event)| ((user, after), event))
+    let params = if connection.get_database_backend() == DbBackend::Sqlite {
+        vec![Param::Pairs(pairs)]
+    } else {
+        let (users, numbers) = pairs.into_iter().unzip();
+        vec![Param::Ints(users), Param::Ints(numbers)]
     };
-    if connection.get_database_backend() == DbBackend::Sqlite {
-        return fetch(connection, &BEHIND_ON_SQLITE, [Param::Pairs(pairs)], read).await;
-    }
-    let (users, numbers) = pairs.into_iter().unzip();
-    let mut events = fetch(connection, &BEHIND, [Param::Ints(users), Param::Ints(numbers)], read).await?;
+    let found = fetch(connection, &BEHIND, params).await?;
+    let keyed = |(user, Behind { after, event }): (i64, Behind)| ((user, after), event);
+    let mut events: Vec<_> = found.into_iter().map(keyed).collect();
     events.sort_unstable_by_key(|(key, event)| (*key, event.seq));
     Ok(events)
 }
@@ -93,16 +97,19 @@ pub struct Standing {
     pub erased: bool,
 }
 
-static STANDING: Sql =
-    Sql::new("SELECT id, history_seq, merged_into IS NOT NULL, erased_at IS NOT NULL FROM users WHERE id = ANY($1)");
+row! { struct StandingOf { id: i64, standing: Standing = (Standing) } }
+
+row!(Standing {
+    newest: "history_seq",
+    merged: "merged_into IS NOT NULL AS merged",
+    erased: "erased_at IS NOT NULL AS erased"
+});
 
 /// How the histories of these users stand.
 pub(super) async fn standing(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, Standing)>> {
-    fetch(connection, &STANDING, [Param::Ints(users)], |row| {
-        let user = row.take()?;
-        Ok((user, Standing { newest: row.take()?, merged: row.take()?, erased: row.take()? }))
-    })
-    .await
+    let users = Query::select().from("users").and_where(Expr::col("id").is_any(connection, users)).to_owned();
+    let found = select_from(connection, "users", users).await?;
+    Ok(found.into_iter().map(|StandingOf { id, standing }| (id, standing)).collect())
 }
 
 /// One page of the audit log, the newest entry first. What changed is read only where it is wanted.
@@ -124,23 +131,26 @@ pub(super) async fn audit(
 pub static RECORDS: [Records; 2] = [
     Records::new(
         "history",
-        "SELECT seq, kind, actor, subject_type, subject_key, changes, occurred_at, recorded_at FROM \
-         history_events WHERE user_id = $1 ORDER BY seq",
+        "history_events WHERE user_id = $1 ORDER BY seq",
         &[
-            ("number", As::Number),
-            ("kind", As::Text),
-            ("actor", As::Text),
-            ("subjectType", As::Text),
-            ("subjectKey", As::Text),
-            ("changes", As::Json),
-            ("occurredAt", As::Instant),
-            ("recordedAt", As::Instant),
+            ("number", "seq", As::Number),
+            ("kind", "kind", As::Text),
+            ("actor", "actor", As::Text),
+            ("subjectType", "subject_type", As::Text),
+            ("subjectKey", "subject_key", As::Text),
+            ("changes", "changes", As::Json),
+            ("occurredAt", "occurred_at", As::Instant),
+            ("recordedAt", "recorded_at", As::Instant),
         ],
     ),
     Records::new(
         "references",
-        "SELECT kind, reference, created_at, outcome FROM write_refs WHERE user_id = $1 ORDER BY kind, \
-         reference",
-        &[("kind", As::Text), ("reference", As::Text), ("createdAt", As::Instant), ("outcome", As::Json)],
+        "write_refs WHERE user_id = $1 ORDER BY kind, reference",
+        &[
+            ("kind", "kind", As::Text),
+            ("reference", "reference", As::Text),
+            ("createdAt", "created_at", As::Instant),
+            ("outcome", "outcome", As::Json),
+        ],
     ),
 ];

@@ -6,8 +6,8 @@ use waymark_verify::Check;
 pub const CHECKS: &[Check] = &[
     Check::of_users(
         "learning.completions",
-        "SELECT p.user_id, 'completion of resource:' || r.key, p.completed_at,
-             CASE WHEN p.completed THEN p.last_accessed_at END
+        "SELECT p.user_id, 'completion of resource:' || r.key AS what, p.completed_at AS stored,
+             CASE WHEN p.completed THEN p.last_accessed_at END AS expected
          FROM resource_progress p JOIN resources r ON r.id = p.resource_id
          WHERE p.user_id = ANY($1) AND p.completed <> (p.completed_at IS NOT NULL)",
     )
@@ -18,8 +18,9 @@ pub const CHECKS: &[Check] = &[
     ),
     Check::of_users(
         "learning.marks",
-        "SELECT m.user_id, 'mark of resource:' || r.key || ' in instance ' || m.instance_seq, m.marked_at,
-             CAST(NULL AS bigint)
+        "SELECT m.user_id, 'mark of resource:' || r.key || ' in instance ' || m.instance_seq AS what,
+             m.marked_at AS stored,
+             CAST(NULL AS bigint) AS expected
          FROM study_plan_instance_resources m JOIN resources r ON r.id = m.resource_id
          LEFT JOIN resource_progress p ON p.user_id = m.user_id AND p.resource_id = m.resource_id
          WHERE m.user_id = ANY($1) AND m.marked_at IS NOT NULL AND NOT COALESCE(p.completed, false)",

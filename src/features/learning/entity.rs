@@ -170,6 +170,9 @@ pub mod progress {
         /// The resource.
         #[sea_orm(primary_key, auto_increment = false)]
         pub resource_id: i64,
+        /// The same as a relation.
+        #[sea_orm(belongs_to, from = "resource_id", to = "id")]
+        pub resource: HasOne<super::resource::Entity>,
         /// The id for dialects that want 24 hexadecimal digits; unique.
         pub external_id: String,
         /// Whether the user is done with it; independent of `progress`.

@@ -16,3 +16,4 @@ pub mod write;
 
 pub use catalogue::{Learning, Plan, Resource};
 pub use check::CHECKS;
+pub use repo::STATEMENTS;

@@ -56,7 +56,10 @@ impl Loader<NotesOf> for Reader {
         let resources = grouped(keys.iter().map(|key| (key.user, key.resource)));
         let wanted = resources.iter().map(|(user, resources)| (*user, resources.as_slice()));
         let found = repo::notes(self.connection(), wanted).await?;
-        Ok(found.into_iter().map(|(user, (resource, notes))| (NotesOf { user, resource }, notes.into())).collect())
+        Ok(found
+            .into_iter()
+            .map(|(user, row)| (NotesOf { user, resource: row.resource_id }, row.notes.into()))
+            .collect())
     }
 }
 

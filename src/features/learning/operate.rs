@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use serde::Serialize;
 
 use super::entity::{plan, plan_resource, resource};
+use super::repo::COURSE;
 use waymark_auth::policy::Operator;
 use waymark_db::edits::Edits;
 use waymark_db::{bulk, rows};
@@ -162,7 +163,7 @@ impl Resources {
             external_id: wanted.unwrap_or_else(|| unit.ids.hex24(created_at)),
             key: key.clone(),
             title: String::new(),
-            kind: "course".to_owned(),
+            kind: COURSE.to_owned(),
             section: None,
             url: None,
             description: String::new(),

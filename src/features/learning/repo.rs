@@ -1,17 +1,20 @@
 //! SQL of resources, study plans, instances and resource progress.
 
 use super::entity::{instance, instance_resource, plan, plan_resource, progress, resource};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
 use std::collections::HashMap;
 use waymark_db::owner::Merger;
 use waymark_db::page::{List, Slice};
 use waymark_db::records::{As, Records};
-use waymark_db::{Extent, PairSql, Param, Row, Sql, bulk, execute, fetch};
+use waymark_db::{
+    ColumnIsAny as _, Extent, Param, Sql, bulk, counts, fetch, greatest, pair_is_any, pairs, row, select,
+};
 use waymark_graphql_kit::batcher::grouped;
 use waymark_kernel::clock::Timestamp;
-use waymark_kernel::error::Result;
+use waymark_kernel::error::{Error, Result};
 
 /// The resources that somebody described, in the order in which they were added.
 pub(super) async fn resources(connection: &impl ConnectionTrait) -> Result<Vec<resource::Model>> {
@@ -54,41 +57,24 @@ pub struct Progress {
     pub resource_key: Option<String>,
 }
 
-fn read_progress(row: &mut Row) -> Result<(i64, Progress), DbErr> {
-    let user = row.take()?;
-    let progress = Progress {
-        resource_id: row.take()?,
-        completed: row.take()?,
-        percent: row.take()?,
-        time_spent_minutes: row.take()?,
-        completed_at: row.take()?,
-        last_accessed_at: row.take()?,
-        created_at: row.take()?,
-        updated_at: row.take()?,
-        resource_key: None,
-    };
-    Ok((user, progress))
+row!(Progress {
+    resource_id, completed, percent: "progress", completed_at, resource_key: _;
+    time_spent_minutes, last_accessed_at, created_at, updated_at
+});
+
+row! {
+    /// Progress with what names its resource.
+    struct Keyed {
+        progress: Progress = (Progress),
+        key: String = "(SELECT r.key FROM resources r WHERE r.id = t.resource_id) AS resource_key",
+    }
 }
 
-fn read_keyed_progress(row: &mut Row) -> Result<(i64, Progress), DbErr> {
-    let (user, progress) = read_progress(row)?;
-    Ok((user, Progress { resource_key: Some(row.take()?), ..progress }))
+impl From<Keyed> for Progress {
+    fn from(Keyed { progress, key }: Keyed) -> Self {
+        Self { resource_key: Some(key), ..progress }
+    }
 }
-
-const PROGRESS: &str = "t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, \
-    t.completed_at, t.last_accessed_at, t.created_at, t.updated_at";
-
-const KEYED_PROGRESS: &str = "t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, \
-    t.completed_at, t.last_accessed_at, t.created_at, t.updated_at, \
-    (SELECT r.key FROM resources r WHERE r.id = t.resource_id)";
-
-static BY_RESOURCE: PairSql = PairSql::new(PROGRESS, "resource_progress", "resource_id");
-
-static MAIN_BY_RESOURCE: PairSql = PairSql::new(
-    "t.user_id, t.resource_id, t.completed, t.progress, t.completed_at",
-    "resource_progress",
-    "resource_id",
-);
 
 /// The progress of each user with these resources; resources never touched have none. The main part of it is how much
 /// is done, and whether and when it was completed.
@@ -97,59 +83,51 @@ pub(super) async fn progress<'a>(
     wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
     extent: Extent,
 ) -> Result<Vec<(i64, Progress)>> {
-    match extent {
-        Extent::Main => MAIN_BY_RESOURCE.fetch(connection, wanted, read_main_progress).await,
-        Extent::All => BY_RESOURCE.fetch(connection, wanted, read_progress).await,
-    }
+    pairs(connection, progress::Column::ResourceId, wanted, extent).await
 }
 
-fn read_main_progress(row: &mut Row) -> Result<(i64, Progress), DbErr> {
-    let user = row.take()?;
-    let progress = Progress {
-        resource_id: row.take()?,
-        completed: row.take()?,
-        percent: row.take()?,
-        completed_at: row.take()?,
-        ..Progress::default()
-    };
-    Ok((user, progress))
+row! {
+    /// Progress and the notes on it.
+    pub(super) struct Noted { pub(super) progress: Progress = (Progress), pub(super) notes: String }
 }
-
-static NOTED: PairSql = PairSql::new(
-    "t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, t.completed_at, t.last_accessed_at, \
-     t.created_at, t.updated_at, t.notes",
-    "resource_progress",
-    "resource_id",
-);
 
 /// The progress of each user with these resources, and the notes on it.
 pub(super) async fn noted_progress<'a>(
     connection: &impl ConnectionTrait,
     wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
-) -> Result<Vec<(i64, (Progress, String))>> {
-    let read = |row: &mut Row| {
-        let (user, progress) = read_progress(row)?;
-        Ok((user, (progress, row.take()?)))
-    };
-    NOTED.fetch(connection, wanted, read).await
+) -> Result<Vec<(i64, Noted)>> {
+    pairs(connection, progress::Column::ResourceId, wanted, Extent::All).await
 }
 
-static NOTES: PairSql = PairSql::new("t.user_id, t.resource_id, t.notes", "resource_progress", "resource_id");
+row! {
+    /// The notes on a resource.
+    pub(super) struct Notes { pub(super) resource_id: i64, pub(super) notes: String }
+}
 
 /// The notes of each user on these resources.
 pub(super) async fn notes<'a>(
     connection: &impl ConnectionTrait,
     wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
-) -> Result<Vec<(i64, (i64, String))>> {
-    NOTES.fetch(connection, wanted, |row| Ok((row.take()?, (row.take()?, row.take()?)))).await
+) -> Result<Vec<(i64, Notes)>> {
+    pairs(connection, progress::Column::ResourceId, wanted, Extent::All).await
 }
 
-static BY_EXTERNAL_ID: Sql = Sql::new(
-    "SELECT t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, \
-     t.completed_at, t.last_accessed_at, t.created_at, t.updated_at, r.external_id \
-     FROM resources r JOIN resource_progress t ON t.resource_id = r.id \
-     WHERE r.external_id = ANY($2) AND t.user_id = ANY($1)",
-);
+/// The progress of users with resources, as far as both are meant.
+fn progress_with(
+    connection: &impl ConnectionTrait,
+    users: Vec<i64>,
+    external_ids: Vec<String>,
+) -> Select<progress::Entity> {
+    progress::Entity::find()
+        .inner_join(resource::Entity)
+        .filter(progress::Column::UserId.is_any(connection, users))
+        .filter(resource::Column::ExternalId.is_any(connection, external_ids))
+}
+
+row! {
+    /// Progress with the 24-digit id of its resource.
+    struct Numbered { progress: Progress = (Progress), id: String = "resources.external_id AS resource_external_id" }
+}
 
 /// The progress of each user with resources by their 24-digit ids, also those that nobody described.
 pub(super) async fn progress_by_external_id(
@@ -157,7 +135,9 @@ pub(super) async fn progress_by_external_id(
     users: Vec<i64>,
     external_ids: Vec<String>,
 ) -> Result<Vec<(i64, Progress)>> {
-    fetch(connection, &BY_EXTERNAL_ID, [Param::Ints(users), Param::Texts(external_ids)], read_keyed_progress).await
+    let found = select(connection, progress_with(connection, users, external_ids)).await?;
+    let key = |(user, Numbered { progress, id })| (user, Progress { resource_key: Some(id), ..progress });
+    Ok(found.into_iter().map(key).collect())
 }
 
 /// A user's progress with a resource, with the 24-digit ids of all that it is about.
@@ -175,22 +155,16 @@ pub struct Record {
     pub progress: Progress,
 }
 
-static ROWS: Sql = Sql::new(
-    "SELECT t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, \
-     t.completed_at, t.last_accessed_at, t.created_at, t.updated_at, t.notes, t.external_id, u.external_id, r.external_id \
-     FROM resource_progress t JOIN users u ON u.id = t.user_id JOIN resources r ON r.id = t.resource_id \
-     WHERE t.user_id = $1 AND (t.created_at, t.resource_id) > ($2, $3) ORDER BY t.created_at, t.resource_id LIMIT $4",
-);
+row!(Record {
+    progress: (Progress),
+    notes,
+    id: "external_id",
+    user_id: "(SELECT u.external_id FROM users u WHERE u.id = resource_progress.user_id) AS user_external_id",
+    resource_id: "resources.external_id AS resource_external_id"
+});
 
 /// How many rows of a user's progress are read at a time. A row may have notes of 40 KB.
-const ROWS_AT_A_TIME: i64 = 256;
-
-static ROWS_OF_RESOURCES: Sql = Sql::new(
-    "SELECT t.user_id, t.resource_id, t.completed, t.progress, t.time_spent_minutes, \
-     t.completed_at, t.last_accessed_at, t.created_at, t.updated_at, t.notes, t.external_id, u.external_id, r.external_id \
-     FROM resources r JOIN resource_progress t ON t.resource_id = r.id JOIN users u ON u.id = t.user_id \
-     WHERE t.user_id = ANY($1) AND r.external_id = ANY($2)",
-);
+const ROWS_AT_A_TIME: u32 = 256;
 
 /// A part of a user's progress, the oldest first, behind the row that was created then with that resource; and whether
 /// there may be more.
@@ -199,9 +173,18 @@ pub(super) async fn records(
     user: i64,
     (created_at, resource): (i64, i64),
 ) -> Result<(Vec<Record>, bool)> {
-    let params = [user, created_at, resource, ROWS_AT_A_TIME].map(Param::Int);
-    let rows = fetch(connection, &ROWS, params, |row| Ok(read_record(row)?.1)).await?;
-    let more = i64::try_from(rows.len()).is_ok_and(|rows| rows == ROWS_AT_A_TIME);
+    use progress::{Column, Entity};
+    let order = [Column::CreatedAt, Column::ResourceId];
+    let behind = [created_at, resource].map(Expr::value);
+    let rows = Entity::find()
+        .inner_join(resource::Entity)
+        .filter(Column::UserId.eq(user))
+        .filter(Expr::tuple(order.map(|column| column.into_expr())).gt(Expr::tuple(behind)))
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::ResourceId)
+        .limit(u64::from(ROWS_AT_A_TIME));
+    let rows: Vec<Record> = select(connection, rows).await?;
+    let more = rows.len() == ROWS_AT_A_TIME as usize;
     Ok((rows, more))
 }
 
@@ -211,29 +194,27 @@ pub(super) async fn records_of_resources(
     users: Vec<i64>,
     resources: Vec<String>,
 ) -> Result<Vec<(i64, Record)>> {
-    let params = [Param::Ints(users), Param::Texts(resources)];
-    fetch(connection, &ROWS_OF_RESOURCES, params, read_record).await
+    select(connection, progress_with(connection, users, resources)).await
 }
 
-fn read_record(row: &mut Row) -> Result<(i64, Record), DbErr> {
-    let (user, progress) = read_progress(row)?;
-    let notes = row.take()?;
-    Ok((user, Record { id: row.take()?, user_id: row.take()?, resource_id: row.take()?, notes, progress }))
+row! {
+    /// Whose an instance is.
+    #[derive(Debug)]
+    struct OwnerOf { external_id: String, user_id: i64 }
 }
-
-static OWNERS: Sql = Sql::new("SELECT external_id, user_id FROM study_plan_instances WHERE external_id = ANY($1)");
 
 /// Whose these instances are, by their 24-digit ids.
 pub(super) async fn instance_owners(
     connection: &impl ConnectionTrait,
     external_ids: Vec<String>,
 ) -> Result<Vec<(String, i64)>> {
-    fetch(connection, &OWNERS, [Param::Texts(external_ids)], |row| Ok((row.take()?, row.take()?))).await
+    let found = instance::Entity::find().filter(instance::Column::ExternalId.is_any(connection, external_ids));
+    let owners = select(connection, found).await?;
+    Ok(owners.into_iter().map(|OwnerOf { external_id, user_id }| (external_id, user_id)).collect())
 }
 
 const fn list(completed: Option<bool>) -> List {
     List {
-        columns: KEYED_PROGRESS,
         table: "resource_progress t",
         condition: match completed {
             None => "true",
@@ -253,7 +234,8 @@ pub(super) async fn page(
     completed: Option<bool>,
     slice: Slice,
 ) -> Result<Vec<(i64, Progress)>> {
-    list(completed).fetch(connection, users, None, slice, read_keyed_progress).await
+    let rows = list(completed).fetch(connection, users, None, slice, Extent::All).await?;
+    Ok(rows.into_iter().map(|(user, row): (i64, Keyed)| (user, row.into())).collect())
 }
 
 /// How many resources each user has touched.
@@ -348,46 +330,44 @@ pub(super) enum Which {
     Numbers(Vec<i64>),
 }
 
+/// The hand-written statements of this file.
+pub static STATEMENTS: [&Sql; 3] = [&AT_PLACES, &BY_ID, &BY_NUMBER];
+
 // An instance is one row, with its resources as JSON: a user may have a thousand instances with a long title each, which
-// would come along with each of their resources.
+// would come along with each of their resources. The builder has no JSON of ordered rows.
 macro_rules! instances {
     ($of:literal) => {
-        [
-            instances!($of, "json_agg(json_build_array("),
-            // The bundled SQLite knows the same under other names.
-            instances!($of, "json_group_array(json_array("),
-        ]
+        Sql::new(instances!($of, "json_agg(json_build_array("))
+            // The bundled SQLite knows the same under other names, and has no arrays.
+            .on_sqlite(instances!($of, "json_group_array(json_array("))
     };
     ($of:literal, $items:literal) => {
-        Sql::new(concat!(
+        concat!(
             "SELECT i.user_id, i.seq, i.external_id, i.plan_id, i.title, i.created_at, i.updated_at, i.place, i.many, \
              CAST(COALESCE((SELECT ",
             $items,
             "r.resource_id, r.marked_at, CAST(p.completed AS integer), p.completed_at) ORDER BY r.position) \
              FROM study_plan_instance_resources r \
              LEFT JOIN resource_progress p ON p.user_id = r.user_id AND p.resource_id = r.resource_id \
-             WHERE r.user_id = i.user_id AND r.instance_seq = i.seq), '[]') AS text) FROM (",
+             WHERE r.user_id = i.user_id AND r.instance_seq = i.seq), '[]') AS text) AS items FROM (",
             $of,
             ") i ORDER BY i.user_id, i.seq"
-        ))
+        )
     };
 }
 
-static FROM_START: [Sql; 2] = instances!(
+// Behind $2 and before $3, $4 of them at the most: the first ones, or the last ones if $5 is not 0.
+static AT_PLACES: Sql = instances!(
     "SELECT n.* FROM (SELECT t.*, row_number() OVER (PARTITION BY t.user_id ORDER BY t.seq) AS place, \
      count(*) OVER (PARTITION BY t.user_id) AS many FROM study_plan_instances t WHERE t.user_id = ANY($1)) n \
-     WHERE n.place > $2 AND n.place < $3 AND n.place - $2 <= $4"
+     WHERE n.place > $2 AND n.place < $3 AND CASE WHEN $5 = 0 THEN n.place - $2 - 1 \
+     WHEN n.many < $3 THEN n.many - n.place ELSE $3 - 1 - n.place END < $4"
 );
-static FROM_END: [Sql; 2] = instances!(
-    "SELECT n.* FROM (SELECT t.*, row_number() OVER (PARTITION BY t.user_id ORDER BY t.seq) AS place, \
-     count(*) OVER (PARTITION BY t.user_id) AS many FROM study_plan_instances t WHERE t.user_id = ANY($1)) n \
-     WHERE n.place > $2 AND n.place < $3 AND CASE WHEN n.many < $3 THEN n.many ELSE $3 - 1 END - n.place < $4"
-);
-static BY_ID: [Sql; 2] = instances!(
+static BY_ID: Sql = instances!(
     "SELECT t.*, CAST(0 AS bigint) AS place, CAST(0 AS bigint) AS many FROM study_plan_instances t \
      WHERE t.user_id = ANY($1) AND t.external_id = ANY($2)"
 );
-static BY_NUMBER: [Sql; 2] = instances!(
+static BY_NUMBER: Sql = instances!(
     "SELECT t.*, CAST(0 AS bigint) AS place, CAST(0 AS bigint) AS many FROM study_plan_instances t \
      WHERE t.user_id = ANY($1) AND t.seq = ANY($2)"
 );
@@ -401,63 +381,47 @@ pub(super) async fn instances(
     let users = Param::Ints(users);
     let (sql, params) = match which {
         Which::In(Places { behind, before, most, from_end }) => {
-            let sql = if from_end { &FROM_END } else { &FROM_START };
-            (sql, vec![users, Param::Int(behind), Param::Int(before), Param::Int(most)])
+            let [behind, before, most, from_end] = [behind, before, most, from_end.into()].map(Param::Int);
+            (&AT_PLACES, vec![users, behind, before, most, from_end])
         }
         Which::ExternalIds(ids) => (&BY_ID, vec![users, Param::Texts(ids)]),
         Which::Numbers(numbers) => (&BY_NUMBER, vec![users, Param::Ints(numbers)]),
     };
-    let [postgres, sqlite] = sql;
-    let sql = if connection.get_database_backend() == DbBackend::Sqlite { sqlite } else { postgres };
-    fetch(connection, sql, params, read_instance).await
+    let found: Vec<(i64, StoredInstance)> = fetch(connection, sql, params).await?;
+    found.into_iter().map(|(user, stored)| Ok((user, stored.read()?))).collect()
+}
+
+row!(Instance { seq, external_id, plan_id, title, created_at, updated_at, place, many, items: _ });
+
+row! {
+    /// An instance whose resources are JSON.
+    struct StoredInstance { instance: Instance = (Instance), items: String }
 }
 
 /// Of a resource of an instance: its key, when it was marked, whether it is completed (1 if it is), and when that was.
 type ItemRow = (i64, Option<i64>, Option<i64>, Option<i64>);
 
-fn read_instance(row: &mut Row) -> Result<(i64, Instance), DbErr> {
-    let user = row.take()?;
-    let mut instance = Instance {
-        seq: row.take()?,
-        external_id: row.take()?,
-        plan_id: row.take()?,
-        title: row.take()?,
-        created_at: row.take()?,
-        updated_at: row.take()?,
-        place: row.take()?,
-        many: row.take()?,
-        items: Vec::new(),
-    };
-    let items: String = row.take()?;
-    let items: Vec<ItemRow> = serde_json::from_str(&items).map_err(|error| DbErr::Json(error.to_string()))?;
-    let item = |(resource_id, marked_at, completed, completed_at): ItemRow| Item {
-        resource_id,
-        marked_at: marked_at.map(Timestamp::from_millis),
-        completed: completed == Some(1),
-        completed_at: completed_at.map(Timestamp::from_millis),
-    };
-    instance.items = items.into_iter().map(item).collect();
-    Ok((user, instance))
+impl StoredInstance {
+    fn read(self) -> Result<Instance> {
+        let items: Vec<ItemRow> = serde_json::from_str(&self.items).map_err(Error::internal)?;
+        let item = |(resource_id, marked_at, completed, completed_at): ItemRow| Item {
+            resource_id,
+            marked_at: marked_at.map(Timestamp::from_millis),
+            completed: completed == Some(1),
+            completed_at: completed_at.map(Timestamp::from_millis),
+        };
+        Ok(Instance { items: items.into_iter().map(item).collect(), ..self.instance })
+    }
 }
-
-static INSTANCE_COUNT: Sql =
-    Sql::new("SELECT user_id, count(*) FROM study_plan_instances WHERE user_id = ANY($1) GROUP BY user_id");
 
 /// How many instances these users have, each with its user; users without any are absent.
 pub(super) async fn instance_count(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, i64)>> {
-    fetch(connection, &INSTANCE_COUNT, [Param::Ints(users)], |row| Ok((row.take()?, row.take()?))).await
+    use instance::{Column, Entity};
+    counts(connection, Entity::find().filter(Column::UserId.is_any(connection, users)), Column::UserId).await
 }
 
-static BY_24_DIGITS: Sql = Sql::new("SELECT external_id, id FROM resources WHERE external_id = ANY($1)");
-static ADD_ON_POSTGRES: Sql = Sql::new(
-    "INSERT INTO resources (key, external_id, title, catalogued, created_at, updated_at) \
-     SELECT k.id, k.id, '', false, $2, $2 FROM unnest($1::text[]) AS k(id) ON CONFLICT DO NOTHING",
-);
-// Without a condition the parser would take ON for a part of a join.
-static ADD_ON_SQLITE: Sql = Sql::new(
-    "INSERT INTO resources (key, external_id, title, catalogued, created_at, updated_at) \
-     SELECT value, value, '', false, $2, $2 FROM json_each($1) WHERE true ON CONFLICT DO NOTHING",
-);
+/// What resources are, unless somebody says otherwise.
+pub(super) const COURSE: &str = "course";
 
 /// The surrogate keys of resources by their 24-digit ids, in lower case. Resources that nobody described get a row, in
 /// the order of their ids, so that writes that add the same ones do not wait for each other in a circle.
@@ -476,16 +440,33 @@ pub(super) async fn known_or_added(
     if missing.is_empty() {
         return Ok(known);
     }
-    let postgres = connection.get_database_backend() == DbBackend::Postgres;
-    let add = if postgres { &ADD_ON_POSTGRES } else { &ADD_ON_SQLITE };
-    execute(connection, add, [Param::Texts(missing), Param::Int(now.millis())]).await?;
+    let new = missing.into_iter().map(|id| resource::Model {
+        id: 0,
+        key: id.clone(),
+        external_id: id,
+        title: String::new(),
+        kind: COURSE.to_owned(),
+        section: None,
+        url: None,
+        description: String::new(),
+        estimated_minutes: None,
+        catalogued: false,
+        created_at: now,
+        updated_at: now,
+    });
+    bulk::add_new(connection, &new.collect::<Vec<_>>()).await?;
     by_24_digits(connection, &external_ids).await
 }
 
+row! {
+    /// The ids of a resource.
+    struct ResourceIds { id: i64, external_id: String }
+}
+
 async fn by_24_digits(connection: &impl ConnectionTrait, external_ids: &[String]) -> Result<HashMap<String, i64>> {
-    let ids = Param::Texts(external_ids.to_vec());
-    let rows = fetch(connection, &BY_24_DIGITS, [ids], |row| Ok((row.take()?, row.take()?))).await?;
-    Ok(rows.into_iter().collect())
+    let found = resource::Entity::find().filter(resource::Column::ExternalId.is_any(connection, external_ids.to_vec()));
+    let found = select(connection, found).await?;
+    Ok(found.into_iter().map(|ResourceIds { id, external_id }| (external_id, id)).collect())
 }
 
 /// Stores progress, each with its user, the id that its row gets when it is a new one, and its notes.
@@ -522,9 +503,10 @@ pub(super) async fn store_progress(
     bulk::upsert(connection, &rows, &columns).await
 }
 
-static NUMBERS: Sql = Sql::new(
-    "SELECT user_id, external_id, seq FROM study_plan_instances WHERE user_id = ANY($1) AND external_id = ANY($2)",
-);
+row! {
+    /// The number of an instance.
+    struct NumberOf { user_id: i64, external_id: String, seq: i64 }
+}
 
 /// The numbers of the instances with these ids, by the user and the id. More may be found than pairs were wanted.
 pub(super) async fn instance_numbers(
@@ -532,26 +514,16 @@ pub(super) async fn instance_numbers(
     users: Vec<i64>,
     external_ids: Vec<String>,
 ) -> Result<HashMap<(i64, String), i64>> {
-    let rows = fetch(connection, &NUMBERS, [Param::Ints(users), Param::Texts(external_ids)], |row| {
-        Ok(((row.take()?, row.take()?), row.take()?))
-    });
-    Ok(rows.await?.into_iter().collect())
+    use instance::{Column, Entity};
+    let found = Entity::find()
+        .filter(Column::UserId.is_any(connection, users))
+        .filter(Column::ExternalId.is_any(connection, external_ids));
+    let found = select(connection, found).await?;
+    Ok(found.into_iter().map(|row: NumberOf| ((row.user_id, row.external_id), row.seq)).collect())
 }
 
 /// A resource's place in an instance of a user.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    pub(super) user: i64,
-    pub(super) instance: i64,
-    pub(super) position: i32,
-    pub(super) resource_id: i64,
-    pub(super) marked_at: Option<Timestamp>,
-}
-
-static PLACES: Sql = Sql::new(
-    "SELECT user_id, instance_seq, position, resource_id, marked_at FROM study_plan_instance_resources \
-     WHERE user_id = ANY($1) AND resource_id = ANY($2)",
-);
+pub(super) type Place = instance_resource::Model;
 
 /// Where these resources stand in the instances of these users.
 pub(super) async fn places(
@@ -559,75 +531,55 @@ pub(super) async fn places(
     users: Vec<i64>,
     resources: Vec<i64>,
 ) -> Result<Vec<Place>> {
-    fetch(connection, &PLACES, [Param::Ints(users), Param::Ints(resources)], |row| {
-        Ok(Place {
-            user: row.take()?,
-            instance: row.take()?,
-            position: row.take()?,
-            resource_id: row.take()?,
-            marked_at: row.take()?,
-        })
-    })
-    .await
+    use instance_resource::{Column, Entity};
+    let places = Entity::find()
+        .filter(Column::UserId.is_any(connection, users))
+        .filter(Column::ResourceId.is_any(connection, resources));
+    Ok(places.all(connection).await?)
 }
-
-static TOUCH_ON_POSTGRES: Sql = Sql::new(
-    "UPDATE study_plan_instances SET updated_at = $3 FROM unnest($1::bigint[], $2::bigint[]) AS k(u, s) \
-     WHERE user_id = k.u AND seq = k.s",
-);
-static TOUCH_ON_SQLITE: Sql = Sql::new(
-    "UPDATE study_plan_instances SET updated_at = $2 WHERE (user_id, seq) IN \
-     (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each($1))",
-);
 
 /// Stores the marks of these places; their instances change at `now`.
 pub(super) async fn store_marks(connection: &impl ConnectionTrait, places: &[Place], now: Timestamp) -> Result<()> {
     if places.is_empty() {
         return Ok(());
     }
-    let rows: Vec<instance_resource::Model> = places.iter().map(in_instance).collect();
-    bulk::upsert(connection, &rows, &[instance_resource::Column::MarkedAt]).await?;
-    let mut instances: Vec<(i64, i64)> = places.iter().map(|place| (place.user, place.instance)).collect();
+    use instance::{Column, Entity};
+    bulk::upsert(connection, places, &[instance_resource::Column::MarkedAt]).await?;
+    let mut instances: Vec<(i64, i64)> = places.iter().map(|place| (place.user_id, place.instance_seq)).collect();
     instances.sort_unstable();
     instances.dedup();
-    let now = Param::Int(now.millis());
-    if connection.get_database_backend() == DbBackend::Postgres {
-        let (users, numbers) = instances.into_iter().unzip();
-        execute(connection, &TOUCH_ON_POSTGRES, [Param::Ints(users), Param::Ints(numbers), now]).await?;
-    } else {
-        execute(connection, &TOUCH_ON_SQLITE, [Param::Pairs(instances), now]).await?;
-    }
+    Entity::update_many()
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .filter(pair_is_any(connection, [Column::UserId, Column::Seq], instances))
+        .exec(connection)
+        .await?;
     Ok(())
 }
 
-fn in_instance(place: &Place) -> instance_resource::Model {
-    instance_resource::Model {
-        user_id: place.user,
-        instance_seq: place.instance,
-        position: place.position,
-        resource_id: place.resource_id,
-        marked_at: place.marked_at,
-    }
+/// The numbers of a user's instances.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    /// The greatest of them, 0 when there is none.
+    pub(super) last: i64,
+    /// How many there are.
+    pub(super) count: i64,
 }
 
-static LAST_INSTANCE: Sql =
-    Sql::new("SELECT COALESCE(MAX(seq), 0), count(*) FROM study_plan_instances WHERE user_id = $1");
+row!(Numbers { last: "COALESCE(MAX(seq), 0) AS last", count: "count(*) AS count" });
 
-/// The greatest number of an instance of this user, 0 when there is none, and how many there are.
-pub(super) async fn last_instance(connection: &impl ConnectionTrait, user: i64) -> Result<(i64, i64)> {
-    let numbers = fetch(connection, &LAST_INSTANCE, [Param::Int(user)], |row| Ok((row.take()?, row.take()?))).await?;
-    Ok(numbers.first().copied().unwrap_or_default())
+/// The numbers of this user's instances.
+pub(super) async fn numbers(connection: &impl ConnectionTrait, user: i64) -> Result<Numbers> {
+    let all = instance::Entity::find().filter(instance::Column::UserId.eq(user));
+    Ok(select(connection, all).await?.pop().unwrap_or_default())
 }
-
-static ELSEWHERE: Sql = Sql::new(
-    "SELECT p.user_id, count(*) FROM resource_progress p JOIN resources r ON r.id = p.resource_id \
-     WHERE p.user_id = ANY($1) AND NOT r.catalogued GROUP BY p.user_id",
-);
 
 /// With how many resources that nobody described these users have progress.
 pub(super) async fn elsewhere(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<HashMap<i64, i64>> {
-    let found = fetch(connection, &ELSEWHERE, [Param::Ints(users)], |row| Ok((row.take()?, row.take()?))).await?;
-    Ok(found.into_iter().collect())
+    let with = progress::Entity::find()
+        .inner_join(resource::Entity)
+        .filter(progress::Column::UserId.is_any(connection, users))
+        .filter(resource::Column::Catalogued.eq(false));
+    Ok(counts(connection, with, progress::Column::UserId).await?.into_iter().collect())
 }
 
 /// Adds an instance with its resources.
@@ -646,20 +598,16 @@ pub(super) async fn add_instance(connection: &impl ConnectionTrait, user: i64, n
     add_places(connection, user, seq, &new.items).await
 }
 
-async fn add_places(connection: &impl ConnectionTrait, user: i64, instance: i64, items: &[Item]) -> Result<()> {
-    let rows: Vec<instance_resource::Model> = items
-        .iter()
-        .zip(1..)
-        .map(|(item, position)| {
-            let Item { resource_id, marked_at, .. } = *item;
-            in_instance(&Place { user, instance, position, resource_id, marked_at })
-        })
-        .collect();
-    bulk::insert(connection, &rows).await
+async fn add_places(connection: &impl ConnectionTrait, user_id: i64, instance_seq: i64, items: &[Item]) -> Result<()> {
+    let place = |(position, item): (i32, &Item)| Place {
+        user_id,
+        instance_seq,
+        position,
+        resource_id: item.resource_id,
+        marked_at: item.marked_at,
+    };
+    bulk::insert(connection, &(1..).zip(items).map(place).collect::<Vec<_>>()).await
 }
-
-static RENAME: Sql =
-    Sql::new("UPDATE study_plan_instances SET title = $3, updated_at = $4 WHERE user_id = $1 AND seq = $2");
 
 /// Sets the title of an instance, which changes at `now`.
 pub(super) async fn rename_instance(
@@ -669,13 +617,22 @@ pub(super) async fn rename_instance(
     title: String,
     now: Timestamp,
 ) -> Result<()> {
-    let params = [Param::Int(user), Param::Int(instance), Param::Text(title), Param::Int(now.millis())];
-    execute(connection, &RENAME, params).await.map(drop)
+    use instance::{Column, Entity};
+    Entity::update_many()
+        .col_expr(Column::Title, Expr::value(title))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .filter(Column::UserId.eq(user))
+        .filter(Column::Seq.eq(instance))
+        .exec(connection)
+        .await?;
+    Ok(())
 }
 
-static REMOVE_PLACES: Sql =
-    Sql::new("DELETE FROM study_plan_instance_resources WHERE user_id = $1 AND instance_seq = $2");
-static REMOVE_INSTANCE: Sql = Sql::new("DELETE FROM study_plan_instances WHERE user_id = $1 AND seq = $2");
+async fn remove_places(connection: &impl ConnectionTrait, user: i64, instance: i64) -> Result<()> {
+    use instance_resource::{Column, Entity};
+    let places = Entity::delete_many().filter(Column::UserId.eq(user)).filter(Column::InstanceSeq.eq(instance));
+    Ok(places.exec(connection).await.map(drop)?)
+}
 
 /// Puts these resources, in this order, in the place of those of an instance.
 pub(super) async fn replace_places(
@@ -684,44 +641,51 @@ pub(super) async fn replace_places(
     instance: i64,
     items: &[Item],
 ) -> Result<()> {
-    execute(connection, &REMOVE_PLACES, [Param::Int(user), Param::Int(instance)]).await?;
+    remove_places(connection, user, instance).await?;
     add_places(connection, user, instance, items).await
 }
 
 /// Removes an instance with its resources.
 pub(super) async fn remove_instance(connection: &impl ConnectionTrait, user: i64, instance: i64) -> Result<()> {
-    for statement in [&REMOVE_PLACES, &REMOVE_INSTANCE] {
-        execute(connection, statement, [Param::Int(user), Param::Int(instance)]).await?;
-    }
-    Ok(())
+    remove_places(connection, user, instance).await?;
+    Ok(instance::Entity::delete_by_id((user, instance)).exec(connection).await.map(drop)?)
 }
-
-static MOVE_INSTANCE_RESOURCES: Sql = Sql::new(
-    "UPDATE study_plan_instance_resources SET user_id = $2, instance_seq = instance_seq + \
-     (SELECT coalesce(max(i.seq), 0) FROM study_plan_instances i WHERE i.user_id = $2) WHERE user_id = $1",
-);
-static MOVE_INSTANCES: Sql = Sql::new(
-    "UPDATE study_plan_instances SET user_id = $2, seq = seq + \
-     (SELECT coalesce(max(i.seq), 0) FROM study_plan_instances i WHERE i.user_id = $2) WHERE user_id = $1",
-);
 
 /// Hands instances over to another user, numbered behind those that are there.
 pub(super) async fn hand_over_instances(connection: &impl ConnectionTrait, merger: Merger) -> Result<()> {
+    let last = || {
+        let there = instance::Entity::find().filter(instance::Column::UserId.eq(merger.into));
+        greatest(there, instance::Column::Seq)
+    };
     // The resources first: they are numbered by the instances that are there.
-    for sql in [&MOVE_INSTANCE_RESOURCES, &MOVE_INSTANCES] {
-        execute(connection, sql, [Param::Int(merger.from), Param::Int(merger.into)]).await?;
-    }
+    instance_resource::Entity::update_many()
+        .col_expr(instance_resource::Column::UserId, Expr::value(merger.into))
+        .col_expr(instance_resource::Column::InstanceSeq, Expr::col(instance_resource::Column::InstanceSeq).add(last()))
+        .filter(instance_resource::Column::UserId.eq(merger.from))
+        .exec(connection)
+        .await?;
+    instance::Entity::update_many()
+        .col_expr(instance::Column::UserId, Expr::value(merger.into))
+        .col_expr(instance::Column::Seq, Expr::col(instance::Column::Seq).add(last()))
+        .filter(instance::Column::UserId.eq(merger.from))
+        .exec(connection)
+        .await?;
     Ok(())
 }
 
-static FORGET_NOTES: Sql = Sql::new("UPDATE resource_progress SET notes = '' WHERE user_id = $1 AND notes <> ''");
-static FORGET_TITLES: Sql = Sql::new("UPDATE study_plan_instances SET title = '' WHERE user_id = $1");
-
 /// Takes away what a user wrote.
 pub(super) async fn forget(connection: &impl ConnectionTrait, user: i64) -> Result<()> {
-    for sql in [&FORGET_NOTES, &FORGET_TITLES] {
-        execute(connection, sql, [Param::Int(user)]).await?;
-    }
+    progress::Entity::update_many()
+        .col_expr(progress::Column::Notes, Expr::value(""))
+        .filter(progress::Column::UserId.eq(user))
+        .filter(progress::Column::Notes.ne(""))
+        .exec(connection)
+        .await?;
+    instance::Entity::update_many()
+        .col_expr(instance::Column::Title, Expr::value(""))
+        .filter(instance::Column::UserId.eq(user))
+        .exec(connection)
+        .await?;
     Ok(())
 }
 
@@ -729,40 +693,42 @@ pub(super) async fn forget(connection: &impl ConnectionTrait, user: i64) -> Resu
 pub static RECORDS: [Records; 3] = [
     Records::new(
         "resources",
-        "SELECT r.key, t.external_id, t.completed, CAST(t.progress AS bigint), CAST(t.time_spent_minutes AS \
-         bigint), t.notes, t.completed_at, t.last_accessed_at, t.created_at, t.updated_at FROM \
-         resource_progress t JOIN resources r ON r.id = t.resource_id WHERE t.user_id = $1 ORDER BY r.id",
+        "resource_progress t JOIN resources r ON r.id = t.resource_id WHERE t.user_id = $1 ORDER BY r.id",
         &[
-            ("resource", As::Text),
-            ("externalId", As::Text),
-            ("completed", As::Truth),
-            ("progress", As::Number),
-            ("timeSpentMinutes", As::Number),
-            ("notes", As::Text),
-            ("completedAt", As::Instant),
-            ("lastAccessedAt", As::Instant),
-            ("createdAt", As::Instant),
-            ("updatedAt", As::Instant),
+            ("resource", "r.key", As::Text),
+            ("externalId", "t.external_id", As::Text),
+            ("completed", "t.completed", As::Truth),
+            ("progress", "t.progress", As::Number),
+            ("timeSpentMinutes", "t.time_spent_minutes", As::Number),
+            ("notes", "t.notes", As::Text),
+            ("completedAt", "t.completed_at", As::Instant),
+            ("lastAccessedAt", "t.last_accessed_at", As::Instant),
+            ("createdAt", "t.created_at", As::Instant),
+            ("updatedAt", "t.updated_at", As::Instant),
         ],
     ),
     Records::new(
         "studyPlanInstances",
-        "SELECT t.seq, t.external_id, p.key, t.title, t.created_at, t.updated_at FROM study_plan_instances \
-         t JOIN study_plans p ON p.id = t.plan_id WHERE t.user_id = $1 ORDER BY t.seq",
+        "study_plan_instances t JOIN study_plans p ON p.id = t.plan_id WHERE t.user_id = $1 ORDER BY \
+         t.seq",
         &[
-            ("number", As::Number),
-            ("externalId", As::Text),
-            ("studyPlan", As::Text),
-            ("title", As::Text),
-            ("createdAt", As::Instant),
-            ("updatedAt", As::Instant),
+            ("number", "t.seq", As::Number),
+            ("externalId", "t.external_id", As::Text),
+            ("studyPlan", "p.key", As::Text),
+            ("title", "t.title", As::Text),
+            ("createdAt", "t.created_at", As::Instant),
+            ("updatedAt", "t.updated_at", As::Instant),
         ],
     ),
     Records::new(
         "studyPlanInstanceResources",
-        "SELECT t.instance_seq, CAST(t.position AS bigint), r.key, t.marked_at FROM \
-         study_plan_instance_resources t JOIN resources r ON r.id = t.resource_id WHERE t.user_id = $1 \
+        "study_plan_instance_resources t JOIN resources r ON r.id = t.resource_id WHERE t.user_id = $1 \
          ORDER BY t.instance_seq, t.position",
-        &[("instance", As::Number), ("position", As::Number), ("resource", As::Text), ("markedAt", As::Instant)],
+        &[
+            ("instance", "t.instance_seq", As::Number),
+            ("position", "t.position", As::Number),
+            ("resource", "r.key", As::Text),
+            ("markedAt", "t.marked_at", As::Instant),
+        ],
     ),
 ];

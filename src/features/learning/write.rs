@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
-use super::repo::{self, Instance, Item, Place, Progress, Which};
+use super::repo::{self, Instance, Item, Noted, Numbers, Place, Progress, Which};
 use super::rules::{self, InvalidProgress, MarkChange, StoredCompletion};
 use super::{Learning, Plan};
 use waymark_auth::policy::ActingUser;
@@ -360,13 +360,13 @@ impl Learners {
         let resources: Vec<(i64, Vec<i64>)> =
             resources.into_iter().map(|(user, resources)| (user, resources.into_iter().collect())).collect();
         let wanted = resources.iter().map(|(user, resources)| (*user, resources.as_slice()));
-        for (user, (row, notes)) in repo::noted_progress(unit.transaction(), wanted).await? {
-            learners.progress.insert((user, row.resource_id), (row, notes));
+        for (user, Noted { progress, notes }) in repo::noted_progress(unit.transaction(), wanted).await? {
+            learners.progress.insert((user, progress.resource_id), (progress, notes));
         }
         if !marking.is_empty() {
             let (users, resources) = (marking.into_iter().collect(), marked.into_iter().collect());
             for place in repo::places(unit.transaction(), users, resources).await? {
-                learners.places.entry((place.user, place.resource_id)).or_default().push(place);
+                learners.places.entry((place.user_id, place.resource_id)).or_default().push(place);
             }
         }
         Ok(learners)
@@ -458,7 +458,9 @@ impl Learners {
     }
 
     fn has_place(&self, user: i64, resource: i64, instance: i64) -> bool {
-        self.places.get(&(user, resource)).is_some_and(|places| places.iter().any(|place| place.instance == instance))
+        self.places
+            .get(&(user, resource))
+            .is_some_and(|places| places.iter().any(|place| place.instance_seq == instance))
     }
 
     /// Changes the marks of a resource as a write through an instance asks for; whether there was anything to change.
@@ -474,13 +476,13 @@ impl Learners {
         let mut changed = false;
         for place in self.places.get_mut(&(user, resource)).into_iter().flatten() {
             let marked_at = match change {
-                MarkChange::Mark if through == Some(place.instance) => place.marked_at.or(Some(now)),
+                MarkChange::Mark if through == Some(place.instance_seq) => place.marked_at.or(Some(now)),
                 MarkChange::UnmarkEverywhere => None,
                 MarkChange::Mark | MarkChange::Keep => place.marked_at,
             };
             if marked_at != place.marked_at {
                 place.marked_at = marked_at;
-                self.marked.insert((user, place.instance, place.position), *place);
+                self.marked.insert((user, place.instance_seq, place.position), place.clone());
                 changed = true;
             }
         }
@@ -550,7 +552,7 @@ impl Write for CreateStudyPlanInstance {
             return Ok(InstanceOutcome::Refused(refusal));
         }
         // No number is used twice, so that what the history tells of an instance is never read as told of another one.
-        let (last, count) = repo::last_instance(unit.transaction(), user).await?;
+        let Numbers { last, count } = repo::numbers(unit.transaction(), user).await?;
         if count >= MOST_INSTANCES {
             let message = format!("a user has at most {MOST_INSTANCES} instances of study plans; delete one first");
             let refusal = Refusal::new(UserErrorCode::TooMany, message);

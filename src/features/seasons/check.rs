@@ -6,7 +6,8 @@ use waymark_verify::Check;
 pub const CHECKS: &[Check] = &[
     Check::of_users(
         "seasons.steps",
-        "SELECT p.user_id, 'steps of goal:' || g.key, CAST(p.completed_steps AS bigint), CAST(g.total_steps AS bigint)
+        "SELECT p.user_id, 'steps of goal:' || g.key AS what, CAST(p.completed_steps AS bigint) AS stored,
+             CAST(g.total_steps AS bigint) AS expected
          FROM goal_progress p JOIN goals g ON g.id = p.goal_id
          WHERE p.user_id = ANY($1) AND p.completed_steps > g.total_steps",
     )
@@ -16,8 +17,8 @@ pub const CHECKS: &[Check] = &[
     ),
     Check::of_users(
         "seasons.completions",
-        "SELECT p.user_id, 'completion of goal:' || g.key, p.completed_at,
-             CASE WHEN p.completed_steps >= g.total_steps THEN p.updated_at END
+        "SELECT p.user_id, 'completion of goal:' || g.key AS what, p.completed_at AS stored,
+             CASE WHEN p.completed_steps >= g.total_steps THEN p.updated_at END AS expected
          FROM goal_progress p JOIN goals g ON g.id = p.goal_id
          WHERE p.user_id = ANY($1) AND (p.completed_at IS NOT NULL) <> (p.completed_steps >= g.total_steps)",
     )
@@ -32,8 +33,8 @@ pub const CHECKS: &[Check] = &[
         "seasons.claims",
         // A lot whose claim gave way to an earlier one (two users became one) has nothing left.
         "SELECT c.user_id,
-             'lot ' || c.lot_seq || ' of the claim of goal:' || COALESCE(g.key, CAST(c.goal_id AS text)) || ', in millionths',
-             l.amount_micros, c.reward_micros
+             'lot ' || c.lot_seq || ' of the claim of goal:' || COALESCE(g.key, CAST(c.goal_id AS text)) || ', in millionths' AS what,
+             l.amount_micros AS stored, c.reward_micros AS expected
          FROM goal_claims c LEFT JOIN goals g ON g.id = c.goal_id
          LEFT JOIN credit_lots l
              ON l.user_id = c.user_id AND l.seq = c.lot_seq AND l.source = 'GOAL' AND l.goal_id = c.goal_id
@@ -51,8 +52,8 @@ pub const CHECKS: &[Check] = &[
     Check::of_nobody(
         "seasons.budgets",
         "SELECT 'claims of season:' || s.key
-             || CASE WHEN b.week = 0 THEN '' ELSE ' for goals of week ' || b.week END || ', in millionths',
-             b.spent_micros, COALESCE(c.spent, 0)
+             || CASE WHEN b.week = 0 THEN '' ELSE ' for goals of week ' || b.week END || ', in millionths' AS what,
+             b.spent_micros AS stored, COALESCE(c.spent, 0) AS expected
          FROM season_budgets b JOIN seasons s ON s.id = b.season_id LEFT JOIN (
              SELECT g.season_id, 0 AS week, CAST(sum(c.reward_micros) AS bigint) AS spent
              FROM goal_claims c JOIN goals g ON g.id = c.goal_id WHERE c.lot_seq > 0 GROUP BY g.season_id

@@ -1,16 +1,17 @@
 //! The tables of seasons: the catalogue of seasons and goals, and how far each user came.
 
-use sea_orm::entity::prelude::*;
+use async_graphql::Enum;
 
-/// What a pause does to the clock of a season.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum PauseMode {
-    /// The clock stands still, and the season ends later.
-    Freeze,
-    /// The clock runs on; only steps and claims wait.
-    RunOn,
+waymark_db::names! {
+    /// What a pause does to a season's clock.
+    #[derive(Default, Enum)]
+    pub enum PauseMode {
+        /// The clock stands still, so that a pause moves the end.
+        #[default]
+        Freeze = "FREEZE",
+        /// The clock runs on, so that a pause costs time.
+        RunOn = "RUN_ON",
+    }
 }
 
 /// Seasons: stretches of time in which goals can be reached. What state one is in follows from the time.
@@ -227,6 +228,9 @@ pub mod goal_claim {
         /// The goal.
         #[sea_orm(primary_key, auto_increment = false)]
         pub goal_id: i64,
+        /// The same as a relation.
+        #[sea_orm(belongs_to, from = "goal_id", to = "id")]
+        pub goal: HasOne<super::goal::Entity>,
         /// The lot of credits that the claim opened; 0: the reward was nothing, and no lot was opened.
         pub lot_seq: i64,
         /// What was granted, in millionths of a credit, whatever the goal says today.

@@ -16,3 +16,4 @@ pub mod write;
 
 pub use catalogue::{Goal, Season, Seasons};
 pub use check::CHECKS;
+pub use repo::STATEMENTS;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::entity::{PauseMode as StoredPauseMode, budget, goal, season};
+use super::entity::{budget, goal, season};
 use super::repo;
 use super::rules::{self, Pause, PauseMode, SeasonState};
 use super::{Goal, Season, Seasons};
@@ -340,7 +340,7 @@ impl UpsertSeason {
             duration_seconds: 1,
             week_length_seconds: WEEK_SECONDS,
             ended_at: None,
-            pause_mode: StoredPauseMode::Freeze,
+            pause_mode: PauseMode::Freeze,
             created_at,
             updated_at: created_at,
         }
@@ -454,11 +454,7 @@ impl UpsertSeason {
             row.starts_at = starts_at;
             patch.note("startDate", starts_at.to_string());
         }
-        let mode = self.pause_mode.map(|mode| match mode {
-            PauseMode::Freeze => StoredPauseMode::Freeze,
-            PauseMode::RunOn => StoredPauseMode::RunOn,
-        });
-        if let Some(mode) = mode.filter(|mode| *mode != row.pause_mode) {
+        if let Some(mode) = self.pause_mode.filter(|mode| *mode != row.pause_mode) {
             row.pause_mode = mode;
             patch.note("pauseMode", self.pause_mode);
         }

@@ -1,16 +1,20 @@
 //! SQL of seasons, goals, enrolments and claims.
 
 use super::catalogue::{Goal, Season};
-use super::entity::{
-    PauseMode as StoredPauseMode, budget, enrolment, goal, goal_claim, goal_progress, pause, season, week,
+use super::entity::{budget, enrolment, goal, goal_claim, goal_progress, pause, season, week};
+use super::rules::Pause;
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, UnionType};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, QueryTrait as _, Select,
 };
-use super::rules::{Pause, PauseMode};
-use sea_orm::{ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 use std::collections::{HashMap, HashSet};
 use waymark_db::bulk;
 use waymark_db::bulk::Stores;
 use waymark_db::records::{As, Records};
-use waymark_db::{PairSql, Param, Sql, execute, fetch, rows};
+use waymark_db::{
+    ColumnIsAny as _, Extent, Only, Param, Sql, counts, execute, fetch, pairs, query, row, select, values,
+};
 use waymark_graphql_kit::batcher::grouped;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
@@ -37,10 +41,7 @@ impl From<season::Model> for Season {
             duration_seconds: row.duration_seconds,
             week_length_seconds: row.week_length_seconds,
             ended_at: row.ended_at,
-            pause_mode: match row.pause_mode {
-                StoredPauseMode::Freeze => PauseMode::Freeze,
-                StoredPauseMode::RunOn => PauseMode::RunOn,
-            },
+            pause_mode: row.pause_mode,
             pauses: Vec::new(),
             week_titles: HashMap::new(),
             goals: Vec::new(),
@@ -58,27 +59,12 @@ pub(super) async fn week_titles(connection: &impl ConnectionTrait) -> Result<Has
     Ok(grouped(rows.into_iter().map(|row| (row.season_id, (row.number, row.title)))))
 }
 
+row!(Goal { id, key, season_id, week, title, description, thumbnail, reward_micros, total_steps });
+
 pub(super) async fn goals(connection: &impl ConnectionTrait) -> Result<Vec<Goal>> {
-    let rows = goal::Entity::find()
-        .order_by_asc(goal::Column::SeasonId)
-        .order_by_asc(goal::Column::Position)
-        .order_by_asc(goal::Column::Id)
-        .all(connection)
-        .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Goal {
-            id: row.id,
-            key: row.key,
-            season_id: row.season_id,
-            week: row.week,
-            title: row.title,
-            description: row.description,
-            thumbnail: row.thumbnail,
-            reward_micros: row.reward_micros,
-            total_steps: row.total_steps,
-        })
-        .collect())
+    use goal::{Column, Entity};
+    let all = Entity::find().order_by_asc(Column::SeasonId).order_by_asc(Column::Position).order_by_asc(Column::Id);
+    select(connection, all).await
 }
 
 /// One fact about a user in a season.
@@ -99,9 +85,14 @@ pub struct Steps {
     pub claimed_micros: Option<i64>,
 }
 
+/// The hand-written statements of this file.
+pub static STATEMENTS: [&Sql; 3] = [&FACTS, &UNDER_WAY, &GIVE_BACK];
+
+// A profile's season in one round trip, the rows of two tables one below the other.
 static FACTS: Sql = Sql::new(
-    "SELECT e.user_id, e.season_id, e.enrolled_at, CAST(NULL AS bigint), CAST(NULL AS integer), \
-     CAST(NULL AS bigint), CAST(NULL AS bigint), CAST(NULL AS bigint) \
+    "SELECT e.user_id, e.season_id, e.enrolled_at AS at, CAST(NULL AS bigint) AS goal_id, \
+     CAST(NULL AS integer) AS completed_steps, CAST(NULL AS bigint) AS completed_at, CAST(NULL AS bigint) AS claimed_at, \
+     CAST(NULL AS bigint) AS reward_micros \
      FROM season_enrolments e WHERE e.user_id = ANY($1) AND e.season_id = ANY($2) \
      UNION ALL \
      SELECT p.user_id, g.season_id, p.updated_at, p.goal_id, p.completed_steps, p.completed_at, c.claimed_at, \
@@ -111,41 +102,47 @@ static FACTS: Sql = Sql::new(
      WHERE p.user_id = ANY($1) AND g.season_id = ANY($2)",
 );
 
+row! {
+    /// A row of either: of an enrolment if it has no goal.
+    struct FactRow {
+        user_id: i64, season_id: i64, at: Timestamp, goal_id: Option<i64>, completed_steps: Option<i32>,
+        completed_at: Option<Timestamp>, claimed_at: Option<Timestamp>, reward_micros: Option<i64>,
+    }
+}
+
 /// Everything about these users in these seasons, each fact with its user and season.
 pub(super) async fn facts(
     connection: &impl ConnectionTrait,
     users: Vec<i64>,
     seasons: Vec<i64>,
 ) -> Result<Vec<((i64, i64), Fact)>> {
-    fetch(connection, &FACTS, [Param::Ints(users), Param::Ints(seasons)], |row| {
-        let place = (row.take()?, row.take()?);
-        let at = row.take()?;
-        let goal: Option<i64> = row.take()?;
-        let steps: Option<i32> = row.take()?;
-        let (completed_at, claimed_at, claimed_micros) = (row.take()?, row.take()?, row.take()?);
-        let fact = match goal {
-            None => Fact::Enrolled(at),
-            Some(goal_id) => Fact::Goal(Steps {
-                goal_id,
-                completed_steps: steps.unwrap_or(0),
-                completed_at,
-                claimed_at,
-                claimed_micros,
-            }),
+    let rows: Vec<FactRow> = fetch(connection, &FACTS, [Param::Ints(users), Param::Ints(seasons)]).await?;
+    let fact = |row: FactRow| {
+        let steps = |goal_id| Steps {
+            goal_id,
+            completed_steps: row.completed_steps.unwrap_or(0),
+            completed_at: row.completed_at,
+            claimed_at: row.claimed_at,
+            claimed_micros: row.reward_micros,
         };
-        Ok((place, fact))
-    })
-    .await
+        let fact = row.goal_id.map_or(Fact::Enrolled(row.at), |goal| Fact::Goal(steps(goal)));
+        ((row.user_id, row.season_id), fact)
+    };
+    Ok(rows.into_iter().map(fact).collect())
 }
 
-static ENROLMENTS: PairSql = PairSql::new("t.user_id, t.season_id", "season_enrolments", "season_id");
+row! {
+    /// That a user takes part in a season.
+    struct Enrolment { season_id: i64 }
+}
 
 /// Who of these users takes part in which of the seasons beside them.
 pub(super) async fn enrolments<'a>(
     connection: &impl ConnectionTrait,
     wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
 ) -> Result<Vec<(i64, i64)>> {
-    ENROLMENTS.fetch(connection, wanted, |row| Ok((row.take()?, row.take()?))).await
+    let found = pairs(connection, enrolment::Column::SeasonId, wanted, Extent::All).await?;
+    Ok(found.into_iter().map(|(user, Enrolment { season_id })| (user, season_id)).collect())
 }
 
 /// Lets users take part in seasons, each with its user.
@@ -196,48 +193,29 @@ pub(super) fn store_claims(stores: &mut Stores, claims: impl IntoIterator<Item =
 }
 
 /// What the goals of a season, or of one of its weeks, may still grant.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Budget {
-    pub(super) season_id: i64,
-    /// 0: the whole season.
-    pub(super) week: i32,
-    pub(super) cap_micros: i64,
-    pub(super) spent_micros: i64,
-}
+pub(super) type Budget = budget::Model;
 
-// One after the other in the order of their keys, so that two claims never wait for each other.
-static LOCK_BUDGETS: Sql = Sql::new(
-    "SELECT b.season_id, b.week, b.cap_micros, b.spent_micros FROM season_budgets b \
-     WHERE b.season_id = ANY($1) AND b.week = ANY($2) ORDER BY b.season_id, b.week FOR UPDATE",
-);
-static LOCK_BUDGETS_ON_SQLITE: Sql = Sql::new(
-    "SELECT b.season_id, b.week, b.cap_micros, b.spent_micros FROM season_budgets b \
-     WHERE b.season_id = ANY($1) AND b.week = ANY($2) ORDER BY b.season_id, b.week",
-);
-
-/// Locks the budgets of these weeks in each of these seasons, as far as there are any.
+/// Locks the budgets of these weeks in each of these seasons, as far as there are any: one after the other in the order
+/// of their keys, so that two claims never wait for each other. SQLite has one writer and nothing to lock.
 pub(super) async fn lock_budgets(
     connection: &impl ConnectionTrait,
     seasons: Vec<i64>,
     weeks: Vec<i64>,
 ) -> Result<Vec<Budget>> {
-    let postgres = connection.get_database_backend() == DbBackend::Postgres;
-    let lock = if postgres { &LOCK_BUDGETS } else { &LOCK_BUDGETS_ON_SQLITE };
-    fetch(connection, lock, [Param::Ints(seasons), Param::Ints(weeks)], |row| {
-        Ok(Budget { season_id: row.take()?, week: row.take()?, cap_micros: row.take()?, spent_micros: row.take()? })
-    })
-    .await
+    use budget::{Column, Entity};
+    let budgets = Entity::find()
+        .filter(Column::SeasonId.is_any(connection, seasons))
+        .filter(Column::Week.is_any(connection, weeks));
+    Ok(lock(budgets).all(connection).await?)
+}
+
+fn lock(budgets: Select<budget::Entity>) -> Select<budget::Entity> {
+    budgets.order_by_asc(budget::Column::SeasonId).order_by_asc(budget::Column::Week).lock_exclusive()
 }
 
 /// Stores what was granted of budgets that are locked.
 pub(super) fn store_spent(stores: &mut Stores, budgets: impl IntoIterator<Item = Budget>) {
-    let rows = budgets.into_iter().map(|Budget { season_id, week, cap_micros, spent_micros }| budget::Model {
-        season_id,
-        week,
-        cap_micros,
-        spent_micros,
-    });
-    stores.upsert(rows.collect(), &[budget::Column::SpentMicros]);
+    stores.upsert(budgets.into_iter().collect(), &[budget::Column::SpentMicros]);
 }
 
 /// The season of this key, as it is stored.
@@ -245,29 +223,31 @@ pub(super) async fn season(connection: &impl ConnectionTrait, key: &str) -> Resu
     Ok(season::Entity::find().filter(season::Column::Key.eq(key)).one(connection).await?)
 }
 
-static TOUCHED: Sql = Sql::new(
-    "SELECT goal_id FROM goal_progress WHERE goal_id = ANY($1) \
-     UNION SELECT goal_id FROM goal_claims WHERE goal_id = ANY($1)",
-);
-
 /// Those of these goals on which somebody made a step or has a claim.
 pub(super) async fn touched_goals(connection: &impl ConnectionTrait, goals: Vec<i64>) -> Result<HashSet<i64>> {
+    use goal_progress::{Column, Entity};
     if goals.is_empty() {
         return Ok(HashSet::new());
     }
-    let found = fetch(connection, &TOUCHED, [Param::Ints(goals)], |row| row.take()).await?;
-    Ok(found.into_iter().collect())
+    let begun =
+        Entity::find().select_only().column(Column::GoalId).filter(Column::GoalId.is_any(connection, goals.clone()));
+    let mut touched = begun.into_query();
+    touched.union(UnionType::Distinct, claims_of(connection, goals).into_query());
+    Ok(query(connection, &touched).await?.into_iter().map(|Only(goal)| goal).collect())
 }
 
-static CLAIMED: Sql = Sql::new("SELECT DISTINCT goal_id FROM goal_claims WHERE goal_id = ANY($1)");
+fn claims_of(connection: &impl ConnectionTrait, goals: Vec<i64>) -> Select<goal_claim::Entity> {
+    use goal_claim::{Column, Entity};
+    Entity::find().select_only().column(Column::GoalId).filter(Column::GoalId.is_any(connection, goals))
+}
 
 /// Those of these goals whose reward somebody has claimed.
 pub(super) async fn claimed_goals(connection: &impl ConnectionTrait, goals: Vec<i64>) -> Result<HashSet<i64>> {
     if goals.is_empty() {
         return Ok(HashSet::new());
     }
-    let found = fetch(connection, &CLAIMED, [Param::Ints(goals)], |row| row.take()).await?;
-    Ok(found.into_iter().collect())
+    let claimed = values(connection, claims_of(connection, goals).distinct(), goal_claim::Column::GoalId).await?;
+    Ok(claimed.into_iter().collect())
 }
 
 /// The budgets of a season.
@@ -275,15 +255,22 @@ pub(super) async fn budgets(connection: &impl ConnectionTrait, season: i64) -> R
     Ok(budget::Entity::find().filter(budget::Column::SeasonId.eq(season)).all(connection).await?)
 }
 
-static GRANTED: Sql = Sql::new(
-    "SELECT COALESCE(g.week, 0), CAST(sum(c.reward_micros) AS bigint) FROM goals g \
-     JOIN goal_claims c ON c.goal_id = g.id AND c.lot_seq > 0 WHERE g.season_id = $1 GROUP BY 1",
-);
+row! {
+    /// What claims have granted.
+    struct Granted {
+        week: i32 = "COALESCE(goals.week, 0) AS week", micros: i64 = "CAST(SUM(goal_claims.reward_micros) AS bigint) AS micros",
+    }
+}
 
 /// What the claims of a season's goals have granted, by the week of the goals; 0: goals of the whole season.
 pub(super) async fn granted(connection: &impl ConnectionTrait, season: i64) -> Result<HashMap<i32, i64>> {
-    let found = fetch(connection, &GRANTED, [Param::Int(season)], |row| Ok((row.take()?, row.take()?))).await?;
-    Ok(found.into_iter().collect())
+    let claims = goal_claim::Entity::find()
+        .inner_join(goal::Entity)
+        .filter(goal_claim::Column::LotSeq.gt(0))
+        .filter(goal::Column::SeasonId.eq(season))
+        .group_by(goal::Column::Week);
+    let found = select(connection, claims).await?;
+    Ok(found.into_iter().map(|Granted { week, micros }| (week, micros)).collect())
 }
 
 /// Stores a season under its id.
@@ -291,17 +278,13 @@ pub(super) async fn store_season(connection: &impl ConnectionTrait, row: season:
     bulk::replace(connection, &[row]).await
 }
 
-static REMOVE_GOALS: Sql = Sql::new("DELETE FROM goals WHERE id = ANY($1)");
-
 /// Removes goals that nobody has touched.
 pub(super) async fn remove_goals(connection: &impl ConnectionTrait, goals: Vec<i64>) -> Result<()> {
-    if goals.is_empty() {
-        return Ok(());
+    if !goals.is_empty() {
+        goal::Entity::delete_many().filter(goal::Column::Id.is_any(connection, goals)).exec(connection).await?;
     }
-    execute(connection, &REMOVE_GOALS, [Param::Ints(goals)]).await.map(drop)
+    Ok(())
 }
-
-static REMOVE_WEEKS: Sql = Sql::new("DELETE FROM season_weeks WHERE season_id = $1 AND number = ANY($2)");
 
 /// Names weeks of a season; those without a title lose the one they had.
 pub(super) async fn store_weeks(
@@ -317,13 +300,12 @@ pub(super) async fn store_weeks(
         }
     }
     bulk::replace(connection, &named).await?;
-    if nameless.is_empty() {
-        return Ok(());
+    if !nameless.is_empty() {
+        let weeks = week::Entity::delete_many().filter(week::Column::SeasonId.eq(season));
+        weeks.filter(week::Column::Number.is_any(connection, nameless)).exec(connection).await?;
     }
-    execute(connection, &REMOVE_WEEKS, [Param::Int(season), Param::Ints(nameless)]).await.map(drop)
+    Ok(())
 }
-
-static REMOVE_BUDGETS: Sql = Sql::new("DELETE FROM season_budgets WHERE season_id = $1 AND week = ANY($2)");
 
 /// Stores budgets of a season, and removes those of some weeks.
 pub(super) async fn store_budgets(
@@ -334,21 +316,16 @@ pub(super) async fn store_budgets(
 ) -> Result<()> {
     let rows: Vec<_> = rows.into_iter().map(|row| budget::Model { season_id: season, ..row }).collect();
     bulk::replace(connection, &rows).await?;
-    if removed.is_empty() {
-        return Ok(());
+    if !removed.is_empty() {
+        let budgets = budget::Entity::delete_many().filter(budget::Column::SeasonId.eq(season));
+        budgets.filter(budget::Column::Week.is_any(connection, removed)).exec(connection).await?;
     }
-    execute(connection, &REMOVE_BUDGETS, [Param::Int(season), Param::Ints(removed)]).await.map(drop)
+    Ok(())
 }
-
-static FORGET_PAUSES: Sql = Sql::new("DELETE FROM season_pauses WHERE season_id = $1 AND from_at = $2");
-static END_PAUSES: Sql = Sql::new(
-    "UPDATE season_pauses SET until_at = $2 WHERE season_id = $1 AND from_at < $2 \
-     AND (until_at IS NULL OR until_at > $2)",
-);
 
 /// Stores the pauses of a season in the place of those that are there.
 pub(super) async fn replace_pauses(connection: &impl ConnectionTrait, season: i64, pauses: Vec<Pause>) -> Result<()> {
-    rows::remove::<pause::Model>(connection, "season_id", &[season]).await?;
+    pause::Entity::delete_many().filter(pause::Column::SeasonId.eq(season)).exec(connection).await?;
     let of = |pause: Pause| pause::Model { season_id: season, from_at: pause.from, until_at: pause.until };
     bulk::insert(connection, &pauses.into_iter().map(of).collect::<Vec<_>>()).await
 }
@@ -361,36 +338,53 @@ pub(super) async fn add_pause(connection: &impl ConnectionTrait, season: i64, pa
 
 /// Ends the pauses of a season that last, and forgets one that begins at this very instant.
 pub(super) async fn end_pauses(connection: &impl ConnectionTrait, season: i64, now: Timestamp) -> Result<()> {
-    let params = || [season, now.millis()].map(Param::Int);
-    execute(connection, &FORGET_PAUSES, params()).await?;
-    execute(connection, &END_PAUSES, params()).await.map(drop)
+    use pause::{Column, Entity};
+    Entity::delete_by_id((season, now)).exec(connection).await?;
+    Entity::update_many()
+        .col_expr(Column::UntilAt, Expr::value(now))
+        .filter(Column::SeasonId.eq(season))
+        .filter(Column::FromAt.lt(now))
+        .filter(Column::UntilAt.is_null().or(Column::UntilAt.gt(now)))
+        .exec(connection)
+        .await?;
+    Ok(())
 }
-
-static REACHED: Sql = Sql::new(
-    "SELECT user_id FROM goal_progress WHERE goal_id = $1 AND user_id > $2 AND completed_steps >= $3 \
-     AND completed_at IS NULL ORDER BY user_id LIMIT 1000",
-);
 
 /// A thousand users behind the user `after`, by their ids, who have made `steps` steps of a goal that is not complete.
 pub(super) async fn reached(connection: &impl ConnectionTrait, goal: i64, after: i64, steps: i32) -> Result<Vec<i64>> {
-    fetch(connection, &REACHED, [goal, after, steps.into()].map(Param::Int), |row| row.take()).await
+    use goal_progress::{Column, Entity};
+    let reached = Entity::find()
+        .filter(Column::GoalId.eq(goal))
+        .filter(Column::UserId.gt(after))
+        .filter(Column::CompletedSteps.gte(steps))
+        .filter(Column::CompletedAt.is_null())
+        .order_by_asc(Column::UserId)
+        .limit(1000);
+    values(connection, reached, Column::UserId).await
 }
-
-// Steps beyond those that a goal asks for do not stay: they would count again if it asked for more one day.
-static COMPLETE: Sql = Sql::new(
-    "UPDATE goal_progress SET completed_steps = $2, completed_at = COALESCE(completed_at, $3), updated_at = $3 \
-     WHERE goal_id = $1 AND (completed_steps > $2 OR (completed_steps = $2 AND completed_at IS NULL))",
-);
-// The date stays that of the steps: exports that tell of more steps are compared by it.
-static INCOMPLETE: Sql = Sql::new(
-    "UPDATE goal_progress SET completed_at = NULL \
-     WHERE goal_id = $1 AND completed_steps < $2 AND completed_at IS NOT NULL",
-);
 
 /// Stores how far users are with a goal that now takes this many steps.
 pub(super) async fn complete(connection: &impl ConnectionTrait, goal: i64, steps: i32, now: Timestamp) -> Result<()> {
-    execute(connection, &COMPLETE, [goal, steps.into(), now.millis()].map(Param::Int)).await?;
-    execute(connection, &INCOMPLETE, [goal, steps.into()].map(Param::Int)).await.map(drop)
+    use goal_progress::{Column, Entity};
+    let reached = Column::CompletedSteps.eq(steps).and(Column::CompletedAt.is_null());
+    // Steps beyond those that a goal asks for do not stay: they would count again if it asked for more one day.
+    Entity::update_many()
+        .col_expr(Column::CompletedSteps, Expr::value(steps))
+        .col_expr(Column::CompletedAt, Func::coalesce([Expr::col(Column::CompletedAt), Expr::value(now)]).into())
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .filter(Column::GoalId.eq(goal))
+        .filter(Column::CompletedSteps.gt(steps).or(reached))
+        .exec(connection)
+        .await?;
+    // The date stays that of the steps: exports that tell of more steps are compared by it.
+    Entity::update_many()
+        .col_expr(Column::CompletedAt, Expr::value(None::<i64>))
+        .filter(Column::GoalId.eq(goal))
+        .filter(Column::CompletedSteps.lt(steps))
+        .filter(Column::CompletedAt.is_not_null())
+        .exec(connection)
+        .await?;
+    Ok(())
 }
 
 /// How many users an edit of a season concerns.
@@ -404,46 +398,52 @@ pub struct Concerned {
     pub unclaimed: i64,
 }
 
-static ENROLLED: Sql =
-    Sql::new("SELECT season_id, count(*) FROM season_enrolments WHERE season_id = ANY($1) GROUP BY season_id");
+// Counts two things of a join at once.
 static UNDER_WAY: Sql = Sql::new(
-    "SELECT g.season_id, count(CASE WHEN p.completed_steps > 0 AND p.completed_steps < g.total_steps THEN 1 END), \
-     count(CASE WHEN p.completed_steps >= g.total_steps AND c.goal_id IS NULL THEN 1 END) \
+    "SELECT g.season_id, \
+     count(CASE WHEN p.completed_steps > 0 AND p.completed_steps < g.total_steps THEN 1 END) AS under_way, \
+     count(CASE WHEN p.completed_steps >= g.total_steps AND c.goal_id IS NULL THEN 1 END) AS unclaimed \
      FROM goals g JOIN goal_progress p ON p.goal_id = g.id \
      LEFT JOIN goal_claims c ON c.user_id = p.user_id AND c.goal_id = p.goal_id \
      WHERE g.season_id = ANY($1) GROUP BY g.season_id",
 );
 
+row!(Concerned { under_way, unclaimed, enrolled: _ });
+
+row! { struct ConcernedBy { season_id: i64, concerned: Concerned = (Concerned) } }
+
 /// How many users an edit of these seasons would concern.
 pub(super) async fn concerned(connection: &impl ConnectionTrait, seasons: Vec<i64>) -> Result<HashMap<i64, Concerned>> {
     let mut all: HashMap<i64, Concerned> = HashMap::new();
-    let params = [Param::Ints(seasons)];
-    let enrolled = fetch(connection, &ENROLLED, params.clone(), |row| Ok((row.take()?, row.take()?))).await?;
-    for (season, enrolled) in enrolled {
+    let taking_part = enrolment::Entity::find().filter(enrolment::Column::SeasonId.is_any(connection, seasons.clone()));
+    for (season, enrolled) in counts(connection, taking_part, enrolment::Column::SeasonId).await? {
         all.entry(season).or_default().enrolled = enrolled;
     }
-    let goals = fetch(connection, &UNDER_WAY, params, |row| Ok((row.take()?, row.take()?, row.take()?))).await?;
-    for (season, under_way, unclaimed) in goals {
-        let concerned = all.entry(season).or_default();
-        concerned.under_way = under_way;
-        concerned.unclaimed = unclaimed;
+    let goals: Vec<ConcernedBy> = fetch(connection, &UNDER_WAY, [Param::Ints(seasons)]).await?;
+    for ConcernedBy { season_id, concerned } in goals {
+        let season = all.entry(season_id).or_default();
+        *season = Concerned { enrolled: season.enrolled, ..concerned };
     }
     Ok(all)
 }
 
-static LOCK_BUDGETS_OF: Sql = Sql::new(
-    "SELECT b.season_id FROM season_budgets b JOIN goals g ON g.season_id = b.season_id \
-     AND b.week IN (0, COALESCE(g.week, 0)) WHERE g.id = ANY($1) ORDER BY b.season_id, b.week FOR UPDATE OF b",
-);
-
 /// Locks the budgets of these goals in the order in which claims lock them. SQLite has one writer and nothing to lock.
 pub(super) async fn lock_budgets_of(connection: &impl ConnectionTrait, goals: Vec<i64>) -> Result<()> {
+    use budget::{Column, Entity};
     if goals.is_empty() || connection.get_database_backend() != DbBackend::Postgres {
         return Ok(());
     }
-    fetch(connection, &LOCK_BUDGETS_OF, [Param::Ints(goals)], |row| row.take::<i64>()).await.map(drop)
+    let of_goals = |column: goal::Column| {
+        let goals = goal::Entity::find().filter(goal::Column::Id.is_any(connection, goals.clone()));
+        goals.select_only().column(column).into_query()
+    };
+    let weeks = Column::Week.eq(0).or(Column::Week.in_subquery(of_goals(goal::Column::Week)));
+    let budgets = Entity::find().filter(Column::SeasonId.in_subquery(of_goals(goal::Column::SeasonId))).filter(weeks);
+    lock(budgets).all(connection).await?;
+    Ok(())
 }
 
+// Finds the budgets by the goal in the same statement: they may be locked by nobody yet.
 static GIVE_BACK: Sql = Sql::new(
     "UPDATE season_budgets SET spent_micros = CASE WHEN spent_micros > $2 THEN spent_micros - $2 ELSE 0 END \
      WHERE season_id = (SELECT g.season_id FROM goals g WHERE g.id = $1) \
@@ -459,20 +459,28 @@ pub(super) async fn give_back_budget(connection: &impl ConnectionTrait, goal: i6
 pub static RECORDS: [Records; 3] = [
     Records::new(
         "enrolments",
-        "SELECT s.key, t.enrolled_at FROM season_enrolments t JOIN seasons s ON s.id = t.season_id WHERE \
-         t.user_id = $1 ORDER BY t.enrolled_at, s.id",
-        &[("season", As::Text), ("enrolledAt", As::Instant)],
+        "season_enrolments t JOIN seasons s ON s.id = t.season_id WHERE t.user_id = $1 ORDER BY \
+         t.enrolled_at, s.id",
+        &[("season", "s.key", As::Text), ("enrolledAt", "t.enrolled_at", As::Instant)],
     ),
     Records::new(
         "goals",
-        "SELECT g.key, CAST(t.completed_steps AS bigint), t.completed_at, t.updated_at FROM goal_progress t \
-         JOIN goals g ON g.id = t.goal_id WHERE t.user_id = $1 ORDER BY g.id",
-        &[("goal", As::Text), ("completedSteps", As::Number), ("completedAt", As::Instant), ("updatedAt", As::Instant)],
+        "goal_progress t JOIN goals g ON g.id = t.goal_id WHERE t.user_id = $1 ORDER BY g.id",
+        &[
+            ("goal", "g.key", As::Text),
+            ("completedSteps", "t.completed_steps", As::Number),
+            ("completedAt", "t.completed_at", As::Instant),
+            ("updatedAt", "t.updated_at", As::Instant),
+        ],
     ),
     Records::new(
         "goalClaims",
-        "SELECT g.key, t.lot_seq, t.reward_micros, t.claimed_at FROM goal_claims t JOIN goals g ON g.id = \
-         t.goal_id WHERE t.user_id = $1 ORDER BY g.id",
-        &[("goal", As::Text), ("lot", As::Number), ("rewardMicros", As::Number), ("claimedAt", As::Instant)],
+        "goal_claims t JOIN goals g ON g.id = t.goal_id WHERE t.user_id = $1 ORDER BY g.id",
+        &[
+            ("goal", "g.key", As::Text),
+            ("lot", "t.lot_seq", As::Number),
+            ("rewardMicros", "t.reward_micros", As::Number),
+            ("claimedAt", "t.claimed_at", As::Instant),
+        ],
     ),
 ];

@@ -9,21 +9,11 @@ use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::entity::PauseMode;
 use waymark_kernel::clock::Timestamp;
 
 /// How long after the end of a goal's week a step that happened in that week is still recorded, in milliseconds.
 pub const LATE_STEPS_MILLIS: i64 = 24 * 60 * 60 * 1000;
-
-/// What a pause does to a season's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum, Default, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum PauseMode {
-    /// The clock stands still, so that a pause moves the end.
-    #[default]
-    Freeze,
-    /// The clock runs on, so that a pause costs time.
-    RunOn,
-}
 
 /// A time in which a season is suspended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

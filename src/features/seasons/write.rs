@@ -637,7 +637,7 @@ impl Budgets {
     }
 
     pub(super) fn store(self, unit: &mut Unit<'_>) {
-        repo::store_spent(unit.stores(), self.changed.iter().filter_map(|place| self.budgets.get(place).copied()));
+        repo::store_spent(unit.stores(), self.changed.iter().filter_map(|place| self.budgets.get(place).cloned()));
     }
 }
 

@@ -63,6 +63,9 @@ pub mod account {
         /// Whose row this is.
         #[sea_orm(primary_key, auto_increment = false)]
         pub user_id: i64,
+        /// The same as a relation.
+        #[sea_orm(belongs_to, from = "user_id", to = "id")]
+        pub user: HasOne<super::user::Entity>,
         /// Where the account is, such as `ethereum`, `discord` or `jwt`.
         #[sea_orm(primary_key, auto_increment = false)]
         pub provider: String,

@@ -160,7 +160,6 @@ impl Loader<RecordsOf> for Reader {
     type Value = Arc<Part>;
     type Error = Error;
 
-    #[expect(clippy::mutable_key_type, reason = "what is kept inside is not compared")]
     async fn load(&self, keys: &[RecordsOf]) -> Result<HashMap<RecordsOf, Self::Value>> {
         let mut all = HashMap::new();
         for key in keys {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use sea_orm::ActiveValue::{NotSet, Set, Unchanged};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
+    ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _,
+    QueryOrder as _, Select,
 };
 
 use super::entity::{Visibility, account, user};
@@ -16,7 +17,7 @@ use waymark_auth::policy::Subject;
 use waymark_db::owner::Merger;
 use waymark_db::page::Slice;
 use waymark_db::records::{As, Records};
-use waymark_db::{Param, Row, Sql, bulk, execute, fetch};
+use waymark_db::{ColumnIsAny as _, Param, Sql, bulk, fetch, row, select};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
 
@@ -53,15 +54,13 @@ pub(super) struct Found {
     pub(super) account: Option<(String, String)>,
 }
 
-static BY_ULID: Sql = Sql::new(
-    "SELECT u.id, u.ulid, u.visibility, u.handle, u.handle_lower, u.display_name, u.avatar_url, u.created_at, \
-     CAST(NULL AS text), CAST(NULL AS text) \
-     FROM users u WHERE u.ulid = ANY($1) AND u.erased_at IS NULL AND u.merged_into IS NULL",
-);
+/// The hand-written statements of this file.
+pub static STATEMENTS: [&Sql; 2] = [&BY_ANYTHING, &SURVIVORS];
 
+// Each name by its own index, and all in one round trip.
 static BY_ANYTHING: Sql = Sql::new(
     "SELECT u.id, u.ulid, u.visibility, u.handle, u.handle_lower, u.display_name, u.avatar_url, u.created_at, \
-     CAST(NULL AS text), CAST(NULL AS text) \
+     CAST(NULL AS text) AS provider, CAST(NULL AS text) AS external_id \
      FROM users u WHERE u.ulid = ANY($1) AND u.erased_at IS NULL AND u.merged_into IS NULL \
      UNION ALL \
      SELECT u.id, u.ulid, u.visibility, u.handle, u.handle_lower, u.display_name, u.avatar_url, u.created_at, \
@@ -77,6 +76,25 @@ static BY_ANYTHING: Sql = Sql::new(
      NULL, NULL \
      FROM users u WHERE u.id = ANY($5) AND u.erased_at IS NULL AND u.merged_into IS NULL",
 );
+
+row! {
+    /// What is read of a user.
+    struct UserRow {
+        id: i64, ulid: String, visibility: Visibility, handle: String, handle_lower: String,
+        display_name: Option<String>, avatar_url: Option<String>, created_at: Timestamp,
+    }
+}
+
+row! { struct FoundRow { user: UserRow = (UserRow), provider: Option<String>, external_id: Option<String> } }
+
+impl From<UserRow> for Found {
+    fn from(row: UserRow) -> Self {
+        let subject = Subject { id: UserId(row.id), ulid: row.ulid.into(), visibility: row.visibility };
+        let UserRow { handle, handle_lower, display_name, avatar_url, created_at, .. } = row;
+        let user = Arc::new(User { subject, handle, display_name, avatar_url, created_at });
+        Self { user, handle_lower, account: None }
+    }
+}
 
 /// What names users.
 #[derive(Debug, Default)]
@@ -110,7 +128,9 @@ impl Wanted {
 pub(super) async fn find(connection: &impl ConnectionTrait, wanted: Wanted) -> Result<Vec<Found>> {
     let Wanted { ulids, handles, providers, external_ids, ids } = wanted;
     if handles.is_empty() && providers.is_empty() && ids.is_empty() {
-        return fetch(connection, &BY_ULID, [Param::Texts(ulids)], read_found).await;
+        let users = there().filter(user::Column::Ulid.is_any(connection, ulids));
+        let users: Vec<UserRow> = select(connection, users).await?;
+        return Ok(users.into_iter().map(Found::from).collect());
     }
     let params = [
         Param::Texts(ulids),
@@ -119,32 +139,26 @@ pub(super) async fn find(connection: &impl ConnectionTrait, wanted: Wanted) -> R
         Param::Texts(external_ids),
         Param::Ints(ids),
     ];
-    fetch(connection, &BY_ANYTHING, params, read_found).await
+    let rows: Vec<FoundRow> = fetch(connection, &BY_ANYTHING, params).await?;
+    let found = rows.into_iter().map(|FoundRow { user, provider, external_id }| {
+        let account = provider.zip(external_id);
+        Found { account, ..user.into() }
+    });
+    Ok(found.collect())
 }
 
-fn read_found(row: &mut Row) -> Result<Found, DbErr> {
-    let id = UserId(row.take()?);
-    let ulid: String = row.take()?;
-    let subject = Subject { id, ulid: ulid.into(), visibility: row.take_entity()? };
-    let handle = row.take()?;
-    let handle_lower = row.take()?;
-    let user = User { subject, handle, display_name: row.take()?, avatar_url: row.take()?, created_at: row.take()? };
-    let (provider, external_id): (Option<String>, Option<String>) = (row.take()?, row.take()?);
-    Ok(Found { user: Arc::new(user), handle_lower, account: provider.zip(external_id) })
+/// The users who are neither merged into others nor erased.
+fn there() -> Select<user::Entity> {
+    user::Entity::find().filter(user::Column::ErasedAt.is_null()).filter(user::Column::MergedInto.is_null())
 }
 
-static ACCOUNTS: Sql = Sql::new(
-    "SELECT user_id, provider, external_id, linked_at FROM accounts WHERE user_id = ANY($1) \
-     ORDER BY provider, external_id",
-);
+row!(Account { provider, external_id, linked_at });
 
 /// The accounts of these users, each with its user.
 pub async fn accounts(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, Account)>> {
-    fetch(connection, &ACCOUNTS, [Param::Ints(users)], |row| {
-        let user = row.take()?;
-        Ok((user, Account { provider: row.take()?, external_id: row.take()?, linked_at: row.take()? }))
-    })
-    .await
+    use account::{Column, Entity};
+    let accounts = Entity::find().filter(Column::UserId.is_any(connection, users));
+    select(connection, accounts.order_by_asc(Column::Provider).order_by_asc(Column::ExternalId)).await
 }
 
 /// The user whom this names, inside a transaction.
@@ -165,14 +179,10 @@ pub(super) struct Profile {
 
 /// The profile of a user who is there.
 pub(super) async fn profile(connection: &impl ConnectionTrait, id: i64) -> Result<Option<Profile>> {
-    let row = user::Entity::find_by_id(id).one(connection).await?;
-    Ok(row.map(|row| Profile {
-        handle: row.handle,
-        display_name: row.display_name,
-        avatar_url: row.avatar_url,
-        visibility: row.visibility,
-    }))
+    Ok(select(connection, user::Entity::find_by_id(id)).await?.pop())
 }
+
+row!(Profile { handle, display_name, avatar_url, visibility });
 
 /// Stores what a user says about themselves.
 pub(super) async fn store_profile(connection: &impl ConnectionTrait, id: i64, profile: Profile) -> Result<()> {
@@ -185,8 +195,7 @@ pub(super) async fn store_profile(connection: &impl ConnectionTrait, id: i64, pr
         avatar_url: Set(profile.avatar_url),
         ..Default::default()
     };
-    user::Entity::update(row).validate()?.exec(connection).await?;
-    Ok(())
+    Ok(user::Entity::update(row).validate()?.exec(connection).await.map(drop)?)
 }
 
 /// Inserts a user, who came to be by a wallet of their own or not, and gives the key in the database.
@@ -223,10 +232,10 @@ pub(super) async fn owner_of_handle(connection: &impl ConnectionTrait, handle_lo
     Ok(row.map(|row| row.id))
 }
 
-static OWNERS: Sql = Sql::new(
-    "SELECT a.provider, a.external_id, u.id, u.ulid FROM accounts a JOIN users u ON u.id = a.user_id \
-     WHERE a.provider = ANY($1) AND a.external_id = ANY($2)",
-);
+row! {
+    /// Whose an account is.
+    struct OwnerOf { provider: String, external_id: String, user_id: i64, ulid: String = "users.ulid AS ulid" }
+}
 
 /// An account's provider and its id there.
 pub(super) type AccountKey = (String, String);
@@ -236,12 +245,15 @@ pub(super) async fn owners_of_accounts(
     connection: &impl ConnectionTrait,
     accounts: &[AccountKey],
 ) -> Result<HashMap<AccountKey, (i64, String)>> {
-    let (providers, ids) = accounts.iter().cloned().unzip();
-    let rows = fetch(connection, &OWNERS, [Param::Texts(providers), Param::Texts(ids)], |row| {
-        Ok(((row.take()?, row.take()?), (row.take()?, row.take()?)))
-    })
-    .await?;
-    Ok(rows.into_iter().filter(|(account, _)| accounts.contains(account)).collect())
+    use account::{Column, Entity};
+    let (providers, ids): (Vec<_>, Vec<_>) = accounts.iter().cloned().unzip();
+    let owners = Entity::find()
+        .inner_join(user::Entity)
+        .filter(Column::Provider.is_any(connection, providers))
+        .filter(Column::ExternalId.is_any(connection, ids));
+    let owners = select(connection, owners).await?;
+    let owner = |row: OwnerOf| ((row.provider, row.external_id), (row.user_id, row.ulid));
+    Ok(owners.into_iter().map(owner).filter(|(account, _)| accounts.contains(account)).collect())
 }
 
 /// Links accounts to a user.
@@ -259,35 +271,48 @@ pub(super) async fn link(
     bulk::insert(connection, &rows).await
 }
 
-static UNLINK: Sql = Sql::new("DELETE FROM accounts WHERE user_id = $1 AND provider = $2 AND external_id = $3");
-
 /// Takes an account away from a user; whether the user had it.
 pub(super) async fn unlink(connection: &impl ConnectionTrait, user: i64, account: AccountKey) -> Result<bool> {
     let (provider, id) = account;
-    let params = [Param::Int(user), Param::Text(provider), Param::Text(id)];
-    Ok(execute(connection, &UNLINK, params).await? > 0)
+    let unlinked = account::Entity::delete_by_id((user, provider, id)).exec(connection).await?;
+    Ok(unlinked.rows_affected > 0)
 }
-
-static MOVE_ACCOUNTS: Sql = Sql::new("UPDATE accounts SET user_id = $2 WHERE user_id = $1");
-static ABSORB: Sql = Sql::new(
-    "UPDATE users SET merged_into = $2, handle = $3, handle_lower = $3, display_name = NULL, avatar_url = NULL, \
-     visibility = 'PRIVATE' WHERE id = $1",
-);
 
 /// Hands the accounts of a user over to another, and marks the user as merged.
 pub async fn absorb(connection: &impl ConnectionTrait, merger: Merger, tombstone: &str) -> Result<()> {
-    let users = || [Param::Int(merger.from), Param::Int(merger.into)];
-    execute(connection, &MOVE_ACCOUNTS, users()).await?;
-    execute(connection, &ABSORB, users().into_iter().chain([Param::Text(tombstone.to_owned())])).await.map(drop)
+    use account::{Column, Entity};
+    let accounts = Entity::update_many().col_expr(Column::UserId, Expr::value(merger.into));
+    accounts.filter(Column::UserId.eq(merger.from)).exec(connection).await?;
+    let mark = user::ActiveModel { merged_into: Set(Some(merger.into)), ..gone(merger.from, tombstone) };
+    Ok(user::Entity::update_many()
+        .set(mark)
+        .filter(user::Column::Id.eq(merger.from))
+        .exec(connection)
+        .await
+        .map(drop)?)
 }
 
+/// What is left of a user who is there no more.
+fn gone(user: i64, tombstone: &str) -> user::ActiveModel {
+    user::ActiveModel {
+        id: Unchanged(user),
+        handle: Set(tombstone.to_owned()),
+        handle_lower: Set(tombstone.to_owned()),
+        display_name: Set(None),
+        avatar_url: Set(None),
+        visibility: Set(Visibility::Private),
+        ..Default::default()
+    }
+}
+
+// Follows each user from merger to merger until the end.
 static SURVIVORS: Sql = Sql::new(
     "WITH RECURSIVE chain(id, ulid, next) AS (\
          SELECT u.id, u.ulid, u.merged_into FROM users u \
          WHERE (u.id = ANY($1) OR u.ulid = ANY($2)) AND u.merged_into IS NOT NULL \
          UNION \
          SELECT c.id, c.ulid, u.merged_into FROM chain c JOIN users u ON u.id = c.next WHERE u.merged_into IS NOT NULL) \
-     SELECT c.id, c.ulid, u.id FROM chain c JOIN users u ON u.id = c.next WHERE u.merged_into IS NULL",
+     SELECT c.id, c.ulid, u.id AS survivor FROM chain c JOIN users u ON u.id = c.next WHERE u.merged_into IS NULL",
 );
 
 /// Those of the users with these keys or ULIDs who have been merged into others, each with the key, the ULID, and the
@@ -297,27 +322,24 @@ pub(super) async fn survivors(
     ids: Vec<i64>,
     ulids: Vec<String>,
 ) -> Result<Vec<(i64, String, i64)>> {
-    fetch(connection, &SURVIVORS, [Param::Ints(ids), Param::Texts(ulids)], |row| {
-        Ok((row.take()?, row.take()?, row.take()?))
-    })
-    .await
+    let found = fetch(connection, &SURVIVORS, [Param::Ints(ids), Param::Texts(ulids)]).await?;
+    Ok(found.into_iter().map(|Survivor { id, ulid, survivor }| (id, ulid, survivor)).collect())
 }
 
-static REMOVE_ACCOUNTS: Sql = Sql::new("DELETE FROM accounts WHERE user_id = $1");
-static ERASE: Sql = Sql::new(
-    "UPDATE users SET erased_at = $2, handle = $3, handle_lower = $3, display_name = NULL, avatar_url = NULL, \
-     visibility = 'PRIVATE' WHERE id = $1",
-);
+row! {
+    /// A user who was merged, and who is left.
+    struct Survivor { id: i64, ulid: String, survivor: i64 }
+}
 
 /// Takes away the accounts of a user.
 pub async fn remove_accounts(connection: &impl ConnectionTrait, user: i64) -> Result<()> {
-    execute(connection, &REMOVE_ACCOUNTS, [Param::Int(user)]).await.map(drop)
+    Ok(account::Entity::delete_many().filter(account::Column::UserId.eq(user)).exec(connection).await.map(drop)?)
 }
 
 /// Takes away the profile of a user, and marks the user as erased.
 pub async fn erase(connection: &impl ConnectionTrait, user: i64, tombstone: &str, now: Timestamp) -> Result<()> {
-    let params = [Param::Int(user), Param::Int(now.millis()), Param::Text(tombstone.to_owned())];
-    execute(connection, &ERASE, params).await.map(drop)
+    let mark = user::ActiveModel { erased_at: Set(Some(now)), ..gone(user, tombstone) };
+    Ok(user::Entity::update_many().set(mark).filter(user::Column::Id.eq(user)).exec(connection).await.map(drop)?)
 }
 
 /// One page of the users whose handle begins with this, who have this ULID or an account of this id; the oldest first.
@@ -335,53 +357,40 @@ pub(super) async fn search(connection: &impl ConnectionTrait, text: &str, slice:
     if text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         found = found.add(user::Column::HandleLower.like(format!("{}%", text.to_ascii_lowercase())));
     }
-    let all = user::Entity::find()
-        .filter(found)
-        .filter(user::Column::ErasedAt.is_null())
-        .filter(user::Column::MergedInto.is_null());
-    let rows = slice.of(all, user::Column::Id, false).all(connection).await?;
-    let users = rows.into_iter().map(|row| {
-        Arc::new(User {
-            subject: Subject { id: UserId(row.id), ulid: row.ulid.into(), visibility: row.visibility },
-            handle: row.handle,
-            display_name: row.display_name,
-            avatar_url: row.avatar_url,
-            created_at: row.created_at,
-        })
-    });
-    Ok(users.collect())
+    let rows = select(connection, slice.of(there().filter(found), user::Column::Id, false)).await?;
+    Ok(rows.into_iter().map(|row: UserRow| Found::from(row).user).collect())
 }
 
 /// Everything that is stored about who a user is.
 pub static RECORDS: [Records; 3] = [
     Records::new(
         "user",
-        "SELECT ulid, external_id, handle, display_name, avatar_url, visibility, created_at FROM users WHERE id = $1",
+        "users WHERE id = $1",
         &[
-            ("id", As::Text),
-            ("externalId", As::Text),
-            ("handle", As::Text),
-            ("displayName", As::Text),
-            ("avatarUrl", As::Text),
-            ("profileVisibility", As::Text),
-            ("createdAt", As::Instant),
+            ("id", "ulid", As::Text),
+            ("externalId", "external_id", As::Text),
+            ("handle", "handle", As::Text),
+            ("displayName", "display_name", As::Text),
+            ("avatarUrl", "avatar_url", As::Text),
+            ("profileVisibility", "visibility", As::Text),
+            ("createdAt", "created_at", As::Instant),
         ],
     ),
     Records::new(
         "accounts",
-        "SELECT provider, external_id, linked_at FROM accounts WHERE user_id = $1 ORDER BY provider, external_id",
-        &[("platform", As::Text), ("id", As::Text), ("linkedAt", As::Instant)],
+        "accounts WHERE user_id = $1 ORDER BY provider, external_id",
+        &[("platform", "provider", As::Text), ("id", "external_id", As::Text), ("linkedAt", "linked_at", As::Instant)],
     ),
     Records::new(
         "apiKeys",
-        "SELECT name, prefix, scopes, created_at, expires_at, revoked_at FROM api_keys WHERE owner_id = $1 ORDER BY id",
+        "api_keys WHERE owner_id = $1 ORDER BY id",
         &[
-            ("name", As::Text),
-            ("prefix", As::Text),
-            ("scopes", As::Text),
-            ("createdAt", As::Instant),
-            ("expiresAt", As::Instant),
-            ("revokedAt", As::Instant),
+            ("name", "name", As::Text),
+            ("prefix", "prefix", As::Text),
+            ("scopes", "scopes", As::Text),
+            ("createdAt", "created_at", As::Instant),
+            ("expiresAt", "expires_at", As::Instant),
+            ("revokedAt", "revoked_at", As::Instant),
         ],
     ),
 ];

@@ -45,7 +45,7 @@ fn awards_of(record: &records::Awards) -> Vec<(Award, waymark_kernel::clock::Tim
         (Award::Mastered, record.mastered_at),
     ];
     let on = |award: Award| {
-        let ground = record.rests_on.iter().find(|ground| ground.awards.contains(&award.into()))?;
+        let ground = record.rests_on.iter().find(|ground| ground.awards.contains(&award))?;
         Some(ground.achievements.iter().map(String::as_str).collect())
     };
     dates.into_iter().filter_map(|(award, at)| Some((award, at?.0, on(award)))).collect()
