@@ -369,7 +369,7 @@ mod tests {
             ("{ b ...F a { d } } fragment F on Query { a { c ... { e: c } } b }", "{b a{c e:c d}}"),
             ("{ a { ...G ...G c } } fragment G on N { id n { id } }", "{a{id n{id} c}}"),
             ("{ a { ... on N { n { id } } ... on A { a { c } a { d } } __typename } }", "{a{n{id} a{c d} __typename}}"),
-            ("subscription { ...F } fragment F on Subscription { a { c } a { d } }", "{a{c d}}"),
+            ("subscription { ...F } fragment F on Subscription { a { c ... { d c } } }", "{a{c d}}"),
         ] {
             assert_eq!(compiled(text, &[]), is, "{text}");
         }
