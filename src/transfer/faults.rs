@@ -92,7 +92,11 @@ pub(super) fn or_rather(nearest: Option<&str>) -> String {
 fn blamed(line: &[u8], said: &str) -> Option<String> {
     let whole: Value = serde_json::from_slice(line).ok()?;
     let mut place = String::new();
-    while let Some(step) = steps(&whole, &place).into_iter().find(|step| is_to_blame(&whole, step, said)) {
+    // What lacks a member is no text or number.
+    let can_be = |step: &str| !said.starts_with("missing field") || is_container(&whole, step);
+    while let Some(step) =
+        steps(&whole, &place).into_iter().find(|step| can_be(step) && is_to_blame(&whole, step, said))
+    {
         place = step;
     }
     Some(place.strip_prefix('/')?.replace('/', "."))
@@ -104,6 +108,10 @@ fn inside(line: &[u8], said: &str) -> Option<String> {
     let (outer, name) = place.rsplit_once('.').unwrap_or(("", &place));
     let outer = if said.starts_with("unknown field") { outer } else { &place };
     (!outer.is_empty() && !name.is_empty()).then(|| format!("`{outer}`: "))
+}
+
+fn is_container(whole: &Value, place: &str) -> bool {
+    whole.pointer(place).is_some_and(|value| value.is_object() || value.is_array())
 }
 
 /// The places of what stands inside of `place`.

@@ -276,8 +276,8 @@ export type ProfileSide =
   | 'SELF';
 
 /**
- * Who may see that a user exists, with handle, avatar, games and collections. For all other callers it is as if there
- * were no such user.
+ * Who may see that a user exists, with handle, avatar, games and collections. For all other callers it is as if
+ * there were no such user.
  */
 export type ProfileVisibility =
   /**
