@@ -2,10 +2,10 @@
 //!
 //! SQLite replays whatever write-ahead log it finds beside a file. When a copy was put in the place of the file, that is
 //! the log of another one: its pages come over those of the copy, which is malformed then, or shows what was undone. So
-//! the log is looked at before SQLite sees it. Each time a database is opened of which no log is left, its number in the
-//! first page (`user_version`) is raised, in the file before anything is in the log. So the first pages in a log tell
-//! whether the file is of the same time. A copy of ours has a [mark](mark_copy) on top of that, as long as it was not
-//! opened.
+//! the log is looked at before SQLite sees it. Before a database is opened of which no log is left, its number in the
+//! first page (`user_version`) is raised, in the file itself and while nobody else can open it. So a first page in a log
+//! tells whether the file is of the same time; a log need not have one. A copy of ours has a [mark](mark_copy) on top of
+//! that, as long as it was not opened.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -16,8 +16,6 @@ use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sea_orm::sqlx::{self, Connection as _};
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement};
-
 use waymark_kernel::error::{Error, Result};
 
 /// What is added to the number of a copy that was never opened.
@@ -38,7 +36,22 @@ pub fn path(url: &str) -> Result<PathBuf> {
     if file.to_string_lossy().contains(":memory:") {
         return Err(Error::bad_input("an in-memory SQLite database cannot be shared; name a file"));
     }
-    Ok(file.to_owned())
+    // Where the file is a link, its log stands beside what the link leads to.
+    Ok(std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned()))
+}
+
+/// What tells the file in this place from another one that is put there; `None` where there is none, or no way to tell.
+pub(super) fn identity(file: &Path) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        std::fs::metadata(file).ok().map(|found| (found.dev(), found.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        None
+    }
 }
 
 /// The file of this name and `suffix`, such as `-wal`.
@@ -54,18 +67,32 @@ pub fn beside(file: &Path, suffix: &str) -> PathBuf {
 /// # Errors
 /// When the file cannot be written.
 pub fn mark_copy(file: &Path) -> io::Result<()> {
-    let mut file = File::options().read(true).write(true).open(file)?;
+    renumber(&mut File::options().read(true).write(true).open(file)?, |number| number | MARK)
+}
+
+/// Raises the number of a database that is about to be opened, unless there is a log or another process has it open.
+pub(super) fn begin(file: &Path) -> io::Result<()> {
+    let Ok(mut claim) = claim(file) else { return Ok(()) };
+    // An empty file becomes a database when it is opened.
+    if !is_quiet(file) || claim.0.metadata()?.len() < NUMBER_AT + 4 {
+        return Ok(());
+    }
+    renumber(&mut claim.0, |number| (number & !MARK).wrapping_add(1) & (MARK - 1))
+}
+
+/// Puts another number into the first page, where no log has that page.
+fn renumber(file: &mut File, next: impl FnOnce(u32) -> u32) -> io::Result<()> {
     let mut number = [0; 4];
     file.seek(SeekFrom::Start(NUMBER_AT))?;
     file.read_exact(&mut number)?;
     file.seek(SeekFrom::Start(NUMBER_AT))?;
-    file.write_all(&(u32::from_be_bytes(number) | MARK).to_be_bytes())?;
+    file.write_all(&next(u32::from_be_bytes(number)).to_be_bytes())?;
     file.sync_all()
 }
 
 /// Holds a database that no other process has open; none can open it meanwhile.
 #[derive(Debug)]
-pub struct Claim(#[expect(dead_code, reason = "the lock ends with it")] File);
+pub struct Claim(File);
 
 /// Claims the database in `file`.
 ///
@@ -130,31 +157,21 @@ pub(super) async fn check(url: &str, file: &Path) -> Result<()> {
     )))
 }
 
-/// Raises the number of a database that was just opened and has no log.
-pub(super) async fn begin(writes: &DatabaseConnection) -> Result<(), DbErr> {
-    let number = Statement::from_string(DbBackend::Sqlite, "PRAGMA user_version");
-    let number = writes.query_one_raw(number).await?.map(|row| row.try_get_by_index::<i32>(0)).transpose()?;
-    let number = number.unwrap_or_default().cast_unsigned();
-    let next = (number & !MARK).wrapping_add(1) & (MARK - 1);
-    let put = async |number| writes.execute_unprepared(&format!("PRAGMA user_version = {number}")).await.map(drop);
-    put(next).await?;
-    let fold = Statement::from_string(DbBackend::Sqlite, "PRAGMA wal_checkpoint(TRUNCATE)");
-    let folded =
-        writes.query_one_raw(fold).await.and_then(|row| row.map(|row| row.try_get_by_index::<i32>(0)).transpose());
-    // Another process reads, and has found it without a log too; or there is no room.
-    if matches!(folded, Ok(Some(0))) { Ok(()) } else { put(number).await }
-}
-
 /// Whether the log beside `file` can be its own.
 async fn fits(url: &str, file: &Path) -> Result<bool, sqlx::Error> {
-    let Some(log) = Log::read(&beside(file, "-wal"))? else { return Ok(true) };
-    // By SQLite: where this process has the file open elsewhere, closing it would end the locks on it. Without its log.
+    let log = beside(file, "-wal");
+    if std::fs::metadata(&log).map_or(0, |found| found.len()) == 0 {
+        return Ok(true);
+    }
+    // By SQLite: where this process has the file open elsewhere, closing it would end the locks on it. Without its log, and
+    // before that is read: what is written meanwhile comes into the log first.
     let options = SqliteConnectOptions::from_str(url)?.read_only(true).immutable(true);
     let mut connection = SqliteConnection::connect_with(&options).await?;
     let number: i32 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await?;
     let cookie: i32 = sqlx::query_scalar("PRAGMA schema_version").fetch_one(&mut connection).await?;
     connection.close().await?;
-    Ok(log.may_follow(Head { number: number.cast_unsigned(), cookie: cookie.cast_unsigned() }))
+    let head = Head { number: number.cast_unsigned(), cookie: cookie.cast_unsigned() };
+    Ok(Log::read(&log)?.is_none_or(|log| log.may_follow(head)))
 }
 
 /// What the first page of a database says.
@@ -176,17 +193,12 @@ impl Head {
 struct Log {
     /// The latest first page in it.
     head: Option<Head>,
-    /// How many other pages there are.
-    pages: u64,
 }
 
 impl Log {
-    /// Whether it can be the log of a file with this first page.
-    const fn may_follow(self, head: Head) -> bool {
-        let Some(last) = self.head else { return head.number & MARK == 0 };
-        // While the number is raised there is nothing else in it. The number of a copy is none that a log has.
-        let being_raised = self.pages == 0 && last.number > head.number & !MARK;
-        being_raised || (head.number == last.number && head.cookie <= last.cookie)
+    /// Whether it can be the log of a file with this first page. The number of a copy is none that a log has.
+    fn may_follow(self, head: Head) -> bool {
+        self.head.map_or(head.number & MARK == 0, |last| head.number == last.number && head.cookie <= last.cookie)
     }
 
     /// Reads a log; `None` where nothing was committed.
@@ -212,7 +224,7 @@ impl Log {
             return Ok(None);
         }
         let (mut frame, mut page) = ([0; 24], vec![0; size]);
-        let (mut found, mut committed) = (Self { head: None, pages: 0 }, None);
+        let (mut found, mut committed) = (Self { head: None }, None);
         while input.read_exact(&mut frame).is_ok() && input.read_exact(&mut page).is_ok() {
             sum.add(&frame[..8]);
             sum.add(&page);
@@ -221,8 +233,6 @@ impl Log {
             }
             if word(&frame, 0, u32::from_be_bytes) == 1 {
                 found.head = Some(Head::of(&page));
-            } else {
-                found.pages += 1;
             }
             if word(&frame, 4, u32::from_be_bytes) != 0 {
                 committed = Some(found);

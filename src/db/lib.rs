@@ -36,6 +36,7 @@ use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynch
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, SqlxPostgresConnector, Statement,
 };
+use tokio::sync::Mutex;
 
 use kept::{Kept, Stock};
 pub use lane::Lane;
@@ -83,6 +84,9 @@ impl Extent {
         if wanted { Self::All } else { Self::Main }
     }
 }
+
+/// Held while this process opens a file.
+static FILES: Mutex<()> = Mutex::const_new(());
 
 /// An open database.
 #[derive(Debug, Clone)]
@@ -211,6 +215,9 @@ impl Db {
                 path.display()
             )));
         }
+        // Whoever opens a file changes what stands beside it; and closing a file ends this process's locks on it.
+        let _alone = FILES.lock().await;
+        let found = file::identity(&path);
         file::check(url, &path).await?;
         let is_quiet = file::is_quiet(&path);
         let way = match file::is_writable(&path) {
@@ -226,12 +233,19 @@ impl Db {
         };
         let most = opening.max_connections.max(1);
         let kept = most * 3 / 5;
-        let writes = Self::open_sqlite(url, 1, way, statements).await?;
-        if is_quiet && matches!(way, Way::Write { .. }) {
+        if is_quiet
+            && matches!(way, Way::Write { .. })
+            && let Err(error) = file::begin(&path)
+        {
             // A server starts on a full disk too, and serves reads.
-            if let Err(error) = file::begin(&writes).await {
-                tracing::debug!(%error, "the number of the database was not raised");
-            }
+            tracing::debug!(%error, "the number of the database was not raised");
+        }
+        let writes = Self::open_sqlite(url, 1, way, statements).await?;
+        if found.is_some() && file::identity(&path) != found {
+            writes.close().await?;
+            let message =
+                format!("another file was put in the place of {} while it was opened; start again", path.display());
+            return Err(Error::new(Code::Unavailable, message));
         }
         let reads = Self::open_sqlite(url, most - kept, way, statements).await?;
         let loaders = (kept > 0).then(|| Stock::of_sqlite(reads.get_sqlite_connection_pool().clone(), kept));

@@ -283,9 +283,15 @@ fn silent() -> sqlx::Error {
 async fn turns(time: Duration) {
     let mut passed = Duration::ZERO;
     while passed < time {
-        tokio::time::sleep(TURN).await;
-        passed += TURN;
+        passed += turn().await;
     }
+}
+
+/// Waits for a turn, and gives how much of the time counts: not much more than it was to take.
+async fn turn() -> Duration {
+    let began = Instant::now();
+    tokio::time::sleep(TURN).await;
+    began.elapsed().min(2 * TURN)
 }
 
 async fn ask(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
@@ -682,7 +688,7 @@ impl Remote {
                 biased;
                 answer = &mut answer => return heard(answer),
                 opened = &mut opening, if silence >= DOUBTFUL && fresh.is_none() => fresh = Some(opened),
-                () = tokio::time::sleep(TURN) => silence += TURN,
+                passed = turn() => silence += passed,
             }
             if silence >= DEAD && matches!(fresh, Some(Ok(_))) {
                 break;

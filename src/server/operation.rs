@@ -300,6 +300,9 @@ fn charge(app: &App, client: &Client, cost: u64) -> Result<Option<u32>, Error> {
 }
 
 fn check(app: &App, client: &Client, asked: Asked) -> Result<Prepared, Refusal> {
+    if let Some(refusal) = asked.nothing_to_run() {
+        return Err(refusal);
+    }
     let hash = asked.hash().map(str::to_owned);
     let text = app.documents.text(asked.query, asked.document_id.as_deref(), hash.as_deref())?;
     let long = text.len().saturating_sub(CHECKED_FREELY) / CHECKED;

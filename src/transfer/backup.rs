@@ -30,8 +30,7 @@ pub async fn backup(db: &Db, to: &Path) -> Result<()> {
     }
     let failed = |error: io::Error| unwritten(to, &error);
     // Under another name until it is whole, so that what has the name is a backup.
-    let partial = &beside(to, ".partial");
-    remove(partial);
+    let partial = &partial_of(to);
     // Also says what is wrong with the folder.
     File::create_new(partial).map_err(failed)?;
     let path = partial.to_str().ok_or_else(|| Error::bad_input("the name of the file is no Unicode"))?;
@@ -69,25 +68,27 @@ pub async fn restore(url: &str, from: &Path) -> Result<PathBuf> {
     let to = file::path(url)?;
     check_source(from, &to)?;
     let unwritten = |error: io::Error| unwritten(&to, &error);
-    let claim = if to.exists() { Some(file::claim(&to)?) } else { None };
-    let partial = &beside(&to, ".partial");
-    remove(partial);
+    let old = if to.exists() { Some(file::claim(&to)?) } else { None };
+    let partial = &partial_of(&to);
+    let mut copy = File::create_new(partial).map_err(unwritten)?;
     let made = async {
-        File::create_new(partial)
-            .and_then(|mut copy| io::copy(&mut File::open(from)?, &mut copy))
-            .map_err(unwritten)?;
+        io::copy(&mut File::open(from).map_err(unwritten)?, &mut copy).map_err(unwritten)?;
         check_copy(partial, from).await?;
-        // From here to where the old log is gone, a start finds that the two do not belong together.
+        // From here to where the old log is gone, a start finds that the two do not belong together, and waits for both.
         file::mark_copy(partial)
-            .and_then(|()| if claim.is_some() { own_as(&to, partial) } else { Ok(()) })
-            .and_then(|()| fs::rename(partial, &to))
-            .map_err(unwritten)
+            .and_then(|()| if old.is_some() { own_as(&to, partial) } else { Ok(()) })
+            .map_err(unwritten)?;
+        // Whoever closes a file gives up all locks on it, so nothing may have it open any more.
+        drop(copy);
+        let new = file::claim(partial)?;
+        fs::rename(partial, &to).map_err(unwritten)?;
+        Ok(new)
     };
-    let made = made.await;
+    let made: Result<file::Claim> = made.await;
     if made.is_err() {
         remove(partial);
     }
-    made?;
+    let _new = made?;
     for suffix in ["-wal", "-shm", "-journal"] {
         match fs::remove_file(beside(&to, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritten(error)),
@@ -155,6 +156,11 @@ async fn check_copy(copy: &Path, from: &Path) -> Result<()> {
         (false, _) => Err(no("it is damaged".to_owned())),
         (_, false) => Err(no("it has no schema of this program".to_owned())),
     }
+}
+
+/// Where a copy is made before it gets its name; no other process uses it.
+fn partial_of(to: &Path) -> PathBuf {
+    beside(to, &format!(".partial-{}", std::process::id()))
 }
 
 fn remove(partial: &Path) {

@@ -7,7 +7,9 @@ use serde_json::{Error, Value};
 use super::records::Record;
 
 /// The longest line in which the member is looked for that is to blame, in bytes.
-const LONGEST: usize = 64 * 1024;
+const LONGEST: usize = 4 * 1024;
+/// How many members of a line are looked at: for each, the line is read once more without it.
+const MOST_TRIES: u32 = 200;
 /// What stands in messages of the reader, and what people call it.
 const WORDS: [(&str, &str); 8] = [
     ("i64", "a whole number"),
@@ -31,15 +33,20 @@ pub(super) fn of_json(error: &Error) -> String {
 
 /// What is wrong with a line that is no record, and which member of it.
 pub(super) fn of_record(line: &[u8], error: &Error) -> String {
-    let said = said(error);
     if error.classify() != Category::Data {
         return of_json(error);
     }
-    if said.starts_with("unknown field") || said.starts_with("missing field") {
-        let place = if line.len() <= LONGEST { inside(line, &said) } else { None };
-        return place.unwrap_or_default() + &in_words(&said);
-    }
-    let place = if line.len() <= LONGEST { blamed(line, &said) } else { None };
+    // Of several faults, the first one of the members in their order in a `Value`: so it is read with and without some.
+    let whole = if line.len() <= LONGEST { serde_json::from_slice::<Value>(line).ok() } else { None };
+    let first = whole.as_ref().and_then(|whole| Record::deserialize(whole).err());
+    let said = said(first.as_ref().unwrap_or(error));
+    let place = whole.and_then(|whole| {
+        if said.starts_with("unknown field") || said.starts_with("missing field") {
+            inside(&whole, &said)
+        } else {
+            blamed(&whole, &said)
+        }
+    });
     place.map(|place| format!("`{place}`: ")).unwrap_or_default() + &in_words(&said)
 }
 
@@ -89,25 +96,30 @@ pub(super) fn or_rather(nearest: Option<&str>) -> String {
 }
 
 /// The place of the member without which a line is not wrong in the same way.
-fn blamed(line: &[u8], said: &str) -> Option<String> {
-    let whole: Value = serde_json::from_slice(line).ok()?;
-    let mut place = String::new();
+fn blamed(whole: &Value, said: &str) -> Option<String> {
+    let (mut place, mut left) = (String::new(), MOST_TRIES);
     // What lacks a member is no text or number.
-    let can_be = |step: &str| !said.starts_with("missing field") || is_container(&whole, step);
-    while let Some(step) =
-        steps(&whole, &place).into_iter().find(|step| can_be(step) && is_to_blame(&whole, step, said))
-    {
-        place = step;
+    let can_be = |step: &String| !said.starts_with("missing field") || is_container(whole, step);
+    loop {
+        let mut tried = steps(whole, &place).into_iter().filter(can_be);
+        let step = tried.find(|step| {
+            left = left.saturating_sub(1);
+            left > 0 && is_to_blame(whole, step, said)
+        });
+        match step {
+            Some(step) => place = step,
+            None => break,
+        }
     }
     Some(place.strip_prefix('/')?.replace('/', "."))
 }
 
 /// Where in a line a name is unknown or missing, when that is not the record itself.
-fn inside(line: &[u8], said: &str) -> Option<String> {
-    let place = blamed(line, said)?;
+fn inside(whole: &Value, said: &str) -> Option<String> {
+    let place = blamed(whole, said)?;
     let (outer, name) = place.rsplit_once('.').unwrap_or(("", &place));
     let outer = if said.starts_with("unknown field") { outer } else { &place };
-    (!outer.is_empty() && !name.is_empty()).then(|| format!("`{outer}`: "))
+    (!outer.is_empty() && !name.is_empty()).then(|| outer.to_owned())
 }
 
 fn is_container(whole: &Value, place: &str) -> bool {
@@ -159,6 +171,15 @@ mod tests {
             "there is no member `hardcore_at`; did you mean `hardcoreAt`?",
         );
         assert_fault(r#"{"type":"unlock","user":"a"}"#, "the member `achievement` is missing");
+        // Of several faults one is named, and it is the one that is told.
+        assert_fault(
+            r#"{"type":"goalProgress","user":5,"goal":"g","completedSteps":"3"}"#,
+            "`completedSteps`: invalid type: string \"3\", expected a whole number",
+        );
+        assert_fault(
+            r#"{"type":"user","handle":"a","accounts":[{"provider":"p","id":"1"},{"zz":1,"bb":2}]}"#,
+            "`accounts.1`: there is no member `bb`; there are provider, id, linkedAt",
+        );
         assert_fault(
             r#"{"type":"goalProgress","user":"a","goal":"g","completedSteps":"3"}"#,
             "`completedSteps`: invalid type: string \"3\", expected a whole number",

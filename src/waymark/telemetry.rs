@@ -123,13 +123,16 @@ pub(crate) fn start(json: bool, endpoint: Option<&str>) -> Result<Traces> {
     Ok(Traces(Some(provider)))
 }
 
-/// Which lines are logged. Spans of traces are never part of the log, also when `RUST_LOG` names them.
+/// Which lines are logged. Spans of traces are never part of the log, also when `RUST_LOG` names them, and neither is what
+/// the driver says of the database's URL: a parameter that it does not know may be a mistyped password.
 fn lines() -> EnvFilter {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,waymark=info"));
-    match format!("{}=off", trace::TARGET).parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
-    }
+    [trace::TARGET, "sqlx_postgres::options::parse"].into_iter().fold(filter, |filter, target| {
+        match format!("{target}=off").parse() {
+            Ok(directive) => filter.add_directive(directive),
+            Err(_) => filter,
+        }
+    })
 }
 
 /// Lets the spans of [`trace`] pass that begin a trace or are inside of one.

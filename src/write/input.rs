@@ -195,6 +195,9 @@ impl Checks {
     }
 }
 
+/// How many faults of one record are told.
+const MOST_TOLD: usize = 10;
+
 /// Returns what is wrong with a record in one line.
 pub fn told(refusals: &[Refusal]) -> String {
     let reason = |Refusal { message, path, .. }: &Refusal| {
@@ -203,7 +206,10 @@ pub fn told(refusals: &[Refusal]) -> String {
         let place = &path[..path.len() - usize::from(!is_item && !path.is_empty())];
         if place.is_empty() { message.clone() } else { format!("{}: {message}", place.join(".")) }
     };
-    refusals.iter().map(reason).collect::<Vec<_>>().join("; ")
+    let all = refusals.iter().take(MOST_TOLD).map(reason);
+    let rest = refusals.len().saturating_sub(MOST_TOLD);
+    let rest = (rest > 0).then(|| format!("and {rest} more"));
+    all.chain(rest).collect::<Vec<_>>().join("; ")
 }
 
 /// What an upsert changes, as the audit log tells it.

@@ -37,6 +37,7 @@ tests! {
     own: [
         a_mutation_stops_nothing_that_came_before_it_and_runs_in_order,
         variables_are_coerced_before_anything_is_written,
+        a_number_that_is_too_large_is_refused_before_anything_is_written,
         a_null_that_cannot_be_is_refused_before_anything_is_written,
         texts_are_read_as_the_specification_writes_them,
     ],
@@ -357,11 +358,38 @@ async fn a_null_that_cannot_be_is_refused_before_anything_is_written(stage: Stag
             "b: grantCredits(input: { user: { handle: \"grace\" }, amount: { micros: $m } }) { status }",
             json!({}),
         ),
+        // An item of a list whose items cannot be null.
+        (
+            "$a: ID",
+            "b: relockAchievements(input: { user: { handle: \"grace\" }, achievementIds: [$a] }) { userErrors { code } }",
+            json!({}),
+        ),
+        // An ID that no text stands for.
+        (
+            "$a: ID! = 99999999999999999999999",
+            "b: relockAchievements(input: { user: { handle: \"grace\" }, achievementIds: [$a] }) { userErrors { code } }",
+            json!({}),
+        ),
     ] {
         let query = format!("mutation({variables}) {{ {grant} {second} }}");
         let answer = app.query(&query, values).await;
         assert_eq!(answer.codes(), ["BAD_USER_INPUT"], "{query}: {}", answer.text);
         assert!(answer.json.get("data").is_none(), "{query}: {}", answer.text);
+    }
+    assert_eq!(app.data(ledger, Value::Null).await, before);
+}
+
+async fn a_number_that_is_too_large_is_refused_before_anything_is_written(stage: Stage) {
+    let app = stage.app(&[Scope::Admin]).await;
+    let ledger = "{ user(by: { handle: \"grace\" }) { credits { ledger(first: 1) { totalCount } } } }";
+    let before = app.data(ledger, Value::Null).await;
+    for amount in ["micros: 1e400", "credits: 1e400", "micros: -1e400", "micros: 99999999999999999999999999"] {
+        let grant = |amount: &str| {
+            format!("grantCredits(input: {{ user: {{ handle: \"grace\" }}, amount: {{ {amount} }} }}) {{ status }}")
+        };
+        let answer =
+            app.query(&format!("mutation {{ a: {} b: {} }}", grant("micros: 1"), grant(amount)), Value::Null).await;
+        assert!(answer.json.get("data").is_none() && !answer.codes().is_empty(), "{amount}: {}", answer.text);
     }
     assert_eq!(app.data(ledger, Value::Null).await, before);
 }

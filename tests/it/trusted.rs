@@ -1,6 +1,7 @@
 //! Operations that clients name instead of sending them.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::http::Request;
@@ -35,7 +36,12 @@ fn hash(text: &str) -> String {
 
 fn file(name: &str, content: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("waymark-{name}-{}-{}.json", std::process::id(), hash(content)));
-    std::fs::write(&path, content).unwrap();
+    // Another test reads the same file meanwhile.
+    static WRITTEN: Mutex<()> = Mutex::new(());
+    let _written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if !path.exists() {
+        std::fs::write(&path, content).unwrap();
+    }
     path
 }
 

@@ -8,7 +8,7 @@ use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use waymark_db::bulk::Stores;
 use waymark_db::page::{List, Slice};
 use waymark_db::records::{As, Records};
@@ -193,6 +193,9 @@ pub(super) async fn with_sets(connection: &impl ConnectionTrait, grounds: Vec<Gr
     Ok(grounds.into_iter().filter_map(on).collect())
 }
 
+/// How many sets are made by one statement; engines take some 30,000 parameters.
+const MOST_SETS: usize = 1000;
+
 /// The numbers of these sets of achievements of games, which are made where they are new.
 pub(super) async fn numbers_of_sets(
     connection: &impl ConnectionTrait,
@@ -213,16 +216,17 @@ pub(super) async fn numbers_of_sets(
         .filter(Column::GameId.is_any(connection, games.into_iter().collect::<Vec<_>>()))
         .filter(Column::Digest.is_any(connection, digests));
     let mut found: Vec<SetOf> = select(connection, found).await?;
-    let missing = sets.iter().filter(|(place, _)| !found.iter().any(|set| set.is_at(place)));
+    let known: HashSet<_> = found.iter().map(|set| (set.game_id, set.digest.clone())).collect();
+    let missing = sets.iter().filter(|(place, _)| !known.contains(*place));
     let new = missing.map(|((game, digest), (text, _))| [(*game).into(), digest.into(), text.into()]);
     let new: Vec<[Expr; 3]> = new.collect();
-    if !new.is_empty() {
+    for new in new.chunks(MOST_SETS) {
         // Another transaction that makes the same sets waits until this one has ended.
         let same = OnConflict::columns([Column::GameId, Column::Digest]).update_column(Column::Digest).to_owned();
         let mut insert = Query::insert();
         insert.into_table(Entity).columns([Column::GameId, Column::Digest, Column::Achievements]);
         for set in new {
-            insert.values(set).map_err(Error::internal)?;
+            insert.values(set.clone()).map_err(Error::internal)?;
         }
         insert.on_conflict(same).returning(Query::returning().columns([Column::Id, Column::GameId, Column::Digest]));
         found.extend(query(connection, &insert).await?);
@@ -237,12 +241,6 @@ pub(super) async fn numbers_of_sets(
 row! {
     /// A set of achievements without the achievements.
     struct SetOf { id: i64, game_id: i64, digest: String }
-}
-
-impl SetOf {
-    fn is_at(&self, (game, digest): &(i64, String)) -> bool {
-        self.game_id == *game && self.digest == *digest
-    }
 }
 
 /// Stores what awards rest on, by user and game, where it is not as it was before.

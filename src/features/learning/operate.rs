@@ -156,6 +156,10 @@ impl Resources {
         if checks.failed() {
             return false;
         }
+        // A row that only has progress says nothing about a resource that is described here.
+        if !catalogued && before.as_ref().is_some_and(|row| row.catalogued) {
+            return false;
+        }
         let is_new = before.is_none();
         let created_at = telling.created_at.unwrap_or(unit.now);
         let mut row = before.unwrap_or_else(|| resource::Model {

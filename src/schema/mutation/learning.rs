@@ -232,7 +232,7 @@ about_user! {
         items: |input| Items::of("resourceIds", Kind::Resource, &input.resource_ids),
         write: |input, user| {
             // A malformed id is no resource's, and is refused as such in its own place.
-            let resource = |id: &ID| Kind::Resource.key(id).unwrap_or(id).to_owned();
+            let resource = |id: &ID| Kind::Resource.key_or_all(id);
             let resources = input.resource_ids.iter().map(resource).collect();
             SetResourcesCompletion { user, resources, completed: input.completed, mode: input.mode }
         },

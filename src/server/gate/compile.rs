@@ -20,12 +20,19 @@ use async_graphql_value::{Number, Value as EngineValue};
 
 /// The most fields of a compiled operation. Interfaces multiply fields by the types that implement them.
 const MOST_FIELDS: u32 = 60_000;
+/// The most bytes of the names and values in it. The longest document has fewer, but a fragment brings its own to each
+/// place where it is spread.
+const MOST_BYTES: usize = 3 * 1024 * 1024;
+/// How many bytes a field and a value take, roughly, without what they hold.
+const FIELD: usize = 256;
+const VALUE: usize = 64;
 
-/// What the engine runs, and how many fields that is.
+/// What the engine runs.
 #[derive(Debug)]
 pub struct Compiled {
     pub(super) engine: engine::ExecutableDocument,
-    pub(super) fields: u32,
+    /// How many bytes it takes, roughly.
+    pub(super) weight: u32,
     /// Under which names of the answer the schema's description stands.
     descriptions: Vec<(EngineName, EngineName)>,
 }
@@ -55,10 +62,10 @@ pub(super) fn operation(
 ) -> Option<Compiled> {
     let text = document.sources.values().find(|source| source.path() == std::path::Path::new(super::FILE));
     let places = Places::of(text.map_or("", |source| source.source_text()));
-    let mut compiler = Compiler { schema, document, given, places, left: MOST_FIELDS };
+    let mut compiler = Compiler { schema, document, given, places, left: MOST_FIELDS, bytes: MOST_BYTES };
     let root = operation.object_type();
     let selection_set = compiler.selections(root, &[&operation.selection_set]);
-    if compiler.left == 0 {
+    if compiler.is_over() {
         return None;
     }
     let schemas = fields_named(&selection_set, "__schema");
@@ -91,7 +98,9 @@ pub(super) fn operation(
         operations: engine::DocumentOperations::Single(at(Pos::default(), definition)),
         fragments: HashMap::new(),
     };
-    Some(Compiled { engine, fields: MOST_FIELDS - compiler.left, descriptions })
+    let fields = usize::try_from(MOST_FIELDS - compiler.left).unwrap_or(usize::MAX);
+    let weight = fields.saturating_mul(FIELD).saturating_add(MOST_BYTES - compiler.bytes);
+    Some(Compiled { engine, weight: u32::try_from(weight).unwrap_or(u32::MAX), descriptions })
 }
 
 fn fields_named<'a>(set: &'a engine::SelectionSet, name: &'static str) -> impl Iterator<Item = &'a engine::Field> {
@@ -143,8 +152,9 @@ struct Compiler<'a> {
     document: &'a ExecutableDocument,
     given: &'a dyn Fn(&str) -> bool,
     places: Places,
-    /// How many fields may still come.
+    /// How many fields may still come, and how many bytes of names and values.
     left: u32,
+    bytes: usize,
 }
 
 /// The fields of one object by their response keys.
@@ -161,7 +171,7 @@ impl<'a> Compiler<'a> {
         for possible in self.possible(ty) {
             let mut fields = Fields::new();
             self.collect(&possible, sets, &mut fields);
-            if fields.is_empty() || self.left == 0 {
+            if fields.is_empty() || self.is_over() {
                 continue;
             }
             let inline = engine::InlineFragment {
@@ -229,7 +239,8 @@ impl<'a> Compiler<'a> {
     fn field(&mut self, same: &[&'a Node<Field>]) -> Option<Positioned<engine::Selection>> {
         self.left = self.left.saturating_sub(1);
         let first = same.first()?;
-        if self.left == 0 {
+        self.bytes = self.bytes.saturating_sub(first.name.len() + first.alias.as_ref().map_or(0, |alias| alias.len()));
+        if self.is_over() {
             return None;
         }
         let pos = self.places.of_node(first.location());
@@ -237,7 +248,8 @@ impl<'a> Compiler<'a> {
         let sets: Vec<_> = same.iter().map(|field| &field.selection_set).collect();
         let arguments = first.arguments.iter().filter_map(|argument| {
             let ty = &first.definition.argument_by_name(&argument.name)?.ty;
-            let value = at(self.places.of_node(argument.value.location()), value(self.schema, ty, &argument.value));
+            let value = self.value(ty, &argument.value);
+            let value = at(self.places.of_node(argument.value.location()), value);
             Some((at(self.places.of_node(argument.location()), EngineName::new(&*argument.name)), value))
         });
         let arguments = arguments.collect();
@@ -250,35 +262,49 @@ impl<'a> Compiler<'a> {
         };
         Some(at(pos, engine::Selection::Field(at(pos, field))))
     }
-}
 
-/// A value that is written in a document, as the engine takes it where a value of type `ty` is wanted.
-fn value(schema: &Valid<Schema>, ty: &ast::Type, written: &ast::Value) -> EngineValue {
-    let number = |text: &str| match text.parse::<Number>() {
-        Ok(number) => EngineValue::Number(number),
-        // Refused before by every scalar that takes numbers.
-        Err(_) => EngineValue::String(text.to_owned()),
-    };
-    match written {
-        ast::Value::Null => EngineValue::Null,
-        ast::Value::Variable(name) => EngineValue::Variable(EngineName::new(&**name)),
-        ast::Value::Boolean(is) => EngineValue::Boolean(*is),
-        ast::Value::String(text) => EngineValue::String(text.clone()),
-        ast::Value::Enum(name) => EngineValue::Enum(EngineName::new(&**name)),
-        // An ID is a text, however long the number is.
-        ast::Value::Int(text) if ty.inner_named_type() == "ID" => EngineValue::String(text.as_str().to_owned()),
-        ast::Value::Int(text) => number(text.as_str()),
-        ast::Value::Float(text) => number(text.as_str()),
-        ast::Value::List(items) => {
-            EngineValue::List(items.iter().map(|item| value(schema, ty.item_type(), item)).collect())
+    const fn is_over(&self) -> bool {
+        self.left == 0 || self.bytes == 0
+    }
+
+    /// A value that is written in the document, as the engine takes it where a value of type `ty` is wanted.
+    fn value(&mut self, ty: &ast::Type, written: &ast::Value) -> EngineValue {
+        let text = match written {
+            ast::Value::String(text) => text.len(),
+            ast::Value::Int(number) => number.as_str().len(),
+            ast::Value::Float(number) => number.as_str().len(),
+            _ => 0,
+        };
+        self.bytes = self.bytes.saturating_sub(VALUE + text);
+        if self.bytes == 0 {
+            return EngineValue::Null;
         }
-        ast::Value::Object(members) => {
-            let object = schema.get_input_object(ty.inner_named_type());
-            let members = members.iter().map(|(name, member)| {
-                let ty = object.and_then(|object| object.fields.get(name)).map_or(ty, |field| &field.ty);
-                (EngineName::new(&**name), value(schema, ty, member))
-            });
-            EngineValue::Object(members.collect())
+        let number = |text: &str| match text.parse::<Number>() {
+            Ok(number) => EngineValue::Number(number),
+            // Refused before by every scalar that takes numbers.
+            Err(_) => EngineValue::String(text.to_owned()),
+        };
+        match written {
+            ast::Value::Null => EngineValue::Null,
+            ast::Value::Variable(name) => EngineValue::Variable(EngineName::new(&**name)),
+            ast::Value::Boolean(is) => EngineValue::Boolean(*is),
+            ast::Value::String(text) => EngineValue::String(text.clone()),
+            ast::Value::Enum(name) => EngineValue::Enum(EngineName::new(&**name)),
+            // An ID is a text, however long the number is.
+            ast::Value::Int(text) if ty.inner_named_type() == "ID" => EngineValue::String(text.as_str().to_owned()),
+            ast::Value::Int(text) => number(text.as_str()),
+            ast::Value::Float(text) => number(text.as_str()),
+            ast::Value::List(items) => {
+                EngineValue::List(items.iter().map(|item| self.value(ty.item_type(), item)).collect())
+            }
+            ast::Value::Object(members) => {
+                let object = self.schema.get_input_object(ty.inner_named_type());
+                let members = members.iter().map(|(name, member)| {
+                    let ty = object.and_then(|object| object.fields.get(name)).map_or(ty, |field| &field.ty);
+                    (EngineName::new(&**name), self.value(ty, member))
+                });
+                EngineValue::Object(members.collect())
+            }
         }
     }
 }

@@ -206,7 +206,7 @@ impl Times {
             }
             Self::Items(each, least) => given.items.map_or(0, |items| items.saturating_mul(*each).max(*least)),
             Self::Shared => given.items.unwrap_or(0),
-            Self::When(name, is) => u64::from(matches!(value(name), Some(EngineValue::Boolean(value)) if value == is)),
+            Self::When(name, is) => u64::from(matches!(value(name), Some(EngineValue::Boolean(true))) == *is),
         }
     }
 }
@@ -229,14 +229,17 @@ pub(super) struct Pricing<'a> {
     schema: &'a Valid<Schema>,
     document: &'a ExecutableDocument,
     most: u64,
-    /// What fragments cost whose place does not matter.
-    fragments: HashMap<&'a Name, Cost>,
+    /// What fragments cost whose place does not matter, and their questions about the schema.
+    fragments: HashMap<&'a Name, (Cost, u64)>,
     introspection: u64,
+    counting: introspection::Counting<'a>,
 }
 
 impl<'a> Pricing<'a> {
     pub(super) fn new(schema: &'a Valid<Schema>, document: &'a ExecutableDocument, limits: &Limits) -> Self {
-        Self { schema, document, most: limits.max_page_size.into(), fragments: HashMap::new(), introspection: 0 }
+        let counting = introspection::Counting::new(schema, document);
+        let most = limits.max_page_size.into();
+        Self { schema, document, most, fragments: HashMap::new(), introspection: 0, counting }
     }
 
     pub(super) fn operation(&mut self, operation: &'a Operation) -> Costs {
@@ -288,11 +291,14 @@ impl<'a> Pricing<'a> {
         if is_connection(&fragment.selection_set.ty) {
             return self.selections(&fragment.selection_set, page);
         }
-        if let Some(known) = self.fragments.get(name) {
+        if let Some((known, introspection)) = self.fragments.get(name) {
+            self.introspection = self.introspection.saturating_add(*introspection);
             return known.clone();
         }
+        let before = std::mem::take(&mut self.introspection);
         let cost = self.selections(&fragment.selection_set, page);
-        self.fragments.insert(name, cost.clone());
+        self.fragments.insert(name, (cost.clone(), self.introspection));
+        self.introspection = self.introspection.saturating_add(before);
         cost
     }
 
@@ -302,7 +308,7 @@ impl<'a> Pricing<'a> {
             return sum.weigh(introspection::longest_name(self.schema).saturating_add(key).max(FIELD));
         }
         if field.name.starts_with("__") {
-            let weight = introspection::weight(self.schema, self.document, field).saturating_add(key);
+            let weight = self.counting.weight(field).saturating_add(key);
             self.introspection = self.introspection.saturating_add(weight);
             return;
         }

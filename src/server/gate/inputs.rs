@@ -98,7 +98,9 @@ fn check_value(schema: &Valid<Schema>, ty: &Type, value: &Value) -> Result<(), R
 
 /// A value that is written in a document and is no list, object, variable or null.
 fn literal(value: &Value) -> Option<ConstValue> {
-    let number = |text: &str| serde_json::from_str(text).ok().map(ConstValue::Number);
+    // What is too large for a number is no number for the engine either.
+    let number =
+        |text: &str| Some(text.parse().map_or_else(|_| ConstValue::String(text.to_owned()), ConstValue::Number));
     match value {
         Value::String(text) => Some(ConstValue::String(text.clone())),
         Value::Boolean(is) => Some(ConstValue::Boolean(*is)),
@@ -241,6 +243,9 @@ fn check_json(schema: &Valid<Schema>, ty: &Type, value: &JsonValue) -> Result<()
         }
         JsonValue::Null => Ok(()),
         JsonValue::Bool(is) => check_scalar(ty, ConstValue::Boolean(*is)),
+        JsonValue::Number(number) if ty.inner_named_type() == "ID" && !number.is_i64() => {
+            refuse(Code::BadUserInput, format!("{number} is no ID; send an ID as a text"))
+        }
         JsonValue::Number(number) => check_scalar(ty, ConstValue::Number(number.clone())),
         JsonValue::String(text) => check_scalar(ty, ConstValue::String(text.as_str().to_owned())),
     }
@@ -344,8 +349,8 @@ pub(super) struct Strict {
     variable: Name,
     /// The argument, with the steps inside of it.
     place: String,
-    /// Whether it has to have a value there: it is the one member of its object.
-    is_one_of: bool,
+    /// Whether it has to have a value there, because nothing stands in for it.
+    needs_value: bool,
 }
 
 /// The places of an operation where `null` cannot be.
@@ -358,9 +363,13 @@ pub(super) fn strict_places(
     for field in operation.all_fields(document) {
         for argument in &field.arguments {
             if let Some(definition) = field.definition.argument_by_name(&argument.name) {
-                strict_in(schema, &definition.ty, &argument.value, argument.name.to_string(), &mut found);
+                let (ty, needs_value) = (&definition.ty, definition.default_value.is_none());
+                strict_in(schema, ty, needs_value, &argument.value, argument.name.to_string(), &mut found);
             }
         }
+    }
+    for variable in super::compile::deciding(document) {
+        found.push(Strict { variable, place: "if".to_owned(), needs_value: true });
     }
     found.retain(|strict| {
         let variable = operation.variables.iter().find(|variable| variable.name == strict.variable);
@@ -369,13 +378,20 @@ pub(super) fn strict_places(
     found
 }
 
-fn strict_in(schema: &Valid<Schema>, ty: &Type, value: &Value, place: String, found: &mut Vec<Strict>) {
+fn strict_in(
+    schema: &Valid<Schema>,
+    ty: &Type,
+    needs_value: bool,
+    value: &Value,
+    place: String,
+    found: &mut Vec<Strict>,
+) {
     match value {
         Value::Variable(variable) if ty.is_non_null() => {
-            found.push(Strict { variable: variable.clone(), place, is_one_of: false });
+            found.push(Strict { variable: variable.clone(), place, needs_value });
         }
         Value::List(items) => {
-            items.iter().for_each(|item| strict_in(schema, ty.item_type(), item, place.clone(), found))
+            items.iter().for_each(|item| strict_in(schema, ty.item_type(), true, item, place.clone(), found));
         }
         Value::Object(members) => {
             let Some(object) = schema.get_input_object(ty.inner_named_type()) else { return };
@@ -384,9 +400,11 @@ fn strict_in(schema: &Valid<Schema>, ty: &Type, value: &Value, place: String, fo
                 let place = format!("{place}.{name}");
                 match &**member {
                     Value::Variable(variable) if is_one_of(object) => {
-                        found.push(Strict { variable: variable.clone(), place, is_one_of: true });
+                        found.push(Strict { variable: variable.clone(), place, needs_value: true });
                     }
-                    member => strict_in(schema, &field.ty, member, place, found),
+                    member => {
+                        strict_in(schema, &field.ty, field.default_value.is_none(), member, place, found);
+                    }
                 }
             }
         }
@@ -398,7 +416,7 @@ fn strict_in(schema: &Valid<Schema>, ty: &Type, value: &Value, place: String, fo
 pub(super) fn check_strict(places: &[Strict], values: &JsonMap) -> Result<(), Refusal> {
     places.iter().try_for_each(|strict| match values.get(strict.variable.as_str()) {
         Some(JsonValue::Null) => refuse(Code::BadUserInput, format!("{} takes no null", strict.place)),
-        None if strict.is_one_of => {
+        None if strict.needs_value => {
             refuse(Code::BadUserInput, format!("{} needs a value, and ${} has none", strict.place, strict.variable))
         }
         _ => Ok(()),

@@ -32,7 +32,7 @@ pub(super) fn completed(schema: Valid<Schema>) -> Valid<Schema> {
     Valid::assume_valid(schema)
 }
 
-/// How many fields of things are looked at before an operation is given up as too much.
+/// How many fields of things are looked at before a document is given up as too much.
 const MOST_STEPS: u32 = 100_000;
 
 /// How long the longest name of a type is, as JSON.
@@ -40,21 +40,28 @@ pub(super) fn longest_name(schema: &Schema) -> u64 {
     schema.types.keys().map(|name| quoted(name)).max().unwrap_or(0)
 }
 
-/// What a field weighs without its key, which is `__schema` or `__type`.
-pub(super) fn weight(schema: &Schema, document: &ExecutableDocument, field: &Field) -> u64 {
-    let mut counting = Counting { schema, document, known: HashMap::new(), steps: 0 };
-    match field.name.as_str() {
-        "__schema" => counting.thing(&field.selection_set, Thing::Schema),
-        "__type" => {
-            // By a variable it may be any type.
-            let name = match field.specified_argument_by_name("name").map(|name| &**name) {
-                Some(Value::String(name)) => Some(name.as_str()),
-                _ => None,
-            };
-            let meant = schema.types.iter().filter(|(key, _)| name.is_none_or(|name| key.as_str() == name));
-            meant.map(|(_, one)| counting.thing(&field.selection_set, Thing::Type(one))).max().unwrap_or(OBJECT)
+impl<'a> Counting<'a> {
+    pub(super) fn new(schema: &'a Schema, document: &'a ExecutableDocument) -> Self {
+        Self { schema, document, known: HashMap::new(), steps: 0 }
+    }
+
+    /// What a field weighs without its key, which is `__schema` or `__type`.
+    pub(super) fn weight(&mut self, field: &Field) -> u64 {
+        match field.name.as_str() {
+            "__schema" => self.thing(&field.selection_set, Thing::Schema),
+            "__type" => {
+                // By a variable it may be any type.
+                let name = match field.specified_argument_by_name("name").map(|name| &**name) {
+                    Some(Value::String(name)) => Some(name.as_str()),
+                    _ => None,
+                };
+                let schema = self.schema;
+                let meant = schema.types.iter().filter(|(key, _)| name.is_none_or(|name| key.as_str() == name));
+                let meant = meant.map(|(_, one)| self.thing(&field.selection_set, Thing::Type(one)));
+                meant.max().unwrap_or(OBJECT)
+            }
+            _ => u64::MAX,
         }
-        _ => u64::MAX,
     }
 }
 
@@ -86,7 +93,8 @@ impl Thing<'_> {
     }
 }
 
-struct Counting<'a> {
+/// The weights of one document's questions.
+pub(super) struct Counting<'a> {
     schema: &'a Schema,
     document: &'a ExecutableDocument,
     /// What a selection weighs of a thing.

@@ -45,8 +45,9 @@ const FILE: &str = "document.graphql";
 const MAX_RECURSION: usize = 200;
 /// What questions about the schema may cost, whatever the setting for operations is: tools ask for all of it at once.
 const MAX_INTROSPECTION: u64 = 20_000;
-/// How many bytes a field of a compiled document takes, roughly, and how many a kept document may take on average.
-const FIELD_BYTES: u32 = 256;
+/// How many bytes of what is compiled are copied in the time that one unit of cost stands for.
+const COPIED: u32 = 32 * 1024;
+/// How many bytes of what is compiled of a kept document are kept, on average.
 const COMPILED_BYTES: u64 = 16 * 1024;
 
 /// The values of variables as a client sends them: a JSON object.
@@ -164,7 +165,7 @@ impl Gate {
             .max_capacity(limits.document_cache.saturating_mul(1024))
             .build();
         let compiled = Cache::builder()
-            .weigher(|_: &Variant, compiled: &Arc<Compiled>| compiled.fields.saturating_mul(FIELD_BYTES).max(1024))
+            .weigher(|_: &Variant, compiled: &Arc<Compiled>| compiled.weight.max(1024))
             .max_capacity(limits.document_cache.saturating_mul(COMPILED_BYTES))
             .build();
         let (documents, hits, misses) = <(AtomicU64, AtomicU64, AtomicU64)>::default();
@@ -188,6 +189,8 @@ impl Gate {
         let variables = self.variables(&document, operation, values)?;
         let cost = self.cost(&document, operation, &variables, sizes)?;
         let compiled = self.compiled(&document, operation, &variables)?;
+        // The engine takes a copy, however little there turns out to be asked.
+        let cost = cost.max(u64::from(compiled.weight / COPIED));
         let omits = operation.variables.iter().any(|variable| !variables.contains_key(&*variable.name));
         let (kind, name) = (operation.operation_type, operation.name.clone());
         Ok(Passed { cost, kind, document, name, compiled, variables, omits })
@@ -207,7 +210,10 @@ impl Gate {
             return Ok(compiled);
         }
         let compiled = compile::operation(&self.schema, &document.checked, operation, &is).ok_or_else(|| {
-            Refusal::new(Code::LimitExceeded, "the document has too many fields with its fragments spread")
+            Refusal::new(
+                Code::LimitExceeded,
+                "the document has too many fields or values with its fragments spread; put values into variables",
+            )
         })?;
         let compiled = Arc::new(compiled);
         self.compiled.insert(variant, Arc::clone(&compiled));
@@ -467,6 +473,38 @@ mod tests {
                 .expect("the stack was exhausted");
             assert_eq!(refusal.code, Code::LimitExceeded);
         }
+    }
+
+    #[test]
+    fn questions_about_the_schema_cost_as_much_in_every_operation_that_spreads_them() {
+        let circle = "{ interfaces { possibleTypes ".repeat(6) + "{ name }" + &" } }".repeat(6);
+        let text = format!(
+            "query A {{ ...F }} query B {{ ...F }} query C {{ __typename }} fragment F on Query {{ __schema {{ types {circle} }} }}"
+        );
+        let gate = gate();
+        let pass =
+            |name: &str| gate.pass(&text, Some(name), &Values::default(), &Sizes::all(1)).map(|passed| passed.cost);
+        for name in ["A", "B", "A"] {
+            assert_eq!(pass(name).unwrap_err().code, Code::LimitExceeded, "{name}");
+        }
+        assert_eq!(pass("C").unwrap(), 1);
+    }
+
+    #[test]
+    fn values_that_fragments_multiply_are_bounded() {
+        let gate = gate();
+        let pass = |text: &str| gate.pass(text, None, &Values::default(), &Sizes::all(1)).map(|passed| passed.cost);
+        let search = |length: usize| format!("games(search: {:?}) {{ nodes {{ id }} }}", "a".repeat(length));
+        let spread: String = (0..100).map(|n| format!("a{n}: viewer {{ ...V }} ")).collect();
+        let fragment = |length: usize| {
+            format!(
+                "fragment V on Viewer {{ user {{ games(first: 1, after: {:?}) {{ totalCount }} }} }}",
+                "a".repeat(length)
+            )
+        };
+        assert!(pass(&format!("{{ {} }}", search(100_000))).is_ok(), "once it is as long as a document may be");
+        assert!(pass(&format!("{{ {spread} }} {}", fragment(1000))).is_ok());
+        assert_eq!(pass(&format!("{{ {spread} }} {}", fragment(100_000))).unwrap_err().code, Code::LimitExceeded);
     }
 
     #[test]

@@ -12,8 +12,10 @@ tests! {
     once: [
         a_backup_is_put_back_and_what_belongs_to_the_old_file_goes,
         what_is_no_whole_copy_is_not_put_back,
+        a_copy_is_put_where_a_link_leads_to_and_what_has_a_name_like_its_own_stays,
         a_log_of_another_file_is_refused,
         a_log_of_ones_own_is_kept,
+        many_programs_open_one_file_at_once_and_none_is_refused,
         a_file_that_may_only_be_read_is_exported_and_verified,
     ],
 }
@@ -57,6 +59,12 @@ impl File {
         Path::new(&format!("{}{suffix}", self.path)).exists()
     }
 
+    /// Whether something is left of a copy that was begun.
+    fn has_partial(&self) -> bool {
+        let names = std::fs::read_dir(&self.scratch.0).unwrap().map(|found| found.unwrap().file_name());
+        names.into_iter().any(|name| name.to_string_lossy().contains("partial"))
+    }
+
     /// Puts a copy in place as `cp` does, beside what was left of the log.
     fn put(&self, copy: &str, log: &[u8]) {
         std::fs::copy(copy, &self.path).unwrap();
@@ -89,7 +97,7 @@ fn a_backup_is_put_back_and_what_belongs_to_the_old_file_goes() {
     let restored = run(&["restore", &copy], &file.settings());
     assert_eq!((restored.code, &*restored.out), (0, ""), "{}", restored.err);
     assert!(restored.err.contains("3 users: everything follows from its source"), "{}", restored.err);
-    assert!(!file.has("-wal") && !file.has("-shm") && !file.has(".partial"));
+    assert!(!file.has("-wal") && !file.has("-shm") && !file.has_partial());
     assert!(std::fs::read(&copy).unwrap() == bytes, "the copy stays as it is");
     let keys = file.does(&["key", "list"]);
     assert!(keys.contains("before") && !keys.contains("after"), "{keys}");
@@ -120,7 +128,7 @@ fn what_is_no_whole_copy_is_not_put_back() {
     ] {
         fails(1, &["restore", from], &file.settings(), words);
         assert!(std::fs::read(&file.path).unwrap() == before, "{from}: nothing is changed");
-        assert!(!file.has(".partial"));
+        assert!(!file.has_partial());
     }
     let postgres = [("WAYMARK_DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")];
     fails(1, &["restore", &copy], &postgres, "pg_restore");
@@ -168,6 +176,25 @@ fn a_log_of_ones_own_is_kept() {
     assert!(run(&["verify"], &file.settings()).err.contains("12 users: everything follows"));
 }
 
+fn many_programs_open_one_file_at_once_and_none_is_refused() {
+    let file = File::with_users("3");
+    // Each round begins with a file that nobody has open, and ends with one.
+    for round in 0..6 {
+        std::thread::scope(|scope| {
+            for program in 0..6 {
+                let name = format!("{round}-{program}");
+                let file = &file;
+                scope.spawn(move || file.does(&["key", "create", "--name", &name, "--scope", "admin"]));
+            }
+        });
+        assert!(!file.has("-wal"), "round {round}");
+    }
+    let keys = file.does(&["key", "list"]);
+    for name in (0..6).flat_map(|round| (0..6).map(move |program| format!("{round}-{program}"))) {
+        assert!(keys.contains(&name), "{name}: {keys}");
+    }
+}
+
 fn a_file_that_may_only_be_read_is_exported_and_verified() {
     use std::os::unix::fs::PermissionsExt as _;
     let file = File::with_users("3");
@@ -193,4 +220,26 @@ fn a_file_that_may_only_be_read_is_exported_and_verified() {
     assert!(served.code == 1 && served.err.contains("may not be written by this program"), "{}", served.err);
     assert!(asked.code == 1 && asked.out.contains("wrong  rights: "), "{}", asked.out);
     assert!(!file.has("-wal") && !file.has("-shm"));
+}
+
+#[cfg(unix)]
+fn a_copy_is_put_where_a_link_leads_to_and_what_has_a_name_like_its_own_stays() {
+    let file = File::with_users("3");
+    let copy = format!("{}.partial", file.path);
+    file.does(&["backup", &copy]);
+    let bytes = std::fs::read(&copy).unwrap();
+    let link = file.beside("link.db");
+    std::os::unix::fs::symlink(&file.path, &link).unwrap();
+    let url = format!("sqlite://{link}");
+    let settings = [("WAYMARK_DATABASE_URL", &*url), ("WAYMARK_JWT_SECRET", SECRET)];
+    // What is written last stands in the log, beside the file and not beside the link.
+    let server = Server::start(&["serve"], &settings, "Serving on ");
+    output(&["key", "create", "--name", "after", "--scope", "admin"], &settings);
+    fails(1, &["restore", &copy], &settings, "is in use: stop the server");
+    server.kill();
+    assert!(file.has("-wal"));
+    output(&["restore", &copy], &settings);
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink() && !file.has("-wal"));
+    assert!(!output(&["key", "list"], &settings).contains("after"));
+    assert!(std::fs::read(&copy).unwrap() == bytes, "the copy stays as it is");
 }
