@@ -21,10 +21,11 @@ it name:
 whole:
     TEST_WHOLE=1 cargo test --test it
 
-# What is generated: the schema, and with Node the playground and its types.
+# What is generated: the schema, and with Node the playground, its types, and the documents that are compared with graphql-js.
 generate:
     cargo run --quiet -- schema > schema.graphql
     cd playground && npm ci && npm run build
+    cd tests/oracle && npm ci && npm run generate
 
 # What production runs.
 dist:

@@ -175,11 +175,7 @@ fn app(id: i64, name: String, scopes: Vec<Scope>, owner: Option<(UserId, String)
 ///
 /// # Errors
 /// When the database cannot be read.
-pub(super) async fn standing(
-    conn: &impl ConnectionTrait,
-    ids: Vec<i64>,
-    now: Timestamp,
-) -> Result<HashMap<i64, AppKey>> {
+pub(super) async fn valid(conn: &impl ConnectionTrait, ids: Vec<i64>, now: Timestamp) -> Result<HashMap<i64, AppKey>> {
     let good = repo::good_keys(conn, ids, now).await?.into_iter();
     let app = |key: repo::GoodKey| {
         let owner = key.owner_id.map(UserId).zip(key.ulid);

@@ -13,12 +13,12 @@ mod mark;
 pub mod policy;
 pub mod rate;
 mod repo;
+mod session;
 pub mod signed_fetch;
-mod standing;
 
 pub use authenticator::Authenticator;
 pub use authenticator::{JWT_PROVIDER, SIGNATURE, WALLET_PROVIDER};
 pub use caller::{AppKey, Caller, ParseScopeError, Player, Scope, UserId};
 pub use entity::Visibility;
 pub use mark::Mark;
-pub use standing::{Standing, Vigil};
+pub use session::{Session, Vigil};

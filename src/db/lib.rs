@@ -1,7 +1,7 @@
 //! The database: connecting to SQLite or PostgreSQL, and running hand-written SQL that is the same for both.
 //!
 //! SQLite gets a pool of readers and one writer (WAL, `synchronous = FULL`, foreign keys); PostgreSQL pools for reads
-//! and for writes, so that neither keeps the other waiting. The loaders have connections of their own, see `kept`. No
+//! and for writes, so that neither keeps the other waiting. The loaders have connections of their own, see `pool`. No
 //! connection is pinged when it is taken from a pool: a broken one shows itself by its first statement. What becomes of
 //! connections, and how long anything may take, is in `line`.
 
@@ -10,12 +10,12 @@ pub mod catalogue;
 pub mod edits;
 pub mod entity;
 pub mod file;
-mod kept;
 mod lane;
 mod line;
 pub mod notices;
 pub mod owner;
 pub mod page;
+mod pool;
 pub mod records;
 pub mod rights;
 mod row;
@@ -38,11 +38,11 @@ use sea_orm::{
 };
 use tokio::sync::Mutex;
 
-use kept::{Kept, Stock};
 pub use lane::Lane;
 use lane::Purpose;
 pub use line::STATEMENT;
 use line::{Generation, Line, Patience};
+use pool::{ConnectionPool, Stock};
 pub use row::{Column, Columns, FromRow, Only, Row};
 pub use sea_orm::DbErr;
 pub use select::{ColumnIsAny, IsAny, counts, greatest, pair_is_any, pairs, query, select, select_from, values};
@@ -95,7 +95,7 @@ pub struct Db {
     line: Arc<Line>,
     reads: Lane,
     writes: Lane,
-    kept: Kept,
+    kept: ConnectionPool,
     statements: Arc<Statements>,
     storage: Arc<Storage>,
     /// Whether it is a file that this process may not write.
@@ -203,7 +203,7 @@ impl Db {
         };
         let lane = |purpose| Lane::new(Arc::clone(&line), purpose, backend);
         let (reads, writes) = (lane(Purpose::Reads), lane(Purpose::Writes));
-        let kept = Kept::new(Arc::clone(&line), reads.clone());
+        let kept = ConnectionPool::new(Arc::clone(&line), reads.clone());
         Self { kind, line, reads, writes, kept, statements, storage: Arc::default(), is_read_only: false }
     }
 
@@ -491,7 +491,7 @@ impl Reader {
     }
 
     /// Returns how loaders reach the database outside transactions.
-    pub const fn connection(&self) -> &Kept {
+    pub const fn connection(&self) -> &ConnectionPool {
         &self.db.kept
     }
 }

@@ -22,8 +22,8 @@ use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, SqlxPostgresConnector};
 use tokio::sync::{Notify, SetOnce};
 use tokio::task::JoinHandle;
 
-use super::kept::Stock;
 use super::lane::Purpose;
+use super::pool::Stock;
 use super::statements::Statements;
 use waymark_kernel::error::{Code, Error, Result};
 

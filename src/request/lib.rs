@@ -131,7 +131,7 @@ impl Request {
 
     /// Waits from now on for news of a user's history.
     pub fn follow(&self, user: i64) -> Following {
-        self.writer.feed().follow(user)
+        self.writer.notifier().follow(user)
     }
 
     /// Counts a subscription as open for as long as what this gives is kept.

@@ -3,7 +3,7 @@
 use async_graphql::{Context, Subscription};
 use futures_util::{Stream, StreamExt as _};
 
-use waymark_auth::Standing;
+use waymark_auth::Session;
 use waymark_history as history;
 use waymark_history::graphql::ProgressEvent;
 use waymark_kernel::error::{Error, Result};
@@ -28,8 +28,8 @@ impl Subscription {
         #[graphql(desc = "Begin behind the event with this cursor. Without it, begin with what happens from now on.")]
         after: Option<String>,
     ) -> Result<impl Stream<Item = Result<ProgressEvent>>> {
-        let standing = context.data::<Standing>().map_err(|error| Error::internal(error.message))?;
-        let (key, events) = history::live::follow(context.ask()?, standing.clone(), user.into(), after).await?;
+        let session = context.data::<Session>().map_err(|error| Error::internal(error.message))?;
+        let (key, events) = history::live::follow(context.ask()?, session.clone(), user.into(), after).await?;
         Ok(events.map(move |event| event.map(|event| ProgressEvent::of(key, event))))
     }
 }

@@ -179,9 +179,9 @@ async fn answer(app: &Arc<App>, sent: &Sent<'_>, accepts: Accepts, asked: Asked)
         Kind::Subscription if accepts.events => {
             let full = || Error::new(Code::Unavailable, "there are too many connections; try again later");
             let place = app.streams.enter(&client.caller, client.peer).ok_or_else(full)?;
-            let standing = app.vigil.watch(Arc::clone(&client.caller), expires_at, app.clock.now());
-            let answers = operation::follow(app, &client, standing.clone(), prepared)?;
-            return Ok(Answered::Following(sse::follow(app, standing, place, answers)));
+            let session = app.vigil.watch(Arc::clone(&client.caller), expires_at, app.clock.now());
+            let answers = operation::follow(app, &client, session.clone(), prepared)?;
+            return Ok(Answered::Following(sse::follow(app, session, place, answers)));
         }
         Kind::Subscription => {
             let message = "a subscription is answered over a WebSocket, or as text/event-stream";

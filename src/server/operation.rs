@@ -21,7 +21,7 @@ use super::front;
 use super::gate::{Compiled, Document, Refusal};
 use super::watch::Watch;
 use crate::app::App;
-use waymark_auth::{Caller, Mark, Standing};
+use waymark_auth::{Caller, Mark, Session};
 use waymark_graphql_kit::meter::TooLong;
 use waymark_graphql_kit::ready;
 use waymark_kernel::clock::Timestamp;
@@ -385,7 +385,7 @@ fn price_of_user(app: &App, client: &Client, kind: Kind) -> u64 {
     }
 }
 
-/// Runs a subscription: one answer for each event, until the stream ends or is dropped. `standing` is who the client is
+/// Runs a subscription: one answer for each event, until the stream ends or is dropped. `session` is who the client is
 /// as time goes by. Each event is paid for, the first by what is taken now; what the client cannot pay for waits.
 ///
 /// # Errors
@@ -393,14 +393,14 @@ fn price_of_user(app: &App, client: &Client, kind: Kind) -> u64 {
 pub(super) fn follow(
     app: &Arc<App>,
     client: &Client,
-    standing: Standing,
+    session: Session,
     prepared: Prepared,
 ) -> Result<BoxStream<'static, Answer>, Refusal> {
     take(app, client, &prepared)?;
     let context = app.lasting_request(Arc::clone(&client.caller), app.clock.now());
     let load = Arc::clone(&context.load);
     let events =
-        app.schema.execute_stream(prepared.request.data(Arc::clone(&context.load)).data(context).data(standing));
+        app.schema.execute_stream(prepared.request.data(Arc::clone(&context.load)).data(context).data(session));
     let (app, client, cost) = (Arc::clone(app), client.clone(), prepared.cost);
     let refused = |too_long: TooLong| Answer::from(Refusal::from(too_long));
     let answers = stream::unfold(Some((events, true)), move |state| {

@@ -17,7 +17,7 @@ use super::gate::Refusal;
 use super::operation::Answer;
 use super::streams::Place;
 use crate::app::App;
-use waymark_auth::Standing;
+use waymark_auth::Session;
 
 /// A comment, which no client shows.
 const SIGN_OF_LIFE: &str = ":\n\n";
@@ -34,20 +34,15 @@ pub(super) fn whole(answer: &Answer) -> Response {
 /// One answer after the other.
 struct Following {
     answers: BoxStream<'static, Answer>,
-    standing: Standing,
+    session: Session,
     place: Place,
     keep_alive: Duration,
 }
 
 /// Answers one after the other, as long as the server runs and the credential is good.
-pub(super) fn follow(
-    app: &Arc<App>,
-    standing: Standing,
-    place: Place,
-    answers: BoxStream<'static, Answer>,
-) -> Response {
+pub(super) fn follow(app: &Arc<App>, session: Session, place: Place, answers: BoxStream<'static, Answer>) -> Response {
     let keep_alive = Duration::from_secs(app.config.limits.keep_alive_seconds);
-    let following = Following { answers, standing, place, keep_alive };
+    let following = Following { answers, session, place, keep_alive };
     let pieces = stream::unfold(Some(following), async |following| {
         let mut following = following?;
         let (text, last) = following.next().await;
@@ -65,7 +60,7 @@ impl Following {
             biased;
             // Without an event that says so, the client knows that there would have been more, and comes again.
             () = self.place.stopping() => (": the server is going away\n\n".to_owned(), true),
-            error = self.standing.ended() => (next(&Refusal::from(error).into()).unwrap_or_default() + COMPLETE, true),
+            error = self.session.ended() => (next(&Refusal::from(error).into()).unwrap_or_default() + COMPLETE, true),
             answer = self.answers.next() => match answer {
                 Some(answer) => match next(&answer) {
                     Some(text) if answer.has_errors() => (text + COMPLETE, true),

@@ -55,11 +55,11 @@ const WAIT: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The tasks that carry out writes together.
-pub(super) struct Group {
+pub(super) struct WriteGroup {
     jobs: mpsc::Sender<Job>,
 }
 
-impl Group {
+impl WriteGroup {
     /// Starts the tasks, which end when the group is dropped.
     pub(super) fn start(tools: &Arc<Tools>) -> Self {
         let (jobs, waiting) = mpsc::channel(WAITING);

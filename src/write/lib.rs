@@ -10,9 +10,9 @@
 //! write of one, and many small writes of one kind that wait at the same time are carried out as one (`group`).
 
 pub mod entity;
-mod feed;
 mod group;
 mod input;
+mod notifier;
 mod packed;
 mod probe;
 mod repo;
@@ -29,8 +29,8 @@ use serde::{Deserialize, Serialize};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
 
-pub use feed::Following;
 pub use input::{Checks, Notes, Patch, Telling, Upserted, arranged, told};
+pub use notifier::Following;
 pub use probe::attempt as try_to_write;
 pub use repo::{STATEMENTS, append_entry, append_event, audited, forget_writes, share_catalogue, take_catalogue};
 pub use unit::{Reference, Unit};

@@ -11,8 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::feed::Feed;
-use super::group::Group;
+use super::group::WriteGroup;
+use super::notifier::Notifier;
 use super::repo::{self, Idempotency, Locks, Told};
 use super::seam::{Erased, Outcome, UseCase};
 use super::turns::{Turns, Whose};
@@ -73,8 +73,8 @@ impl Order {
 pub struct Writer {
     tools: Arc<Tools>,
     authenticator: Arc<Authenticator>,
-    feed: Arc<Feed>,
-    group: Group,
+    notifier: Arc<Notifier>,
+    group: WriteGroup,
     turns: Arc<Turns>,
 }
 
@@ -103,11 +103,11 @@ impl Writer {
         authenticator: Arc<Authenticator>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let feed = Feed::start(db.clone());
+        let notifier = Notifier::start(db.clone());
         let tools = Arc::new(Tools::new(db, watch, ids, config, catalogue, metrics));
-        let group = Group::start(&tools);
+        let group = WriteGroup::start(&tools);
         probe::start(&tools);
-        Self { tools, authenticator, feed, group, turns: Arc::default() }
+        Self { tools, authenticator, notifier, group, turns: Arc::default() }
     }
 
     /// What is counted and measured.
@@ -152,7 +152,7 @@ impl Writer {
             (None, Some(self.tools.place().await?))
         };
         let (tools, mark) = (Arc::clone(&self.tools), order.mark.clone());
-        let (feed, authenticator) = (Arc::clone(&self.feed), Arc::clone(&self.authenticator));
+        let (notifier, authenticator) = (Arc::clone(&self.notifier), Arc::clone(&self.authenticator));
         // In a task of its own, because the caller may go away at any time, and no half transaction must be left.
         let work = async move {
             let _turn = turn;
@@ -164,7 +164,7 @@ impl Writer {
             if let Some(mark) = mark {
                 mark.is_committed();
             }
-            feed.tell(&written.events);
+            notifier.tell(&written.events);
             if traits.catalogue {
                 tools.catalogue.refresh().await?;
             }
@@ -183,8 +183,8 @@ impl Writer {
     }
 
     /// Who waits for events of users.
-    pub const fn feed(&self) -> &Arc<Feed> {
-        &self.feed
+    pub const fn notifier(&self) -> &Arc<Notifier> {
+        &self.notifier
     }
 
     /// Forgets idempotency keys that are older than seven days.

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
 
-use super::loader::{EventsBehind, StandingOf};
+use super::loader::{EventsBehind, HistoryStateOf};
 use super::service::{LIST, check_owner};
-use waymark_auth::Standing;
+use waymark_auth::Session;
 use waymark_auth::policy;
 use waymark_auth::policy::OwnUser;
 use waymark_graphql_kit::pagination::cursor_key;
@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The events of a user from now on, or behind a cursor.
 struct Live {
     request: Request,
-    standing: Standing,
+    session: Session,
     user: Arc<User>,
     following: Following,
     figures: Subscription,
@@ -54,14 +54,14 @@ struct Live {
 /// When there is no such user, the caller may not see everything about the user, or the cursor is none of this history.
 pub async fn follow(
     request: &Request,
-    standing: Standing,
+    session: Session,
     by: Name,
     after: Option<String>,
 ) -> Result<(i64, impl Stream<Item = Result<Event>> + use<>)> {
     let (user, own) = find(request, by).await?;
     // Before anything is read: what comes while it is read is news.
     let following = request.follow(own.key());
-    let newest = request.load.one(StandingOf(own.key())).await?.map_or(0, |standing| standing.newest);
+    let newest = request.load.one(HistoryStateOf(own.key())).await?.map_or(0, |state| state.newest);
     let position = match after {
         None => newest,
         Some(cursor) => {
@@ -75,7 +75,7 @@ pub async fn follow(
     };
     let live = Live {
         request: request.clone(),
-        standing,
+        session,
         user,
         following,
         figures: request.subscription(),
@@ -147,12 +147,12 @@ impl Live {
     async fn read(&mut self) -> Result<()> {
         let user = self.user.subject.id.0;
         // How the user stands is read first: events that come in between are read, and closed histories do not grow.
-        let stands = self.request.load.one(StandingOf(user)).await?.ok_or_else(unknown)?;
+        let stands = self.request.load.one(HistoryStateOf(user)).await?.ok_or_else(unknown)?;
         if stands.erased {
             return Err(unknown());
         }
         self.newest = stands.newest;
-        let caller = self.standing.caller()?;
+        let caller = self.session.caller()?;
         let end = if stands.merged {
             let survivor = users::service::survivor(&self.request, UserWith::Id(user)).await?.ok_or_else(unknown)?;
             // Whose credential it is may have been looked up before the merger, and not since.
@@ -178,7 +178,7 @@ impl Live {
     async fn wait(&mut self) {
         tokio::select! {
             () = self.following.beyond(self.position.max(self.newest)) => {}
-            () = self.standing.changed() => {}
+            () = self.session.changed() => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
 
-use super::repo::{self, Standing};
+use super::repo::{self, HistoryState};
 use waymark_db::page::Slice;
 use waymark_db::{Extent, Reader};
 use waymark_graphql_kit::batcher::{Key, grouped};
@@ -66,18 +66,18 @@ impl Loader<EventsBehind> for Reader {
 
 /// How the history of this user stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct StandingOf(pub(super) i64);
+pub(super) struct HistoryStateOf(pub(super) i64);
 
-impl Key for StandingOf {}
+impl Key for HistoryStateOf {}
 
-impl Loader<StandingOf> for Reader {
-    type Value = Standing;
+impl Loader<HistoryStateOf> for Reader {
+    type Value = HistoryState;
     type Error = Error;
 
-    async fn load(&self, keys: &[StandingOf]) -> Result<HashMap<StandingOf, Standing>> {
+    async fn load(&self, keys: &[HistoryStateOf]) -> Result<HashMap<HistoryStateOf, HistoryState>> {
         let users = keys.iter().map(|key| key.0).collect();
-        let found = repo::standing(self.connection(), users).await?;
-        Ok(found.into_iter().map(|(user, standing)| (StandingOf(user), standing)).collect())
+        let found = repo::state(self.connection(), users).await?;
+        Ok(found.into_iter().map(|(user, state)| (HistoryStateOf(user), state)).collect())
     }
 }
 

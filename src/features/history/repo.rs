@@ -88,7 +88,7 @@ pub(super) async fn behind(
 
 /// How a user's history stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct HistoryState {
     /// The number of the newest event; 0 when there is none.
     pub newest: i64,
     /// Whether the user has been merged into another one, which closes the history.
@@ -97,19 +97,19 @@ pub struct Standing {
     pub erased: bool,
 }
 
-row! { struct StandingOf { id: i64, standing: Standing = (Standing) } }
+row! { struct HistoryStateOf { id: i64, state: HistoryState = (HistoryState) } }
 
-row!(Standing {
+row!(HistoryState {
     newest: "history_seq",
     merged: "merged_into IS NOT NULL AS merged",
     erased: "erased_at IS NOT NULL AS erased"
 });
 
 /// How the histories of these users stand.
-pub(super) async fn standing(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, Standing)>> {
+pub(super) async fn state(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, HistoryState)>> {
     let users = Query::select().from("users").and_where(Expr::col("id").is_any(connection, users)).to_owned();
     let found = select_from(connection, "users", users).await?;
-    Ok(found.into_iter().map(|StandingOf { id, standing }| (id, standing)).collect())
+    Ok(found.into_iter().map(|HistoryStateOf { id, state }| (id, state)).collect())
 }
 
 /// One page of the audit log, the newest entry first. What changed is read only where it is wanted.

@@ -10,6 +10,8 @@ mod cost;
 mod inputs;
 mod introspection;
 mod measure;
+#[cfg(test)]
+mod oracle;
 
 use std::path::Path;
 use std::sync::Arc;

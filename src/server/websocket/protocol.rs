@@ -51,13 +51,13 @@ impl Close {
 /// What a message of the client asks for.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Find out who it is, by this payload, and then [acknowledge][Session::acknowledge].
+    /// Find out who it is, by this payload, and then [acknowledge][Protocol::acknowledge].
     Introduce(Map<String, Value>),
     /// Send this.
     Reply(String),
     /// Send this, in place of running the operation.
     Refuse(String),
-    /// Run this, and note it down by [`Session::begin`].
+    /// Run this, and note it down by [`Protocol::begin`].
     Start { id: String, asked: Box<Asked> },
     /// An operation was stopped.
     Stopped,
@@ -75,7 +75,7 @@ enum State {
 
 /// One client's side of the conversation, and ours.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct Protocol {
     state: State,
     running: HashMap<String, AbortHandle>,
     most: usize,
@@ -89,8 +89,8 @@ struct Message {
     payload: Option<Value>,
 }
 
-impl Session {
-    /// Returns a session of at most `most` operations at a time.
+impl Protocol {
+    /// Returns a protocol of at most `most` operations at a time.
     pub(super) fn new(most: u32) -> Self {
         Self { state: State::Silent, running: HashMap::new(), most: most as usize }
     }
@@ -211,15 +211,15 @@ mod tests {
     const INIT: &str = r#"{"type":"connection_init"}"#;
     const SUBSCRIBE: &str = r#"{"id":"1","type":"subscribe","payload":{"query":"{ viewer { kind } }"}}"#;
 
-    fn open(most: u32) -> Session {
-        let mut session = Session::new(most);
-        assert!(matches!(session.take(INIT), Ok(Step::Introduce(_))));
-        session.acknowledge();
-        session
+    fn open(most: u32) -> Protocol {
+        let mut protocol = Protocol::new(most);
+        assert!(matches!(protocol.take(INIT), Ok(Step::Introduce(_))));
+        protocol.acknowledge();
+        protocol
     }
 
-    fn code(session: &mut Session, text: &str) -> u16 {
-        session.take(text).map(|step| format!("{step:?}")).expect_err("the socket stays open").code
+    fn code(protocol: &mut Protocol, text: &str) -> u16 {
+        protocol.take(text).map(|step| format!("{step:?}")).expect_err("the socket stays open").code
     }
 
     #[test]
@@ -253,37 +253,37 @@ mod tests {
 
     #[test]
     fn one_introduces_oneself_once_and_first() {
-        let mut session = Session::new(1);
-        assert!(session.is_silent());
-        assert_eq!(code(&mut session, SUBSCRIBE), 4401);
-        assert!(matches!(session.take(INIT), Ok(Step::Introduce(payload)) if payload.is_empty()));
-        assert_eq!(code(&mut session, SUBSCRIBE), 4401, "it is not acknowledged yet");
-        assert_eq!(code(&mut session, INIT), 4429);
-        session.acknowledge();
-        assert_eq!(code(&mut session, INIT), 4429);
-        assert!(matches!(session.take(SUBSCRIBE), Ok(Step::Start { id, .. }) if id == "1"));
+        let mut protocol = Protocol::new(1);
+        assert!(protocol.is_silent());
+        assert_eq!(code(&mut protocol, SUBSCRIBE), 4401);
+        assert!(matches!(protocol.take(INIT), Ok(Step::Introduce(payload)) if payload.is_empty()));
+        assert_eq!(code(&mut protocol, SUBSCRIBE), 4401, "it is not acknowledged yet");
+        assert_eq!(code(&mut protocol, INIT), 4429);
+        protocol.acknowledge();
+        assert_eq!(code(&mut protocol, INIT), 4429);
+        assert!(matches!(protocol.take(SUBSCRIBE), Ok(Step::Start { id, .. }) if id == "1"));
     }
 
     #[test]
     fn an_id_is_free_again_when_its_operation_has_ended() {
-        let mut session = open(10);
+        let mut protocol = open(10);
         let (handle, _) = AbortHandle::new_pair();
-        session.begin("1".to_owned(), handle.clone());
-        assert_eq!(code(&mut session, SUBSCRIBE), 4409);
-        assert!(matches!(session.take(r#"{"type":"complete","id":"1"}"#), Ok(Step::Stopped)));
+        protocol.begin("1".to_owned(), handle.clone());
+        assert_eq!(code(&mut protocol, SUBSCRIBE), 4409);
+        assert!(matches!(protocol.take(r#"{"type":"complete","id":"1"}"#), Ok(Step::Stopped)));
         assert!(handle.is_aborted());
-        assert!(matches!(session.take(SUBSCRIBE), Ok(Step::Start { .. })));
-        session.begin("1".to_owned(), AbortHandle::new_pair().0);
-        session.end("1");
-        assert!(matches!(session.take(SUBSCRIBE), Ok(Step::Start { .. })));
-        assert!(matches!(session.take(r#"{"type":"complete","id":"unknown"}"#), Ok(Step::Nothing)));
+        assert!(matches!(protocol.take(SUBSCRIBE), Ok(Step::Start { .. })));
+        protocol.begin("1".to_owned(), AbortHandle::new_pair().0);
+        protocol.end("1");
+        assert!(matches!(protocol.take(SUBSCRIBE), Ok(Step::Start { .. })));
+        assert!(matches!(protocol.take(r#"{"type":"complete","id":"unknown"}"#), Ok(Step::Nothing)));
     }
 
     #[test]
     fn one_operation_too_many_is_refused_and_the_others_go_on() {
-        let mut session = open(1);
-        session.begin("0".to_owned(), AbortHandle::new_pair().0);
-        let Ok(Step::Refuse(text)) = session.take(SUBSCRIBE) else { panic!("it is refused by a message") };
+        let mut protocol = open(1);
+        protocol.begin("0".to_owned(), AbortHandle::new_pair().0);
+        let Ok(Step::Refuse(text)) = protocol.take(SUBSCRIBE) else { panic!("it is refused by a message") };
         let message: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&message["id"], &message["type"]), (&"1".into(), &"error".into()));
         assert_eq!(message["payload"][0]["extensions"]["code"], "LIMIT_EXCEEDED");
@@ -291,16 +291,16 @@ mod tests {
 
     #[test]
     fn a_ping_is_answered_with_what_it_brought() {
-        let mut session = Session::new(1);
+        let mut protocol = Protocol::new(1);
         for (ping, pong) in [
             (r#"{"type":"ping"}"#, r#"{"type":"pong"}"#),
             (r#"{"type":"ping","payload":null}"#, r#"{"type":"pong"}"#),
             (r#"{"type":"ping","payload":{"a":1}}"#, r#"{"payload":{"a":1},"type":"pong"}"#),
         ] {
-            let Ok(Step::Reply(text)) = session.take(ping) else { panic!("a ping is answered") };
+            let Ok(Step::Reply(text)) = protocol.take(ping) else { panic!("a ping is answered") };
             assert_eq!(text.parse::<Value>().unwrap(), pong.parse::<Value>().unwrap());
         }
-        assert!(matches!(session.take(r#"{"type":"pong"}"#), Ok(Step::Nothing)));
+        assert!(matches!(protocol.take(r#"{"type":"pong"}"#), Ok(Step::Nothing)));
     }
 
     #[test]

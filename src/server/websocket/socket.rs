@@ -16,14 +16,14 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::frames::{Frames, Said};
-use super::protocol::{self, Close, Session, Step};
+use super::protocol::{self, Close, Protocol, Step};
 use super::{FAREWELL, credential_in};
 use crate::app::App;
 use crate::gate::Refusal;
 use crate::operation;
 use crate::operation::{Answer, Asked, Client, Kind, Prepared};
 use crate::streams::Place;
-use waymark_auth::{Caller, Standing};
+use waymark_auth::{Caller, Session};
 use waymark_kernel::error::{Code, Error};
 use waymark_request::admission::{Applicant, Held};
 
@@ -73,10 +73,10 @@ pub(super) struct Socket {
     place: Place,
     /// Where the other end is, if that is known.
     peer: Option<IpAddr>,
-    session: Session,
+    protocol: Protocol,
     allowance: Allowance,
     /// Who is at the other end, once that is known.
-    standing: Option<Standing>,
+    session: Option<Session>,
     operations: SelectAll<BoxStream<'static, (String, Piece)>>,
     /// When the client was heard last.
     heard: Instant,
@@ -95,9 +95,9 @@ enum Event {
 
 impl Socket {
     pub(super) fn new(app: Arc<App>, frames: Frames<TokioIo<Upgraded>>, place: Place, peer: Option<IpAddr>) -> Self {
-        let session = Session::new(app.config.limits.max_socket_operations);
+        let protocol = Protocol::new(app.config.limits.max_socket_operations);
         let (operations, allowance, heard) = (SelectAll::new(), Allowance::new(), Instant::now());
-        Self { app, frames, place, peer, session, allowance, standing: None, operations, heard }
+        Self { app, frames, place, peer, protocol, allowance, session: None, operations, heard }
     }
 
     /// Talks until one side has had enough: why the socket is to be closed; `None` when it is.
@@ -133,15 +133,15 @@ impl Socket {
     }
 
     async fn next(&mut self, too_late: Instant, ping_at: Instant) -> Event {
-        let silent = self.session.is_silent();
+        let silent = self.protocol.is_silent();
         let longest = Duration::from_secs(self.app.config.limits.request_timeout_seconds);
         // One clock for all that may come too late.
         let unfinished = self.frames.unfinished_since().map(|since| since + longest);
         let introduction = silent.then_some(too_late);
         let first = [Some(ping_at), unfinished, introduction].into_iter().flatten().min().unwrap_or(ping_at);
         let ended = async {
-            match &mut self.standing {
-                Some(standing) => standing.ended().await,
+            match &mut self.session {
+                Some(session) => session.ended().await,
                 None => pending().await,
             }
         };
@@ -186,26 +186,26 @@ impl Socket {
                 return Err(None);
             }
         };
-        let step = self.session.take(&text)?;
+        let step = self.protocol.take(&text)?;
         if matches!(step, Step::Introduce(_) | Step::Reply(_) | Step::Nothing) {
             self.allowance.take(text.len(), self.heard)?;
         }
         drop(text);
         match step {
             Step::Introduce(payload) => {
-                let standing = self.introduce(&payload, shown).await?;
-                let caller = standing.caller().map_err(|error| Close::new(Close::FORBIDDEN, error.message()))?;
+                let session = self.introduce(&payload, shown).await?;
+                let caller = session.caller().map_err(|error| Close::new(Close::FORBIDDEN, error.message()))?;
                 if !self.place.introduce(&caller, self.peer) {
                     let message = "there are too many connections; try again later";
                     return Err(Some(Close::new(Close::TRY_AGAIN, message)));
                 }
-                self.standing = Some(standing);
-                let answer = self.session.acknowledge();
+                self.session = Some(session);
+                let answer = self.protocol.acknowledge();
                 self.send(answer).await
             }
             Step::Reply(text) => self.send(&text).await,
             Step::Refuse(text) => {
-                if let Some(caller) = self.standing.as_ref().and_then(|standing| standing.caller().ok()) {
+                if let Some(caller) = self.session.as_ref().and_then(|session| session.caller().ok()) {
                     let client = Client { caller, peer: self.peer };
                     operation::look(&self.app, &client).map_err(|error| Close::new(Close::POLICY, error.message()))?;
                 }
@@ -217,7 +217,7 @@ impl Socket {
             }
             Step::Stopped => {
                 // It may have been stopped before it cost anything. Apps have reasons of their own.
-                let caller = self.standing.as_ref().and_then(|standing| standing.caller().ok());
+                let caller = self.session.as_ref().and_then(|session| session.caller().ok());
                 if !matches!(caller.as_deref(), Some(Caller::App(_))) {
                     self.allowance.take(0, self.heard)?;
                 }
@@ -228,7 +228,7 @@ impl Socket {
     }
 
     /// Who is there: by the payload, or else by the headers of the upgrade.
-    async fn introduce(&mut self, payload: &Map<String, Value>, shown: Option<&str>) -> Result<Standing, Close> {
+    async fn introduce(&mut self, payload: &Map<String, Value>, shown: Option<&str>) -> Result<Session, Close> {
         let now = self.app.clock.now();
         let refused = |error: Error| match error.code() {
             Code::InvalidCredential => Close::new(Close::FORBIDDEN, error.message()),
@@ -250,10 +250,10 @@ impl Socket {
 
     /// Runs the operation of a message whose bytes `held` counts until it runs.
     fn start(&mut self, id: String, asked: Asked, held: Held) {
-        let Some(standing) = self.standing.clone() else { return };
-        let pieces = pieces(Arc::clone(&self.app), standing, self.peer, asked, held);
+        let Some(session) = self.session.clone() else { return };
+        let pieces = pieces(Arc::clone(&self.app), session, self.peer, asked, held);
         let (pieces, handle) = stream::abortable(pieces);
-        self.session.begin(id.clone(), handle);
+        self.protocol.begin(id.clone(), handle);
         self.operations.push(pieces.map(move |piece| (id.clone(), piece)).boxed());
     }
 
@@ -264,7 +264,7 @@ impl Socket {
             Piece::Done => Ok(protocol::about(id, "complete", None)),
         };
         if !matches!(piece, Piece::Next(_)) {
-            self.session.end(id);
+            self.protocol.end(id);
         }
         if matches!(&piece, Piece::Failed(answer) if answer.is_limited()) {
             // A refusal for the rate costs the client nothing, so it counts as a free message.
@@ -318,14 +318,14 @@ fn sent(outcome: Result<io::Result<()>, tokio::time::error::Elapsed>) -> Result<
 /// Runs an operation, piece by piece.
 fn pieces(
     app: Arc<App>,
-    standing: Standing,
+    session: Session,
     peer: Option<IpAddr>,
     asked: Asked,
     held: Held,
 ) -> BoxStream<'static, Piece> {
     let begun = async move {
         let _held = held;
-        let client = match standing.caller() {
+        let client = match session.caller() {
             Ok(caller) => Client { caller, peer },
             Err(error) => return failed(error.into()),
         };
@@ -338,7 +338,7 @@ fn pieces(
                 Ok(answer) => stream::iter([Piece::Next(answer), Piece::Done]).boxed(),
                 Err(refusal) => failed(refusal),
             },
-            Kind::Subscription => match operation::follow(&app, &client, standing, prepared) {
+            Kind::Subscription => match operation::follow(&app, &client, session, prepared) {
                 Ok(answers) => until_failed(answers),
                 Err(refusal) => failed(refusal),
             },

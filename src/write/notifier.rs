@@ -1,6 +1,6 @@
 //! Who waits for events of which users, and how they are woken.
 //!
-//! The feed carries no events. It knows the number of the newest event of each followed user, and wakes the followers
+//! The notifier carries no events. It knows the number of the newest event of each followed user, and wakes the followers
 //! who are behind it; what happened is then read from the log, which has it in order and without gaps. So nothing is
 //! kept per subscriber, and a hint that gets lost or comes twice does no harm.
 //!
@@ -35,7 +35,7 @@ const OFTEN: Duration = Duration::from_millis(200);
 const PER_USER: Duration = Duration::from_micros(100);
 
 /// Wakes those who wait for events.
-pub struct Feed {
+pub struct Notifier {
     db: Db,
     /// The number of the newest known event of each followed user.
     newest: Mutex<HashMap<i64, watch::Sender<i64>>>,
@@ -47,9 +47,9 @@ pub struct Feed {
     more: Arc<Notify>,
 }
 
-impl std::fmt::Debug for Feed {
+impl std::fmt::Debug for Notifier {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Feed({} users)", self.newest().len())
+        write!(out, "Notifier({} users)", self.newest().len())
     }
 }
 
@@ -58,7 +58,7 @@ impl std::fmt::Debug for Feed {
 pub struct Following {
     user: i64,
     newest: watch::Receiver<i64>,
-    feed: Arc<Feed>,
+    notifier: Arc<Notifier>,
 }
 
 impl Following {
@@ -71,7 +71,7 @@ impl Following {
 
 impl Drop for Following {
     fn drop(&mut self) {
-        let mut newest = self.feed.newest();
+        let mut newest = self.notifier.newest();
         // No task begins to follow while the lock is held, so the last follower stays the last.
         if newest.get(&self.user).is_some_and(|sender| sender.receiver_count() <= 1) {
             newest.remove(&self.user);
@@ -79,22 +79,22 @@ impl Drop for Following {
     }
 }
 
-impl Feed {
-    /// Starts the tasks that listen and tell, which end with the feed. Must be called inside a Tokio runtime.
+impl Notifier {
+    /// Starts the tasks that listen and tell, which end with the notifier. Must be called inside a Tokio runtime.
     pub fn start(db: Db) -> Arc<Self> {
         let postgres = db.kind() == Kind::Postgres;
-        let feed = Arc::new(Self {
+        let notifier = Arc::new(Self {
             db,
             newest: Mutex::default(),
             first: Arc::default(),
             untold: Mutex::default(),
             more: Arc::default(),
         });
-        tokio::spawn(Asker::Background.run(listen(Arc::downgrade(&feed), Arc::clone(&feed.first))));
+        tokio::spawn(Asker::Background.run(listen(Arc::downgrade(&notifier), Arc::clone(&notifier.first))));
         if postgres {
-            tokio::spawn(Asker::Background.run(tell_others(Arc::downgrade(&feed), Arc::clone(&feed.more))));
+            tokio::spawn(Asker::Background.run(tell_others(Arc::downgrade(&notifier), Arc::clone(&notifier.more))));
         }
-        feed
+        notifier
     }
 
     fn newest(&self) -> MutexGuard<'_, HashMap<i64, watch::Sender<i64>>> {
@@ -114,7 +114,7 @@ impl Feed {
             }
             newest.entry(user).or_insert_with(|| watch::Sender::new(0)).subscribe()
         };
-        Following { user, newest: receiver, feed: Arc::clone(self) }
+        Following { user, newest: receiver, notifier: Arc::clone(self) }
     }
 
     /// Returns how many users are followed.
@@ -169,19 +169,19 @@ impl Feed {
 }
 
 /// Tells other processes what this one has written.
-async fn tell_others(feed: Weak<Feed>, more: Arc<Notify>) {
+async fn tell_others(notifier: Weak<Notifier>, more: Arc<Notify>) {
     loop {
-        // Without this the task would wait for ever once the feed is gone.
+        // Without this the task would wait for ever once the notifier is gone.
         let _ = tokio::time::timeout(Duration::from_secs(60), more.notified()).await;
-        let Some(feed) = feed.upgrade() else { return };
-        let untold = std::mem::take(&mut *feed.untold());
+        let Some(notifier) = notifier.upgrade() else { return };
+        let untold = std::mem::take(&mut *notifier.untold());
         if untold.is_empty() {
             continue;
         }
-        if let Err(error) = feed.db.notify(CHANNEL, &written(&untold)).await {
+        if let Err(error) = notifier.db.notify(CHANNEL, &written(&untold)).await {
             tracing::warn!(error = error.chain(), "other servers were not told of events; they look by themselves");
         }
-        drop(feed);
+        drop(notifier);
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -210,35 +210,35 @@ fn read(text: &str) -> Option<Vec<(i64, i64)>> {
 }
 
 /// Listens to other processes and looks at the numbers, as long as there is a follower.
-async fn listen(weak: Weak<Feed>, first: Arc<Notify>) {
+async fn listen(weak: Weak<Notifier>, first: Arc<Notify>) {
     let mut notices: Option<Notices> = None;
     loop {
-        let Some(feed) = weak.upgrade() else { return };
-        let followed = feed.followed();
+        let Some(notifier) = weak.upgrade() else { return };
+        let followed = notifier.followed();
         if followed == 0 {
             // Notifications that are not read would pile up in the database.
             notices = None;
-            drop(feed);
+            drop(notifier);
             let _ = tokio::time::timeout(Duration::from_secs(60), first.notified()).await;
             continue;
         }
-        if !feed.db.reach().0 {
+        if !notifier.db.reach().0 {
             // The log has it already.
             notices = None;
-            drop(feed);
+            drop(notifier);
             tokio::time::sleep(OFTEN).await;
             continue;
         }
         if notices.is_none() {
-            notices = feed.db.listen(CHANNEL).await.unwrap_or_else(|error| {
+            notices = notifier.db.listen(CHANNEL).await.unwrap_or_else(|error| {
                 tracing::warn!(error = error.chain(), "cannot listen to other servers; looking more often");
                 None
             });
         }
-        if let Err(error) = feed.look().await {
+        if let Err(error) = notifier.look().await {
             tracing::warn!(error = error.chain(), "new events could not be looked for; trying again");
         }
-        drop(feed);
+        drop(notifier);
         let often = if notices.is_some() { SELDOM } else { OFTEN };
         let pause = often + PER_USER * u32::try_from(followed).unwrap_or(u32::MAX);
         match &mut notices {
@@ -263,7 +263,7 @@ enum Heard {
 }
 
 /// Wakes by what others tell. May be given up at any time: a notice that is lost is a hint that is lost.
-async fn hear(feed: &Weak<Feed>, notices: &mut Notices) -> Heard {
+async fn hear(notifier: &Weak<Notifier>, notices: &mut Notices) -> Heard {
     loop {
         let text = match notices.next().await {
             Ok(text) => text,
@@ -273,8 +273,8 @@ async fn hear(feed: &Weak<Feed>, notices: &mut Notices) -> Heard {
             }
         };
         let Some(numbers) = text.as_deref().and_then(read) else { return Heard::Look };
-        let Some(feed) = feed.upgrade() else { return Heard::Look };
-        feed.wake(numbers.into_iter());
+        let Some(notifier) = notifier.upgrade() else { return Heard::Look };
+        notifier.wake(numbers.into_iter());
     }
 }
 

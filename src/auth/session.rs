@@ -38,7 +38,7 @@ pub struct Vigil {
 
 /// Who a connection belongs to, now.
 #[derive(Debug, Clone)]
-pub struct Standing {
+pub struct Session {
     found: watch::Receiver<Found>,
     /// How long the credential is good, from the moment it was shown.
     until: Option<tokio::time::Instant>,
@@ -55,7 +55,7 @@ struct Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         let mut watched = self.vigil.watched();
-        // The receiver of the connection at hand stands before this in `Standing`, so it is gone by now.
+        // The receiver of the connection at hand stands before this in `Session`, so it is gone by now.
         if watched.get(&self.who).is_some_and(|sender| sender.receiver_count() == 0) {
             watched.remove(&self.who);
         }
@@ -84,9 +84,9 @@ impl Vigil {
     }
 
     /// Watches the credential of `caller`, which is good until `expires_at`.
-    pub fn watch(self: &Arc<Self>, caller: Arc<Caller>, expires_at: Option<Timestamp>, now: Timestamp) -> Standing {
+    pub fn watch(self: &Arc<Self>, caller: Arc<Caller>, expires_at: Option<Timestamp>, now: Timestamp) -> Session {
         let who = match &*caller {
-            Caller::Anonymous => return Standing { found: watch::channel(Ok(caller)).1, until: None, _watched: None },
+            Caller::Anonymous => return Session { found: watch::channel(Ok(caller)).1, until: None, _watched: None },
             Caller::App(key) => Who::Key(key.id),
             Caller::User(player) => Who::Identity(player.provider.clone(), player.external_id.clone()),
         };
@@ -106,7 +106,7 @@ impl Vigil {
             });
             sender.subscribe()
         };
-        Standing { found, until, _watched: Some(Arc::new(Watched { who, vigil: Arc::clone(self) })) }
+        Session { found, until, _watched: Some(Arc::new(Watched { who, vigil: Arc::clone(self) })) }
     }
 
     async fn look(&self) -> Result<()> {
@@ -128,7 +128,7 @@ impl Vigil {
         }
         if !keys.is_empty() {
             let now = self.clock.now();
-            let found = api_key::standing(self.db.reads(), keys.clone(), now).await?;
+            let found = api_key::valid(self.db.reads(), keys.clone(), now).await?;
             for key in keys {
                 let app = found.get(&key).cloned();
                 let revoked = || Error::new(Code::InvalidCredential, "the API key was revoked or has expired");
@@ -168,7 +168,7 @@ impl Vigil {
     }
 }
 
-impl Standing {
+impl Session {
     /// Who the connection belongs to.
     ///
     /// # Errors
@@ -237,52 +237,52 @@ mod tests {
     async fn a_revoked_key_ends_a_standing_and_others_stand() {
         let db = TestDatabase::new().await;
         let vigil = Vigil::start(db.clone(), Watch::new(Clock::Fixed(now())));
-        let mut standings = Vec::new();
+        let mut sessions = Vec::new();
         let mut prefixes = Vec::new();
         for name in ["one", "two"] {
             let scopes = [Scope::ProgressRead];
             let ids = Ids::system();
             let (secret, key) = api_key::create(db.writes(), &ids, now(), name, &scopes, None, None).await.unwrap();
             let (app, _) = api_key::find(db.reads(), secret.expose(), now()).await.unwrap().unwrap();
-            standings.push(vigil.watch(Arc::new(Caller::App(app)), None, now()));
+            sessions.push(vigil.watch(Arc::new(Caller::App(app)), None, now()));
             prefixes.push(key.prefix);
         }
         vigil.look().await.unwrap();
-        assert!(standings.iter().all(|standing| standing.caller().is_ok()));
+        assert!(sessions.iter().all(|session| session.caller().is_ok()));
         api_key::revoke(db.writes(), &prefixes[0], now()).await.unwrap();
-        let error = tokio::time::timeout(Duration::from_secs(5), standings[0].ended()).await.unwrap();
+        let error = tokio::time::timeout(Duration::from_secs(5), sessions[0].ended()).await.unwrap();
         assert_eq!(error.code(), Code::InvalidCredential);
-        assert!(standings[0].caller().is_err() && standings[1].caller().is_ok());
+        assert!(sessions[0].caller().is_err() && sessions[1].caller().is_ok());
     }
 
     #[tokio::test]
     async fn somebody_who_becomes_a_user_is_one_from_then_on() {
         let db = TestDatabase::new().await;
         let vigil = Vigil::start(db.clone(), Watch::new(Clock::Fixed(now())));
-        let mut standing = vigil.watch(stranger("|ada"), None, now());
+        let mut session = vigil.watch(stranger("|ada"), None, now());
         let other = vigil.watch(stranger("|bob"), None, now());
         let ada = link(&db, "jwt", "|ada").await;
-        tokio::time::timeout(Duration::from_secs(5), standing.changed()).await.unwrap();
-        assert_eq!((standing.caller().unwrap().user(), other.caller().unwrap().user()), (Some(ada), None));
+        tokio::time::timeout(Duration::from_secs(5), session.changed()).await.unwrap();
+        assert_eq!((session.caller().unwrap().user(), other.caller().unwrap().user()), (Some(ada), None));
     }
 
     #[tokio::test]
     async fn a_standing_ends_when_the_credential_expires() {
         let db = TestDatabase::new().await;
         let vigil = Vigil::start(db.clone(), Watch::new(Clock::Fixed(now())));
-        let mut standing = vigil.watch(stranger("|ada"), Some(now().plus_millis(50)), now());
-        assert!(standing.caller().is_ok());
-        standing.ended().await;
-        assert_eq!(standing.caller().unwrap_err().code(), Code::InvalidCredential);
+        let mut session = vigil.watch(stranger("|ada"), Some(now().plus_millis(50)), now());
+        assert!(session.caller().is_ok());
+        session.ended().await;
+        assert_eq!(session.caller().unwrap_err().code(), Code::InvalidCredential);
     }
 
     #[tokio::test]
     async fn a_credential_that_nobody_uses_is_looked_up_no_more() {
         let db = TestDatabase::new().await;
         let vigil = Vigil::start(db.clone(), Watch::new(Clock::Fixed(now())));
-        let standing = vigil.watch(stranger("|ada"), None, now());
-        let copy = standing.clone();
-        drop(standing);
+        let session = vigil.watch(stranger("|ada"), None, now());
+        let copy = session.clone();
+        drop(session);
         vigil.look().await.unwrap();
         assert_eq!(vigil.watched().len(), 1);
         drop(copy);

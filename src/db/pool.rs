@@ -22,20 +22,20 @@ use super::line::{ACQUIRE, CONNECT, Generation, Line};
 
 /// How the loaders reach the database.
 #[derive(Debug, Clone)]
-pub struct Kept {
+pub struct ConnectionPool {
     line: Arc<Line>,
     /// Serves when there are no connections for loaders, and for statements with parameters of rare kinds.
     reads: Lane,
 }
 
-impl Kept {
+impl ConnectionPool {
     pub(super) const fn new(line: Arc<Line>, reads: Lane) -> Self {
         Self { line, reads }
     }
 }
 
 #[async_trait]
-impl ConnectionTrait for Kept {
+impl ConnectionTrait for ConnectionPool {
     fn get_database_backend(&self) -> DbBackend {
         self.reads.get_database_backend()
     }
