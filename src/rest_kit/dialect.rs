@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::cors::{cors, origins};
 use super::desk::{Sender, Tab};
-use super::{Desk, Fault};
+use super::{Desk, ENCODED, Fault, is_encoded};
 use waymark_auth::extract;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::config::Config;
@@ -219,9 +219,11 @@ async fn finish(State((dialect, desk)): State<(Dialect, Desk)>, mut request: Req
     let (desk, tab) = (Desk { peer, ..desk }, Tab::default());
     request.extensions_mut().insert(tab.clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = match desk.admission.answer(request, |request| next.run(request)).await {
-        Ok(response) => response,
-        Err(unanswered) => Fault::new(unanswered.status(), unanswered.message()).into_response(),
+    let response = if is_encoded(request.headers()) {
+        Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ENCODED).into_response()
+    } else {
+        let answer = desk.admission.answer(request, |request| next.run(request)).await;
+        answer.unwrap_or_else(|unanswered| Fault::new(unanswered.status(), unanswered.message()).into_response())
     };
     let bytes = length(&response);
     desk.bill(&tab, bytes);

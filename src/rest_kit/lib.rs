@@ -11,7 +11,8 @@ mod dialect;
 mod fault;
 mod openapi;
 
-use axum::http::Uri;
+use axum::http::header::CONTENT_ENCODING;
+use axum::http::{HeaderMap, Uri};
 use serde::{Serialize, Serializer};
 
 pub use cors::{cors, origins};
@@ -33,6 +34,14 @@ impl Serialize for Date {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }
+}
+
+/// What a client is told whose body [is encoded][is_encoded].
+pub const ENCODED: &str = "send the request without Content-Encoding; compressed bodies are not read";
+
+/// Whether the body of a request with these headers is compressed, or said to be.
+pub fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_ENCODING).is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// The last value of a parameter in a query or a form.

@@ -6,6 +6,7 @@ use futures_util::{Stream, StreamExt as _};
 use waymark_auth::Session;
 use waymark_history as history;
 use waymark_history::graphql::ProgressEvent;
+use waymark_history::live::Marks;
 use waymark_kernel::error::{Error, Result};
 use waymark_request::Ask as _;
 use waymark_users::graphql::UserBy;
@@ -29,7 +30,15 @@ impl Subscription {
         after: Option<String>,
     ) -> Result<impl Stream<Item = Result<ProgressEvent>>> {
         let session = context.data::<Session>().map_err(|error| Error::internal(error.message))?;
+        let marks = context.data_opt::<Marks>().cloned();
+        let after = marks.as_ref().and_then(Marks::take).or(after);
         let (key, events) = history::live::follow(context.ask()?, session.clone(), user.into(), after).await?;
-        Ok(events.map(move |event| event.map(|event| ProgressEvent::of(key, event))))
+        Ok(events.map(move |event| {
+            let event = event?;
+            if let Some(marks) = &marks {
+                marks.set(key, &event);
+            }
+            Ok(ProgressEvent::of(key, event))
+        }))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body;
 use axum::extract::{Request, State};
-use axum::http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -22,9 +22,14 @@ use super::sse;
 use crate::app::App;
 use waymark_auth::signed_fetch::Signed;
 use waymark_auth::{Caller, SIGNATURE, extract};
+use waymark_history::live::Marks;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Code, Error};
 use waymark_kernel::text;
+use waymark_rest_kit as rest;
+
+/// The id of the last event that a client of server-sent events has seen.
+const LAST_EVENT_ID: &str = "last-event-id";
 
 /// `POST /graphql`.
 pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -40,9 +45,8 @@ pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Respo
         }
         Err(_) => return refuse(media, StatusCode::BAD_REQUEST, &Error::bad_input("the body could not be read")),
     };
-    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        let message = "send the request without Content-Encoding; compressed bodies are not read";
-        return refuse(media, StatusCode::UNSUPPORTED_MEDIA_TYPE, &Error::bad_input(message));
+    if rest::is_encoded(&headers) {
+        return refuse(media, StatusCode::UNSUPPORTED_MEDIA_TYPE, &Error::bad_input(rest::ENCODED));
     }
     if !media::is_json(&headers) {
         let message = "send the request as application/json in UTF-8";
@@ -180,7 +184,9 @@ async fn answer(app: &Arc<App>, sent: &Sent<'_>, accepts: Accepts, asked: Asked)
             let full = || Error::new(Code::Unavailable, "there are too many connections; try again later");
             let place = app.streams.enter(&client.caller, client.peer).ok_or_else(full)?;
             let session = app.vigil.watch(Arc::clone(&client.caller), expires_at, app.clock.now());
-            let answers = operation::follow(app, &client, session.clone(), prepared)?;
+            let seen = sent.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
+            let marks = Some(Marks::behind(seen));
+            let answers = operation::follow(app, &client, session.clone(), prepared, marks)?;
             return Ok(Answered::Following(sse::follow(app, session, place, answers)));
         }
         Kind::Subscription => {
@@ -236,7 +242,7 @@ fn respond(media: Media, status: StatusCode, answer: &Answer) -> Response {
         return sse::whole(answer);
     }
     match answer.to_json() {
-        Ok(body) => (status, [(CONTENT_TYPE, media.as_str()), (VARY, "accept")], body).into_response(),
+        Ok(body) => (status, [(CONTENT_TYPE, media.as_str()), (VARY, "accept, accept-encoding")], body).into_response(),
         Err(error) => {
             tracing::error!(%error, "an answer could not be written");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

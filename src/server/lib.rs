@@ -2,6 +2,7 @@
 
 pub mod app;
 mod card;
+mod compressed;
 pub mod documents;
 mod drain;
 pub mod files;
@@ -16,6 +17,7 @@ mod nowhere;
 mod operation;
 mod peer;
 mod playground;
+mod sending;
 mod sse;
 pub mod streams;
 mod tagged;
@@ -99,11 +101,21 @@ impl Service<Request> for Server {
 
     fn call(&mut self, request: Request) -> Self::Future {
         let parts = Arc::clone(&self.0);
-        Box::pin(async move { Ok(parts.front.answer(request, |request| parts.answer(request)).await) })
+        Box::pin(async move { Ok(parts.front.answer(request, |request| parts.answer_as_taken(request)).await) })
     }
 }
 
 impl Parts {
+    /// Answers, compressed where the client takes that.
+    async fn answer_as_taken(&self, request: Request) -> Response {
+        let accepted = request.headers().get(header::ACCEPT_ENCODING).cloned();
+        let response = self.answer(request).await;
+        match accepted {
+            Some(accepted) => compressed::answer(accepted, response).await,
+            None => response,
+        }
+    }
+
     /// Lets those answer whose path it is.
     async fn answer(&self, request: Request) -> Response {
         let path = request.uri().path();

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use waymark_kernel::metrics::Metrics;
 /// How often all lines are looked at.
 const EVERY: Duration = Duration::from_millis(500);
 /// How long the other end may take an answer for before it counts as silent.
-const LONGEST_ANSWER: Duration = Duration::from_secs(300);
+pub(super) const LONGEST_ANSWER: Duration = Duration::from_secs(300);
 /// How long the head of a request may take when there is no room for others.
 const HURRY: Duration = Duration::from_secs(1);
 /// One connection in this many is closed at once to make room, so that not every new connection has to look at all
@@ -44,9 +44,9 @@ enum Phase {
     New,
     /// The head of a request is coming.
     Head,
-    /// A request is being answered.
+    /// So many requests are being answered, several at a time over HTTP/2.
     Busy,
-    /// A request was answered; there may be another.
+    /// All requests were answered; there may be another.
     Idle,
     /// It is a WebSocket.
     Socket,
@@ -62,7 +62,7 @@ impl Phase {
         millis << Self::BITS | self as u64
     }
 
-    /// The phase, and the millisecond in which it began.
+    /// The phase, and the millisecond in which it began; of [`Phase::Busy`], how many requests there are.
     fn of(state: u64) -> (Self, u64) {
         let phase = Self::ALL.get((state & ((1 << Self::BITS) - 1)) as usize);
         (phase.copied().unwrap_or(Self::Closed), state >> Self::BITS)
@@ -77,13 +77,15 @@ pub(super) struct Line {
     state: AtomicU64,
     /// When the last answer was there as a whole.
     answered: AtomicU64,
+    /// Whether it speaks HTTP/2.
+    multiplexed: AtomicBool,
     reader: AtomicWaker,
 }
 
 impl Line {
     fn new(number: u64, address: IpAddr, began: Instant) -> Self {
-        let (state, answered) = (AtomicU64::new(0), AtomicU64::new(0));
-        let line = Self { number, address, began, state, answered, reader: AtomicWaker::new() };
+        let (state, answered, multiplexed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+        let line = Self { number, address, began, state, answered, multiplexed, reader: AtomicWaker::new() };
         line.state.store(Phase::New.at(line.millis()), Ordering::Relaxed);
         line
     }
@@ -106,13 +108,19 @@ impl Line {
         self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, change).is_ok()
     }
 
+    /// The connection speaks HTTP/2.
+    pub(super) fn multiplex(&self) {
+        self.multiplexed.store(true, Ordering::Relaxed);
+    }
+
     /// Something was read.
     pub(super) fn read(&self) {
         if matches!(Phase::of(self.state.load(Ordering::Acquire)).0, Phase::New | Phase::Idle) {
             self.go(|phase, since| match phase {
                 // A connection on which nothing was said has begun its first head when it began itself.
                 Phase::New => Some(Phase::Head.at(since)),
-                Phase::Idle => Some(Phase::Head.at(self.millis())),
+                // Over HTTP/2 it need not be of a head; the next request has as long as silence may last.
+                Phase::Idle if !self.multiplexed.load(Ordering::Relaxed) => Some(Phase::Head.at(self.millis())),
                 _ => None,
             });
         }
@@ -120,14 +128,19 @@ impl Line {
 
     /// A request has come. False when the connection is about to be closed, and it must not be answered.
     pub(super) fn begin(&self) -> bool {
-        self.go(|phase, _| (phase != Phase::Closed).then(|| Phase::Busy.at(0)))
+        self.go(|phase, open| match phase {
+            Phase::Closed => None,
+            Phase::Busy => Some(Phase::Busy.at(open + 1)),
+            _ => Some(Phase::Busy.at(1)),
+        })
     }
 
-    /// A request was answered: the answer is there as a whole, and may have still to be sent.
+    /// A request was answered: the answer is there as a whole, and may have still to be sent. Or it was given up.
     pub(super) fn end(&self) {
         let now = self.millis();
         self.answered.store(now, Ordering::Relaxed);
-        self.go(|phase, _| (phase == Phase::Busy).then(|| Phase::Idle.at(now)));
+        let left = |open| if open > 1 { Phase::Busy.at(open - 1) } else { Phase::Idle.at(now) };
+        self.go(|phase, open| (phase == Phase::Busy).then(|| left(open)));
     }
 
     /// Something was sent. As long as an answer is being taken, the other end need not ask for anything; but it must
@@ -167,9 +180,11 @@ impl Line {
     }
 
     /// Closes a connection on which nothing was asked because the server stops. The HTTP layer closes others when they
-    /// have been answered, and waits for the first request of such a one however long that takes.
+    /// have been answered, and waits for the first request of such a one however long that takes; over HTTP/2, for the
+    /// other end to agree.
     pub(super) fn stop(&self) {
-        self.close_if(|phase, _| phase == Phase::New);
+        let multiplexed = self.multiplexed.load(Ordering::Relaxed);
+        self.close_if(|phase, _| phase == Phase::New || (multiplexed && phase == Phase::Idle));
     }
 }
 
@@ -196,7 +211,9 @@ struct Open {
     lines: HashMap<u64, Arc<Line>>,
     /// Those that made room and are not closed yet. They are not counted among the lines.
     leaving: usize,
-    /// How many there are of each network.
+    /// How many requests over HTTP/2 are being answered.
+    streams: usize,
+    /// How many lines and streams there are of each network.
     origins: HashMap<IpAddr, usize>,
     /// When there was no room to be made.
     in_vain: Option<Instant>,
@@ -215,14 +232,18 @@ impl Open {
         if self.lines.remove(&line.number).is_none() {
             return false;
         }
-        let origin = network(line.address);
+        self.subtract(network(line.address));
+        true
+    }
+
+    /// There is one less of this network.
+    fn subtract(&mut self, origin: IpAddr) {
         if let Some(count) = self.origins.get_mut(&origin) {
             *count -= 1;
             if *count == 0 {
                 self.origins.remove(&origin);
             }
         }
-        true
     }
 
     fn of(&self, origin: IpAddr) -> usize {
@@ -239,6 +260,21 @@ pub(super) struct Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         self.lines.open().gone(&self.line);
+    }
+}
+
+/// A request over HTTP/2. It takes as much as a connection, so that what is true of connections is true of requests: how
+/// many there may be, and how many from one address.
+pub(super) struct Stream {
+    lines: Arc<Lines>,
+    origin: IpAddr,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let mut open = self.lines.open();
+        open.streams -= 1;
+        open.subtract(self.origin);
     }
 }
 
@@ -295,6 +331,19 @@ impl Lines {
         open.lines.insert(number, Arc::clone(&line));
         *open.origins.entry(origin).or_default() += 1;
         Some(Entry { lines: Arc::clone(self), line })
+    }
+
+    /// A place for a request over HTTP/2 from `address`; `None` when there is none.
+    pub(super) fn enter_stream(self: &Arc<Self>, address: IpAddr) -> Option<Stream> {
+        let origin = network(address);
+        let mut open = self.open();
+        if open.lines.len() + open.streams >= self.most || open.of(origin) >= self.most_of_one {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        open.streams += 1;
+        *open.origins.entry(origin).or_default() += 1;
+        Some(Stream { lines: Arc::clone(self), origin })
     }
 
     /// Whether those that made room take up what there is besides.
@@ -457,6 +506,41 @@ mod tests {
         assert!(is_closed(&entries[2].line) && !is_closed(&entries[0].line) && !is_closed(&entries[3].line));
         drop(entries);
         assert_eq!(lines.count(), 2, "those that made room are not counted twice");
+    }
+
+    #[test]
+    fn a_connection_of_many_streams_is_busy_until_the_last_is_answered_and_then_silent_whatever_comes() {
+        let lines = lines(&[], 9);
+        let entry = lines.enter(address(1)).unwrap();
+        let (line, phase) = (&entry.line, || Phase::of(entry.line.state.load(Ordering::SeqCst)).0);
+        line.multiplex();
+        line.read();
+        assert_eq!(phase(), Phase::Head);
+        assert!(line.begin() && line.begin());
+        line.end();
+        assert_eq!(phase(), Phase::Busy);
+        line.end();
+        line.read();
+        assert_eq!(phase(), Phase::Idle);
+        line.stop();
+        assert!(is_closed(line) && !line.begin());
+        line.end();
+        assert_eq!(phase(), Phase::Closed);
+    }
+
+    #[test]
+    fn requests_over_http_2_take_places_of_connections() {
+        let lines = lines(&[("WAYMARK_MAX_CONNECTIONS_PER_ADDRESS", "4")], 8);
+        let connections = [1, 2].map(|last| lines.enter(address(last)).unwrap());
+        let streams = |last| std::iter::from_fn(|| lines.enter_stream(address(last))).collect::<Vec<_>>();
+        let mut one = streams(1);
+        assert_eq!((one.len(), streams(2).len()), (3, 3), "its connection is the fourth");
+        one.pop();
+        let connection = lines.enter(address(1)).unwrap();
+        assert!(lines.enter_stream(address(1)).is_none(), "they share what one address has");
+        drop((one, connection, connections));
+        let open = lines.open();
+        assert_eq!((open.streams, open.origins.len()), (0, 0));
     }
 
     #[tokio::test]

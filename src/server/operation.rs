@@ -24,6 +24,7 @@ use crate::app::App;
 use waymark_auth::{Caller, Mark, Session};
 use waymark_graphql_kit::meter::TooLong;
 use waymark_graphql_kit::ready;
+use waymark_history::live::Marks;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Code, Error};
 use waymark_kernel::metrics::End;
@@ -105,6 +106,8 @@ pub(super) struct Answer {
     errors: Vec<Fault>,
     /// The whole as JSON, where there is more than errors.
     whole: Option<Bytes>,
+    /// By what a client can name it that comes back.
+    pub(super) mark: Option<String>,
 }
 
 /// What an operation costs.
@@ -194,7 +197,8 @@ impl Answer {
             Ok(json) => {
                 let most = app.config.limits.max_answer_bytes;
                 let fits = json.len() <= most;
-                fits.then_some(Self { errors, whole: Some(json) }).ok_or(TooLong { most: most as u64, root: None })
+                fits.then_some(Self { errors, whole: Some(json), mark: None })
+                    .ok_or(TooLong { most: most as u64, root: None })
             }
             Err(error) => {
                 tracing::error!(%error, "an answer could not be written");
@@ -224,7 +228,7 @@ impl Answer {
         };
         let errors = vec![Fault::Document(error)];
         let whole = write(&errors, Some(&Value::Null), Some(cost))?;
-        Ok(Self { errors, whole: Some(whole) })
+        Ok(Self { errors, whole: Some(whole), mark: None })
     }
 }
 
@@ -262,7 +266,7 @@ impl From<Refusal> for Answer {
             fault.extensions.insert("code", code.into());
             Fault::Document(fault)
         });
-        Self { errors: errors.collect(), whole: None }
+        Self { errors: errors.collect(), whole: None, mark: None }
     }
 }
 
@@ -386,7 +390,8 @@ fn price_of_user(app: &App, client: &Client, kind: Kind) -> u64 {
 }
 
 /// Runs a subscription: one answer for each event, until the stream ends or is dropped. `session` is who the client is
-/// as time goes by. Each event is paid for, the first by what is taken now; what the client cannot pay for waits.
+/// as time goes by. Each event is paid for, the first by what is taken now; what the client cannot pay for waits. Where
+/// the client keeps account of `marks`, each answer has its own.
 ///
 /// # Errors
 /// When the client may not run it now.
@@ -395,16 +400,20 @@ pub(super) fn follow(
     client: &Client,
     session: Session,
     prepared: Prepared,
+    marks: Option<Marks>,
 ) -> Result<BoxStream<'static, Answer>, Refusal> {
     take(app, client, &prepared)?;
     let context = app.lasting_request(Arc::clone(&client.caller), app.clock.now());
     let load = Arc::clone(&context.load);
-    let events =
-        app.schema.execute_stream(prepared.request.data(Arc::clone(&context.load)).data(context).data(session));
+    let mut request = prepared.request.data(Arc::clone(&context.load)).data(context).data(session);
+    if let Some(marks) = &marks {
+        request = request.data(marks.clone());
+    }
+    let events = app.schema.execute_stream(request);
     let (app, client, cost) = (Arc::clone(app), client.clone(), prepared.cost);
     let refused = |too_long: TooLong| Answer::from(Refusal::from(too_long));
     let answers = stream::unfold(Some((events, true)), move |state| {
-        let (app, load, client) = (Arc::clone(&app), Arc::clone(&load), client.clone());
+        let (app, load, client, marks) = (Arc::clone(&app), Arc::clone(&load), client.clone(), marks.clone());
         async move {
             let (mut events, is_first) = state?;
             if !is_first {
@@ -416,7 +425,9 @@ pub(super) fn follow(
             let answer = match load.run_within(next).await {
                 Ok((response, events)) => {
                     let answer = Answer::executed(&app, app.clock.now(), response?, None);
-                    return Some((answer.unwrap_or_else(refused), Some((events, false))));
+                    let mut answer = answer.unwrap_or_else(refused);
+                    answer.mark = marks.and_then(|marks| marks.take());
+                    return Some((answer, Some((events, false))));
                 }
                 Err(too_long) => refused(too_long),
             };

@@ -78,7 +78,11 @@ impl Following {
 fn next(answer: &Answer) -> Option<String> {
     match answer.to_json() {
         // JSON has no line breaks, so it is one line of data.
-        Ok(json) => Some(format!("event: next\ndata: {}\n\n", String::from_utf8_lossy(&json))),
+        Ok(json) => {
+            // By which a browser's own client comes back, see `Last-Event-ID`.
+            let id = answer.mark.as_ref().map_or_else(String::new, |mark| format!("id: {mark}\n"));
+            Some(format!("event: next\n{id}data: {}\n\n", String::from_utf8_lossy(&json)))
+        }
         Err(error) => {
             tracing::error!(%error, "an answer could not be written");
             None

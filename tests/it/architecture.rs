@@ -133,7 +133,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tracing_opentelemetry", &["kernel/trace.rs", "waymark/telemetry.rs"]),
     ("tracing_subscriber", &["waymark/telemetry.rs"]),
     ("chrono", &["kernel/clock.rs"]),
-    ("hyper", &["server/listener.rs", "server/unread.rs", "server/websocket/"]),
+    ("hyper", &["server/listener.rs", "server/sending.rs", "server/unread.rs", "server/websocket/"]),
     ("hyper_util", &["server/listener.rs", "server/websocket/"]),
     ("sha1", &["server/websocket/frames.rs"]),
     ("tokio_io_timeout", &["server/listener.rs"]),

@@ -35,6 +35,7 @@ mod games;
 mod hand_written;
 mod history;
 mod http;
+mod http2;
 mod learning;
 mod limits;
 mod migrations;
@@ -96,6 +97,7 @@ fn main() -> ExitCode {
         ("hand_written", hand_written::TESTS),
         ("history", history::TESTS),
         ("http", http::TESTS),
+        ("http2", http2::TESTS),
         ("learning", learning::TESTS),
         ("limits", limits::TESTS),
         ("migrations", migrations::TESTS),

@@ -6,13 +6,13 @@
 //! bounded, and nothing more is read before it has been taken.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
 
 use super::loader::{EventsBehind, HistoryStateOf};
-use super::service::{LIST, check_owner};
+use super::service::{LIST, check_owner, cursor};
 use waymark_auth::Session;
 use waymark_auth::policy;
 use waymark_auth::policy::OwnUser;
@@ -27,6 +27,32 @@ use waymark_write::{Event, Following};
 /// How often in a row it is tried to reach a database that is away, and after which pause.
 const PATIENCE: u32 = 30;
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// The marks of a stream whose client keeps account of them: behind which event it begins, and which was told last.
+#[derive(Debug, Clone, Default)]
+pub struct Marks(Arc<Mutex<Option<String>>>);
+
+impl Marks {
+    /// Begins behind the event with this cursor, whatever the subscription says; `None`: as it says.
+    #[must_use]
+    pub fn behind(cursor: Option<String>) -> Self {
+        Self(Arc::new(Mutex::new(cursor)))
+    }
+
+    /// Takes out the last mark that was set and not taken.
+    pub fn take(&self) -> Option<String> {
+        self.last().take()
+    }
+
+    /// An event was told.
+    pub fn set(&self, user: i64, event: &Event) {
+        *self.last() = Some(cursor(user, event.seq));
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The events of a user from now on, or behind a cursor.
 struct Live {

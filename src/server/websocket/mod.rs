@@ -49,7 +49,10 @@ pub(super) async fn get(State(app): State<Arc<App>>, request: Request) -> Respon
     let upgrade = parts.extensions.remove::<OnUpgrade>();
     match (upgrade, connection, asked_for(&parts)) {
         (Some(upgrade), Some(Extension(line)), Some(accept)) => {
-            open(app, Upgrade { upgrade, accept, line, peer }, &parts.headers)
+            let mut response = open(app, Upgrade { upgrade, accept, line, peer }, &parts.headers);
+            // In which the HTTP layer notes how the client writes the names of headers.
+            *response.extensions_mut() = parts.extensions;
+            response
         }
         _ => {
             let message = "this is no upgrade to a WebSocket of version 13";

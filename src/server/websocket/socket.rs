@@ -338,7 +338,7 @@ fn pieces(
                 Ok(answer) => stream::iter([Piece::Next(answer), Piece::Done]).boxed(),
                 Err(refusal) => failed(refusal),
             },
-            Kind::Subscription => match operation::follow(&app, &client, session, prepared) {
+            Kind::Subscription => match operation::follow(&app, &client, session, prepared, None) {
                 Ok(answers) => until_failed(answers),
                 Err(refusal) => failed(refusal),
             },

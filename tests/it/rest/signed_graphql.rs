@@ -14,6 +14,7 @@ tests! {
         a_signature_makes_its_wallet_the_viewer,
         a_bad_signature_is_refused_and_never_taken_for_none,
         another_credential_comes_first,
+        what_is_signed_for_a_scene_is_not_the_players_own,
     ],
     own: [
         a_signed_mutation_names_its_body_and_counts_once,
@@ -64,6 +65,37 @@ async fn a_bad_signature_is_refused_and_never_taken_for_none(stage: Stage) {
     for header in ["x-identity-timestamp", "x-identity-metadata", "x-identity-auth-chain-0"] {
         let headers = [(header.to_owned(), "{}".to_owned())];
         post(&stage, &headers, &body(WHO)).await.refused(401, "INVALID_CREDENTIAL");
+    }
+}
+
+async fn what_is_signed_for_a_scene_is_not_the_players_own(stage: Stage) {
+    let wallet = Wallet::new(8_000_001);
+    let mutation = body("mutation { enrollInSeason(input: {}) { status } }");
+    let hash: String = Sha256::digest(&mutation).iter().map(|byte| format!("{byte:02x}")).collect();
+    let of_scene = format!(r#"{{"signer":" Decentraland-Kernel-Scene","body":"sha256:{hash}"}}"#);
+    let progress = format!("/users/{}/progress", wallet.address());
+    for (metadata, status) in [
+        (r#"{"signer":"decentraland-kernel-scene","sceneId":"x"}"#, 403),
+        (of_scene.as_str(), 403),
+        (r#"{"signer":"dcl:explorer"}"#, 200),
+        ("[]", 403),
+        ("nonsense", 403),
+    ] {
+        let unsigned = |method, path| Unsigned { metadata, ..Unsigned::new(method, path) };
+        let answer = stage.anonymous().send(unsigned("GET", &progress).signed(&[&wallet])).await;
+        assert_eq!(answer.status.as_u16(), status, "{metadata} {}", answer.text);
+        let get = format!("/graphql?query={}", WHO.replace(' ', "%20").replace('{', "%7B").replace('}', "%7D"));
+        for media in ["application/json", "text/event-stream"] {
+            let mut request = unsigned("GET", &get).signed(&[&wallet]);
+            request.headers_mut().insert("accept", media.parse().unwrap());
+            let answer = stage.anonymous().send(request).await;
+            assert_eq!(answer.status.as_u16(), status, "{media} {metadata} {}", answer.text);
+        }
+        if status == 403 {
+            for body in [&body(WHO), &mutation] {
+                post(&stage, &unsigned("POST", "/graphql").headers(&[&wallet]), body).await.refused(403, "FORBIDDEN");
+            }
+        }
     }
 }
 

@@ -21,6 +21,7 @@ tests! {
     own: [
         what_happens_comes_event_by_event,
         who_comes_back_with_a_cursor_gets_the_rest,
+        events_have_ids_and_who_names_the_last_one_gets_the_rest,
         a_mutation_is_answered_by_events_too,
         a_revoked_key_ends_a_stream,
         an_expired_token_ends_a_stream,
@@ -41,6 +42,8 @@ struct Events {
     headers: HeaderMap,
     body: BodyDataStream,
     text: String,
+    /// The id of the last event that had one.
+    id: Option<String>,
 }
 
 async fn send(stage: &Stage, actor: &Actor, mut request: Request<Body>) -> Events {
@@ -49,7 +52,13 @@ async fn send(stage: &Stage, actor: &Actor, mut request: Request<Body>) -> Event
         request.headers_mut().insert(AUTHORIZATION, format!("Bearer {}", actor.credential()).parse().unwrap());
     }
     let (parts, body) = stage.server.clone().oneshot(request).await.unwrap().into_parts();
-    Events { status: parts.status, headers: parts.headers, body: body.into_data_stream(), text: String::new() }
+    Events {
+        status: parts.status,
+        headers: parts.headers,
+        body: body.into_data_stream(),
+        text: String::new(),
+        id: None,
+    }
 }
 
 async fn post(stage: &Stage, actor: &Actor, query: &str, variables: Value) -> Events {
@@ -84,10 +93,11 @@ impl Events {
             if block.starts_with(':') {
                 continue;
             }
-            let (event, data) = block.split_once('\n').unwrap();
-            let data = data.strip_prefix("data:").unwrap().trim();
+            let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+            self.id = field("id:").map(str::to_owned).or_else(|| self.id.take());
+            let (event, data) = (field("event:").unwrap(), field("data:").unwrap());
             let data = if data.is_empty() { Value::Null } else { serde_json::from_str(data).unwrap() };
-            return Some((event.strip_prefix("event: ").unwrap().to_owned(), data));
+            return Some((event.to_owned(), data));
         }
     }
 
@@ -144,6 +154,38 @@ async fn who_comes_back_with_a_cursor_gets_the_rest(stage: Stage) {
     for number in newest {
         assert_eq!(events.next().await["data"]["userProgress"]["number"], number);
     }
+}
+
+async fn events_have_ids_and_who_names_the_last_one_gets_the_rest(stage: Stage) {
+    let app = stage.app(&[Scope::ProgressWrite]).await;
+    let first = happen(&app, "grace").await;
+    let after = cursor(&app, "grace", first).await;
+    let numbers = [happen(&app, "grace").await, happen(&app, "grace").await, happen(&app, "grace").await];
+    // Whether the cursor is asked for or not; the address stays as it was, as that of a browser's own client does.
+    let query = "subscription($after: String) { userProgress(user: {handle: \"grace\"}, after: $after) { number } }";
+    let variables = json!({ "after": after }).to_string();
+    let encoded = serde_urlencoded::to_string([("query", query), ("variables", &variables)]).unwrap();
+    let request = async |last: Option<&str>| {
+        let mut request = Request::get(format!("/graphql?{encoded}"));
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        send(&stage, &app, request.body(Body::empty()).unwrap()).await
+    };
+    let mut events = request(None).await;
+    assert_eq!(events.next().await["data"]["userProgress"]["number"], numbers[0]);
+    let id = events.id.clone().unwrap();
+    assert_eq!(id, cursor(&app, "grace", numbers[0]).await);
+    assert_eq!(events.next().await["data"]["userProgress"]["number"], numbers[1]);
+    drop(events);
+    let mut events = request(Some(&id)).await;
+    for number in &numbers[1..] {
+        assert_eq!(events.next().await["data"]["userProgress"]["number"], *number);
+    }
+    let mut events = request(Some("nonsense")).await;
+    assert_eq!(events.next().await["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
+    assert_eq!(events.id, None);
+    events.completed().await;
 }
 
 async fn a_mutation_is_answered_by_events_too(stage: Stage) {
