@@ -94,7 +94,7 @@ async fn write(app: &Actor, mutation: &str, input: &Value) -> Vec<String> {
 /// One of each type, those that belong to others first.
 fn things() -> [Thing; 8] {
     let cards = json!({ "cards": [{ "cardId": "k", "quantity": 1 }] });
-    let unlocks = json!({ "unlocks": [{ "achievementId": "a" }] });
+    let unlocks = |key: &str| json!({ "unlocks": [{ "achievementId": key }] });
     [
         Thing {
             id: "card:k",
@@ -115,14 +115,14 @@ fn things() -> [Thing; 8] {
             shown: ("Achievement", "title"),
             list: ("{ game(id: \"g\") { achievements { nodes { key } } } }", "/game/achievements/nodes"),
             upsert: ("upsertGame", Some(("g", "achievements"))),
-            progress: ("unlockAchievements", unlocks.clone()),
+            progress: ("unlockAchievements", unlocks("a")),
         },
         Thing {
             id: "game:g",
             shown: ("Game", "title"),
             list: ("{ games(search: \"g\") { nodes { key } } }", "/games/nodes"),
             upsert: ("upsertGame", None),
-            progress: ("unlockAchievements", unlocks),
+            progress: ("unlockAchievements", unlocks("b")),
         },
         Thing {
             id: "goal:step",
@@ -167,7 +167,7 @@ async fn fill(admin: &Actor) {
 async fn define(admin: &Actor) {
     let season = json!({
         "key": "s", "title": "Long", "startDate": "2026-06-01T00:00:00Z", "duration": 5_184_000,
-        "goals": [{ "key": "step", "title": "Go", "totalSteps": 3, "reward": { "credits": "1" } }],
+        "goals": [{ "key": "step", "title": "Go", "totalSteps": 3, "reward": "1" }],
     });
     let game = json!({ "key": "g", "title": "Long", "achievements": [
         { "key": "a", "title": "Go", "points": 5 }, { "key": "b", "title": "Go", "points": 7 },
@@ -447,7 +447,7 @@ async fn what_somebody_has_progress_with_stays(stage: Stage) {
     }
     // What was taken back altogether is no progress.
     let take_back = [
-        ("relockAchievements", json!({ "achievementIds": ["a"] })),
+        ("relockAchievements", json!({ "achievementIds": ["a", "b"] })),
         ("removeCards", json!({ "cards": [{ "cardId": "k", "quantity": 2 }] })),
     ];
     for (mutation, input) in &take_back {
