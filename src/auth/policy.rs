@@ -6,6 +6,7 @@
 //! | | anonymous | user | key `profiles:read` | key `progress:read` | key `progress:write` | key `admin` |
 //! | --- | --- | --- | --- | --- | --- | --- |
 //! | read the catalogue | yes | yes | yes | yes | yes | yes |
+//! | find what was retired in its lists | no | no | no | no | no | yes |
 //! | a user's public side | PUBLIC | PUBLIC, MEMBERS, own | PUBLIC, MEMBERS, the owner's | any | any | any |
 //! | accounts, season, goals, credits, learning, history | no | own | the owner's | any | any | any |
 //! | enrol, claim, own learning and instances, own visibility | no | own | no | no | for any | for any |
@@ -253,6 +254,12 @@ pub fn operate(caller: &Caller) -> Result<Operator> {
         return Ok(Operator(()));
     }
     Err(forbidden("this needs an API key with the scope admin"))
+}
+
+/// Does `caller` see in the lists of the catalogue what was retired?
+#[must_use]
+pub fn sees_retired(caller: &Caller) -> bool {
+    caller.has(Scope::Admin)
 }
 
 impl Operator {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sea_orm::sea_query::{Alias, Expr, Value};
 use sea_orm::{
     ConnectionTrait, DbBackend, EntityName as _, EntityTrait, FromQueryResult, IdenStatic as _, Iterable as _,
-    ModelTrait, PrimaryKeyToColumn as _, QueryFilter as _, Statement,
+    ModelTrait, PrimaryKeyToColumn as _, QueryFilter as _, QuerySelect as _, Statement,
 };
 
 use super::bulk;
@@ -94,6 +94,20 @@ pub async fn with_text<M: Row>(connection: &impl ConnectionTrait, column: &str, 
 /// The rows whose `column` is one of `values`.
 pub async fn with_int<M: Row>(connection: &impl ConnectionTrait, column: &str, values: &[i64]) -> Result<Vec<M>> {
     if values.is_empty() { Ok(Vec::new()) } else { with(connection, column, values.to_vec()).await }
+}
+
+/// Returns the row with the operator's key `key`.
+pub async fn by_key<M: Row>(connection: &impl ConnectionTrait, key: &str) -> Result<Option<M>> {
+    Ok(with_text::<M>(connection, "key", vec![key.to_owned()]).await?.pop())
+}
+
+/// Tells whether there is a row whose `column` is one of `values`.
+pub async fn any<M: Row>(connection: &impl ConnectionTrait, column: &str, values: &[i64]) -> Result<bool> {
+    if values.is_empty() {
+        return Ok(false);
+    }
+    let rows = M::Entity::find().filter(Expr::col(Alias::new(column)).is_any(connection, values.to_vec())).limit(1);
+    Ok(!rows.into_model::<M>().all(connection).await?.is_empty())
 }
 
 async fn with<M: Row>(connection: &impl ConnectionTrait, column: &str, values: impl Into<Param>) -> Result<Vec<M>> {

@@ -200,6 +200,7 @@ pub(super) fn catalogue(day: Timestamp) -> Collections {
             show_before: outline.show_before,
             show_after: outline.show_after,
             updated_at: created_at,
+            retired_at: None,
         };
         let cards = outline.cards.iter().zip(1..).map(|(name, position)| {
             next_card += 1;
@@ -216,6 +217,7 @@ pub(super) fn catalogue(day: Timestamp) -> Collections {
                     _ => "common",
                 }
                 .to_owned(),
+                retired_at: None,
             }
         });
         let reward = outline.reward.as_ref().map(|reward| reward::Model {

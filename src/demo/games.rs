@@ -149,6 +149,7 @@ pub(super) fn catalogue(day: Timestamp) -> Games {
             possible_score: possible.possible_score,
             created_at: at,
             updated_at: at,
+            retired_at: None,
         };
         (game, achievements)
     };

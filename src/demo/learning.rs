@@ -217,6 +217,7 @@ pub(super) fn catalogue(day: Timestamp) -> Learning {
                 catalogued: true,
                 created_at: at,
                 updated_at: at,
+                retired_at: None,
             });
         }
         sections.push(ids);
@@ -229,6 +230,7 @@ pub(super) fn catalogue(day: Timestamp) -> Learning {
             description: (*description).to_owned(),
             created_at: at,
             updated_at: at,
+            retired_at: None,
         };
         let borrowed = borrowed.iter().map(|(section, place)| sections[*section][*place]);
         let whole = whole.iter().flat_map(|section| sections[*section].iter().copied());

@@ -125,6 +125,7 @@ impl Load {
             thumbnail: None,
             reward_micros: i64::from(n) * 1_000_000,
             total_steps: 2 * position,
+            retired_at: None,
         });
         let achievements = (1..=GAMES).map(|game| {
             let achievements = (1..=ACHIEVEMENTS_PER_GAME).zip(1..).map(|(n, position)| achievement::Model {
@@ -162,6 +163,7 @@ impl Load {
             pause_mode: PauseMode::Freeze,
             created_at,
             updated_at: created_at,
+            retired_at: None,
         });
         rows.goals.extend(self.goals.iter().cloned());
         rows.resources.extend((1..=RESOURCES).map(|n| resource::Model {
@@ -177,6 +179,7 @@ impl Load {
             catalogued: true,
             created_at: MADE_AT,
             updated_at: MADE_AT,
+            retired_at: None,
         }));
         for (n, achievements) in (1..=GAMES).zip(&self.achievements) {
             rows.games.push(game::Model {
@@ -191,6 +194,7 @@ impl Load {
                 possible_score: achievements.iter().map(|achievement| achievement.points).sum(),
                 created_at: MADE_AT,
                 updated_at: MADE_AT,
+                retired_at: None,
             });
             rows.achievements.extend(achievements.iter().cloned());
         }
@@ -208,6 +212,7 @@ impl Load {
                 show_before: true,
                 show_after: true,
                 updated_at: MADE_AT,
+                retired_at: None,
             });
             rows.cards.extend((1..=CARDS_PER_COLLECTION).zip(1..).map(|(card, position)| card::Model {
                 id: i64::from((n - 1) * CARDS_PER_COLLECTION + card),
@@ -217,6 +222,7 @@ impl Load {
                 name: format!("Card {card}"),
                 image: None,
                 rarity: "common".to_owned(),
+                retired_at: None,
             }));
         }
         rows

@@ -149,6 +149,7 @@ impl Season {
             pause_mode: PauseMode::Freeze,
             created_at,
             updated_at: created_at,
+            retired_at: None,
         };
         let pauses = outline.pause_days.map(|(first, length)| rules::Pause {
             from: days(starts_at, first),
@@ -173,6 +174,7 @@ impl Season {
                 thumbnail: None,
                 reward_micros: credits * CREDIT,
                 total_steps,
+                retired_at: None,
             });
             *next_goal += 1;
         };

@@ -13,6 +13,7 @@
 //! through services. A new kind of progress is one folder, one migration, one test file, and one line in each list it
 //! joins: `CATALOGUE`, `CHECKS` and `rest` here, and those in `vocabulary` and `schema`.
 
+pub mod delete;
 pub mod erase;
 pub mod merge;
 pub mod record;

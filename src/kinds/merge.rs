@@ -69,7 +69,7 @@ impl Write for MergeUsers {
         learning::owner::merge(unit, merger).await?;
         games::owner::merge(unit, merger).await?;
         collections::owner::merge(unit, merger).await?;
-        unit.hand_over_references(merger).await?;
+        unit.hand_over_references(merger, |kind, outcome| credits::write::renumbered(kind, outcome, offset)).await?;
         api_key::hand_over(unit.transaction(), merger.from, merger.into).await?;
         repo::absorb(unit.transaction(), merger, &rules::tombstone(&from)).await?;
         unit.record(merger.into, HistoryKind::Merged, (Kind::User, &from), &json!({ "into": false }))?;

@@ -176,15 +176,15 @@ impl Sizes {
         self.count(Measure::Collections, collections.all().len());
         for collection in collections.all() {
             let row = &collection.row;
-            self.count(Measure::Cards, collection.cards.len());
-            let keys = collection.cards.iter().map(|card| json_length(&card.key) + BESIDE_A_CARD);
+            self.count(Measure::Cards, collection.all_cards.len());
+            let keys = collection.all_cards.iter().map(|card| json_length(&card.key) + BESIDE_A_CARD);
             self.count(Measure::Changes, keys.sum());
             self.key(&row.key);
             self.text(Measure::CollectionName, &row.name);
             self.text(Measure::CollectionDescription, &row.description);
             self.maybe(Measure::CollectionPicture, row.image.as_ref());
             self.text(Measure::CollectionEnvironment, &row.environment);
-            for card in &collection.cards {
+            for card in &collection.all_cards {
                 self.key(&card.key);
                 self.text(Measure::CardName, &card.name);
                 self.maybe(Measure::CardPicture, card.image.as_ref());
@@ -386,6 +386,7 @@ const TEXTS: &[(&str, &str, Text)] = &[
     ("GoalStepsResult", "id", ANY_ID),
     ("ProgressEventResult", "id", ANY_ID),
     ("WriteResult", "id", ANY_ID),
+    ("DeleteCatalogueItemPayload", "deletedId", ANY_ID),
     ("DeleteStudyPlanInstancePayload", "deletedId", most(76)),
     // Credits.
     ("CreditBlock", "reason", REASON),

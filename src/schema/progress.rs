@@ -19,6 +19,7 @@ use waymark_learning::service::Places;
 use waymark_request::Request;
 use waymark_seasons as seasons;
 use waymark_seasons::graphql::GoalProgress;
+use waymark_seasons::service::GoalStatus;
 use waymark_vocabulary::progress::{ProgressKind, ProgressState};
 
 /// How far a user is with something, for every kind of progress.
@@ -67,7 +68,10 @@ pub(super) async fn overview(
 ) -> Result<Connection<Progress>> {
     let goals = async {
         match (own, seasons::service::season(request, None)?) {
-            (Some(own), Some(timed)) => Ok(seasons::service::participation(request, own, timed).await?.goals),
+            (Some(own), Some(timed)) => {
+                let goals = seasons::service::participation(request, own, timed).await?.goals;
+                Ok(goals.into_iter().filter(GoalStatus::is_listed).collect())
+            }
             _ => Ok(Vec::new()),
         }
     };

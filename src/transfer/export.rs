@@ -218,6 +218,7 @@ impl Export<'_> {
                 platform: row.platform,
                 description: row.description,
                 image: row.image,
+                retired_at: row.retired_at.map(At),
                 created_at: at(row.created_at),
                 updated_at: at(row.updated_at),
             }))
@@ -271,6 +272,7 @@ impl Export<'_> {
                 weeks: weeks.remove(&row.id).unwrap_or_default(),
                 pauses: pauses.remove(&row.id).unwrap_or_default(),
                 budgets: budgets.remove(&row.id).unwrap_or_default(),
+                retired_at: row.retired_at.map(At),
                 created_at: at(row.created_at),
                 updated_at: at(row.updated_at),
             }))
@@ -287,6 +289,7 @@ impl Export<'_> {
                 thumbnail: row.thumbnail,
                 reward_micros: row.reward_micros,
                 total_steps: row.total_steps,
+                retired_at: row.retired_at.map(At),
             }))
         });
         Ok(())
@@ -304,6 +307,7 @@ impl Export<'_> {
                 description: row.description,
                 estimated_minutes: row.estimated_minutes,
                 catalogued: row.catalogued,
+                retired_at: row.retired_at.map(At),
                 created_at: at(row.created_at),
                 updated_at: at(row.updated_at),
             })));
@@ -326,6 +330,7 @@ impl Export<'_> {
                 title: row.title,
                 description: row.description,
                 resources: of_plan,
+                retired_at: row.retired_at.map(At),
                 created_at: at(row.created_at),
                 updated_at: at(row.updated_at),
             }))
@@ -360,6 +365,7 @@ impl Export<'_> {
                 show_before: row.show_before,
                 show_after: row.show_after,
                 reward,
+                retired_at: row.retired_at.map(At),
                 created_at: at(row.created_at),
                 updated_at: at(row.updated_at),
             }))
@@ -373,6 +379,7 @@ impl Export<'_> {
                 name: row.name,
                 image: row.image,
                 rarity: row.rarity,
+                retired_at: row.retired_at.map(At),
             }))
         });
         Ok(())

@@ -92,7 +92,9 @@ pub(super) fn members(record: &Record, now: Timestamp, has_history: bool) -> Vec
             thumbnail: _,
             reward_micros,
             total_steps,
+            retired_at,
         }) => {
+            all.happened("retiredAt", *retired_at);
             all.number("week", week.map(i64::from), limits::WEEK);
             all.number("position", i64::from(*position), limits::POSITION);
             all.number("rewardMicros", *reward_micros, limits::REWARD_MICROS);
@@ -108,14 +110,25 @@ pub(super) fn members(record: &Record, now: Timestamp, has_history: bool) -> Vec
             description: _,
             estimated_minutes,
             catalogued: _,
+            retired_at,
             created_at,
             updated_at,
         }) => {
+            all.happened("retiredAt", *retired_at);
             all.number("estimatedMinutes", estimated_minutes.map(i64::from), limits::ESTIMATED_MINUTES);
             all.happened("createdAt", *created_at);
             all.happened("updatedAt", *updated_at);
         }
-        Record::StudyPlan(StudyPlan { key: _, title: _, description: _, resources: _, created_at, updated_at }) => {
+        Record::StudyPlan(StudyPlan {
+            key: _,
+            title: _,
+            description: _,
+            resources: _,
+            retired_at,
+            created_at,
+            updated_at,
+        }) => {
+            all.happened("retiredAt", *retired_at);
             all.happened("createdAt", *created_at);
             all.happened("updatedAt", *updated_at);
         }
@@ -126,9 +139,11 @@ pub(super) fn members(record: &Record, now: Timestamp, has_history: bool) -> Vec
             platform: _,
             description: _,
             image: _,
+            retired_at,
             created_at,
             updated_at,
         }) => {
+            all.happened("retiredAt", *retired_at);
             all.number("number", *number, limits::GAME_NUMBER);
             all.happened("createdAt", *created_at);
             all.happened("updatedAt", *updated_at);
@@ -152,7 +167,8 @@ pub(super) fn members(record: &Record, now: Timestamp, has_history: bool) -> Vec
             all.happened("updatedAt", *updated_at);
         }
         Record::Collection(record) => collection(all, record),
-        Record::Card(Card { key: _, collection: _, position, name: _, image: _, rarity: _ }) => {
+        Record::Card(Card { key: _, collection: _, position, name: _, image: _, rarity: _, retired_at }) => {
+            all.happened("retiredAt", *retired_at);
             all.number("position", i64::from(*position), limits::POSITION);
         }
         record => of_users(all, record),
@@ -173,6 +189,7 @@ fn season(all: &mut Members, record: &Season) {
         weeks,
         pauses,
         budgets,
+        retired_at,
         created_at,
         updated_at,
     } = record;
@@ -193,6 +210,7 @@ fn season(all: &mut Members, record: &Season) {
         all.number("budgets.capMicros", *cap_micros, limits::BUDGET_MICROS);
         all.number("budgets.spentMicros", *spent_micros, limits::BUDGET_MICROS);
     }
+    all.happened("retiredAt", *retired_at);
     all.happened("createdAt", *created_at);
     all.happened("updatedAt", *updated_at);
 }
@@ -209,6 +227,7 @@ fn collection(all: &mut Members, record: &Collection) {
         show_before: _,
         show_after: _,
         reward,
+        retired_at,
         created_at,
         updated_at,
     } = record;
@@ -218,6 +237,7 @@ fn collection(all: &mut Members, record: &Collection) {
         all.number("reward.stock", *stock, limits::STOCK);
         all.number("reward.claimed", *claimed, limits::STOCK);
     }
+    all.happened("retiredAt", *retired_at);
     all.happened("createdAt", *created_at);
     all.happened("updatedAt", *updated_at);
 }

@@ -169,6 +169,8 @@ pub(super) struct Season {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) budgets: Vec<Budget>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retired_at: Option<At>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) created_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) updated_at: Option<At>,
@@ -224,6 +226,8 @@ pub(super) struct Goal {
     pub(super) thumbnail: Option<String>,
     pub(super) reward_micros: i64,
     pub(super) total_steps: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retired_at: Option<At>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -245,6 +249,8 @@ pub(super) struct Resource {
     pub(super) estimated_minutes: Option<i32>,
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub(super) catalogued: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retired_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) created_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -279,6 +285,8 @@ pub(super) struct StudyPlan {
     /// Keys, in the plan's order.
     pub(super) resources: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retired_at: Option<At>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) created_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) updated_at: Option<At>,
@@ -297,6 +305,8 @@ pub(super) struct Game {
     pub(super) description: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) image: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retired_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) created_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -352,6 +362,8 @@ pub(super) struct Collection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reward: Option<Reward>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retired_at: Option<At>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) created_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) updated_at: Option<At>,
@@ -395,6 +407,8 @@ pub(super) struct Card {
     pub(super) image: Option<String>,
     #[serde(default = "common")]
     pub(super) rarity: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retired_at: Option<At>,
 }
 
 fn common() -> String {

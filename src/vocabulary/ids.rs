@@ -84,6 +84,17 @@ impl Kind {
         }
     }
 
+    /// Refuses progress with a thing of this kind that was retired.
+    pub fn retired(self, key: &str) -> Refusal {
+        let message = format!("the {} {key:?} was retired, and takes no new progress", self.words());
+        Refusal::new(UserErrorCode::Retired, message)
+    }
+
+    /// Returns what a thing of this type is called in a sentence, such as `study plan`.
+    pub fn words(self) -> String {
+        self.name().replace('_', " ")
+    }
+
     /// Whether its ids name a user before the key.
     const fn is_of_users(self) -> bool {
         matches!(

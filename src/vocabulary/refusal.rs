@@ -34,6 +34,8 @@ pub enum UserErrorCode {
     UnknownCard,
     /// The user has no such block in force.
     UnknownBlock,
+    /// The user has no such lot of credits, and no grant of this `ref`.
+    UnknownCreditLot,
     /// There is no such API key.
     UnknownApiKey,
     /// The handle belongs to another user.
@@ -44,6 +46,8 @@ pub enum UserErrorCode {
     KeyTaken,
     /// What was to be removed is still in use.
     InUse,
+    /// It was retired, and takes no new progress.
+    Retired,
     /// The user has as many of these as one user may have.
     TooMany,
     /// The user does not take part in the season.

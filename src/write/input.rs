@@ -50,6 +50,38 @@ impl Telling {
     }
 }
 
+/// What is said of whether a thing of the catalogue is retired: hidden, and without new progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Retire {
+    /// It is not.
+    No,
+    /// It is from now on, or stays so.
+    Now,
+    /// It has been since then.
+    Since(Timestamp),
+}
+
+impl Retire {
+    /// What an operator says.
+    pub const fn now(retired: bool) -> Self {
+        if retired { Self::Now } else { Self::No }
+    }
+
+    /// What a file says.
+    pub fn since(retired_at: Option<Timestamp>) -> Self {
+        retired_at.map_or(Self::No, Self::Since)
+    }
+
+    /// Returns when the thing was retired, as it is stored from `now` on.
+    pub fn of(self, stored: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::No => None,
+            Self::Now => stored.or(Some(now)),
+            Self::Since(at) => Some(at),
+        }
+    }
+}
+
 /// The result of a write to the catalogue.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Upserted {
@@ -69,6 +101,22 @@ impl Upserted {
     pub const fn refused(refusals: Vec<Refusal>) -> Self {
         Self { created: false, refusals }
     }
+}
+
+/// What came of deleting a thing of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone, with all that belonged to it.
+    Done,
+    /// There is no such thing.
+    Unknown,
+    /// It stays: says who needs it.
+    InUse(&'static str),
+}
+
+impl Deleted {
+    /// Somebody has progress with the thing.
+    pub const IN_PROGRESS: Self = Self::InUse("somebody has progress with it");
 }
 
 /// Collects all faults of an input, so that they are reported at once.
@@ -223,6 +271,15 @@ impl Patch {
         place.clone_from(given);
         self.note(name, given);
         true
+    }
+
+    /// Retires a thing, or takes that back, if it was given.
+    pub fn retire(&mut self, place: &mut Option<Timestamp>, given: Option<Retire>, now: Timestamp) {
+        let after = given.map_or(*place, |given| given.of(*place, now));
+        if after != *place {
+            *place = after;
+            self.note("retiredAt", after.map(|at| at.to_string()));
+        }
     }
 
     /// Notes something else that changes.

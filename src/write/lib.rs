@@ -28,8 +28,9 @@ use serde::{Deserialize, Serialize};
 
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
+use waymark_vocabulary::ids::Kind;
 
-pub use input::{Checks, Notes, Patch, Telling, Upserted, arranged, told};
+pub use input::{Checks, Deleted, Notes, Patch, Retire, Telling, Upserted, arranged, told};
 pub use notifier::Following;
 pub use probe::attempt as try_to_write;
 pub use repo::{STATEMENTS, append_entry, append_event, audited, forget_writes, share_catalogue, take_catalogue};
@@ -96,6 +97,22 @@ pub enum Origin {
     Told,
     /// An export, which brings along what the histories tell of it.
     Restored,
+}
+
+impl Origin {
+    /// Refuses a fact of this instant about a thing that was retired by then. An export has what was there.
+    pub fn check_retired(
+        self,
+        kind: Kind,
+        key: &str,
+        retired_at: Option<Timestamp>,
+        at: Timestamp,
+    ) -> std::result::Result<(), String> {
+        match retired_at {
+            Some(retired_at) if self == Self::Told && at >= retired_at => Err(kind.retired(key).message),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Whether a fact was news, or what is wrong with it.

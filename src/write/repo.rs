@@ -354,11 +354,18 @@ pub(super) fn keep_references(stores: &mut Stores, references: Vec<(Reference, S
 }
 
 /// Hands the references of one user over to another.
-pub(super) async fn hand_over_references(transaction: &Transaction, merger: Merger) -> Result<()> {
+pub(super) async fn hand_over_references(
+    transaction: &Transaction,
+    merger: Merger,
+    renumbered: impl Fn(&str, String) -> String,
+) -> Result<()> {
     merger
         .rows::<write_ref::Entity, _>(
             transaction,
-            |row| row.user_id = merger.into,
+            |row| {
+                row.user_id = merger.into;
+                row.outcome = renumbered(&row.kind, std::mem::take(&mut row.outcome));
+            },
             |row| (row.kind.clone(), row.reference.clone()),
             |own, _| own,
         )

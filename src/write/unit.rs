@@ -305,8 +305,13 @@ impl<'a> Unit<'a> {
     }
 
     /// Hands the references of one user's additive writes over to another, so that none is carried out again there.
-    pub async fn hand_over_references(&self, merger: Merger) -> Result<()> {
-        repo::hand_over_references(self.transaction, merger).await
+    /// What they came to is kept as `renumbered` says, by the kind of the reference.
+    pub async fn hand_over_references(
+        &self,
+        merger: Merger,
+        renumbered: impl Fn(&str, String) -> String,
+    ) -> Result<()> {
+        repo::hand_over_references(self.transaction, merger, renumbered).await
     }
 
     fn locked(&mut self, user: i64) -> Result<&mut Locked> {

@@ -61,6 +61,7 @@ const FILES: &[(&str, &[&str])] = &[
     // What operators write are the rows of the catalogue.
     ("operate", &["repo", "rules", "catalogue", "entity"]),
     ("publish", &["repo", "rules", "catalogue", "entity", "write"]),
+    ("delete", &["repo", "entity", "operate", "publish"]),
     ("check", &["repo", "rules", "catalogue"]),
     ("owner", &["entity", "repo", "rules", "catalogue"]),
     ("keys", &["repo", "rules"]),
@@ -315,6 +316,7 @@ fn features_reach_each_other_through_services_only() {
                 Some("write") => ["write", "rest"].contains(&file),
                 Some("blocks") => file == "write",
                 Some("told") => file == "told",
+                Some("delete") => file == "delete",
                 Some("graphql") => file == "graphql",
                 Some(_) => false,
             };

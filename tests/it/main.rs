@@ -139,6 +139,7 @@ fn main() -> ExitCode {
         ("writes::catalogue::collections", writes::catalogue::collections::TESTS),
         ("writes::catalogue::games", writes::catalogue::games::TESTS),
         ("writes::catalogue::learning", writes::catalogue::learning::TESTS),
+        ("writes::catalogue::retire", writes::catalogue::retire::TESTS),
         ("writes::catalogue::seasons", writes::catalogue::seasons::TESTS),
         ("writes::collections", writes::collections::TESTS),
         ("writes::credits", writes::credits::TESTS),

@@ -243,6 +243,7 @@ async fn add_games(db: &Db) {
             possible_score: Set(of_game().filter(|one| one.4).map(|one| one.3).sum()),
             created_at: Set(now()),
             updated_at: Set(now()),
+            retired_at: Set(None),
         };
         game::Entity::insert(row).exec_without_returning(db.writes()).await.unwrap();
         let rows = of_game().zip(1..).map(|((key, _, kind, points, published), position)| achievement::ActiveModel {

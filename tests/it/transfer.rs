@@ -43,6 +43,7 @@ tests! {
         what_a_visibility_means_follows_from_the_version_of_the_file,
         imports_at_the_same_time_do_not_get_in_each_others_way,
         a_changed_achievement_changes_every_summary,
+        what_was_retired_takes_what_happened_before,
         a_curriculum_becomes_resources_and_a_study_plan,
     ],
     once: [every_type_of_record_is_documented],
@@ -855,6 +856,76 @@ const CURRICULUM: &str = r#"{
     { "section": "CS Tools", "title": "The Missing Semester", "url": null }
   ]
 }"#;
+
+/// One retired thing of each type, and what ann did with it at an instant.
+fn retired_and_done(at: &str) -> [(&'static str, String); 8] {
+    let of = |kind: &str, rest: &str| format!(r#"{{"type":"{kind}","user":"ann",{rest}}}"#).replace("AT", at);
+    [
+        ("season s was retired", of("enrolment", r#""season":"s","at":"AT""#)),
+        ("goal step was retired", of("goalProgress", r#""goal":"step","completedSteps":1,"at":"AT""#)),
+        ("resource r was retired", of("resourceProgress", r#""resource":"r","completed":true,"completedAt":"AT""#)),
+        ("study plan p was retired", of("studyPlanInstance", r#""plan":"p","createdAt":"AT""#)),
+        ("game g was retired", of("unlock", r#""achievement":"a","at":"AT""#)),
+        ("there is no published achievement h", of("unlock", r#""achievement":"h","at":"AT""#)),
+        ("collection c was retired", of("ownedCard", r#""card":"k","firstAcquiredAt":"AT""#)),
+        ("card l was retired", of("ownedCard", r#""card":"l","firstAcquiredAt":"AT""#)),
+    ]
+}
+
+async fn what_was_retired_takes_what_happened_before(stage: Stage) {
+    let retired_at = r#""retiredAt":"2026-06-10T00:00:00Z""#;
+    let catalogue = [
+        r#"{"type":"season","key":"s","title":"S","startsAt":"2026-06-01T00:00:00Z","durationSeconds":5184000,RETIRED}"#,
+        r#"{"type":"goal","key":"step","season":"s","title":"G","rewardMicros":0,"totalSteps":3,RETIRED}"#,
+        r#"{"type":"resource","key":"r","title":"R","createdAt":"2026-06-01T00:00:00Z",RETIRED}"#,
+        r#"{"type":"studyPlan","key":"p","title":"P","resources":["r"],RETIRED}"#,
+        r#"{"type":"game","key":"g","title":"G",RETIRED}"#,
+        r#"{"type":"achievement","key":"a","game":"g","title":"A","points":5}"#,
+        r#"{"type":"game","key":"i","title":"I"}"#,
+        r#"{"type":"achievement","key":"h","game":"i","title":"A","points":5,"published":false}"#,
+        r#"{"type":"collection","key":"c","name":"C",RETIRED}"#,
+        r#"{"type":"card","key":"k","collection":"c","name":"K"}"#,
+        r#"{"type":"collection","key":"d","name":"D"}"#,
+        r#"{"type":"card","key":"l","collection":"d","name":"L",RETIRED}"#,
+        r#"{"type":"card","key":"m","collection":"d","name":"M"}"#,
+        r#"{"type":"user","handle":"ann"}"#,
+    ];
+    let catalogue = catalogue.join("\n").replace("RETIRED", retired_at);
+    import(stage.db(), &catalogue).await;
+    let scratch = Scratch::new();
+    for (at, is_before) in [("2026-06-10T00:00:00Z", false), ("2026-06-09T00:00:00Z", true)] {
+        let facts = retired_and_done(at);
+        let lines: Vec<&str> = facts.iter().map(|(_, line)| line.as_str()).collect();
+        let (_, complaints) = import_all(stage.db(), vec![scratch.file("facts.ndjson", lines.join("\n"))]).await;
+        let refused: Vec<String> = complaints.iter().map(|one| one.to_string().replace('"', "")).collect();
+        let expected: Vec<&str> =
+            facts.iter().map(|(why, _)| *why).filter(|why| !is_before || why.ends_with(" h")).collect();
+        assert_eq!(refused.len(), expected.len(), "{refused:#?}");
+        for why in expected {
+            assert!(refused.iter().any(|one| one.contains(why)), "{why}: {refused:#?}");
+        }
+    }
+    // Again it changes nothing, and an export brings all of it over.
+    let (done, _) = import_all(stage.db(), vec![scratch.file("again.ndjson", &catalogue)]).await;
+    assert_eq!((done.new, done.bad), (0, 0));
+    let exported = export(stage.db(), Scope::All).await;
+    let retired = exported.lines().filter(|line| line.contains("retiredAt") && !line.starts_with(r#"{"type":"audit""#));
+    assert_eq!(retired.count(), 7);
+    let other = Stage::at(empty_sqlite(&scratch, "retired.db").await).await;
+    import(other.db(), &exported).await;
+    differ(&exported, &export(other.db(), Scope::All).await);
+    for stage in [&stage, &other] {
+        stage.app.refresh_catalogue().await.unwrap();
+        let verify = "mutation { verify(input: {}) { differences { check what stored expected } } }";
+        let data = stage.app(&[KeyScope::Admin]).await.data(verify, Value::Null).await;
+        assert_eq!(data["verify"]["differences"], json!([]));
+        let query =
+            "{ user(by: {handle: \"ann\"}) { collection(id: \"d\") { size collectedCount cards { card { key } } } } }";
+        let data = stage.app(&[KeyScope::ProgressRead]).await.data(query, Value::Null).await;
+        let cards = json!([{ "card": { "key": "l" } }, { "card": { "key": "m" } }]);
+        assert_eq!(data["user"]["collection"], json!({ "size": 1, "collectedCount": 0, "cards": cards }));
+    }
+}
 
 async fn a_curriculum_becomes_resources_and_a_study_plan(stage: Stage) {
     let records = curriculum::convert(CURRICULUM).unwrap();

@@ -200,6 +200,11 @@ export type GoalInput = {
   /** The goal's key or its global id, unique among the goals of all seasons. */
   key: string | number;
   /**
+   * Whether it is retired: no longer listed, and without new steps. Who has completed it can still claim it, and
+   * false brings it back.
+   */
+  retired?: boolean | null | undefined;
+  /**
    * What a user gets for completing it; nothing for a new one unless given. Who has claimed it keeps what was
    * granted.
    */
@@ -225,7 +230,7 @@ export type GoalState =
   | 'COMPLETE'
   /** Its week or season has not begun. */
   | 'LOCKED'
-  /** Its week or season ended before all steps were done. */
+  /** Its week or season ended, or it was retired, before all steps were done. */
   | 'MISSED'
   /** It can be worked on. */
   | 'OPEN';
@@ -546,6 +551,11 @@ export type UpsertSeasonInput = {
   pauseMode?: PauseMode | null | undefined;
   /** Global ids or keys of goals to be removed; only goals with which no user has progress can be removed. */
   removeGoals?: Array<string | number>;
+  /**
+   * Whether it is retired: no longer listed, never the current season, and without new progress; other seasons may
+   * take its time. What users have achieved stays, and false brings it back where no other season has its time.
+   */
+  retired?: boolean | null | undefined;
   /** When it begins. The start of a season that is over cannot be changed. */
   startDate?: string | null | undefined;
   /** The title, 1 to 500 characters. */
@@ -603,6 +613,8 @@ export type UserErrorCode =
   | 'NO_REWARD'
   /** All rewards in stock have been claimed. */
   | 'OUT_OF_STOCK'
+  /** It was retired, and takes no new progress. */
+  | 'RETIRED'
   /** The season is over. */
   | 'SEASON_ENDED'
   /** The season is not paused. */
@@ -627,6 +639,8 @@ export type UserErrorCode =
   | 'UNKNOWN_CARD'
   /** There is no such collection. */
   | 'UNKNOWN_COLLECTION'
+  /** The user has no such lot of credits, and no grant of this `ref`. */
+  | 'UNKNOWN_CREDIT_LOT'
   /** There is no such game. */
   | 'UNKNOWN_GAME'
   /** There is no such goal. */

@@ -23,7 +23,9 @@ pub const CHECKS: &[Check] = &[
          FROM (
              SELECT user_id, collection_id, collected_count AS stored, 0 AS owned
              FROM collection_progress WHERE user_id = ANY($1)
-             UNION ALL SELECT user_id, collection_id, 0, 1 FROM owned_cards WHERE user_id = ANY($1) AND quantity > 0
+             UNION ALL SELECT user_id, collection_id, 0, 1 FROM owned_cards
+             WHERE user_id = ANY($1) AND quantity > 0
+                 AND card_id NOT IN (SELECT id FROM cards WHERE retired_at IS NOT NULL)
          ) n JOIN collections c ON c.id = n.collection_id
          GROUP BY n.user_id, c.key HAVING sum(n.stored) <> sum(n.owned)",
     )
@@ -33,7 +35,8 @@ pub const CHECKS: &[Check] = &[
          SELECT o.user_id, o.collection_id, CAST(sum(CASE WHEN o.quantity > 0 THEN 1 ELSE 0 END) AS integer),
              CAST(NULL AS bigint), CAST(NULL AS bigint), max(o.updated_at)
          FROM (
-             SELECT user_id, collection_id, quantity, updated_at FROM owned_cards WHERE user_id = ANY($1)
+             SELECT user_id, collection_id, quantity, updated_at FROM owned_cards
+             WHERE user_id = ANY($1) AND card_id NOT IN (SELECT id FROM cards WHERE retired_at IS NOT NULL)
              UNION ALL
              SELECT user_id, collection_id, 0, updated_at FROM collection_progress WHERE user_id = ANY($1)
          ) o WHERE true GROUP BY o.user_id, o.collection_id
@@ -49,11 +52,14 @@ pub const CHECKS: &[Check] = &[
          FROM collection_progress p JOIN collections c ON c.id = p.collection_id
          LEFT JOIN (
              SELECT user_id, collection_id, max(first_acquired_at) AS last_at FROM owned_cards
-             WHERE user_id = ANY($1) AND quantity > 0 GROUP BY user_id, collection_id
+             WHERE user_id = ANY($1) AND quantity > 0
+                 AND card_id NOT IN (SELECT id FROM cards WHERE retired_at IS NOT NULL)
+             GROUP BY user_id, collection_id
          ) o ON o.user_id = p.user_id AND o.collection_id = p.collection_id
          WHERE p.user_id = ANY($1) AND p.completed_at IS NULL AND (p.reward_claimed_at IS NOT NULL OR (
              (c.ends_at IS NULL OR o.last_at < c.ends_at) AND p.collected_count > 0
-             AND p.collected_count >= (SELECT count(*) FROM cards k WHERE k.collection_id = c.id)))",
+             AND p.collected_count >= (
+                 SELECT count(*) FROM cards k WHERE k.collection_id = c.id AND k.retired_at IS NULL)))",
     )
     .of_instants()
     .mended_by(
@@ -61,15 +67,18 @@ pub const CHECKS: &[Check] = &[
              SELECT CASE WHEN max(o.first_acquired_at) < c.starts_at THEN c.starts_at ELSE max(o.first_acquired_at) END
              FROM collections c JOIN owned_cards o ON o.collection_id = c.id AND o.quantity > 0
                  AND o.user_id = collection_progress.user_id
+                 AND o.card_id NOT IN (SELECT id FROM cards WHERE retired_at IS NOT NULL)
              WHERE c.id = collection_progress.collection_id GROUP BY c.starts_at))
          WHERE user_id = ANY($1) AND completed_at IS NULL AND (reward_claimed_at IS NOT NULL OR (
              collected_count > 0
              AND collected_count >= (
-                 SELECT count(*) FROM cards k WHERE k.collection_id = collection_progress.collection_id)
+                 SELECT count(*) FROM cards k
+                 WHERE k.collection_id = collection_progress.collection_id AND k.retired_at IS NULL)
              AND EXISTS (
                  SELECT 1 FROM collections c WHERE c.id = collection_id AND (c.ends_at IS NULL OR c.ends_at > (
                      SELECT max(o.first_acquired_at) FROM owned_cards o WHERE o.collection_id = c.id
-                         AND o.quantity > 0 AND o.user_id = collection_progress.user_id)))))",
+                         AND o.quantity > 0 AND o.user_id = collection_progress.user_id
+                         AND o.card_id NOT IN (SELECT id FROM cards WHERE retired_at IS NOT NULL))))))",
     ),
     Check::of_nobody(
         "collections.rewards",

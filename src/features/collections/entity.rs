@@ -36,6 +36,8 @@ pub mod collection {
         pub show_after: bool,
         /// When the row last changed.
         pub updated_at: Timestamp,
+        /// When it was retired: hidden, and without new progress from then on; NULL: it is not.
+        pub retired_at: Option<Timestamp>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -44,6 +46,8 @@ pub mod collection {
 /// Cards of collections.
 pub mod card {
     use sea_orm::entity::prelude::*;
+
+    use waymark_kernel::clock::Timestamp;
 
     /// One row of `cards`.
     #[sea_orm::model]
@@ -65,6 +69,8 @@ pub mod card {
         pub image: Option<String>,
         /// How rare it is, in the operator's own words; `common` unless set.
         pub rarity: String,
+        /// When it was retired: hidden, and without new progress from then on; NULL: it is not.
+        pub retired_at: Option<Timestamp>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}

@@ -83,14 +83,20 @@ impl Collection {
         Ok(rules::time_left_seconds(&self.0.window(), context.ask()?.now()).map(seconds))
     }
 
-    /// How many distinct cards it has.
+    /// When the collection was retired: it is no longer listed and nobody gets cards of it any more; who has completed
+    /// it can still claim its reward. Null when it is not retired.
+    async fn retired_at(&self) -> Option<Timestamp> {
+        self.0.row.retired_at
+    }
+
+    /// How many distinct cards it has, without retired ones.
     async fn size(&self) -> i32 {
         self.0.size()
     }
 
-    /// Its cards, in the operator's order.
-    async fn cards(&self) -> List<Card> {
-        self.0.cards.iter().cloned().map(Card).collect()
+    /// Its cards, in the operator's order; retired ones for API keys with the scope admin only.
+    async fn cards(&self, context: &Context<'_>) -> Result<List<Card>> {
+        Ok(service::listed_in(context.ask()?, &self.0).iter().cloned().map(Card).collect())
     }
 
     /// The reward for completing the collection. Null when there is none.
@@ -129,6 +135,12 @@ impl Card {
     /// How rare the card is, in the operator's words.
     async fn rarity(&self) -> &str {
         &self.0.rarity
+    }
+
+    /// When the card was retired: it is listed for those alone who own it, does not count for its collection, and
+    /// nobody gets it any more. Null when it is not retired.
+    async fn retired_at(&self) -> Option<Timestamp> {
+        self.0.retired_at
     }
 }
 
@@ -244,7 +256,7 @@ impl CollectionProgress {
         self.0.collection.size()
     }
 
-    /// How many distinct cards the user owns.
+    /// How many distinct cards the user owns, without retired ones.
     async fn collected_count(&self) -> i32 {
         self.0.count()
     }
@@ -259,21 +271,18 @@ impl CollectionProgress {
         rules::time_left_seconds(&self.0.collection.window(), self.0.now).map(seconds)
     }
 
-    /// Every card of the collection in the operator's order, with how many the user owns. Null when that could not be
-    /// loaded.
+    /// Every card of the collection in the operator's order, with how many the user owns; retired ones, which do not
+    /// count, only when the user owns them. Null when that could not be loaded.
     async fn cards(&self, context: &Context<'_>) -> Nullable<List<CardOwnership>> {
         present(async {
             let owned = service::cards(context.ask()?, &self.0).await?;
-            let cards = self.0.collection.cards.iter();
+            let cards = service::with_owned(&self.0.collection, &owned);
             Ok(cards
-                .map(|card| {
-                    let owned = owned.iter().find(|owned| owned.card_id == card.id && owned.quantity > 0);
-                    CardOwnership {
-                        card: Card(Arc::clone(card)),
-                        quantity: owned.map_or(0, |owned| owned.quantity),
-                        is_owned: owned.is_some(),
-                        first_acquired_at: owned.map(|owned| owned.first_acquired_at),
-                    }
+                .map(|(card, owned)| CardOwnership {
+                    card: Card(Arc::clone(card)),
+                    quantity: owned.map_or(0, |owned| owned.quantity),
+                    is_owned: owned.is_some(),
+                    first_acquired_at: owned.map(|owned| owned.first_acquired_at),
                 })
                 .collect())
         })
@@ -354,7 +363,8 @@ impl CollectionQuery {
         .await
     }
 
-    /// The collections that are shown now, in the order in which they were added.
+    /// The collections that are shown now, in the order in which they were added; retired ones for API keys with the
+    /// scope admin only.
     async fn collections(
         &self,
         context: &Context<'_>,
@@ -366,6 +376,6 @@ impl CollectionQuery {
     ) -> Result<Connection<Collection>> {
         let request = context.ask()?;
         let page = PageArgs { first, after, last, before }.check("collections", request)?;
-        Ok(page.of_list(service::shown(request)?.cloned(), |one| (one.row.id, 0)).map(Collection))
+        Ok(page.of_list(service::listed(request)?.cloned(), |one| (one.row.id, 0)).map(Collection))
     }
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 use serde_json::json;
 
-use super::entity::{card, collection, reward};
+use super::entity::{card, collection, progress, reward};
 use super::repo;
-use super::rules::{self, Window};
+use super::rules::{self, Completion, Window};
 use waymark_auth::policy::Operator;
 use waymark_db::edits::Edits;
 use waymark_db::rows;
@@ -17,7 +17,9 @@ use waymark_kernel::limits;
 use waymark_kernel::text::no_key;
 use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::UserErrorCode;
-use waymark_write::{Checks, HistoryKind, Notes, Origin, Patch, Taken, Telling, Unit, Upserted, Write, arranged};
+use waymark_write::{
+    Checks, HistoryKind, Notes, Origin, Patch, Retire, Taken, Telling, Unit, Upserted, Write, arranged,
+};
 
 /// The most cards that a collection may have.
 pub const MOST_CARDS: usize = 10_000;
@@ -48,6 +50,9 @@ pub struct UpsertCollection {
     pub show_before: Option<bool>,
     /// Whether it is shown from its end on; `None`: unchanged, shown for a new one.
     pub show_after: Option<bool>,
+    /// Whether it is retired; `None`: unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired: Option<Retire>,
     /// Cards to be added or changed, in their order; cards that are not listed stay.
     pub cards: Vec<GivenCard>,
     /// Keys of cards to be removed.
@@ -72,6 +77,9 @@ pub struct GivenCard {
     pub image: Option<Option<String>>,
     /// How rare it is, in the operator's words; `None`: unchanged, `common` for a new one.
     pub rarity: Option<String>,
+    /// Whether it is retired; `None`: unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired: Option<Retire>,
 }
 
 /// A reward to be added or changed.
@@ -119,7 +127,7 @@ impl Write for UpsertCollection {
         }
         for ((place, given), position) in self.cards.iter().enumerate().zip(positions) {
             checks.enter("cards", place);
-            shelf.put_card(&mut checks, (&self.key, given), position, Telling::NOW);
+            shelf.put_card(&mut checks, (&self.key, given), position, Telling::NOW, unit.now);
         }
         checks.leave();
         if let Some(message) = shelf.too_many(&self.key, Telling::NOW) {
@@ -174,7 +182,8 @@ pub async fn take_cards(unit: &mut Unit<'_>, told: &[(&str, GivenCard, Telling)]
         let mut is_news = false;
         if !checks.failed() {
             let before = shelf.cards.get(&card.key).cloned();
-            is_news = shelf.put_card(&mut checks, (collection, card), card.position.unwrap_or_default(), *telling);
+            let position = card.position.unwrap_or_default();
+            is_news = shelf.put_card(&mut checks, (collection, card), position, *telling, unit.now);
             if let Some(message) = shelf.too_many(collection, *telling).filter(|_| is_news && before.is_none()) {
                 shelf.put_back(collection, &card.key);
                 checks.invalid("", message);
@@ -186,6 +195,11 @@ pub async fn take_cards(unit: &mut Unit<'_>, told: &[(&str, GivenCard, Telling)]
     Ok(taken)
 }
 
+/// How many cards of a set count.
+fn counted(set: &HashMap<String, (i32, bool)>) -> usize {
+    set.values().filter(|(_, counts)| *counts).count()
+}
+
 const fn window(row: &collection::Model) -> Window {
     Window { starts_at: row.starts_at, ends_at: row.ends_at, show_before: row.show_before, show_after: row.show_after }
 }
@@ -194,9 +208,12 @@ const fn window(row: &collection::Model) -> Window {
 struct Shelf {
     collections: Edits<collection::Model>,
     cards: Edits<card::Model>,
-    /// The cards of the collections that get some or whose cards change, by the collections' ids: the position of each by its key.
-    sets: HashMap<i64, HashMap<String, i32>>,
-    /// How many cards the collections have that are stored.
+    /// The cards of the collections that get some or whose cards change, by the collections' ids: by the key of each
+    /// its position, and whether it counts, which one that is retired does not.
+    sets: HashMap<i64, HashMap<String, (i32, bool)>>,
+    /// The collections of which a card that is stored came to count, or not to.
+    recounted: BTreeSet<i64>,
+    /// How many cards count in the collections that are stored.
     sizes: HashMap<i64, usize>,
     /// By the ids of the collections.
     rewards: HashMap<i64, reward::Model>,
@@ -225,12 +242,13 @@ impl Shelf {
         let id = |key: &str| collections.get(key).map(|row| row.id);
         let ids = |keys: Vec<&str>| keys.into_iter().filter_map(id).collect::<BTreeSet<i64>>();
         let with_cards: Vec<i64> = ids(of).into_iter().collect();
-        let mut sets: HashMap<i64, HashMap<String, i32>> = HashMap::new();
+        let mut sets: HashMap<i64, HashMap<String, (i32, bool)>> = HashMap::new();
         for row in rows::with_int::<card::Model>(transaction, "collection_id", &with_cards).await? {
-            sets.entry(row.collection_id).or_default().insert(row.key, row.position);
+            let place = (row.position, row.retired_at.is_none());
+            sets.entry(row.collection_id).or_default().insert(row.key, place);
         }
         let mut sizes: HashMap<i64, usize> =
-            with_cards.iter().map(|id| (*id, sets.get(id).map_or(0, HashMap::len))).collect();
+            with_cards.iter().map(|id| (*id, sets.get(id).map_or(0, counted))).collect();
         let others = ids(given.iter().map(|one| one.key.as_str()).collect());
         let others: Vec<i64> = others.into_iter().filter(|id| !sizes.contains_key(id)).collect();
         sizes.extend(repo::sizes(transaction, others).await?);
@@ -244,6 +262,7 @@ impl Shelf {
             rewards: stored.into_iter().map(|row| (row.collection_id, row)).collect(),
             changed_rewards: BTreeMap::new(),
             told: BTreeMap::new(),
+            recounted: BTreeSet::new(),
             notes: Notes::default(),
             collections,
             cards,
@@ -279,6 +298,7 @@ impl Shelf {
         let mut row = before.unwrap_or_else(|| given.blank(id, telling, now));
         let mut patch = Patch::default();
         given.put(&mut patch, &mut row, telling);
+        patch.retire(&mut row.retired_at, given.retired, now);
         if row.starts_at.zip(row.ends_at).is_some_and(|(starts, ends)| ends <= starts) {
             checks.invalid("endDate", "a collection ends after its start");
         }
@@ -297,8 +317,8 @@ impl Shelf {
     /// The positions of cards in the order in which they are listed.
     fn positions(&self, collection: &str, given: &[GivenCard]) -> impl Iterator<Item = i32> + use<> {
         let there = self.sets.get(&self.id(collection));
-        let taken = given.iter().filter_map(|one| there?.get(&one.key).copied()).collect();
-        let last = there.into_iter().flatten().map(|(_, position)| *position).max().unwrap_or(0);
+        let taken = given.iter().filter_map(|one| Some(there?.get(&one.key)?.0)).collect();
+        let last = there.into_iter().flatten().map(|(_, (position, _))| *position).max().unwrap_or(0);
         arranged(taken, last, given.len())
     }
 
@@ -309,6 +329,7 @@ impl Shelf {
         (collection, given): (&str, &GivenCard),
         position: i32,
         telling: Telling,
+        now: Timestamp,
     ) -> bool {
         let faults = checks.count();
         let id = self.id(collection);
@@ -327,14 +348,19 @@ impl Shelf {
         if checks.count() > faults {
             return false;
         }
+        let counted = before.as_ref().map(|row| row.retired_at.is_none());
         let mut row = before.unwrap_or_else(|| given.blank(self.cards.new_id(&given.key), id));
-        let is_news = given.put(&mut row, position, telling) || created;
+        let is_news = given.put(&mut row, position, telling, now) || created;
+        let counts = row.retired_at.is_none();
+        if counted.is_some_and(|counted| counted != counts) {
+            self.recounted.insert(id);
+        }
         if is_news {
             if telling.is_told() {
                 self.notes.note_part(collection, &given.key, created);
             }
             self.touch(id, telling);
-            self.sets.entry(id).or_default().insert(given.key.clone(), position);
+            self.sets.entry(id).or_default().insert(given.key.clone(), (position, counts));
             self.cards.put(row);
         }
         is_news
@@ -430,10 +456,14 @@ impl Shelf {
                 continue;
             };
             let size = self.sizes.get(&row.id).copied().unwrap_or(0);
-            let after = self.sets.get(&row.id).map_or(size, HashMap::len);
+            let after = self.sets.get(&row.id).map_or(size, counted);
+            let is_recounted = self.recounted.contains(&row.id);
+            if is_recounted {
+                repo::recount(unit.transaction(), row.id).await?;
+            }
             // More cards take away what was to be completed at a start that lies ahead, and nothing else.
             let takes_away = after > size && row.starts_at.is_some_and(|at| at > unit.now);
-            if window(row) != window(before) || after < size || takes_away {
+            if window(row) != window(before) || after < size || takes_away || is_recounted {
                 complete(unit, row, after, *origin).await?;
             }
         }
@@ -457,6 +487,7 @@ impl UpsertCollection {
             show_before: true,
             show_after: true,
             updated_at: now,
+            retired_at: None,
         }
     }
 
@@ -525,11 +556,12 @@ impl GivenCard {
             name: String::new(),
             image: None,
             rarity: "common".to_owned(),
+            retired_at: None,
         }
     }
 
-    /// Puts what was given into `row`; whether that changes it.
-    fn put(&self, row: &mut card::Model, position: i32, telling: Telling) -> bool {
+    /// Puts what was given at `now` into `row`; whether that changes it.
+    fn put(&self, row: &mut card::Model, position: i32, telling: Telling, now: Timestamp) -> bool {
         let before = row.clone();
         row.position = position;
         if let Some(name) = &self.name {
@@ -541,6 +573,7 @@ impl GivenCard {
         if let Some(rarity) = &self.rarity {
             row.rarity.clone_from(rarity);
         }
+        row.retired_at = self.retired.map_or(row.retired_at, |retired| retired.of(row.retired_at, now));
         *row != before
     }
 }
@@ -603,6 +636,9 @@ impl GivenReward {
 pub async fn complete(unit: &mut Unit<'_>, row: &collection::Model, size: usize, origin: Origin) -> Result<()> {
     let size = i64::try_from(size).unwrap_or(i64::MAX);
     let completion = rules::completion(None, &window(row), size, size, unit.now);
+    if row.ends_at.is_some_and(|ends| ends <= unit.now) {
+        complete_late(unit, row, size, origin).await?;
+    }
     let mut after = 0;
     while rules::is_completed(completion, unit.now) {
         let users = repo::completing(unit.transaction(), row.id, after, size, unit.now).await?;
@@ -618,4 +654,39 @@ pub async fn complete(unit: &mut Unit<'_>, row: &collection::Model, size: usize,
         }
     }
     repo::complete(unit.transaction(), row.id, size, completion, unit.now).await
+}
+
+/// Completes a collection that is over for every user who owns all cards that it has now, and got the last of them
+/// inside its dates.
+async fn complete_late(unit: &mut Unit<'_>, row: &collection::Model, size: i64, origin: Origin) -> Result<()> {
+    let counted = repo::counted(unit.transaction(), row.id).await?;
+    let (ids, mut after) = ([row.id], 0);
+    loop {
+        let users = repo::completing(unit.transaction(), row.id, after, size, unit.now).await?;
+        let Some(last) = users.last() else { return Ok(()) };
+        after = *last;
+        unit.lock_more(users.clone()).await?;
+        let mut got: HashMap<i64, Vec<Timestamp>> = HashMap::new();
+        let wanted = users.iter().map(|user| (*user, ids.as_slice()));
+        for ((user, _), owned) in repo::owned(unit.transaction(), wanted).await? {
+            if owned.quantity > 0 && counted.contains(&owned.card_id) {
+                got.entry(user).or_default().push(owned.first_acquired_at);
+            }
+        }
+        let places = users.iter().map(|user| (*user, row.id)).collect();
+        let mut done = rows::with_pairs::<progress::Model>(unit.transaction(), "collection_id", &places).await?;
+        for progress in &mut done {
+            let got = got.remove(&progress.user_id).unwrap_or_default();
+            let at = Completion::default().by_cards(&window(row), got.into_iter(), size, [None, None]).at;
+            if let Some(at) = at.filter(|_| origin == Origin::Told && unit.user(progress.user_id).is_ok()) {
+                let subject = (Kind::Collection, row.key.as_str());
+                let changes = json!({ "size": size });
+                unit.record_at(progress.user_id, HistoryKind::CollectionCompleted, subject, &changes, at)?;
+            }
+            (progress.completed_at, progress.updated_at) = (at, unit.now);
+        }
+        done.retain(|progress| progress.completed_at.is_some());
+        done.sort_unstable_by_key(|progress| progress.user_id);
+        repo::store_progress(unit.transaction(), &done).await?;
+    }
 }

@@ -55,11 +55,11 @@ pub async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<()> {
             },
         )
         .await?;
+    let collections = unit.catalogue::<Collections>()?;
     let mut counts: HashMap<i64, i32> = HashMap::new();
-    for card in cards.iter().filter(|card| card.quantity > 0) {
+    for card in cards.iter().filter(|card| card.quantity > 0 && collections.counts(card.card_id)) {
         *counts.entry(card.collection_id).or_default() += 1;
     }
-    let collections = unit.catalogue::<Collections>()?;
     let mut progress = Vec::with_capacity(stored.len());
     for row in stored {
         let Some(collection) = collections.by_id(row.collection_id) else { continue };

@@ -4,6 +4,7 @@ use super::entity::{card, collection, owned_card, progress, reward};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    QueryTrait as _,
 };
 use std::collections::{HashMap, HashSet};
 use waymark_db::bulk;
@@ -189,6 +190,21 @@ pub(super) async fn owned_by_anybody(connection: &impl ConnectionTrait, cards: V
     Ok(values(connection, found.distinct(), Column::CardId).await?.into_iter().collect())
 }
 
+/// Whether somebody owns a card of a collection, has completed it, or has claimed its reward.
+pub(super) async fn is_collected(connection: &impl ConnectionTrait, collection: i64) -> Result<bool> {
+    use progress::{Column, Entity};
+    let owned = owned_card::Entity::find()
+        .filter(owned_card::Column::CollectionId.eq(collection))
+        .filter(owned_card::Column::Quantity.gt(0))
+        .limit(1);
+    let done = Entity::find()
+        .filter(Column::CollectionId.eq(collection))
+        .filter(Column::CompletedAt.is_not_null().or(Column::RewardClaimedAt.is_not_null()))
+        .limit(1);
+    Ok(!values::<_, i64>(connection, owned, owned_card::Column::UserId).await?.is_empty()
+        || !values::<_, i64>(connection, done, Column::UserId).await?.is_empty())
+}
+
 /// Removes cards that nobody owns, and the trace of whoever once did.
 pub(super) async fn remove_cards(connection: &impl ConnectionTrait, cards: Vec<i64>) -> Result<()> {
     use owned_card::{Column, Entity};
@@ -224,13 +240,42 @@ pub(super) async fn completing(
     values(connection, completing, Column::UserId).await
 }
 
-/// How many cards these collections have.
+/// The cards of a collection that are not retired.
+pub(super) async fn counted(connection: &impl ConnectionTrait, collection: i64) -> Result<HashSet<i64>> {
+    use card::{Column, Entity};
+    let cards = Entity::find().filter(Column::CollectionId.eq(collection)).filter(Column::RetiredAt.is_null());
+    Ok(values(connection, cards, Column::Id).await?.into_iter().collect())
+}
+
+/// Counts anew how many cards of a collection users own, without those that are retired.
+pub(super) async fn recount(connection: &impl ConnectionTrait, collection: i64) -> Result<()> {
+    use progress::{Column, Entity};
+    let counting = card::Entity::find()
+        .select_only()
+        .column(card::Column::Id)
+        .filter(card::Column::CollectionId.eq(collection))
+        .filter(card::Column::RetiredAt.is_null());
+    let mut owned = owned_card::Entity::find()
+        .select_only()
+        .column_as(Expr::cust("count(*)"), "count")
+        .filter(Expr::col((owned_card::Entity, owned_card::Column::UserId)).equals((Entity, Column::UserId)))
+        .filter(owned_card::Column::CardId.in_subquery(counting.into_query()))
+        .filter(owned_card::Column::Quantity.gt(0))
+        .into_query();
+    let rows = Entity::update_many()
+        .col_expr(Column::CollectedCount, Expr::SubQuery(None, Box::new(owned.take().into())))
+        .filter(Column::CollectionId.eq(collection));
+    Ok(rows.exec(connection).await.map(drop)?)
+}
+
+/// How many cards these collections have, without those that are retired.
 pub(super) async fn sizes(connection: &impl ConnectionTrait, collections: Vec<i64>) -> Result<Vec<(i64, usize)>> {
     use card::{Column, Entity};
     if collections.is_empty() {
         return Ok(Vec::new());
     }
     let cards = Entity::find().filter(Column::CollectionId.is_any(connection, collections));
+    let cards = cards.filter(Column::RetiredAt.is_null());
     let sizes = counts(connection, cards, Column::CollectionId).await?;
     Ok(sizes.into_iter().map(|(collection, size)| (collection, usize::try_from(size).unwrap_or_default())).collect())
 }

@@ -195,8 +195,10 @@ async fn collections(
     legible([("platform", &platform), ("platformUserId", &id)])?;
     let work = desk.work(caller, now, async |request| {
         let user = user(&request, platform, id).await?;
-        let all = service::shown(&request)?.cloned().collect();
-        read(&request, user.as_ref(), all).await
+        match &user {
+            Some(user) => read(&request, service::collections(&request, user).await?).await,
+            None => Ok(service::listed(&request)?.map(|one| of_stranger(one, request.now())).collect()),
+        }
     });
     Ok(Json(work.await?))
 }
@@ -234,8 +236,12 @@ async fn collection(
     let unknown = || Fault::not_found("Campaign not found").numbered(5250);
     let work = desk.work(caller, now, async |request| {
         let found = service::shown_by_key(&request, &program)?.cloned().ok_or_else(unknown)?;
-        let user = user(&request, platform, id).await?;
-        Ok::<_, Fault>(read(&request, user.as_ref(), vec![found]).await?.pop())
+        match user(&request, platform, id).await? {
+            Some(user) => {
+                Ok::<_, Fault>(read(&request, service::collecting(&request, &user, [&found]).await?).await?.pop())
+            }
+            None => Ok(Some(of_stranger(&found, request.now()))),
+        }
     });
     work.await?.map(Json).ok_or_else(unknown)
 }
@@ -280,16 +286,13 @@ async fn user(request: &Request, platform: String, id: String) -> Result<Option<
     }
 }
 
-async fn read(
-    request: &Request,
-    user: Option<&VisibleUser>,
-    collections: Vec<Arc<Collection>>,
-) -> Result<Vec<CollectionChallenge>, Fault> {
-    let Some(user) = user else {
-        let nothing = |one: &Arc<Collection>| challenge(one, &Collected::default(), &[], false, request.now());
-        return Ok(collections.iter().map(nothing).collect());
-    };
-    let challenges = service::collecting(request, user, &collections).await?.into_iter().map(async |one| {
+/// Returns what is shown of a user who has collected nothing.
+fn of_stranger(collection: &Collection, now: Timestamp) -> CollectionChallenge {
+    challenge(collection, &Collected::default(), &[], false, now)
+}
+
+async fn read(request: &Request, collecting: Vec<Collecting>) -> Result<Vec<CollectionChallenge>, Fault> {
+    let challenges = collecting.into_iter().map(async |one| {
         let (owned, can_claim) = futures_util::try_join!(service::cards(request, &one), can_claim(request, &one))?;
         Ok::<_, Fault>(challenge(&one.collection, &one.collected, &owned, can_claim, request.now()))
     });
@@ -315,8 +318,8 @@ fn challenge(
 ) -> CollectionChallenge {
     let (row, window, size) = (&collection.row, collection.window(), collection.size());
     let count = collected.count_in(collection);
-    let card = |card: &Arc<Card>| {
-        let quantity = owned.iter().find(|owned| owned.card_id == card.id).map_or(0, |owned| owned.quantity);
+    let card = |(card, owned): (&Arc<Card>, Option<&Owned>)| {
+        let quantity = owned.map_or(0, |owned| owned.quantity);
         OwnedCard {
             name: card.name.clone(),
             id: card.key.clone(),
@@ -338,7 +341,7 @@ fn challenge(
         time_left: rules::time_left_millis(&window, now),
         status: collected.status_of(collection, now).into(),
         collected_count: count,
-        cards: collection.cards.iter().map(card).collect(),
+        cards: service::with_owned(collection, owned).map(card).collect(),
         reward: collection.reward.as_ref().map(|reward| Reward {
             id: reward.key.clone(),
             name: reward.name.clone(),

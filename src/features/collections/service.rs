@@ -8,7 +8,7 @@ pub use super::repo::RECORDS;
 pub use super::repo::{Collected, Owned};
 use super::rules::{self, CollectionStatus, RewardFacts, RewardRefusal};
 use super::{Card, Collection, Collections};
-use waymark_auth::policy::VisibleUser;
+use waymark_auth::policy::{self, VisibleUser};
 use waymark_credits as credits;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
@@ -56,11 +56,22 @@ impl Collected {
     }
 }
 
-/// The collections that are shown now, in the order in which they were added.
-pub fn shown(request: &Request) -> Result<impl Iterator<Item = &Arc<Collection>>> {
+/// The collections that are shown now, retired ones too, in the order in which they were added.
+fn shown(request: &Request) -> Result<impl Iterator<Item = &Arc<Collection>>> {
     let now = request.now();
     let all = request.catalogue::<Collections>()?.all();
     Ok(all.iter().filter(move |collection| rules::is_shown(&collection.window(), now)))
+}
+
+/// The collections that are shown now and that the caller finds in lists, in the order in which they were added.
+pub fn listed(request: &Request) -> Result<impl Iterator<Item = &Arc<Collection>>> {
+    let all = policy::sees_retired(&request.caller);
+    Ok(shown(request)?.filter(move |collection| all || collection.row.retired_at.is_none()))
+}
+
+/// The cards that the caller finds in a collection, in their order.
+pub fn listed_in<'a>(request: &Request, collection: &'a Collection) -> &'a [Arc<Card>] {
+    if policy::sees_retired(&request.caller) { &collection.all_cards } else { &collection.cards }
 }
 
 /// The collection with this key, if it is shown now.
@@ -78,9 +89,11 @@ pub fn shown_card<'a>(request: &'a Request, key: &str) -> Result<Option<&'a Arc<
     }))
 }
 
-/// How far a user is with each of the collections that are shown now.
+/// How far a user is with each of the collections that are shown now; retired ones only where the user has got cards.
 pub async fn collections(request: &Request, user: &VisibleUser) -> Result<Vec<Collecting>> {
-    collecting(request, user, shown(request)?).await
+    let mut collecting = collecting(request, user, shown(request)?).await?;
+    collecting.retain(|one| one.collection.row.retired_at.is_none() || one.collected.updated_at.is_some());
+    Ok(collecting)
 }
 
 /// How far a user is with each of these collections.
@@ -113,6 +126,19 @@ pub async fn collection(request: &Request, user: &VisibleUser, key: &str) -> Res
 pub async fn cards(request: &Request, collecting: &Collecting) -> Result<Arc<[Owned]>> {
     let key = CardsOf { user: collecting.user.key(), collection: collecting.collection.row.id };
     Ok(request.load.one(key).await?.unwrap_or_else(|| Arc::from([])))
+}
+
+/// The cards that stand in a user's list of a collection, with what the user has of each: those that count, and
+/// retired ones that the user owns.
+pub fn with_owned<'a>(
+    collection: &'a Collection,
+    owned: &'a [Owned],
+) -> impl Iterator<Item = (&'a Arc<Card>, Option<&'a Owned>)> {
+    let cards = collection
+        .all_cards
+        .iter()
+        .map(|card| (card, owned.iter().find(|owned| owned.card_id == card.id && owned.quantity > 0)));
+    cards.filter(|(card, owned)| card.retired_at.is_none() || owned.is_some())
 }
 
 /// Why the reward of a collection, of which there are `stock`, cannot be claimed now; `None` when it can.

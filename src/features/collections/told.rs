@@ -131,6 +131,9 @@ impl Owners {
         let place = (told.user, id);
         let before = self.told.get(&place).map(|change| change.progress).or_else(|| self.stored.get(&place).copied());
         let before = before.unwrap_or(Collected { collection_id: id, ..Collected::default() });
+        if let Some(at) = told.completion.at.filter(|_| before.completed_at.is_none()) {
+            told.origin.check_retired(Kind::Collection, &collection.row.key, collection.row.retired_at, at)?;
+        }
         if told.reward_claimed_at.is_some() && before.reward_claimed_at.is_none() {
             self.claim(collection, told.origin)?;
         }
@@ -168,9 +171,9 @@ impl Owners {
 
     fn take_card(&mut self, collections: &Collections, told: &ToldCard<'_>, now: Timestamp) -> Taken {
         let card = collections.card(told.card).ok_or_else(|| format!("there is no card {:?}", told.card))?;
+        let said = told.updated_at.max(told.first_acquired_at);
         let owned = self.owned.entry((told.user, card.collection_id)).or_default();
         let before = owned.get(&card.id);
-        let said = told.updated_at.max(told.first_acquired_at);
         let first = told.first_acquired_at.unwrap_or(now);
         let row = match before {
             None => OwnedRow {
@@ -201,6 +204,12 @@ impl Owners {
         };
         if before == Some(&row) {
             return Ok(false);
+        }
+        let got_at = said.unwrap_or(now);
+        told.origin.check_retired(Kind::Card, &card.key, card.retired_at, got_at)?;
+        if let Some(collection) = collections.by_id(card.collection_id) {
+            let row = &collection.row;
+            told.origin.check_retired(Kind::Collection, &row.key, row.retired_at, got_at)?;
         }
         let by = i64::from(row.quantity) - before.map_or(0, |row| i64::from(row.quantity));
         let at = row.updated_at;

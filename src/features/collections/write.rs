@@ -170,7 +170,8 @@ async fn change(unit: &mut Unit<'_>, direction: Direction, items: &[(i64, CardAm
             continue;
         }
         let id = Kind::Card.id(&item.card);
-        let changed = check(&collections, item).and_then(|card| owners.change(direction, *user, card, item, unit.now));
+        let changed =
+            check(&collections, direction, item).and_then(|card| owners.change(direction, *user, card, item, unit.now));
         let outcome = match changed {
             Ok(()) => ItemOutcome::applied(id),
             Err(refusal) => ItemOutcome::refused(id, refusal),
@@ -188,7 +189,7 @@ async fn change(unit: &mut Unit<'_>, direction: Direction, items: &[(i64, CardAm
 }
 
 /// The card of an item whose amount is in order.
-fn check<'a>(collections: &'a Collections, item: &CardAmount) -> Result<&'a Card, Refusal> {
+fn check<'a>(collections: &'a Collections, direction: Direction, item: &CardAmount) -> Result<&'a Card, Refusal> {
     let card = collections.card(&item.card).ok_or_else(|| {
         let message = format!("there is no card {:?}", item.card);
         Kind::Card.refuse(&item.card, UserErrorCode::UnknownCard, message)
@@ -198,7 +199,19 @@ fn check<'a>(collections: &'a Collections, item: &CardAmount) -> Result<&'a Card
         let message = format!("a quantity lies between 1 and {most}, and {} does not", item.quantity);
         return Err(Refusal::new(UserErrorCode::InvalidInput, message));
     }
-    Ok(card)
+    match retired(collections, card) {
+        Some(refusal) if direction == Direction::Grant => Err(refusal),
+        _ => Ok(card),
+    }
+}
+
+/// Why nobody gets a card any more: it was retired, or its collection was.
+fn retired(collections: &Collections, card: &Card) -> Option<Refusal> {
+    if card.retired_at.is_some() {
+        return Some(Kind::Card.retired(&card.key));
+    }
+    let collection = &collections.by_id(card.collection_id)?.row;
+    collection.retired_at.is_some().then(|| Kind::Collection.retired(&collection.key))
 }
 
 /// The cards that locked users own of some collections, and how far they are with these.

@@ -2,6 +2,7 @@
 
 pub mod blocks;
 mod check;
+pub mod delete;
 pub mod entity;
 pub mod graphql;
 mod loader;

@@ -7,16 +7,13 @@ use serde_json::json;
 
 use super::entity::{BlockScope, EntryKind, LotSource, block, entry, lot};
 use super::rules::{self, MOST_BLOCKS, micros_to_decimal};
-use super::write::{granted, wrong_reason};
+use super::write::{BROUGHT_ALONG, granted, wrong_reason};
 use waymark_db::rows;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
 use waymark_kernel::limits;
 use waymark_vocabulary::ids::Kind;
 use waymark_write::{HistoryKind, Origin, Reference, Taken, Unit};
-
-/// The kind of the references of lots that were brought along.
-const REFERENCE: &str = "IMPORT";
 
 /// A user, by the internal id, and the number of something of the user's.
 pub type Place = (i64, i64);
@@ -383,7 +380,7 @@ fn is_same(there: &lot::Model, told: &ToldLot<'_>) -> bool {
 }
 
 fn reference(told: &ToldLot<'_>) -> Option<Result<Reference, String>> {
-    let reference = Reference::new(told.user, REFERENCE, told.reference?);
+    let reference = Reference::new(told.user, BROUGHT_ALONG, told.reference?);
     Some(reference.map_err(|refusal| refusal.message))
 }
 

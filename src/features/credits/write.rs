@@ -74,6 +74,15 @@ impl Ledger {
         self.lots.get(&user).into_iter().flatten().map(|held| held.stored.lot).collect()
     }
 
+    /// The same, with nothing left of all but the one of this number, if one is named.
+    fn lots_of(&self, user: i64, number: Option<i64>) -> Vec<Lot> {
+        let lots = self.lots.get(&user).into_iter().flatten().map(|held| match number {
+            Some(number) if held.stored.seq != number => Lot { remaining_micros: 0, ..held.stored.lot },
+            _ => held.stored.lot,
+        });
+        lots.collect()
+    }
+
     fn is_blocked(&self, user: i64, action: BlockedAction, now: Timestamp) -> bool {
         let blocks: Vec<Block> = self.blocks.get(&user).into_iter().flatten().map(|stored| stored.block).collect();
         rules::is_blocked(&blocks, action, now)
@@ -348,7 +357,7 @@ impl Write for GrantCredits {
             tell(unit, user, HistoryKind::CreditsGranted, &granted(micros, lot, self.expires_at))?;
             Ok(Ok(Changed { lot: Some(lot), ..Changed::by(micros) }))
         };
-        self.amount.change(unit, "CREDIT_GRANT", grant).await
+        self.amount.change(unit, GRANTS[0], grant).await
     }
 }
 
@@ -392,7 +401,69 @@ impl Write for SpendCredits {
 
 /// Takes credits from a user, as far as they are there.
 #[derive(Debug, Serialize)]
-pub struct RevokeCredits(pub Amount);
+pub struct RevokeCredits {
+    /// From whom how much is taken, and why.
+    #[serde(flatten)]
+    pub amount: Amount,
+    /// The lot from which alone it is taken; `None`: from all, the earliest expiry first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lot: Option<LotBy>,
+}
+
+/// Names a lot of a user.
+#[derive(Debug, Serialize)]
+pub enum LotBy {
+    /// By its number.
+    Number(i64),
+    /// By the reference of the grant that opened it.
+    Reference(String),
+}
+
+/// The kind of the references of lots that files brought along.
+pub(super) const BROUGHT_ALONG: &str = "IMPORT";
+/// The kinds of the references of grants.
+const GRANTS: [&str; 2] = ["CREDIT_GRANT", BROUGHT_ALONG];
+
+impl LotBy {
+    /// Returns the number of the lot among those of a locked user.
+    async fn find(&self, unit: &Unit<'_>, user: i64) -> Result<Result<i64, Refusal>> {
+        let number = match self {
+            Self::Number(number) => Some(*number),
+            Self::Reference(name) => {
+                let references = GRANTS.map(|kind| Reference::new(user, kind, name));
+                let references: Result<Vec<_>, Refusal> = references.into_iter().collect();
+                let references = match references {
+                    Ok(references) => references,
+                    Err(refusal) => return Ok(Err(refusal.at(["lot", "ref"]))),
+                };
+                let known = unit.referenced(&references).await?;
+                references.iter().find_map(|reference| lot_of(known.get(reference)?))
+            }
+        };
+        let found = match number {
+            Some(number) => repo::lots(unit.transaction(), user, vec![number]).await?,
+            None => Vec::new(),
+        };
+        let unknown = || Refusal::new(UserErrorCode::UnknownCreditLot, "the user has no such lot of credits");
+        Ok(found.first().map(|(seq, _)| *seq).ok_or_else(|| unknown().at(["lot"])))
+    }
+}
+
+/// The number of the lot in the outcome of a grant.
+fn lot_of(outcome: &str) -> Option<i64> {
+    serde_json::from_str::<Value>(outcome).ok()?.get("lot")?.as_i64()
+}
+
+/// Returns the outcome of a grant once the numbers of the user's lots were raised by `offset`; that of any other write
+/// as it is.
+pub fn renumbered(kind: &str, outcome: String, offset: i64) -> String {
+    let Some(lot) = lot_of(&outcome).filter(|_| GRANTS.contains(&kind)) else { return outcome };
+    let renumbered = serde_json::from_str::<Value>(&outcome).map(|mut kept| {
+        kept["lot"] = lot.saturating_add(offset).into();
+        kept.to_string()
+    });
+    renumbered.unwrap_or(outcome)
+}
 
 impl Write for RevokeCredits {
     const NAME: &'static str = "revokeCredits";
@@ -400,24 +471,36 @@ impl Write for RevokeCredits {
     type Outcome = Changed;
 
     fn concerns(&self) -> Option<i64> {
-        Some(self.0.user.key())
+        Some(self.amount.user.key())
     }
 
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Changed> {
-        let Amount { user, micros, reason, .. } = &self.0;
+        let Amount { user, micros, reason, .. } = &self.amount;
         let (user, micros) = (user.key(), *micros);
+        unit.lock([user]).await?;
+        let lot = match &self.lot {
+            Some(lot) => lot.find(unit, user).await?.map(Some),
+            None => Ok(None),
+        };
         let revoke = |unit: &mut Unit<'_>, ledger: &mut Ledger| {
-            let (plan, missing_micros) = rules::revoke_plan(&ledger.lots(user), micros, unit.now);
+            let lot = match lot {
+                Ok(lot) => lot,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            let (plan, missing_micros) = rules::revoke_plan(&ledger.lots_of(user, lot), micros, unit.now);
             let changed = Changed { missing_micros, ..Changed::by(micros - missing_micros) };
             if changed.micros == 0 {
                 return Ok(Ok(Changed { status: WriteStatus::Unchanged, ..changed }));
             }
             ledger.take(unit, user, plan, (EntryKind::Revoke, reason.as_deref(), unit.now))?;
-            let changes = json!({ "credits": micros_to_decimal(changed.micros) });
+            let mut changes = json!({ "credits": micros_to_decimal(changed.micros) });
+            if let Some(lot) = lot {
+                changes["lot"] = lot.into();
+            }
             tell(unit, user, HistoryKind::CreditsRevoked, &changes)?;
             Ok(Ok(changed))
         };
-        self.0.change(unit, "CREDIT_REVOKE", revoke).await
+        self.amount.change(unit, "CREDIT_REVOKE", revoke).await
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Game {
     pub image: Option<String>,
     /// When the operator added the game.
     pub created_at: Timestamp,
+    /// When it was retired; `None`: it is not.
+    pub retired_at: Option<Timestamp>,
     /// How many published achievements there are, and their points.
     pub num_possible: i32,
     /// The points of the published achievements together.
@@ -152,6 +154,7 @@ impl Part for Games {
                     description: game.description,
                     image: game.image,
                     created_at: game.created_at,
+                    retired_at: game.retired_at,
                     num_possible: i32::try_from(achievements.len()).unwrap_or(i32::MAX),
                     possible_score: achievements.iter().fold(0, |sum, one| sum.saturating_add(one.points)),
                     achievements,

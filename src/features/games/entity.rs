@@ -65,6 +65,8 @@ pub mod game {
         pub created_at: Timestamp,
         /// When the row last changed.
         pub updated_at: Timestamp,
+        /// When it was retired: hidden, and without new progress from then on; NULL: it is not.
+        pub retired_at: Option<Timestamp>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}

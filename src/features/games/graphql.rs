@@ -93,6 +93,11 @@ impl Game {
         self.0.created_at
     }
 
+    /// When the game was retired: it is no longer listed and takes no new progress. Null when it is not retired.
+    async fn retired_at(&self) -> Option<Timestamp> {
+        self.0.retired_at
+    }
+
     /// How many published achievements the game has.
     async fn num_possible(&self) -> i32 {
         self.0.num_possible
@@ -456,7 +461,8 @@ impl GameQuery {
         .await
     }
 
-    /// The games of the catalogue, in the order in which they were added.
+    /// The games of the catalogue, in the order in which they were added; retired ones for API keys with the scope
+    /// admin only.
     #[allow(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn games(
         &self,
@@ -474,7 +480,7 @@ impl GameQuery {
         let request = context.ask()?;
         let page = PageArgs { first, after, last, before }.check("games", request)?;
         let search = Search::of(search)?;
-        let found = request.catalogue::<Games>()?.all().iter().filter(|game| search.finds(&game.title_in_lower_case));
+        let found = service::listed(request)?.filter(|game| search.finds(&game.title_in_lower_case));
         Ok(page.of_list(found.cloned(), |game| (game.id, 0)).map(Game))
     }
 }

@@ -16,7 +16,9 @@ use waymark_kernel::error::Result;
 use waymark_kernel::limits;
 use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::UserErrorCode;
-use waymark_write::{Checks, HistoryKind, Notes, Origin, Patch, Taken, Telling, Unit, Upserted, Write, arranged};
+use waymark_write::{
+    Checks, HistoryKind, Notes, Origin, Patch, Retire, Taken, Telling, Unit, Upserted, Write, arranged,
+};
 
 /// The most achievements that a game may have.
 pub const MOST_ACHIEVEMENTS: usize = 5000;
@@ -41,6 +43,9 @@ pub struct UpsertGame {
     /// The address of its picture; `None`: unchanged, `Some(None)`: no picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<Option<String>>,
+    /// Whether it is retired; `None`: unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired: Option<Retire>,
     /// Achievements to be added or changed, in their order; those that are not listed stay.
     pub achievements: Vec<GivenAchievement>,
 }
@@ -243,6 +248,7 @@ impl Shelf {
         patch.set("platform", &mut row.platform, given.platform.as_ref());
         patch.set("description", &mut row.description, given.description.as_ref());
         patch.set("image", &mut row.image, given.image.as_ref());
+        patch.retire(&mut row.retired_at, given.retired, now);
         if patch.is_empty() && !created {
             return false;
         }
@@ -361,6 +367,7 @@ impl UpsertGame {
             possible_score: 0,
             created_at: telling.created_at.unwrap_or(now),
             updated_at: now,
+            retired_at: None,
         }
     }
 }

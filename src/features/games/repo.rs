@@ -417,6 +417,21 @@ pub(super) async fn achievements(connection: &impl ConnectionTrait, game: i64) -
         .await?)
 }
 
+/// Whether somebody holds an award of a game.
+pub(super) async fn is_awarded(connection: &impl ConnectionTrait, game: i64) -> Result<bool> {
+    use summary::{Column, Entity};
+    let awarded = [Column::BeatenAt, Column::BeatenHardcoreAt, Column::CompletedAt, Column::MasteredAt]
+        .into_iter()
+        .fold(Condition::any(), |any, award| any.add(award.is_not_null()));
+    let found = Entity::find().filter(Column::GameId.eq(game)).filter(awarded).limit(1);
+    Ok(!values::<_, i64>(connection, found, Column::UserId).await?.is_empty())
+}
+
+/// Whether an achievement is in a set.
+pub(super) fn has(set: &award_set::Model, achievement: i64) -> bool {
+    serde_json::from_str(&set.achievements).is_ok_and(|ids: Vec<i64>| ids.contains(&achievement))
+}
+
 /// The hand-written statements of this file.
 pub static STATEMENTS: [&Sql; 1] = [&SUMMARISE];
 

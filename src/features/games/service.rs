@@ -6,7 +6,7 @@ use super::loader::{GameCountOf, GamesOf, SummariesOf, UnlocksOf};
 pub use super::repo::RECORDS;
 pub use super::repo::{Achieved, Listed, Sorted, Unlock};
 use super::{Game, Games};
-use waymark_auth::policy::VisibleUser;
+use waymark_auth::policy::{self, VisibleUser};
 use waymark_db::Extent;
 use waymark_db::page::Slice;
 use waymark_graphql_kit::pagination::{Connection, Page, only_if};
@@ -22,6 +22,13 @@ pub struct Summary {
     pub game: Arc<Game>,
     /// The user's score and awards in the game; zeros when it was never played.
     pub achieved: Achieved,
+}
+
+/// The games that the caller finds in lists, in the order in which they were added.
+pub fn listed(request: &Request) -> Result<impl Iterator<Item = &Arc<Game>>> {
+    let all = policy::sees_retired(&request.caller);
+    let games = request.catalogue::<Games>()?.all().iter();
+    Ok(games.filter(move |game| all || game.retired_at.is_none()))
 }
 
 /// The summaries of each user in the games with these keys, in their order; `None` for a game that is not in the

@@ -125,8 +125,12 @@ pub async fn unlock(unit: &mut Unit<'_>, items: &[(i64, NewUnlock)]) -> Result<V
             results.push(ItemOutcome::refused(id, Refusal::new(UserErrorCode::DateOutOfRange, message)));
             continue;
         }
-        let after = rules::merge_unlock(players.unlock(*user, achievement), item.hardcore, at);
-        if players.put(*user, achievement, after, How::Asked) {
+        let before = players.unlock(*user, achievement);
+        let after = rules::merge_unlock(before, item.hardcore, at);
+        let retired = games.by_id(achievement.game_id).filter(|game| game.retired_at.is_some());
+        if let Some(game) = retired.filter(|_| before != Some(after)) {
+            results.push(ItemOutcome::refused(id, Kind::Game.retired(&game.key)));
+        } else if players.put(*user, achievement, after, How::Asked) {
             tell_unlock(unit, &games, *user, achievement, item.hardcore, at)?;
             results.push(ItemOutcome::applied(id));
         } else {
@@ -205,6 +209,13 @@ pub async fn take_told(
         };
         let before = players.unlock(told.user, achievement);
         let after = rules::earlier_unlock(before, told.unlock);
+        let at = told.unlock.unlocked_at;
+        let game = games.by_id(achievement.game_id).filter(|_| before != Some(after));
+        let checked = game.map(|game| told.origin.check_retired(Kind::Game, &game.key, game.retired_at, at));
+        if let Some(Err(reason)) = checked {
+            taken.push(Err(reason));
+            continue;
+        }
         taken.push(Ok(players.put(told.user, achievement, after, told.origin.into())));
         if told.origin == Origin::Restored {
             continue;
@@ -381,6 +392,9 @@ impl Players {
         let before = self.told.get(&place).or_else(|| self.stored.get(&place)).cloned().unwrap_or_default();
         let mut after = before.clone();
         for (award, at, on) in &told.awards {
+            if after[*award as usize].is_none() {
+                told.origin.check_retired(Kind::Game, &game.key, game.retired_at, *at)?;
+            }
             let on = on.as_ref().map(|keys| keys.iter().map(id).collect::<Result<BTreeSet<i64>, _>>()).transpose()?;
             let held = &mut after[*award as usize];
             *held = Some(Held::merged(held.take(), Held { at: *at, on: on.map(|on| on.into_iter().collect()) }));

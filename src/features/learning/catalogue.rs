@@ -20,6 +20,13 @@ pub struct Plan {
     pub resources: Vec<Arc<Resource>>,
 }
 
+impl Plan {
+    /// The resources that an instance that is made now has: those that are not retired, in their order.
+    pub fn offered(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.resources.iter().filter(|resource| resource.retired_at.is_none())
+    }
+}
+
 /// All resources and study plans.
 #[derive(Debug)]
 pub struct Learning {

@@ -36,6 +36,8 @@ pub mod resource {
         pub created_at: Timestamp,
         /// When the row last changed.
         pub updated_at: Timestamp,
+        /// When it was retired: hidden, and without new progress from then on; NULL: it is not.
+        pub retired_at: Option<Timestamp>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -65,6 +67,8 @@ pub mod plan {
         pub created_at: Timestamp,
         /// When the row last changed.
         pub updated_at: Timestamp,
+        /// When it was retired: hidden, and without new progress from then on; NULL: it is not.
+        pub retired_at: Option<Timestamp>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}

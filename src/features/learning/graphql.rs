@@ -91,6 +91,11 @@ impl Resource {
     async fn estimated_minutes(&self) -> Option<i32> {
         self.0.estimated_minutes
     }
+
+    /// When the resource was retired: it is no longer listed and takes no new progress. Null when it is not retired.
+    async fn retired_at(&self) -> Option<Timestamp> {
+        self.0.retired_at
+    }
 }
 
 /// An ordered list of resources.
@@ -120,9 +125,15 @@ impl StudyPlan {
         &self.0.row.description
     }
 
-    /// The resources in the order in which they are meant to be taken.
-    async fn resources(&self) -> List<Resource> {
-        self.0.resources.iter().cloned().map(Resource).collect()
+    /// When the study plan was retired: it is no longer listed and cannot be begun. Null when it is not retired.
+    async fn retired_at(&self) -> Option<Timestamp> {
+        self.0.row.retired_at
+    }
+
+    /// The resources in the order in which they are meant to be taken; retired ones for API keys with the scope admin
+    /// only.
+    async fn resources(&self, context: &Context<'_>) -> Result<List<Resource>> {
+        Ok(service::listed_in(context.ask()?, &self.0).cloned().map(Resource).collect())
     }
 }
 
@@ -368,7 +379,8 @@ impl StudyPlanInstance {
         Ok(rules::percent_by_minutes(items).into())
     }
 
-    /// Its resources in their order, with the user's progress.
+    /// Its resources in their order, with the user's progress; without those that have been retired, which do not
+    /// count.
     async fn resources(&self, context: &Context<'_>) -> Result<List<StudyPlanInstanceResource>> {
         let learning = context.ask()?.catalogue::<Learning>()?;
         let items = self.0.instance.items.iter();
@@ -429,7 +441,8 @@ impl LearningQuery {
         .await
     }
 
-    /// The resources of the catalogue, in the order in which they were added.
+    /// The resources of the catalogue, in the order in which they were added; retired ones for API keys with the scope
+    /// admin only.
     #[allow(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn resources(
         &self,
@@ -446,7 +459,7 @@ impl LearningQuery {
         let request = context.ask()?;
         let page = PageArgs { first, after, last, before }.check("resources", request)?;
         let search = Search::of(search)?;
-        let found = request.catalogue::<Learning>()?.titled().filter(|(_, title)| search.finds(title));
+        let found = service::listed_resources(request)?.filter(|(_, title)| search.finds(title));
         let found = found.map(|(resource, _)| Arc::clone(resource));
         Ok(page.of_list(found, |resource| (resource.id, 0)).map(Resource))
     }
@@ -464,7 +477,8 @@ impl LearningQuery {
         .await
     }
 
-    /// The study plans of the catalogue, in the order in which they were added.
+    /// The study plans of the catalogue, in the order in which they were added; retired ones for API keys with the
+    /// scope admin only.
     async fn study_plans(
         &self,
         context: &Context<'_>,
@@ -476,7 +490,7 @@ impl LearningQuery {
     ) -> Result<Connection<StudyPlan>> {
         let request = context.ask()?;
         let page = PageArgs { first, after, last, before }.check("study-plans", request)?;
-        let plans = request.catalogue::<Learning>()?.plans().iter().cloned();
+        let plans = service::listed_plans(request)?.cloned();
         Ok(page.of_list(plans, |plan| (plan.row.id, 0)).map(StudyPlan))
     }
 }

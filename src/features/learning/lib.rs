@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod check;
+pub mod delete;
 pub mod entity;
 pub mod graphql;
 mod loader;

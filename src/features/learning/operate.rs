@@ -14,13 +14,13 @@ use waymark_kernel::error::Result;
 use waymark_kernel::limits;
 use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::UserErrorCode;
-use waymark_write::{Checks, Notes, Patch, Taken, Telling, Unit, Upserted, Write};
+use waymark_write::{Checks, Notes, Patch, Retire, Taken, Telling, Unit, Upserted, Write};
 
 /// The most resources that a study plan may have.
 pub const MOST_RESOURCES: usize = 1000;
 
 /// The key under which a resource is kept: one of 24 hexadecimal digits is the same in either case.
-fn canonical(key: &str) -> String {
+pub(super) fn canonical(key: &str) -> String {
     if is_external_id(key) { key.to_ascii_lowercase() } else { key.to_owned() }
 }
 
@@ -50,6 +50,9 @@ pub struct UpsertResource {
     /// How long it takes, in minutes; `None`: unchanged, `Some(None)`: unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimated_minutes: Option<Option<i32>>,
+    /// Whether it is retired; `None`: unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired: Option<Retire>,
 }
 
 impl Write for UpsertResource {
@@ -175,6 +178,7 @@ impl Resources {
             catalogued,
             created_at,
             updated_at: created_at,
+            retired_at: None,
         });
         let mut patch = Patch::default();
         let title = |title: &String| telling.title(title);
@@ -184,6 +188,7 @@ impl Resources {
         patch.set("url", &mut row.url, given.url.as_ref());
         patch.set("description", &mut row.description, given.description.as_ref());
         patch.set("estimatedMinutes", &mut row.estimated_minutes, given.estimated_minutes.as_ref());
+        patch.retire(&mut row.retired_at, given.retired, unit.now);
         if patch.is_empty() && !described && !is_new {
             return false;
         }
@@ -234,6 +239,9 @@ pub struct UpsertStudyPlan {
     pub description: Option<String>,
     /// The keys of all its resources, in their order.
     pub resources: Option<Vec<String>>,
+    /// Whether it is retired; `None`: unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired: Option<Retire>,
 }
 
 impl Write for UpsertStudyPlan {
@@ -325,10 +333,12 @@ impl Plans {
             description: String::new(),
             created_at,
             updated_at: created_at,
+            retired_at: None,
         });
         let mut patch = Patch::default();
         patch.set("title", &mut row.title, given.title.as_deref().map(|title| telling.title(title)).as_ref());
         patch.set("description", &mut row.description, given.description.as_ref());
+        patch.retire(&mut row.retired_at, given.retired, now);
         let there = self.resources.entry(row.id).or_default();
         if let Some(resources) = resources.filter(|resources| resources != there) {
             *there = resources;

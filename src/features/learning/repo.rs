@@ -453,6 +453,7 @@ pub(super) async fn known_or_added(
         catalogued: false,
         created_at: now,
         updated_at: now,
+        retired_at: None,
     });
     bulk::add_new(connection, &new.collect::<Vec<_>>()).await?;
     by_24_digits(connection, &external_ids).await

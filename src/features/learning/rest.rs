@@ -368,7 +368,10 @@ async fn bulk(desk: Desk, headers: HeaderMap, body: Result<Bytes, BytesRejection
     let mut outcomes = outcomes.await?.into_iter();
     let result = |id: Value| {
         let error = if is_id(&id) {
-            outcomes.next().and_then(|ItemOutcome { error, .. }| error).map(|_| "Resource not found")
+            outcomes.next().and_then(|ItemOutcome { error, .. }| error).map(|refusal| match refusal.code {
+                UserErrorCode::Retired => RETIRED,
+                _ => "Resource not found",
+            })
         } else {
             Some("Invalid resource ID")
         };
@@ -401,6 +404,9 @@ async fn user(request: &Request) -> Result<Subject, Fault> {
     Ok(users::service::user_by_id(request, id).await?.ok_or_else(nobody)?.subject.clone())
 }
 
+/// What is said of a resource that takes no new progress.
+const RETIRED: &str = "Resource was retired";
+
 fn no_instance() -> Fault {
     Fault::not_found("Instance not found")
 }
@@ -409,6 +415,7 @@ fn refused(refusal: &Refusal) -> Fault {
     match refusal.code {
         UserErrorCode::UnknownStudyPlanInstance => no_instance(),
         UserErrorCode::UnknownResource => Fault::not_found("Resource not found"),
+        UserErrorCode::Retired => Fault::bad_request(RETIRED),
         _ => Fault::bad_request(refusal.message.clone()),
     }
 }

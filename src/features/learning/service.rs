@@ -12,7 +12,7 @@ pub use super::repo::{Instance, Item, Places, Progress, Record};
 use super::rules::{self, InstanceStatus};
 use super::{Learning, Plan, Resource};
 use waymark_auth::UserId;
-use waymark_auth::policy::OwnUser;
+use waymark_auth::policy::{self, OwnUser};
 use waymark_db::Extent;
 use waymark_db::page::Slice;
 use waymark_graphql_kit::pagination::{Connection, Page, only_if};
@@ -30,6 +30,27 @@ pub struct Learned {
     pub resource: Option<Arc<Resource>>,
     /// `None` when the user has not touched the resource.
     pub progress: Option<Progress>,
+}
+
+/// The resources that the caller finds in lists, each with its title in lower case, in the order in which they were
+/// added.
+pub fn listed_resources(request: &Request) -> Result<impl Iterator<Item = (&Arc<Resource>, &str)>> {
+    let all = policy::sees_retired(&request.caller);
+    let resources = request.catalogue::<Learning>()?.titled();
+    Ok(resources.filter(move |(resource, _)| all || resource.retired_at.is_none()))
+}
+
+/// The study plans that the caller finds in lists, in the order in which they were added.
+pub fn listed_plans(request: &Request) -> Result<impl Iterator<Item = &Arc<Plan>>> {
+    let all = policy::sees_retired(&request.caller);
+    let plans = request.catalogue::<Learning>()?.plans().iter();
+    Ok(plans.filter(move |plan| all || plan.row.retired_at.is_none()))
+}
+
+/// The resources of a study plan that the caller finds in it, in their order.
+pub fn listed_in<'a>(request: &Request, plan: &'a Plan) -> impl Iterator<Item = &'a Arc<Resource>> + use<'a> {
+    let all = policy::sees_retired(&request.caller);
+    plan.resources.iter().filter(move |resource| all || resource.retired_at.is_none())
 }
 
 /// The progress of each user with the resources of these keys, in their order; `None` for a key that neither the
@@ -218,12 +239,27 @@ async fn followed(request: &Request, user: &OwnUser, key: InstancesOf) -> Result
     Ok(instances
         .iter()
         .flat_map(|instances| instances.iter())
-        .map(|instance| Followed {
-            user: user.clone(),
-            plan: learning.plan_by_id(instance.plan_id).cloned(),
-            done: instance.items.iter().filter(|item| item.completed).count() as u64,
-            total: instance.items.len() as u64,
-            instance: Arc::clone(instance),
+        .map(|instance| {
+            let instance = without_retired(learning, instance);
+            Followed {
+                user: user.clone(),
+                plan: learning.plan_by_id(instance.plan_id).cloned(),
+                done: instance.items.iter().filter(|item| item.completed).count() as u64,
+                total: instance.items.len() as u64,
+                instance,
+            }
         })
         .collect())
+}
+
+/// The instance as it counts: a resource that was retired is neither to be done nor done in it.
+fn without_retired(learning: &Learning, instance: &Arc<Instance>) -> Arc<Instance> {
+    let is_retired =
+        |item: &Item| learning.resource_by_id(item.resource_id).is_some_and(|one| one.retired_at.is_some());
+    if !instance.items.iter().any(is_retired) {
+        return Arc::clone(instance);
+    }
+    let mut counted = Instance::clone(instance);
+    counted.items.retain(|item| !is_retired(item));
+    Arc::new(counted)
 }

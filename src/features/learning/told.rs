@@ -87,6 +87,8 @@ pub async fn take_told(
 struct Resources<'a> {
     /// Each with its id and the key that the history names it by.
     named: HashMap<&'a str, (i64, String)>,
+    /// When those were retired that are, by their ids.
+    retired: HashMap<i64, Timestamp>,
     /// The ids of those that nobody described.
     elsewhere: BTreeSet<i64>,
 }
@@ -95,9 +97,10 @@ impl<'a> Resources<'a> {
     /// Finds resources. One that nobody described gets a row, as it does when progress on it is written otherwise.
     async fn find(unit: &Unit<'_>, named: impl Iterator<Item = &'a str>) -> Result<Self> {
         let learning = unit.catalogue::<Learning>()?;
-        let (mut found, mut elsewhere) = (HashMap::new(), BTreeMap::new());
+        let (mut found, mut elsewhere, mut retired) = (HashMap::new(), BTreeMap::new(), HashMap::new());
         for key in named {
             if let Some(known) = learning.resource(key) {
+                retired.extend(known.retired_at.map(|at| (known.id, at)));
                 found.insert(key, (known.id, known.key.clone()));
             } else if rules::is_external_id(key) {
                 elsewhere.insert(key, key.to_ascii_lowercase());
@@ -105,7 +108,7 @@ impl<'a> Resources<'a> {
         }
         let ids = repo::known_or_added(unit.transaction(), elsewhere.values().cloned().collect(), unit.now).await?;
         found.extend(elsewhere.into_iter().filter_map(|(key, id)| Some((key, (*ids.get(&id)?, id)))));
-        Ok(Self { named: found, elsewhere: ids.into_values().collect() })
+        Ok(Self { named: found, retired, elsewhere: ids.into_values().collect() })
     }
 
     fn is_elsewhere(&self, resource: i64) -> bool {
@@ -173,6 +176,12 @@ async fn take_progress(
         let after = merged(resource, before, one, unit.now, unit.ids);
         if before == Some(&after) {
             taken.push(Ok(false));
+            continue;
+        }
+        let at = one.last_accessed_at.or(one.completed_at).unwrap_or(unit.now);
+        let retired_at = resources.retired.get(&resource).copied();
+        if let Err(reason) = one.origin.check_retired(Kind::Resource, key, retired_at, at) {
+            taken.push(Err(reason));
             continue;
         }
         if one.origin == Origin::Told {
@@ -380,6 +389,7 @@ impl Instances {
             return Err(format!("a user has at most {MOST_INSTANCES} instances of study plans"));
         }
         let created_at = told.created_at.unwrap_or(unit.now);
+        told.origin.check_retired(Kind::StudyPlan, &plan.row.key, plan.row.retired_at, created_at)?;
         let row = instance::Model {
             user_id: told.user,
             seq: number,
@@ -409,7 +419,7 @@ fn wanted(
     told: &ToldInstance<'_>,
 ) -> Result<Vec<(i64, Option<Timestamp>)>, String> {
     let Some(said) = &told.resources else {
-        return Ok(plan.resources.iter().map(|resource| (resource.id, None)).collect());
+        return Ok(plan.offered().map(|resource| (resource.id, None)).collect());
     };
     let mut seen = BTreeSet::new();
     let one = |(key, marked_at): &(&str, Option<Timestamp>)| {

@@ -46,6 +46,16 @@ pub struct NewProgress {
     pub instance: Option<String>,
 }
 
+impl NewProgress {
+    /// Whether it says that the resource is complete, and nothing else.
+    const fn is_completion_alone(&self) -> bool {
+        matches!(
+            self,
+            Self { completed: Some(true), progress: None, time_spent: None, notes: None, instance: None, .. }
+        )
+    }
+}
+
 /// What is written about the minutes spent on a resource.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub enum Minutes {
@@ -207,6 +217,7 @@ struct About {
     key: String,
     /// The number of the instance through which it is done.
     instance: Option<i64>,
+    is_retired: bool,
 }
 
 /// What each item is about, or why it is refused whatever was written before. Adds resources that live elsewhere.
@@ -215,10 +226,10 @@ async fn check(unit: &Unit<'_>, items: &[(i64, NewProgress)]) -> Result<Vec<Resu
     let learning = unit.catalogue::<Learning>()?;
     // The surrogate key is still to be found for what lives elsewhere.
     let check = |(user, item): &(i64, NewProgress)| {
-        let (resource, key) = match learning.resource(&item.resource) {
-            Some(known) => (Some(known.id), known.key.clone()),
+        let (resource, key, is_retired) = match learning.resource(&item.resource) {
+            Some(known) => (Some(known.id), known.key.clone(), known.retired_at.is_some()),
             None if !unit.config.strict_resources && rules::is_external_id(&item.resource) => {
-                (None, item.resource.to_ascii_lowercase())
+                (None, item.resource.to_ascii_lowercase(), false)
             }
             None => return Err(unknown_resource(&item.resource)),
         };
@@ -230,17 +241,17 @@ async fn check(unit: &Unit<'_>, items: &[(i64, NewProgress)]) -> Result<Vec<Resu
             }
             None => None,
         };
-        Ok((resource, key, instance))
+        Ok((resource, key, instance, is_retired))
     };
     let checked: Vec<Result<_, Refusal>> = items.iter().map(check).collect();
     let elsewhere = checked.iter().flatten().filter(|(resource, ..)| resource.is_none());
-    let elsewhere = elsewhere.map(|(_, key, _)| key.clone()).collect();
+    let elsewhere = elsewhere.map(|(_, key, ..)| key.clone()).collect();
     let elsewhere = repo::known_or_added(unit.transaction(), elsewhere, unit.now).await?;
-    let about = |found: Result<(Option<i64>, String, Option<i64>), Refusal>| {
-        let (resource, key, instance) = found?;
+    let about = |found: Result<(Option<i64>, String, Option<i64>, bool), Refusal>| {
+        let (resource, key, instance, is_retired) = found?;
         let resource = resource.or_else(|| elsewhere.get(&key).copied());
         let resource = resource.ok_or_else(|| unknown_resource(&key))?;
-        Ok(About { resource, key, instance })
+        Ok(About { resource, key, instance, is_retired })
     };
     Ok(checked.into_iter().map(about).collect())
 }
@@ -385,6 +396,11 @@ impl Learners {
         let completion = stored
             .as_ref()
             .map(|(row, _)| StoredCompletion { completed: row.completed, completed_at: row.completed_at });
+        if about.is_retired {
+            let is_done = completion.is_some_and(|stored| stored.completed) && item.is_completion_alone();
+            let refusal = || Kind::Resource.retired(&about.key).at(["resourceId"]);
+            return Ok(if is_done { Ok(false) } else { Err(refusal()) });
+        }
         let (mut row, mut notes) = stored.unwrap_or_else(|| {
             let row = Progress {
                 resource_id: about.resource,
@@ -548,6 +564,10 @@ impl Write for CreateStudyPlanInstance {
             let refusal = Refusal::new(UserErrorCode::UnknownStudyPlan, message);
             return Ok(InstanceOutcome::Refused(refusal.at(["studyPlanId"])));
         };
+        if plan.row.retired_at.is_some() {
+            let refusal = Kind::StudyPlan.retired(&plan.row.key);
+            return Ok(InstanceOutcome::Refused(refusal.at(["studyPlanId"])));
+        }
         if let Some(refusal) = self.title.as_deref().and_then(refused_title) {
             return Ok(InstanceOutcome::Refused(refusal));
         }
@@ -588,7 +608,7 @@ fn items_of(plan: &Plan, before: &[Item]) -> Vec<Item> {
         let before = marks.get(&resource_id).copied().copied();
         before.unwrap_or(Item { resource_id, marked_at: None, completed: false, completed_at: None })
     };
-    plan.resources.iter().map(|resource| item(resource.id)).collect()
+    plan.offered().map(|resource| item(resource.id)).collect()
 }
 
 fn refused_title(title: &str) -> Option<Refusal> {

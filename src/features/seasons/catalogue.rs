@@ -30,6 +30,8 @@ pub struct Season {
     pub ended_at: Option<Timestamp>,
     /// What its pauses do to its clock.
     pub pause_mode: PauseMode,
+    /// When it was retired; `None`: it is not.
+    pub retired_at: Option<Timestamp>,
     /// By their beginning.
     pub pauses: Vec<Pause>,
     /// The names of weeks that have one.
@@ -59,6 +61,8 @@ pub struct Goal {
     pub reward_micros: i64,
     /// How many steps complete it; at least 1.
     pub total_steps: i32,
+    /// When it was retired; `None`: it is not.
+    pub retired_at: Option<Timestamp>,
 }
 
 /// All seasons.
@@ -91,19 +95,23 @@ impl Season {
 
 impl Seasons {
     /// All seasons by their start, each as it is scheduled at `now`: a season whose end is pushed back by a pause that
-    /// still lasts pushes back the start of the next one.
+    /// still lasts pushes back the start of the next one. One that is retired is in no other's way.
     pub fn scheduled(&self, now: Timestamp) -> impl Iterator<Item = (&Arc<Season>, Schedule<'_>)> {
         self.seasons.iter().scan(None, move |previous: &mut Option<Schedule<'_>>, season| {
             let own = season.schedule();
+            if season.retired_at.is_some() {
+                return Some((season, own));
+            }
             let schedule = previous.map_or(own, |previous| own.pushed_by(&previous, now));
             *previous = Some(schedule);
             Some((season, schedule))
         })
     }
 
-    /// The season that is running; else the next; else the last.
+    /// The season that is running; else the next; else the last; of those that are not retired.
     pub fn current(&self, now: Timestamp) -> Option<(&Arc<Season>, Schedule<'_>)> {
-        rules::current(self.scheduled(now).map(|entry| (entry, entry.1)), now)
+        let scheduled = self.scheduled(now).filter(|(season, _)| season.retired_at.is_none());
+        rules::current(scheduled.map(|entry| (entry, entry.1)), now)
     }
 
     /// Returns the season with the operator's key `key`, as it is scheduled at `now`; `None`: there is none.

@@ -49,6 +49,8 @@ pub mod season {
         pub created_at: Timestamp,
         /// When the row last changed.
         pub updated_at: Timestamp,
+        /// When it was retired: hidden, and without new progress from then on; NULL: it is not.
+        pub retired_at: Option<Timestamp>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -128,6 +130,8 @@ pub mod budget {
 pub mod goal {
     use sea_orm::entity::prelude::*;
 
+    use waymark_kernel::clock::Timestamp;
+
     /// One row of `goals`.
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -154,6 +158,8 @@ pub mod goal {
         pub reward_micros: i64,
         /// How many steps complete it; at least 1.
         pub total_steps: i32,
+        /// When it was retired: hidden, and without new progress from then on; NULL: it is not.
+        pub retired_at: Option<Timestamp>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}

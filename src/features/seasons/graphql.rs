@@ -94,9 +94,15 @@ impl Season {
         pauses.map(|pause| SeasonPause { from: pause.from, until: pause.until }).collect()
     }
 
-    /// All goals of the season, in the operator's order.
-    async fn goals(&self) -> List<Goal> {
-        self.0.season.goals.iter().cloned().map(Goal).collect()
+    /// When the season was retired: it is no longer listed, is never the current one and takes no new progress. Null
+    /// when it is not retired.
+    async fn retired_at(&self) -> Option<Timestamp> {
+        self.0.season.retired_at
+    }
+
+    /// All goals of the season, in the operator's order; retired ones for API keys with the scope admin only.
+    async fn goals(&self, context: &Context<'_>) -> Result<List<Goal>> {
+        Ok(self.0.listed_goals(context.ask()?).cloned().map(Goal).collect())
     }
 }
 
@@ -187,6 +193,12 @@ impl Goal {
         CreditAmount(self.0.reward_micros)
     }
 
+    /// When the goal was retired: it is no longer listed and takes no new steps; who has completed it can still claim
+    /// it. Null when it is not retired.
+    async fn retired_at(&self) -> Option<Timestamp> {
+        self.0.retired_at
+    }
+
     /// The season it belongs to. Null only while the catalogue is being changed.
     async fn season(&self, context: &Context<'_>) -> Result<Option<Season>> {
         let request = context.ask()?;
@@ -242,7 +254,7 @@ impl SeasonProgress {
     }
 
     /// The user's goals in this season, in the operator's order: by default the current ones, which are those of the
-    /// whole season and of the current week.
+    /// whole season and of the current week. A goal that was retired is listed only when the user has made steps of it.
     async fn goals(
         &self,
         #[graphql(desc = "Only goals of this week; the first is 1.")] week: Option<i32>,
@@ -266,8 +278,8 @@ pub fn goals(
     all: bool,
 ) -> List<Ready<GoalProgress>> {
     let goals: Vec<&GoalStatus> = match week {
-        Some(week) => participation.goals.iter().filter(|status| status.goal.week == Some(week)).collect(),
-        None if all => participation.goals.iter().collect(),
+        Some(week) => participation.listed_goals().filter(|status| status.goal.week == Some(week)).collect(),
+        None if all => participation.listed_goals().collect(),
         None => participation.current_goals().collect(),
     };
     goals
@@ -390,7 +402,8 @@ pub struct SeasonQuery;
 
 #[Object]
 impl SeasonQuery {
-    /// The season that is running or paused; else the next one; else the last one. Null when there is no season at all.
+    /// The season that is running or paused; else the next one; else the last one. Null when there is no season at all,
+    /// or only retired ones.
     async fn current_season(&self, context: &Context<'_>) -> Nullable<Season> {
         nullable(async { Ok(service::season(context.ask()?, None)?.map(Season)) }).await
     }
@@ -404,7 +417,7 @@ impl SeasonQuery {
         nullable(async { Ok(service::season(context.ask()?, Some(&id))?.map(Season)) }).await
     }
 
-    /// The seasons of the catalogue by their start.
+    /// The seasons of the catalogue by their start; retired ones for API keys with the scope admin only.
     async fn seasons(
         &self,
         context: &Context<'_>,

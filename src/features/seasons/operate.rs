@@ -22,7 +22,7 @@ use waymark_kernel::limits;
 use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::{Refusal, UserErrorCode};
 use waymark_write::told as told_reasons;
-use waymark_write::{Checks, HistoryKind, Notes, Origin, Patch, Taken, Telling, Unit, Write, arranged};
+use waymark_write::{Checks, HistoryKind, Notes, Origin, Patch, Retire, Taken, Telling, Unit, Write, arranged};
 
 /// The most goals that a season may have.
 pub const MOST_GOALS: usize = 1000;
@@ -96,7 +96,9 @@ impl Effect {
         let open_goals = before.by_key(key, now).map_or(0, |(season, schedule)| {
             let clock = schedule.clock(now);
             let runs = matches!(clock.state, SeasonState::Active | SeasonState::Paused);
-            season.goals.iter().filter(|goal| runs && rules::is_current_goal(goal.week, &clock)).count()
+            let is_open =
+                |goal: &&Arc<Goal>| runs && goal.retired_at.is_none() && rules::is_current_goal(goal.week, &clock);
+            season.goals.iter().filter(is_open).count()
         });
         let starts: HashMap<i64, Timestamp> =
             before.scheduled(now).map(|(season, schedule)| (season.id, schedule.starts_at)).collect();
@@ -133,6 +135,9 @@ pub struct UpsertSeason {
     pub week_length_seconds: Option<i64>,
     /// What a pause does to its clock; `None`: unchanged, frozen for a new one.
     pub pause_mode: Option<PauseMode>,
+    /// Whether it is retired; `None`: unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired: Option<Retire>,
     /// Weeks and their titles; `None` takes a title away.
     pub weeks: Vec<(i32, Option<String>)>,
     /// Budgets that change; the others stay.
@@ -176,6 +181,9 @@ pub struct GivenGoal {
     pub reward_micros: Option<i64>,
     /// How many steps complete it, 1 to 1,000,000; `None`: unchanged.
     pub total_steps: Option<i32>,
+    /// Whether it is retired; `None`: unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired: Option<Retire>,
 }
 
 impl Write for UpsertSeason {
@@ -343,6 +351,7 @@ impl UpsertSeason {
             pause_mode: PauseMode::Freeze,
             created_at,
             updated_at: created_at,
+            retired_at: None,
         }
     }
 
@@ -363,6 +372,7 @@ impl UpsertSeason {
         let mut patch = Patch::default();
         self.check(&mut checks, created, now);
         self.put(&mut patch, &mut row, created, telling);
+        patch.retire(&mut row.retired_at, self.retired, now);
         let stored_pauses = before.as_ref().map(|season| season.pauses.clone()).unwrap_or_default();
         let mut pauses = stored_pauses.clone();
         if let Some(told) = told {
@@ -389,11 +399,12 @@ impl UpsertSeason {
             return Ok(Err(checks.into_refusals()));
         }
         let is_rescheduled = before.as_deref().map(timing) != Some(timing(&season));
+        let is_back = before.as_deref().is_some_and(|before| before.retired_at > season.retired_at);
         let after = seasons.with(season);
         let effect = Effect::of(seasons, &after, &self.key, now)?;
-        if is_rescheduled
+        if (is_rescheduled || is_back)
             && telling.is_told()
-            && let Some(refusal) = misplaced(&self.key, (seasons, &after), &effect, now)
+            && let Some(refusal) = misplaced(&self.key, (seasons, &after), &effect, (is_rescheduled, is_back), now)
         {
             return Ok(Err(vec![refusal]));
         }
@@ -576,13 +587,19 @@ impl UpsertSeason {
 }
 
 /// Why the season cannot run when it would.
-fn misplaced(key: &str, (before, after): (&Seasons, &Seasons), effect: &Effect, now: Timestamp) -> Option<Refusal> {
-    if effect.before.is_some_and(|before| before.state == SeasonState::Ended) {
+fn misplaced(
+    key: &str,
+    (before, after): (&Seasons, &Seasons),
+    effect: &Effect,
+    (is_rescheduled, is_back): (bool, bool),
+    now: Timestamp,
+) -> Option<Refusal> {
+    if is_rescheduled && effect.before.is_some_and(|before| before.state == SeasonState::Ended) {
         let message = format!("the season {:?} is over, and does not run otherwise any more", key);
         return Some(Refusal::new(UserErrorCode::SeasonEnded, message));
     }
     let (season, schedule) = after.by_key(key, now)?;
-    let starts_anew = before.by_key(key, now).is_none_or(|(old, _)| old.starts_at != season.starts_at);
+    let starts_anew = is_back || before.by_key(key, now).is_none_or(|(old, _)| old.starts_at != season.starts_at);
     let own = season.schedule();
     // It would have to make way itself, or another one would have to make way for it.
     let behind = (starts_anew && schedule.starts_at != season.starts_at).then(|| {
@@ -639,11 +656,12 @@ impl GivenGoal {
             thumbnail: None,
             reward_micros: 0,
             total_steps: 1,
+            retired_at: None,
         }
     }
 
-    /// Puts what was given into `row`; whether that changes it.
-    fn put(&self, row: &mut goal::Model, position: i32, telling: Telling) -> bool {
+    /// Puts what was given at `now` into `row`; whether that changes it.
+    fn put(&self, row: &mut goal::Model, position: i32, telling: Telling, now: Timestamp) -> bool {
         let before = row.clone();
         row.position = position;
         row.week = self.week.unwrap_or(row.week);
@@ -658,6 +676,7 @@ impl GivenGoal {
         }
         row.reward_micros = self.reward_micros.unwrap_or(row.reward_micros);
         row.total_steps = self.total_steps.unwrap_or(row.total_steps);
+        row.retired_at = self.retired.map_or(row.retired_at, |retired| retired.of(row.retired_at, now));
         *row != before
     }
 }
@@ -672,6 +691,7 @@ struct Goals {
     /// The keys of those that take more or fewer steps than before; whether histories are to tell of it.
     resized: Vec<(String, Origin)>,
     notes: Notes,
+    now: Timestamp,
 }
 
 impl Goals {
@@ -695,7 +715,7 @@ impl Goals {
             one.week.is_some_and(|week| week != row.week).then_some(row.id)
         });
         let claimed = repo::claimed_goals(transaction, moved.collect()).await?;
-        Ok(Self { rows, sets, claimed, resized: Vec::new(), notes: Notes::default() })
+        Ok(Self { rows, sets, claimed, resized: Vec::new(), notes: Notes::default(), now: unit.now })
     }
 
     /// The positions of goals in the order in which they are listed.
@@ -742,7 +762,7 @@ impl Goals {
         }
         let mut row = before.unwrap_or_else(|| given.blank(self.rows.new_id(&given.key), season.id));
         let steps = row.total_steps;
-        let is_news = given.put(&mut row, position, telling) || created;
+        let is_news = given.put(&mut row, position, telling, self.now) || created;
         if is_news {
             if telling.is_told() {
                 self.notes.note_part(&season.key, &given.key, created);

@@ -42,6 +42,7 @@ impl From<season::Model> for Season {
             week_length_seconds: row.week_length_seconds,
             ended_at: row.ended_at,
             pause_mode: row.pause_mode,
+            retired_at: row.retired_at,
             pauses: Vec::new(),
             week_titles: HashMap::new(),
             goals: Vec::new(),
@@ -59,7 +60,7 @@ pub(super) async fn week_titles(connection: &impl ConnectionTrait) -> Result<Has
     Ok(grouped(rows.into_iter().map(|row| (row.season_id, (row.number, row.title)))))
 }
 
-row!(Goal { id, key, season_id, week, title, description, thumbnail, reward_micros, total_steps });
+row!(Goal { id, key, season_id, week, title, description, thumbnail, reward_micros, total_steps, retired_at });
 
 pub(super) async fn goals(connection: &impl ConnectionTrait) -> Result<Vec<Goal>> {
     use goal::{Column, Entity};

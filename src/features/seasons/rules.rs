@@ -261,7 +261,7 @@ pub enum GoalState {
     Complete,
     /// The reward has been claimed.
     Claimed,
-    /// Its week or season ended before all steps were done.
+    /// Its week or season ended, or it was retired, before all steps were done.
     Missed,
 }
 

@@ -9,7 +9,7 @@ pub use super::repo::RECORDS;
 use super::repo::{Fact, Steps};
 use super::rules::{self, ClaimFacts, ClaimRefusal, GoalState, SeasonClock};
 use super::{Goal, Season, Seasons};
-use waymark_auth::policy::{Operator, OwnUser};
+use waymark_auth::policy::{self, Operator, OwnUser};
 use waymark_credits as credits;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
@@ -53,6 +53,13 @@ pub struct GoalStatus {
     pub refusal: Option<ClaimRefusal>,
 }
 
+impl GoalStatus {
+    /// Whether it stands in lists: a goal that was retired only does for who has made steps of it, or claimed it.
+    pub fn is_listed(&self) -> bool {
+        self.goal.retired_at.is_none() || self.steps.completed_steps > 0 || self.steps.claimed_at.is_some()
+    }
+}
+
 /// The season with this id; without one, the current season. `None` when there is none.
 pub fn season(request: &Request, id: Option<&str>) -> Result<Option<Timed>> {
     let seasons = request.catalogue::<Seasons>()?;
@@ -67,10 +74,12 @@ pub fn season(request: &Request, id: Option<&str>) -> Result<Option<Timed>> {
     }))
 }
 
-/// All seasons by their start.
+/// The seasons that the caller finds in lists, by their start.
 pub fn seasons(request: &Request) -> Result<Vec<Timed>> {
+    let all = policy::sees_retired(&request.caller);
     let seasons = request.catalogue::<Seasons>()?.scheduled(request.now());
     Ok(seasons
+        .filter(|(season, _)| all || season.retired_at.is_none())
         .map(|(season, schedule)| Timed {
             season: Arc::clone(season),
             starts_at: schedule.starts_at,
@@ -102,6 +111,7 @@ pub async fn participation(request: &Request, user: &OwnUser, timed: Timed) -> R
         // The operator may have lowered the total since.
         steps.completed_steps = steps.completed_steps.clamp(0, goal.total_steps);
         let claimed = steps.claimed_at.is_some();
+        let is_retired = goal.retired_at.is_some() || timed.season.retired_at.is_some();
         let facts = ClaimFacts {
             week: goal.week,
             total_steps: goal.total_steps,
@@ -114,7 +124,11 @@ pub async fn participation(request: &Request, user: &OwnUser, timed: Timed) -> R
             user: user.clone(),
             goal: Arc::clone(goal),
             steps,
-            state: rules::goal_state(goal.week, goal.total_steps, steps.completed_steps, claimed, &timed.clock),
+            state: match rules::goal_state(goal.week, goal.total_steps, steps.completed_steps, claimed, &timed.clock) {
+                // No more steps are taken.
+                GoalState::Locked | GoalState::Open if is_retired => GoalState::Missed,
+                state => state,
+            },
             refusal: rules::claimable(&facts, &timed.clock).err(),
         }
     });
@@ -152,16 +166,28 @@ pub async fn goals(request: &Request, user: &OwnUser, keys: &[&str]) -> Result<V
 }
 
 impl Timed {
-    /// The season-wide goals and those of the current week.
+    /// The goals that the caller finds in the season, in the operator's order.
+    pub fn listed_goals(&self, request: &Request) -> impl Iterator<Item = &Arc<Goal>> + use<'_> {
+        let all = policy::sees_retired(&request.caller);
+        self.season.goals.iter().filter(move |goal| all || goal.retired_at.is_none())
+    }
+
+    /// The season-wide goals and those of the current week, without retired ones.
     pub fn current_goals(&self) -> impl Iterator<Item = &Arc<Goal>> {
-        self.season.goals.iter().filter(|goal| rules::is_current_goal(goal.week, &self.clock))
+        let goals = self.season.goals.iter().filter(|goal| goal.retired_at.is_none());
+        goals.filter(|goal| rules::is_current_goal(goal.week, &self.clock))
     }
 }
 
 impl Participation {
-    /// The season-wide goals and those of the current week.
+    /// The goals of the season; retired ones only where the user has made steps.
+    pub fn listed_goals(&self) -> impl Iterator<Item = &GoalStatus> {
+        self.goals.iter().filter(|status| status.is_listed())
+    }
+
+    /// Of these the season-wide ones and those of the current week.
     pub fn current_goals(&self) -> impl Iterator<Item = &GoalStatus> {
-        self.goals.iter().filter(|status| rules::is_current_goal(status.goal.week, &self.timed.clock))
+        self.listed_goals().filter(|status| rules::is_current_goal(status.goal.week, &self.timed.clock))
     }
 }
 

@@ -95,21 +95,25 @@ async fn take_enrolments(unit: &mut Unit<'_>, told: &[ToldEnrolment<'_>]) -> Res
     let mut changed = BTreeSet::new();
     let mut taken = Vec::with_capacity(told.len());
     for one in told {
-        let Some(season_id) = seasons.by_key(one.season, unit.now).map(|(season, _)| season.id) else {
+        let Some((season, _)) = seasons.by_key(one.season, unit.now) else {
             taken.push(Err(format!("there is no season {:?}", one.season)));
             continue;
         };
-        let place = (one.user, season_id);
+        let place = (one.user, season.id);
         let enrolled_at = one.at.unwrap_or(unit.now);
         let before = stored.get(&place).map(|row| row.enrolled_at);
         if before.is_some_and(|before| before <= enrolled_at) {
             taken.push(Ok(false));
             continue;
         }
+        if let Err(reason) = one.origin.check_retired(Kind::Season, one.season, season.retired_at, enrolled_at) {
+            taken.push(Err(reason));
+            continue;
+        }
         if before.is_none() && one.origin == Origin::Told {
             unit.record_at(one.user, HistoryKind::Enrolled, (Kind::Season, one.season), &json!({}), enrolled_at)?;
         }
-        stored.insert(place, enrolment::Model { user_id: one.user, season_id, enrolled_at });
+        stored.insert(place, enrolment::Model { user_id: one.user, season_id: season.id, enrolled_at });
         changed.insert(place);
         taken.push(Ok(true));
     }
@@ -145,6 +149,10 @@ async fn take_steps(unit: &mut Unit<'_>, told: &[ToldSteps<'_>]) -> Result<Vec<T
             taken.push(Ok(false));
             continue;
         }
+        if let Err(reason) = check_retired(&seasons, goal, one, unit.now) {
+            taken.push(Err(reason));
+            continue;
+        }
         if one.origin == Origin::Told {
             tell(unit, goal, before, &after)?;
         }
@@ -156,6 +164,14 @@ async fn take_steps(unit: &mut Unit<'_>, told: &[ToldSteps<'_>]) -> Result<Vec<T
     let rows = changed.iter().filter_map(|place| stored.remove(place)).collect();
     unit.stores().upsert(rows, &[Column::CompletedSteps, Column::CompletedAt, Column::UpdatedAt]);
     Ok(taken)
+}
+
+/// Refuses steps that were made when the goal or its season was retired.
+fn check_retired(seasons: &Seasons, goal: &Goal, told: &ToldSteps<'_>, now: Timestamp) -> Result<(), String> {
+    let at = told.at.or(told.completed_at).unwrap_or(now);
+    told.origin.check_retired(Kind::Goal, &goal.key, goal.retired_at, at)?;
+    let season = seasons.all().iter().find(|season| season.id == goal.season_id);
+    season.map_or(Ok(()), |season| told.origin.check_retired(Kind::Season, &season.key, season.retired_at, at))
 }
 
 /// Returns what is stored of steps after something was told of them.

@@ -11,7 +11,7 @@ pub use super::rules::ClaimStatus;
 use super::rules::{
     self, ClaimFacts, ClaimRefusal, RecordedSteps, Schedule, SeasonClock, SeasonState, StepAmount, StepRefusal,
 };
-use super::{Goal, Seasons};
+use super::{Goal, Season, Seasons};
 use waymark_auth::policy::{ActingUser, Operator, RecordedUser};
 use waymark_credits::write::{Ledger, micros_to_decimal};
 use waymark_kernel::clock::Timestamp;
@@ -99,6 +99,8 @@ pub async fn enrol(unit: &mut Unit<'_>, items: &[(i64, Option<String>)]) -> Resu
         };
         if enrolled.contains(&(user, season.id)) {
             results.push(ItemOutcome::unchanged(id));
+        } else if season.retired_at.is_some() {
+            results.push(ItemOutcome::refused(id, Kind::Season.retired(key)));
         } else if schedule.clock(unit.now).state == SeasonState::Ended {
             let refusal = Refusal::new(UserErrorCode::SeasonEnded, "the season is over");
             results.push(ItemOutcome::refused(id, refusal));
@@ -297,20 +299,32 @@ impl Write for CorrectGoalSteps {
     }
 }
 
-/// The clocks of seasons, by the seasons' ids.
-struct Clocks<'a>(BTreeMap<i64, (Schedule<'a>, SeasonClock)>);
+/// Seasons with their clocks, by the seasons' ids.
+struct Clocks<'a>(BTreeMap<i64, (&'a Season, Schedule<'a>, SeasonClock)>);
 
 impl<'a> Clocks<'a> {
     /// The clocks of the seasons of these goals.
     fn read<'b>(seasons: &'a Seasons, goals: impl Iterator<Item = &'b str>, now: Timestamp) -> Self {
         let concerned: BTreeSet<i64> = goals.filter_map(|key| seasons.goal(key)).map(|goal| goal.season_id).collect();
         let scheduled = seasons.scheduled(now).filter(|(season, _)| concerned.contains(&season.id));
-        Self(scheduled.map(|(season, schedule)| (season.id, (schedule, schedule.clock(now)))).collect())
+        let clock = |(season, schedule): (&'a Arc<Season>, Schedule<'a>)| {
+            (season.id, (&**season, schedule, schedule.clock(now)))
+        };
+        Self(scheduled.map(clock).collect())
     }
 
     fn of(&self, goal: &Goal) -> Result<(&Schedule<'a>, &SeasonClock)> {
-        let found = self.0.get(&goal.season_id).map(|(schedule, clock)| (schedule, clock));
+        let found = self.0.get(&goal.season_id).map(|(_, schedule, clock)| (schedule, clock));
         found.ok_or_else(|| Error::internal(format!("goal {} belongs to no season", goal.key)))
+    }
+
+    /// Why a goal that was retired, or whose season was, takes no steps.
+    fn retired(&self, goal: &Goal) -> Option<Refusal> {
+        if goal.retired_at.is_some() {
+            return Some(Kind::Goal.retired(&goal.key));
+        }
+        let (season, ..) = self.0.get(&goal.season_id)?;
+        season.retired_at.is_some().then(|| Kind::Season.retired(&season.key))
     }
 }
 
@@ -361,6 +375,9 @@ impl Players {
         if let Some(at) = item.occurred_at.filter(|at| *at > now || *at < earliest) {
             let message = format!("steps were done between {days} days ago and now, and {at} does not lie there");
             return Ok(Err(Refusal::new(UserErrorCode::DateOutOfRange, message)));
+        }
+        if let Some(refusal) = clocks.retired(goal) {
+            return Ok(Err(refusal));
         }
         let (schedule, clock) = clocks.of(goal)?;
         let enrolled = self.enrolled.contains(&(user, goal.season_id));

@@ -6,7 +6,7 @@ use super::payload::{CreditsPayload, UserPayload};
 use waymark_auth::policy::RecordedUser;
 use waymark_credits::graphql::{CreditAmount, CreditAmountInput, CreditBlockScope};
 use waymark_credits::write::{
-    Amount, BlockUser, Blocked, Blocks, Changed, GrantCredits, RevokeCredits, SpendCredits, UnblockUser,
+    Amount, BlockUser, Blocked, Blocks, Changed, GrantCredits, LotBy, RevokeCredits, SpendCredits, UnblockUser,
 };
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::scalars::BigInt;
@@ -49,12 +49,23 @@ input! {
 
     /// How many; more than 0. When fewer are available, all of those are taken.
     amount: CreditAmountInput,
+    /// The lot from which alone they are taken; by default from all, the earliest expiry first.
+    lot: Option<CreditLotBy>,
     /// Why, for people; 1 to 500 characters.
     reason: Option<String>,
     /// The caller's reference of this revocation, 1 to 255 characters. A revocation with the same reference is carried
     /// out once for a user: a repetition takes nothing, and is answered as the first time.
     #[graphql(name = "ref")]
     reference: Option<String>,
+}
+
+/// Names a lot of a user, by exactly one of these.
+#[derive(Debug, Clone, OneofObject)]
+pub(crate) enum CreditLotBy {
+    /// The number of the lot.
+    Number(BigInt),
+    /// The ref of the grant that opened it.
+    Ref(String),
 }
 
 /// Payload of `grantCredits`.
@@ -91,7 +102,7 @@ pub(crate) struct RevokeCreditsPayload {
     status: WriteStatus,
     /// What was taken away.
     revoked: CreditAmount,
-    /// How much could not be taken away, because less was available.
+    /// How much could not be taken away, because less was available, of the lot that was named if one was.
     shortfall: CreditAmount,
 }
 
@@ -146,8 +157,8 @@ mutations! {
     /// refused.
     spend_credits: about_user(SpendCreditsInput, "The amount, and the user who spends it.") -> SpendCreditsPayload;
 
-    /// Takes credits away from a user, the earliest expiry first, at most what is available. For API keys with the
-    /// scope progress:write. Null with an error when the whole was refused.
+    /// Takes credits away from a user, from one lot or the earliest expiry first, at most what is available. For API
+    /// keys with the scope progress:write. Null with an error when the whole was refused.
     revoke_credits: about_user(RevokeCreditsInput, "The amount, and the user who loses it.")
         -> RevokeCreditsPayload;
 
@@ -187,7 +198,7 @@ about_user! {
         },
     }
     RevokeCreditsInput: RecordedUser => RevokeCredits => RevokeCreditsPayload {
-        write: |input, user| RevokeCredits(amount!(input, user)),
+        write: |input, user| RevokeCredits { amount: amount!(input, user), lot: input.lot.clone().map(LotBy::from) },
         payload: |_, about, Changed { status, micros, missing_micros, .. }| RevokeCreditsPayload {
             about: about.into(),
             status,
@@ -210,6 +221,15 @@ about_user! {
 impl BlocksPayload {
     fn of(about: UserPayload, outcome: Blocked) -> Self {
         Self { about: about.into(), blocks: outcome.blocks.into_iter().map(BigInt).collect() }
+    }
+}
+
+impl From<CreditLotBy> for LotBy {
+    fn from(by: CreditLotBy) -> Self {
+        match by {
+            CreditLotBy::Number(BigInt(number)) => Self::Number(number),
+            CreditLotBy::Ref(name) => Self::Reference(name),
+        }
     }
 }
 

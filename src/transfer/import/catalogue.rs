@@ -11,7 +11,7 @@ use waymark_learning::operate::{ToldResource, UpsertResource, UpsertStudyPlan, t
 use waymark_seasons::entity::PauseMode as StoredPauseMode;
 use waymark_seasons::operate::{GivenBudget, GivenGoal, ToldSeason, UpsertSeason, take_goals, take_seasons};
 use waymark_seasons::rules::{Pause, PauseMode};
-use waymark_write::{Origin, Telling};
+use waymark_write::{Origin, Retire, Telling};
 
 /// Takes the records of one kind by what a feature does with them.
 macro_rules! take {
@@ -45,6 +45,10 @@ fn telling(has_history: bool, created_at: Option<At>, updated_at: Option<At>) ->
     Telling { origin, created_at: created_at.map(|at| at.0), updated_at: updated_at.map(|at| at.0) }
 }
 
+fn retired(retired_at: Option<At>) -> Option<Retire> {
+    Some(Retire::since(retired_at.map(|at| at.0)))
+}
+
 fn season(record: &records::Season, has_history: bool) -> ToldSeason {
     let season = UpsertSeason {
         operator: OPERATOR,
@@ -58,6 +62,7 @@ fn season(record: &records::Season, has_history: bool) -> ToldSeason {
             StoredPauseMode::Freeze => PauseMode::Freeze,
             StoredPauseMode::RunOn => PauseMode::RunOn,
         }),
+        retired: retired(record.retired_at),
         weeks: record.weeks.iter().map(|week| (week.number, Some(week.title.clone()))).collect(),
         budgets: record
             .budgets
@@ -88,6 +93,7 @@ fn goal(record: &records::Goal, has_history: bool) -> (&str, GivenGoal, Telling)
         thumbnail: Some(record.thumbnail.clone()),
         reward_micros: Some(record.reward_micros),
         total_steps: Some(record.total_steps),
+        retired: retired(record.retired_at),
     };
     (&record.season, goal, telling(has_history, None, None))
 }
@@ -102,6 +108,7 @@ fn resource(record: &records::Resource, has_history: bool) -> ToldResource {
         url: Some(record.url.clone()),
         description: Some(record.description.clone()),
         estimated_minutes: Some(record.estimated_minutes),
+        retired: retired(record.retired_at),
     };
     let telling = telling(has_history, record.created_at, record.updated_at);
     ToldResource { resource, external_id: record.external_id.clone(), catalogued: record.catalogued, telling }
@@ -114,6 +121,7 @@ fn plan(record: &records::StudyPlan, has_history: bool) -> (UpsertStudyPlan, Tel
         title: Some(record.title.clone()),
         description: Some(record.description.clone()),
         resources: Some(record.resources.clone()),
+        retired: retired(record.retired_at),
     };
     (plan, telling(has_history, record.created_at, record.updated_at))
 }
@@ -127,6 +135,7 @@ fn game(record: &records::Game, has_history: bool) -> (UpsertGame, Telling) {
         platform: Some(record.platform.clone()),
         description: Some(record.description.clone()),
         image: Some(record.image.clone()),
+        retired: retired(record.retired_at),
         achievements: Vec::new(),
     };
     (game, telling(has_history, record.created_at, record.updated_at))
@@ -167,6 +176,7 @@ fn collection(record: &records::Collection, has_history: bool) -> (UpsertCollect
         ends_at: Some(record.ends_at.map(|at| at.0)),
         show_before: Some(record.show_before),
         show_after: Some(record.show_after),
+        retired: retired(record.retired_at),
         cards: Vec::new(),
         remove_cards: Vec::new(),
         reward: reward.map(Some),
@@ -182,6 +192,7 @@ fn card(record: &records::Card, has_history: bool) -> (&str, GivenCard, Telling)
         name: Some(record.name.clone()),
         image: Some(record.image.clone()),
         rarity: Some(record.rarity.clone()),
+        retired: retired(record.retired_at),
     };
     (&record.collection, card, telling(has_history, None, None))
 }

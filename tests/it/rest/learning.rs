@@ -1,6 +1,7 @@
 //! The learning dialect.
 
 use futures_util::future::join_all;
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use waymark::auth::Scope;
 
@@ -25,6 +26,7 @@ tests! {
         a_bulk_of_many_takes_as_many_statements_as_one,
         keys_read_and_write_for_the_user_they_belong_to,
         only_catalogued_resources_where_the_settings_say_so,
+        a_retired_resource_takes_no_progress,
         many_updates_at_once_make_one_progress,
     ],
     empty: [
@@ -393,6 +395,26 @@ async fn only_catalogued_resources_where_the_settings_say_so(stage: Stage) {
     // A resource that has no such id is not reached by its key.
     let answer = post(&ada, &format!("{PATH}/bulk"), json!({ "resourceIds": ["course-1"], "completed": true })).await;
     assert_eq!(answer.json["results"][0]["error"], "Invalid resource ID");
+}
+
+async fn a_retired_resource_takes_no_progress(stage: Stage) {
+    let retire = format!("UPDATE resources SET retired_at = 0 WHERE external_id = '{OPEN}'");
+    stage.db().writes().execute_unprepared(&retire).await.unwrap();
+    stage.app.refresh_catalogue().await.unwrap();
+    let ada = stage.user("ada");
+    let before = check(&ada, &[OPEN]).await;
+    let answer = post(&ada, PATH, json!({ "instanceId": ONE, "resourceId": OPEN, "completed": true })).await;
+    refused(&answer, 400, "Resource was retired");
+    let body = json!({ "resourceIds": [OPEN, DONE], "completed": true });
+    let answer = post(&ada, &format!("{PATH}/bulk"), body).await;
+    assert_eq!(
+        answer.json["results"],
+        json!([
+            { "resourceId": OPEN, "success": false, "error": "Resource was retired" },
+            { "resourceId": DONE, "success": true },
+        ])
+    );
+    assert_eq!(check(&ada, &[OPEN]).await, before);
 }
 
 async fn many_updates_at_once_make_one_progress(stage: Stage) {

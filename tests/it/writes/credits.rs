@@ -16,6 +16,8 @@ tests! {
         more_than_is_available_is_not_spent_at_all,
         many_clients_never_spend_more_than_there_is,
         revoking_takes_what_is_there_and_reports_the_rest,
+        of_a_lot_that_is_named_alone_credits_are_revoked,
+        a_lot_is_found_by_its_ref_after_a_merge,
         a_ref_is_carried_out_once_for_each_kind_and_user,
         many_clients_with_one_ref_change_credits_once,
         a_block_holds_until_it_is_lifted,
@@ -228,6 +230,74 @@ async fn revoking_takes_what_is_there_and_reports_the_rest(stage: Stage) {
     let nothing = change(&app, REVOKE, "grace", amount("2")).await;
     assert_eq!((&nothing["status"], &nothing["shortfall"]["credits"]), (&json!("UNCHANGED"), &json!("2")));
     assert_eq!(nothing["changes"]["events"], json!([]));
+}
+
+/// What each lot of a user has left, by its number.
+async fn lots(app: &Actor, handle: &str) -> Vec<(i64, String)> {
+    let query =
+        "query($handle: String!) { user(by: {handle: $handle}) { credits { lots { number remaining { credits } } } } }";
+    let data = app.data(query, json!({ "handle": handle })).await;
+    let lots = data["user"]["credits"]["lots"].as_array().unwrap().clone();
+    let mut lots: Vec<_> = lots
+        .iter()
+        .map(|lot| {
+            let number = lot["number"].as_i64().unwrap_or_else(|| lot["number"].as_str().unwrap().parse().unwrap());
+            (number, lot["remaining"]["credits"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    lots.sort();
+    lots
+}
+
+async fn of_a_lot_that_is_named_alone_credits_are_revoked(stage: Stage) {
+    let app = stage.app(&[Scope::ProgressWrite]).await;
+    let expires = "2026-07-01T00:00:00Z";
+    change(&app, GRANT, "newton", json!({ "amount": { "credits": "10" }, "expiresAt": expires })).await;
+    let fraud = json!({ "amount": { "credits": "20" }, "ref": "fraud" });
+    assert_eq!(change(&app, GRANT, "newton", fraud).await["lot"], 2);
+    let revoke = async |credits: &str, lot: Value| {
+        let input = json!({ "amount": { "credits": credits }, "lot": lot });
+        change(&app, REVOKE, "newton", input).await
+    };
+    let taken = revoke("15", json!({ "ref": "fraud" })).await;
+    assert_eq!((&taken["status"], &taken["revoked"]["credits"]), (&json!("APPLIED"), &json!("15")));
+    assert_eq!(taken["changes"]["events"][0]["changes"], json!({ "credits": "15", "lot": 2 }));
+    assert_eq!(lots(&app, "newton").await, [(1, "10".to_owned()), (2, "5".to_owned())]);
+    // What is not there is not taken from another one.
+    let taken = revoke("7", json!({ "number": 2 })).await;
+    assert_eq!((&taken["revoked"]["credits"], &taken["shortfall"]["credits"]), (&json!("5"), &json!("2")));
+    let taken = revoke("7", json!({ "number": 2 })).await;
+    assert_eq!((&taken["status"], &taken["shortfall"]["credits"]), (&json!("UNCHANGED"), &json!("7")));
+    assert_eq!(taken["credits"]["available"]["credits"], "10");
+    for (lot, path) in [(json!({ "number": 9 }), "lot"), (json!({ "ref": "none" }), "lot")] {
+        let refused = revoke("1", lot).await;
+        assert_eq!((code(&refused), &refused["userErrors"][0]["path"]), ("UNKNOWN_CREDIT_LOT", &json!([path])));
+    }
+    let refused = revoke("1", json!({ "ref": "" })).await;
+    assert_eq!((code(&refused), &refused["userErrors"][0]["path"]), ("INVALID_INPUT", &json!(["lot", "ref"])));
+    // A lot that has expired has nothing to be taken.
+    let later = stage.with(&[("WAYMARK_CLOCK", "2026-07-02T00:00:00Z")]).await.app(&[Scope::ProgressWrite]).await;
+    let input = json!({ "amount": { "credits": "1" }, "lot": { "number": 1 } });
+    assert_eq!(change(&later, REVOKE, "newton", input).await["status"], "UNCHANGED");
+}
+
+async fn a_lot_is_found_by_its_ref_after_a_merge(stage: Stage) {
+    let admin = stage.app(&[Scope::Admin]).await;
+    let granted = json!({ "amount": { "credits": "3" }, "ref": "order 7" });
+    change(&admin, GRANT, "newton", granted.clone()).await;
+    let merge = "mutation { mergeUsers(input: {from: {handle: \"newton\"}, into: {handle: \"grace\"}}) {
+        userErrors { code } } }";
+    assert_eq!(admin.data(merge, Value::Null).await["mergeUsers"]["userErrors"], json!([]));
+    let before = lots(&admin, "grace").await;
+    let again = change(&admin, GRANT, "grace", granted).await;
+    assert_eq!(again["status"], "UNCHANGED");
+    let lot = again["lot"].as_i64().unwrap_or_else(|| again["lot"].as_str().unwrap().parse().unwrap());
+    let revoked = json!({ "amount": { "credits": "9" }, "lot": { "ref": "order 7" } });
+    let taken = change(&admin, REVOKE, "grace", revoked).await;
+    assert_eq!((&taken["revoked"]["credits"], &taken["shortfall"]["credits"]), (&json!("3"), &json!("6")));
+    let expected: Vec<_> = before.into_iter().filter(|(number, _)| *number != lot).collect();
+    let after: Vec<_> = lots(&admin, "grace").await.into_iter().filter(|(number, _)| *number != lot).collect();
+    assert_eq!(after, expected);
 }
 
 async fn a_ref_is_carried_out_once_for_each_kind_and_user(stage: Stage) {

@@ -16,7 +16,8 @@ tests! {
 }
 
 /// Mutations in which no user is named.
-const OF_NO_USER: [&str; 9] = [
+const OF_NO_USER: [&str; 10] = [
+    "deleteCatalogueItem",
     "endSeason",
     "pauseSeason",
     "resumeSeason",

@@ -13,6 +13,7 @@ use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
 use waymark_vocabulary::ids;
 use waymark_vocabulary::ids::Kind;
+use waymark_write::Retire;
 
 input! {
     /// Input of `upsertCollection`. A field that is not given stays as it is; of a new collection only the name has to
@@ -37,6 +38,9 @@ input! {
     show_before: Option<bool>,
     /// Whether it is shown from its end on; true for a new one unless given.
     show_after: Option<bool>,
+    /// Whether it is retired: no longer listed, and nobody gets cards of it any more. What users own stays, who has
+    /// completed it can still claim its reward, and false brings it back.
+    retired: Option<bool>,
     /// Cards to be added or changed, in their order; those that are not listed stay as and where they are. A collection
     /// has at most 10,000.
     #[graphql(default)]
@@ -59,6 +63,9 @@ pub(crate) struct CardInput {
     image: MaybeUndefined<String>,
     /// How rare it is, 1 to 100 characters; `common` for a new one unless given.
     rarity: Option<String>,
+    /// Whether it is retired: listed for those alone who own it, not counted for its collection, and given to nobody
+    /// any more. Users who own all others have completed the collection by that, if it runs; false brings it back.
+    retired: Option<bool>,
 }
 
 /// A reward to add or to change. A field that is not given stays as it is; of a new reward only the name has to be
@@ -118,6 +125,7 @@ by_operator! {
                 ends_at: given(input.end_date),
                 show_before: input.show_before,
                 show_after: input.show_after,
+                retired: input.retired.map(Retire::now),
                 remove_cards: keys(Kind::Card, &input.remove_cards)?,
                 cards: input.cards.into_iter().map(CardInput::read).collect::<Result<_>>()?,
                 reward: given(input.reward).map(|reward| reward.map(RewardInput::read).transpose()).transpose()?,
@@ -139,6 +147,7 @@ impl CardInput {
             name: self.name,
             image: given(self.image),
             rarity: self.rarity,
+            retired: self.retired.map(Retire::now),
         })
     }
 }

@@ -10,6 +10,7 @@ use waymark_games::graphql::{AchievementKind, Game};
 use waymark_games::publish::{GivenAchievement, MOST_ACHIEVEMENTS, UpsertGame};
 use waymark_kernel::error::Result;
 use waymark_vocabulary::ids::Kind;
+use waymark_write::Retire;
 
 input! {
     /// Input of `upsertGame`. A field that is not given stays as it is; of a new game only the title has to be given.
@@ -27,6 +28,9 @@ input! {
     description: Option<String>,
     /// Where a picture is, an http or https address of at most 2,000 characters; null for none.
     image: MaybeUndefined<String>,
+    /// Whether it is retired: no longer listed, and without new progress. What players have achieved stays, and false
+    /// brings it back.
+    retired: Option<bool>,
     /// Achievements to be added or changed, in their order; those that are not listed stay as and where they are. A
     /// game has at most 5,000.
     #[graphql(default)]
@@ -85,6 +89,7 @@ by_operator! {
                 platform: given(input.platform),
                 description: input.description,
                 image: given(input.image),
+                retired: input.retired.map(Retire::now),
                 achievements: input.achievements.into_iter().map(AchievementInput::read).collect::<Result<_>>()?,
             };
             (write, key)

@@ -9,6 +9,7 @@ use waymark_learning::Learning;
 use waymark_learning::graphql::{Resource, StudyPlan};
 use waymark_learning::operate::{MOST_RESOURCES, UpsertResource, UpsertStudyPlan};
 use waymark_vocabulary::ids::Kind;
+use waymark_write::Retire;
 
 input! {
     /// Input of `upsertResource`. A field that is not given stays as it is; of a new resource only the title has to be
@@ -31,6 +32,9 @@ input! {
     description: Option<String>,
     /// How long it takes, in minutes, 0 to 1,000,000; null for unknown.
     estimated_minutes: MaybeUndefined<i32>,
+    /// Whether it is retired: no longer listed, and without new progress. It does not count in instances of study plans
+    /// until false brings it back; the progress that users have stays.
+    retired: Option<bool>,
 }
 
 /// Payload of `upsertResource`.
@@ -56,6 +60,9 @@ input! {
     description: Option<String>,
     /// Global ids or keys of all its resources in their order, at most 1,000, each once and each in the catalogue.
     resource_ids: Option<Vec<ID>>,
+    /// Whether it is retired: no longer listed, and cannot be begun. Instances that users have begun go on, and false
+    /// brings it back.
+    retired: Option<bool>,
 }
 
 /// Payload of `upsertStudyPlan`.
@@ -95,6 +102,7 @@ by_operator! {
                 url: given(input.url),
                 description: input.description,
                 estimated_minutes: given(input.estimated_minutes),
+                retired: input.retired.map(Retire::now),
             };
             (write, key)
         },
@@ -109,7 +117,8 @@ by_operator! {
             let key = Kind::StudyPlan.key(&input.key)?.to_owned();
             let resources = input.resource_ids.as_deref().map(|ids| keys(Kind::Resource, ids)).transpose()?;
             let (title, description) = (input.title, input.description);
-            (UpsertStudyPlan { operator, key: key.clone(), title, description, resources }, key)
+            let retired = input.retired.map(Retire::now);
+            (UpsertStudyPlan { operator, key: key.clone(), title, description, resources, retired }, key)
         },
         payload: |request, done| UpsertStudyPlanPayload {
             study_plan: request.catalogue::<Learning>()?.plan(&done.kept).map(Arc::clone).map(StudyPlan),

@@ -1,6 +1,7 @@
 //! Mutations of the catalogue, a file per kind of thing; all for operators.
 
 mod collections;
+mod delete;
 mod games;
 mod learning;
 mod seasons;
@@ -20,6 +21,7 @@ pub(crate) struct CatalogueMutation(
     learning::CatalogueLearningMutation,
     games::CatalogueGameMutation,
     collections::CatalogueCollectionMutation,
+    delete::CatalogueDeletionMutation,
 );
 
 /// What was given for something that may be without a value: `None` when nothing was, `Some(None)` for null.

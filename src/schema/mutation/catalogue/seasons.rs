@@ -18,7 +18,7 @@ use waymark_seasons::operate::{
 };
 use waymark_seasons::service;
 use waymark_vocabulary::ids::Kind;
-use waymark_write::Write;
+use waymark_write::{Retire, Write};
 
 input! {
     /// Input of `upsertSeason`. A field that is not given stays as it is; of a new season only the title, the start and
@@ -39,6 +39,9 @@ input! {
     week_length: Option<i32>,
     /// What a pause does to its clock; FREEZE for a new one unless given.
     pause_mode: Option<PauseMode>,
+    /// Whether it is retired: no longer listed, never the current season, and without new progress; other seasons may
+    /// take its time. What users have achieved stays, and false brings it back where no other season has its time.
+    retired: Option<bool>,
     /// Weeks whose titles change, at most 1,000; the others keep theirs.
     #[graphql(default)]
     weeks: Vec<SeasonWeekInput>,
@@ -95,6 +98,9 @@ pub(crate) struct GoalInput {
     /// How many steps complete it, 1 to 1,000,000. Steps that were made stay, and users who have made enough complete
     /// it.
     total_steps: Option<i32>,
+    /// Whether it is retired: no longer listed, and without new steps. Who has completed it can still claim it, and
+    /// false brings it back.
+    retired: Option<bool>,
 }
 
 input! {
@@ -282,6 +288,7 @@ by_operator! {
                 duration_seconds: input.duration.map(i64::from),
                 week_length_seconds: input.week_length.map(i64::from),
                 pause_mode: input.pause_mode,
+                retired: input.retired.map(Retire::now),
                 weeks: input.weeks.into_iter().map(|week| (week.number, week.title)).collect(),
                 budgets: input.budgets.into_iter().map(SeasonBudgetInput::read).collect(),
                 remove_goals: keys(Kind::Goal, &input.remove_goals)?,
@@ -346,6 +353,7 @@ impl GoalInput {
             thumbnail: given(self.thumbnail),
             reward_micros: self.reward.map(|Credits(micros)| micros),
             total_steps: self.total_steps,
+            retired: self.retired.map(Retire::now),
         })
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod collections;
 pub(crate) mod games;
 pub(crate) mod learning;
+pub(crate) mod retire;
 pub(crate) mod seasons;
 
 use std::time::{Duration, Instant};
