@@ -1,5 +1,6 @@
 // The editor in a browser, over a real server.
 import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 
 import { accessible, fits, launch, leave, picture, visit } from './browser.mjs';
@@ -75,6 +76,79 @@ test('documentation, history and the explorer open beside the editor', async () 
   await page.locator('.graphiql-explorer-root, .doc-explorer-contents').first().waitFor();
   await leave(page);
 });
+
+test('every panel, and every page of the documentation, begins at its top', async () => {
+  const page = await visit(browser, server.address, '/', { width: 1440, height: 700 });
+  await ready(page);
+  const box = page.locator('.graphiql-plugin');
+  const scrolled = () => box.evaluate((panel) => panel.scrollTop);
+  await box.evaluate((panel) => panel.scrollTo(0, 500));
+  assert.ok(await scrolled() > 0, 'the examples are longer than the panel');
+  await page.getByRole('button', { name: /documentation explorer/i }).click();
+  await page.locator('.graphiql-doc-explorer').waitFor();
+  assert.equal(await scrolled(), 0);
+  await box.evaluate((panel) => panel.scrollTo(0, 500));
+  await page.locator('.graphiql-doc-explorer').getByRole('link', { name: 'Mutation', exact: true }).first().click();
+  await page.locator('.graphiql-doc-explorer-title').filter({ hasText: 'Mutation' }).waitFor();
+  assert.equal(await scrolled(), 0);
+  await leave(page);
+});
+
+test('what Live follows is done in a second window, as it says', async () => {
+  const first = await visit(browser, server.address, '/', { width: 1440 });
+  await ready(first);
+  await first.getByRole('button', { name: /^Live .*second window/ }).click();
+  await first.getByRole('tab', { name: 'Live' }).waitFor();
+  await run(first);
+  const second = await visit(browser, server.address, '/', { width: 1440 });
+  await ready(second);
+  await second.getByRole('button', { name: /^ClaimGoal/ }).click();
+  await second.getByRole('tab', { name: 'ClaimGoal' }).waitFor();
+  await run(second);
+  const { data } = await answerOf(second);
+  assert.equal(data.claimGoals.results[0].status, 'CLAIMED');
+  const seen = await answerOf(first);
+  assert.equal(seen.data.userProgress.kind, 'GOAL_CLAIMED');
+  await leave(first);
+  await leave(second);
+});
+
+test('every example does on the demo data what it says', async () => {
+  const folder = new URL('../src/explore/examples/', import.meta.url);
+  const fresh = await tryIt();
+  try {
+    const tokens = await fresh.tokens();
+    for (const file of (await readdir(folder)).filter((name) => name.endsWith('.graphql')).toSorted()) {
+      const query = await readFile(new URL(file, folder), 'utf8');
+      if (/^subscription/m.test(query)) continue;
+      const variables = JSON.parse(await readFile(new URL(file.replace(/graphql$/, 'json'), folder), 'utf8').catch(() => '{}'));
+      const as = /\.(\w+)\.graphql$/.exec(file)?.[1] ?? 'grace';
+      const answer = await fetch(`${fresh.address}/graphql`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${tokens[as]}` },
+        body: JSON.stringify({ query, variables }),
+      });
+      const { data, errors } = await answer.json();
+      assert.equal(errors, undefined, `${file}: ${JSON.stringify(errors)}`);
+      assert.deepEqual(complaints(data), [], file);
+    }
+  } finally {
+    await fresh.stop();
+  }
+});
+
+/** What an answer refuses, and things that are not there. */
+function complaints(value, path = '') {
+  if (value === null || typeof value !== 'object') return [];
+  const entries = Object.entries(value);
+  return entries.flatMap(([key, inner]) => {
+    const here = `${path}.${key}`;
+    if (key === 'userErrors' && inner.length > 0) return [`${here}: ${inner[0].message}`];
+    if ((key === 'error' || (key === 'title' && path !== '')) && (key === 'error' ? inner !== null : inner === null)) return [`${here}: ${JSON.stringify(inner)}`];
+    if (/^\.(nodes|users)\.\d+$/.test(here) && inner === null) return [`${here} is null`];
+    return complaints(inner, here);
+  });
+}
 
 test('the example is there before the editor, which comes by itself', async () => {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });

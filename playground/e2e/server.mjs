@@ -9,11 +9,11 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const binary = process.env.WAYMARK_BINARY ?? new URL('../../target/debug/waymark', import.meta.url).pathname;
 
-/** As `cargo run` does: demo data and ready credentials. */
-export async function tryIt() {
+/** As `cargo run` does: demo data and ready credentials. `settings` come on top. */
+export async function tryIt(settings = {}) {
   const directory = await mkdtemp(join(tmpdir(), 'waymark-pages-'));
   const url = 'sqlite://waymark-demo.db';
-  return begin(directory, [], { WAYMARK_DATABASE_URL: url });
+  return begin(directory, [], { WAYMARK_DATABASE_URL: url, ...settings });
 }
 
 /** A server in earnest, to which visitors bring their own token. */

@@ -6,18 +6,23 @@ import { buildSchema, GraphQLError, isInterfaceType, isObjectType } from 'graphq
 import { describe, expect, it } from 'vitest';
 
 import { refusalOf } from '../src/admin/useAction';
-import { sentence } from '../src/progress/events';
+import { howToEnter } from '../src/admin/Page';
+import { addressOf, placeOf, TABS } from '../src/admin/useAddress';
+import { blockText } from '../src/admin/UserActions';
+import { entryText } from '../src/progress/CreditsPanel';
+import { by, sentence } from '../src/progress/events';
 import { place } from '../src/progress/ExpiryTimeline';
 import { groupGoals } from '../src/progress/goals';
+import { visibilityTold } from '../src/progress/Hero';
 import { ALL_PARTS, partsTouched } from '../src/progress/parts';
 import { weeks } from '../src/progress/SeasonClock';
 import { explain } from '../src/progress/Trouble';
 import { allowed } from '../src/shared/allowed';
 import { PARTS, POSSIBLE_TYPES } from '../src/shared/client';
-import { whyMissing } from '../src/shared/errors';
+import { plainly, whyMissing } from '../src/shared/errors';
 import { backoff, verdict } from '../src/shared/live';
-import { duration, relative } from '../src/shared/time';
-import { count, credits, idempotencyKey, initials } from '../src/shared/words';
+import { duration, relative, workload } from '../src/shared/time';
+import { count, credits, dotted, idempotencyKey, initials, number } from '../src/shared/words';
 
 const schema = buildSchema(readFileSync(new URL('../../schema.graphql', import.meta.url), 'utf8'));
 const fault = (code: string, ...path: string[]) =>
@@ -125,11 +130,16 @@ it('events are told in words, also those with changes of another shape', () => {
   expect(sentence('AWARD_EARNED', { award: 'BEATEN_HARDCORE' })).toBe('Award earned: beaten hardcore');
   expect(sentence('CARDS_GRANTED', null)).toBe('Cards collected');
   expect(sentence(null, {})).toBe('Something happened');
+  expect(sentence('GOAL_STEPS', { added: 1_200, completedSteps: 1_200, totalSteps: 5_000 })).toBe('1,200 steps done, now 1,200 of 5,000');
+  expect(sentence('GOAL_STEPS', {})).toBe('Steps done');
+  expect(sentence('CREDITS_GRANTED', { credits: '1250.5' })).toBe('1,250.5 credits granted');
+  expect(sentence('GOAL_CLAIMED', { credits: '1' })).toBe('Reward claimed: 1 credit');
+  expect(['user:01ABC', 'operator', 'app:demo'].map(by)).toEqual(['by the user', 'by an operator', 'by the app demo']);
 });
 
 it('refusals of any mutation are found', () => {
-  expect(refusalOf({ grantCredits: { userErrors: [{ code: 'BLOCKED', message: 'no' }] } })).toBe('no (BLOCKED)');
-  expect(refusalOf({ unlock: { userErrors: [], results: [{ error: null }, { error: { code: 'X', message: 'y' } }] } })).toBe('y (X)');
+  expect(refusalOf({ grantCredits: { userErrors: [{ code: 'BLOCKED', message: 'no' }] } })).toBe('No (BLOCKED)');
+  expect(refusalOf({ unlock: { userErrors: [], results: [{ error: null }, { error: { code: 'X', message: 'y' } }] } })).toBe('Y (X)');
   expect(refusalOf({ grantCredits: { userErrors: [] } })).toBeUndefined();
 });
 
@@ -164,4 +174,58 @@ describe('words for people', () => {
     expect(idempotencyKey()).toMatch(/^[0-9a-f]{32}$/);
     expect(idempotencyKey()).not.toBe(idempotencyKey());
   });
+});
+
+it('a grant that is the reward of a goal is called so in the ledger', () => {
+  const claims = [{ subject: 'goal:quiz', changes: { credits: '4', lot: 3 } }];
+  const titleOf = (goal: string) => (goal === 'goal:quiz' ? 'Quiz Night' : undefined);
+  const entry = { kind: 'GRANT' as const, lot: 3, reason: null };
+  expect(entryText(entry, claims, titleOf)).toBe('Goal reward: Quiz Night');
+  expect(entryText(entry, claims, () => undefined)).toBe('Goal reward');
+  expect(entryText({ ...entry, lot: 4, reason: 'Community prize' }, claims, titleOf)).toBe('Grant: Community prize');
+  expect(entryText({ ...entry, kind: 'SPEND' }, claims, titleOf)).toBe('Spend');
+});
+
+it('what is told of a change is said to the owner, or of the user to those who act for them', () => {
+  expect(visibilityTold('PRIVATE', { isOwn: true, name: 'Grace' })).toBe('Your profile is private now.');
+  expect(visibilityTold('PRIVATE', { isOwn: false, name: 'Grace' })).toBe('Grace’s profile is private now.');
+  expect(visibilityTold('PUBLIC', { isOwn: false, name: 'Grace' })).toBe('Grace’s games and collections are public now.');
+});
+
+it('work is counted in hours, never in days', () => {
+  expect([45, 60, 390, 24_480, 150_000, 0].map(workload)).toEqual(['45 min', '1 h', '6 h 30 min', '408 h', '2,500 h', '0 min']);
+});
+
+it('parts that there are have a dot between them, and no others', () => {
+  expect([dotted('PC', '9 months ago'), dotted(null, '9 months ago'), dotted('PC', false), dotted('', undefined)]).toEqual(['PC · 9 months ago', '9 months ago', 'PC', '']);
+  expect(number(3_289)).toBe('3,289');
+});
+
+describe('the operator’s page', () => {
+  it('has an address for every tab and user', () => {
+    for (const tab of TABS) expect(placeOf(addressOf({ tab }))).toEqual({ tab });
+    const place = { tab: 'Users' as const, user: 'user:01ARZ3NDEKTSV4RRFFQ69G5FAV' };
+    expect(addressOf(place)).toBe('?tab=users&user=user:01ARZ3NDEKTSV4RRFFQ69G5FAV');
+    expect(placeOf(addressOf(place))).toEqual(place);
+    expect(placeOf('?tab=nonsense')).toEqual({ tab: 'Users' });
+  });
+
+  it('says how to become an operator on either kind of server', () => {
+    expect(howToEnter(true)).toContain('View as');
+    expect(howToEnter(false)).toMatch(/field “Token”.*key create/);
+  });
+
+  it('says what a block keeps from', () => {
+    expect(blockText({ scope: 'CLAIM', reason: 'a dispute' })).toBe('Claiming is blocked: a dispute');
+    expect(blockText({ scope: 'ALL', reason: 'a dispute' })).toBe('Claiming and spending are blocked: a dispute');
+  });
+});
+
+it('the words of the engine do not reach people', () => {
+  const amount = 'expected a decimal number in a string with at most six decimals, such as "12.5"';
+  for (const text of [`Failed to parse "Credits": ${amount}`, `Failed to parse "Credits": ${amount} (occurred while parsing "CreditAmountInput")`]) {
+    expect(plainly(text)).toBe(`E${amount.slice(1)}`);
+  }
+  expect(plainly('could not coerce input field UpsertSeasonInput.duration: 99999999999 to type Int')).toBe('99999999999 does not fit duration');
+  expect(plainly('a handle has 2 to 20 letters and digits')).toBe('A handle has 2 to 20 letters and digits');
 });

@@ -1,11 +1,13 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
 import { renderToStaticMarkup } from 'react-dom/server';
 import { describe, expect, it } from 'vitest';
 
 import { makeFragmentData } from '../src/gql/fragment-masking';
 import {
-  AwardCaseItemFragmentDoc, CardGridFragmentDoc, CreditBadgeFragmentDoc, type GoalItemFragment, GoalItemFragmentDoc, RingFragmentDoc,
+  AwardCaseItemFragmentDoc, CardGridItemFragmentDoc, CreditBadgeFragmentDoc, type GoalItemFragment, GoalItemFragmentDoc, RingFragmentDoc,
 } from '../src/gql/graphql';
-import { AwardCase, CardGrid, CreditBadge, GoalList, Ring } from '../src/kit';
+import { AwardCase, CardGrid, CreditBadge, GoalList, PictureFilter, Ring } from '../src/kit';
 import { standing } from '../src/kit/GoalList';
 import { arc, percent } from '../src/kit/Ring';
 
@@ -14,7 +16,7 @@ const fake: (data: object, document: never) => never = (data, document) => makeF
 
 const GOAL = {
   id: 'goal_progress:u:g', title: 'Quiz Night', completedSteps: 2, totalSteps: 3, goalState: 'OPEN', isClaimed: false, isClaimable: false,
-  claimedAt: null, claimRefusal: 'GOAL_INCOMPLETE', reward: { credits: '4' }, goal: { id: 'goal:g', description: '', week: 4 },
+  claimedAt: null, claimRefusal: 'GOAL_INCOMPLETE', reward: { credits: '4' }, goal: { id: 'goal:g', description: '', week: 4, thumbnail: null },
 } as GoalItemFragment;
 
 const goals = (...goal: Partial<GoalItemFragment>[]) => goal.map((one) => fake({ ...GOAL, ...one }, GoalItemFragmentDoc as never));
@@ -68,22 +70,52 @@ describe('the goal list', () => {
 
 it('the award case leaves out games without an award', () => {
   const games = [
-    fake({ id: '1', title: 'Emerald Sprint', highestAward: { award: 'MASTERED' as const, earnedAt: '2026-11-20T00:00:00Z' } }, AwardCaseItemFragmentDoc as never),
-    fake({ id: '2', title: 'Echo Lake', highestAward: null }, AwardCaseItemFragmentDoc as never),
+    fake({ id: '1', title: 'Emerald Sprint', highestAward: { award: 'MASTERED' as const, earnedAt: '2026-11-20T00:00:00Z' }, game: { id: 'game:1', image: null } }, AwardCaseItemFragmentDoc as never),
+    fake({ id: '2', title: 'Echo Lake', highestAward: null, game: { id: 'game:2', image: null } }, AwardCaseItemFragmentDoc as never),
   ];
   const html = renderToStaticMarkup(<AwardCase games={games} />);
   expect(html).toContain('Emerald Sprint');
   expect(html).not.toContain('Echo Lake');
 });
 
+const card = (name: string, quantity: number, image: string | null = null) => fake(
+  { quantity, isOwned: quantity > 0, card: { id: `card:${name}`, name, rarity: 'rare', image } }, CardGridItemFragmentDoc as never);
+
 it('the card grid tells owned from missing cards without colour', () => {
-  const card = (id: string, name: string, quantity: number) => (
-    { quantity, isOwned: quantity > 0, firstAcquiredAt: null, card: { id, name, rarity: 'rare' } });
-  const collection = fake(
-    { id: 'c', title: 'Winter', collectedCount: 1, size: 2, cards: [card('1', 'Icicle', 3), card('2', 'Sled', 0)] }, CardGridFragmentDoc as never);
-  const html = renderToStaticMarkup(<CardGrid collection={collection} />);
-  expect(html).toContain('3 of them');
+  const html = renderToStaticMarkup(<CardGrid title="Winter" cards={[card('Icicle', 1_300), card('Sled', 0)]} />);
+  expect(html).toContain('1,300 of them');
   expect(html).toMatch(/Sled<\/span><span[^>]*>missing/);
+});
+
+describe('a picture', () => {
+  const cards = [card('Icicle', 1, 'https://i.example/1.png'), card('Sled', 0, 'https://i.example/2.png')];
+
+  it('is shown of what is owned, and of nothing else', () => {
+    const html = renderToStaticMarkup(<CardGrid title="Winter" cards={cards} />);
+    expect(html.match(/<img [^>]*>/g)).toHaveLength(1);
+    expect(html).toContain('src="https://i.example/1.png"');
+    expect(html).toContain('referrerPolicy="no-referrer"');
+  });
+
+  it('is drawn from the name where none may be shown', () => {
+    const html = renderToStaticMarkup(<PictureFilter value={() => false}><CardGrid title="Winter" cards={cards} /></PictureFilter>);
+    expect(html).not.toContain('<img');
+    expect(html).toContain('<svg class="card-face"');
+  });
+});
+
+it('the kit needs no style but its own', () => {
+  const sheet = readFileSync(new URL('../src/styles/kit.css', import.meta.url), 'utf8');
+  const folder = new URL('../src/kit/', import.meta.url);
+  const sources = readdirSync(folder).filter((file) => file.endsWith('.tsx')).map((file) => readFileSync(new URL(file, folder), 'utf8')).join('\n');
+  const used = [...sources.matchAll(/className="([^"]+)"/g)].flatMap(([, names]) => names?.split(' ') ?? []);
+  expect(used.length).toBeGreaterThan(15);
+  // `goal-body` and the like; what has no rule of its own is no class from elsewhere either.
+  const elsewhere = ['base', 'page', 'admin', 'shell'].map((name) => readFileSync(new URL(`../src/styles/${name}.css`, import.meta.url), 'utf8')).join('\n');
+  const foreign = [...new Set(used)].filter((name) => !sheet.includes(`.${name}`) && new RegExp(`\\.${name}\\b`).test(elsewhere));
+  expect(foreign).toEqual([]);
+  const bare = [...sheet.matchAll(/var\(--(?!kit-)[\w-]+\)/g)].map(([text]) => text);
+  expect(bare, 'every property of the page has a value for pages that do not set it').toEqual([]);
 });
 
 it('the credit badge warns of expiry and of blocks', () => {

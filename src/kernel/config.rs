@@ -73,6 +73,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// Further request headers that such pages may send.
     pub cors_headers: Vec<String>,
+    /// Origins whose pictures the pages show; `*` stands for all.
+    pub image_origins: Vec<String>,
     /// Whether GraphQL introspection is answered.
     pub introspection: bool,
     /// Whether queries are kept under their hashes (automatic persisted queries).
@@ -264,6 +266,7 @@ impl Config {
             ("otlp_endpoint", self.otlp_endpoint.as_deref().is_none_or(is_collector)),
             ("shutdown_seconds", self.shutdown_seconds > 0),
             ("cors_origins", self.cors_origins.iter().all(|origin| is_origin(origin))),
+            ("image_origins", self.image_origins.iter().all(|origin| is_origin(origin))),
             ("cors_headers", self.cors_headers.iter().all(|name| is_header(name))),
             ("rate_burst_seconds", self.rate_burst_seconds > 0),
             ("limits.max_cost", limits.max_cost > 0),
@@ -480,7 +483,7 @@ fn expected(key: &str) -> &'static str {
         }
         "jwt_issuer" | "jwt_audience" => "a text",
         "clock" => "an instant such as 2026-03-15T14:30:00Z or an offset such as +36h or -10m",
-        "cors_origins" => "a list of origins such as https://example.org (without a path), or *",
+        "cors_origins" | "image_origins" => "a list of origins such as https://example.org (without a path), or *",
         "cors_headers" => "a list of names of headers, such as X-Team",
         "path_prefix" => "a path that begins and does not end with a slash, such as /waymark",
         "introspection" | "apq" | "strict_resources" => "true or false",
@@ -526,8 +529,10 @@ fn is_header(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(fits)
 }
 
+/// Whether this is an origin, or `*`. It can stand in a header as it is: its host has no sign that ends a value there.
 fn is_origin(text: &str) -> bool {
-    let is_host = |host: &str| !host.is_empty() && host.chars().all(|it| it.is_ascii_graphic() && !"/?#@".contains(it));
+    let fits = |it: char| it.is_ascii_alphanumeric() || "-._:[]".contains(it);
+    let is_host = |host: &str| !host.is_empty() && host.chars().all(fits);
     text == "*" || web_host(text).is_some_and(is_host)
 }
 
@@ -736,7 +741,17 @@ mod tests {
             from_environment(&[("WAYMARK_JWT_JWKS_URL", "ftp://x")]),
             "WAYMARK_JWT_JWKS_URL in the environment: must be a URL that begins with https:// or http://, not \"ftp://x\"",
         );
-        assert!(from_environment(&[("WAYMARK_CORS_ORIGINS", "https://a.example/")]).is_err());
+        for name in ["WAYMARK_CORS_ORIGINS", "WAYMARK_IMAGE_ORIGINS"] {
+            for origin in
+                ["https://a.example/", "ftp://a.example", "https://a.example;x", "https://a b", "https://'self'"]
+            {
+                assert!(from_environment(&[(name, origin)]).is_err(), "{name} {origin}");
+            }
+            for origin in ["*", "https://a.example", "http://[::1]:8080", "http://localhost:3000, https://b_c.example"]
+            {
+                assert!(from_environment(&[(name, origin)]).is_ok(), "{name} {origin}");
+            }
+        }
         assert_refused(
             from_environment(&[("WAYMARK_JWT_JWKS_URL", "https://x"), ("WAYMARK_JWT_JWKS_FILE", "x")]),
             "set either jwt_jwks_file or jwt_jwks_url, not both",

@@ -475,6 +475,7 @@ const CONNECTIONS: &[(&str, &str, Measure)] = &[
     ("Query", "studyPlans", M::Plans),
     ("Game", "achievements", M::Achievements),
     ("GameSummary", "achievements", M::Achievements),
+    ("CollectionProgress", "cardsConnection", M::Cards),
     ("User", "games", M::Games),
     ("User", "collections", M::Collections),
 ];
@@ -495,6 +496,7 @@ const WORK: &[(&str, &str, Option<&str>, Measure, u64)] = &[
     ("Goal", "season", None, M::Seasons, 2),
     ("Game", "achievements", None, M::Achievements, 1),
     ("GameSummary", "achievements", None, M::Achievements, 16),
+    ("CollectionProgress", "cardsConnection", None, M::Cards, 16),
     ("User", "season", None, M::Goals, 16),
     ("User", "goals", None, M::Goals, 16),
     ("User", "collections", None, M::Collections, 16),

@@ -4,7 +4,8 @@ mod picture;
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{OriginalUri, Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -13,7 +14,7 @@ use futures_util::try_join;
 use self::picture::{Card, GameLine};
 use super::peer::{self, Connection};
 use super::tagged::Tagged;
-use super::{refusal, refusal_of};
+use super::{nowhere, refusal, refusal_of};
 use crate::app::App;
 use waymark_auth::{Caller, policy};
 use waymark_collections as collections;
@@ -44,10 +45,12 @@ const COST: u64 = 20;
 /// `GET /u/{handle}/card.svg`: what an anonymous caller may see, for every caller.
 pub(super) async fn get(
     State(app): State<Arc<App>>,
-    Path(handle): Path<String>,
+    handle: Result<Path<String>, PathRejection>,
+    OriginalUri(uri): OriginalUri,
     connection: Connection,
     headers: HeaderMap,
 ) -> Response {
+    let Ok(Path(handle)) = handle else { return nowhere::refuse(true, &uri, &headers) };
     let peer = peer::of(&connection, &headers, app.config.proxies);
     if let Err(error) = app.rates.charge(&Caller::Anonymous, peer, COST) {
         let mut response = refusal_of(None, StatusCode::TOO_MANY_REQUESTS, error.code(), error.message());
@@ -58,7 +61,7 @@ pub(super) async fn get(
     let load = Arc::clone(&request.load);
     match load.run(card(&request, handle)).await {
         Ok(Some(card)) => answer(card.draw(), &headers),
-        Ok(None) => refusal(StatusCode::NOT_FOUND, "there is no public profile of this handle"),
+        Ok(None) => nowhere::refuse(true, &uri, &headers),
         Err(error) => {
             tracing::error!(error = error.chain(), "a card could not be drawn");
             refusal(StatusCode::SERVICE_UNAVAILABLE, "the card cannot be drawn now")

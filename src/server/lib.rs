@@ -72,7 +72,7 @@ impl Server {
     /// Serves `app`.
     #[must_use]
     pub fn new(app: Arc<App>, mode: Mode) -> Self {
-        Self::assemble(routes(mode), features::rest(), app)
+        Self::assemble(routes(mode, &app), features::rest(), app)
     }
 
     /// What stands before `routes` and the `parts` of REST, and behind them.
@@ -147,7 +147,7 @@ impl Parts {
     }
 }
 
-fn routes(mode: Mode) -> Router<Arc<App>> {
+fn routes(mode: Mode, app: &Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/graphql", get(websocket::get).post(graphql::post))
         .route("/schema.graphql", get(sdl))
@@ -155,7 +155,7 @@ fn routes(mode: Mode) -> Router<Arc<App>> {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::figures))
-        .merge(playground::routes(mode))
+        .merge(playground::routes(mode, app))
 }
 
 /// What REST clients can ask, as an OpenAPI document.

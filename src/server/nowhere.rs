@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 
 use super::refusal;
-use waymark_users::rules::is_handle;
+use waymark_users::rules::{HANDLE, is_handle};
 
 /// The page loads nothing, and has its few styles in itself.
 const POLICY: &str =
@@ -14,19 +14,21 @@ const POLICY: &str =
 /// Answers at an address where nothing is.
 pub(super) async fn answer(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let is_read = method == Method::GET || method == Method::HEAD;
-    if !is_read || !is_for_people(&headers) {
-        return refusal(StatusCode::NOT_FOUND, "there is nothing at this path");
-    }
-    match without_slash(&uri) {
+    match without_slash(&uri).filter(|_| is_read && is_for_people(&headers)) {
         Some(place) => (StatusCode::PERMANENT_REDIRECT, [(LOCATION, place)]).into_response(),
-        None => page(&uri),
+        None => refuse(is_read, &uri, &headers),
     }
 }
 
-/// Whether no user can have the handle in an address of a profile.
-pub(super) fn is_of_nobody(uri: &Uri) -> bool {
-    let handle = uri.path().strip_prefix("/u/").filter(|rest| !rest.contains('/'));
-    handle.is_some_and(|handle| !is_handle(handle))
+/// Says that nothing is at `uri`, or that it is no address: in words, or by a page where a browser wants to show one.
+pub(super) fn refuse(is_read: bool, uri: &Uri, headers: &HeaderMap) -> Response {
+    let fault = if is_malformed(uri.path()) { &MALFORMED } else { &NOTHING };
+    if is_read && is_for_people(headers) { page(uri, fault) } else { refusal(fault.status, fault.message) }
+}
+
+/// The handle in the address of a profile; it need not be one.
+pub(super) fn handle(uri: &Uri) -> Option<&str> {
+    uri.path().strip_prefix("/u/").filter(|rest| !rest.contains('/'))
 }
 
 /// Whether a browser asks for a page to show.
@@ -43,8 +45,43 @@ fn without_slash(uri: &Uri) -> Option<String> {
     Some(uri.query().map_or_else(|| format!("../{name}"), |query| format!("../{name}?{query}")))
 }
 
+/// Whether a path has a percent sign without two hexadecimal digits behind it, or stands for no UTF-8 text.
+fn is_malformed(path: &str) -> bool {
+    let mut pieces = path.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let digits = piece.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let Some(Ok(byte)) = digits.map(|digits| u8::from_str_radix(digits, 16)) else { return true };
+        bytes.push(byte);
+        bytes.extend(piece.bytes().skip(2));
+    }
+    std::str::from_utf8(&bytes).is_err()
+}
+
+/// What is wrong with an address: in words for programs, and as the title and the sentence of a page.
+struct Fault {
+    status: StatusCode,
+    message: &'static str,
+    title: &'static str,
+    sentence: &'static str,
+}
+
+const NOTHING: Fault = Fault {
+    status: StatusCode::NOT_FOUND,
+    message: "there is nothing at this path",
+    title: "There is nothing here",
+    sentence: "No page stands at this address.",
+};
+
+const MALFORMED: Fault = Fault {
+    status: StatusCode::BAD_REQUEST,
+    message: "the path is not percent-encoded UTF-8",
+    title: "This is no address",
+    sentence: "A percent sign in it is not followed by the code of a character.",
+};
+
 /// The page that says so, with the way to the first one.
-pub(super) fn page(uri: &Uri) -> Response {
+fn page(uri: &Uri, Fault { status, title, sentence, .. }: &Fault) -> Response {
     // The server may stand behind a prefix that it does not see.
     let depth = uri.path().matches('/').count().saturating_sub(1);
     let home = if depth == 0 { "./".to_owned() } else { "../".repeat(depth) };
@@ -54,15 +91,15 @@ pub(super) fn page(uri: &Uri) -> Response {
   <head>
     <meta charset="utf-8" />
     <meta name="viewport" content="width=device-width, initial-scale=1" />
-    <title>Nothing here · Waymark</title>
+    <title>{title} · Waymark</title>
     <style>
       :root {{ color-scheme: light dark }}
       body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 15vh auto; max-width: 32rem; padding: 0 1.5rem }}
     </style>
   </head>
   <body>
-    <h1>There is nothing here</h1>
-    <p>No page stands at this address. A profile has <code>u/</code> and a handle, 2 to 20 letters and digits.</p>
+    <h1>{title}</h1>
+    <p>{sentence} A profile has <code>u/</code> and a handle in it: {HANDLE}.</p>
     <p><a href="{home}">To the first page</a></p>
   </body>
 </html>
@@ -73,5 +110,5 @@ pub(super) fn page(uri: &Uri) -> Response {
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (StatusCode::NOT_FOUND, headers, html).into_response()
+    (*status, headers, html).into_response()
 }

@@ -12,6 +12,7 @@ tests! {
         collections_are_filtered_by_status,
         a_collection_without_cards_never_completes,
         cards_are_listed_with_how_many_are_owned,
+        cards_are_listed_in_pages_of_all_of_the_owned_and_of_the_missing,
         an_open_ended_collection_has_no_time_left,
         a_completed_collection_stays_completed_after_its_end,
         a_reward_is_refused_for_a_reason,
@@ -104,6 +105,36 @@ async fn cards_are_listed_with_how_many_are_owned(stage: Stage) {
         let owned = card["isOwned"] == true;
         assert_eq!((card["quantity"].as_i64() > Some(0), !card["firstAcquiredAt"].is_null()), (owned, owned), "{card}");
     }
+}
+
+async fn cards_are_listed_in_pages_of_all_of_the_owned_and_of_the_missing(stage: Stage) {
+    let query = r#"query($owned: Boolean, $after: String) { user(by: {handle: "snowfall"}) { collection(id: "program_123") {
+        cards { card { key } isOwned quantity firstAcquiredAt }
+        cardsConnection(first: 4, isOwned: $owned, after: $after) {
+            totalCount pageInfo { hasNextPage endCursor } nodes { card { key } isOwned quantity firstAcquiredAt }
+        } } } }"#;
+    for (owned, total) in [(Value::Null, 10), (json!(true), 3), (json!(false), 7)] {
+        let (mut seen, mut after) = (Vec::new(), Value::Null);
+        let all = loop {
+            let variables = json!({ "owned": owned, "after": after });
+            let collection = stage.anonymous().data(query, variables).await["user"]["collection"].clone();
+            let page = &collection["cardsConnection"];
+            assert_eq!(page["totalCount"], total, "{owned}");
+            seen.extend(page["nodes"].as_array().unwrap().iter().cloned());
+            if page["pageInfo"]["hasNextPage"] != true {
+                break collection["cards"].as_array().unwrap().clone();
+            }
+            after = page["pageInfo"]["endCursor"].clone();
+        };
+        let wanted: Vec<_> = all.into_iter().filter(|card| owned.is_null() || card["isOwned"] == owned).collect();
+        assert_eq!(seen, wanted, "in the operator's order");
+    }
+    let refused = query.replace("first: 4", "first: 101");
+    let answer = stage.anonymous().query(&refused, json!({})).await;
+    assert_eq!(
+        (answer.codes(), answer.json["data"]["user"]["collection"]["cardsConnection"].is_null()),
+        (vec!["BAD_USER_INPUT"], true)
+    );
 }
 
 async fn an_open_ended_collection_has_no_time_left(stage: Stage) {

@@ -12,6 +12,8 @@ tests! {
         only_the_editor_may_write_styles_into_its_page,
         files_named_by_their_content_are_kept_for_ever,
         a_public_profile_has_a_card,
+        a_page_of_nobody_says_so_in_its_status,
+        pictures_come_from_where_the_settings_say,
     ],
     own: [
         a_card_is_sent_once_while_it_stays_the_same,
@@ -33,20 +35,26 @@ fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
 
 async fn people_get_a_page_where_there_is_nothing_and_programs_a_refusal(stage: Stage) {
     let browser = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
-    for (path, home) in [
-        ("/foo", "./"),
-        ("/u/", "../"),
-        ("/u/%zz", "../"),
-        ("/u/a%20b", "../"),
-        ("/u/x", "../"),
-        ("/u/012345678901234567890", "../"),
-        ("/u/grace/x", "../../"),
-        ("/%", "./"),
-        ("/admin/x", "../"),
+    for (path, home, status) in [
+        ("/foo", "./", 404),
+        ("/u/", "../", 404),
+        ("/u/%zz", "../", 400),
+        ("/u/%2", "../", 400),
+        ("/u/%ff", "../", 400),
+        ("/u/%zz/card.svg", "../../", 400),
+        ("/u/%ff/card.svg", "../../", 400),
+        ("/u/nobody/card.svg", "../../", 404),
+        ("/u/a%20b", "../", 404),
+        ("/u/%C3%A9", "../", 404),
+        ("/u/x", "../", 404),
+        ("/u/012345678901234567890", "../", 404),
+        ("/u/grace/x", "../../", 404),
+        ("/%", "./", 400),
+        ("/admin/x", "../", 404),
     ] {
         let page = get(&stage, path, &browser).await;
         let kind = (page.status.as_u16(), header(&page, "content-type"));
-        assert_eq!(kind, (404, "text/html; charset=utf-8"), "{path}");
+        assert_eq!(kind, (status, "text/html; charset=utf-8"), "{path}");
         assert!(page.text.contains(&format!("href=\"{home}\"")), "{path}: {}", page.text);
         assert!(header(&page, "content-security-policy").starts_with("default-src 'none'"), "{path}");
     }
@@ -54,16 +62,52 @@ async fn people_get_a_page_where_there_is_nothing_and_programs_a_refusal(stage: 
         let moved = get(&stage, path, &browser).await;
         assert_eq!((moved.status.as_u16(), header(&moved, "location")), (308, place), "{path}");
     }
-    for path in ["/foo", "/u/", "/admin/"] {
-        get(&stage, path, &[("accept", "application/json")]).await.refused(404, "BAD_USER_INPUT");
-        get(&stage, path, &[]).await.refused(404, "BAD_USER_INPUT");
+    for (path, status) in
+        [("/foo", 404), ("/u/", 404), ("/admin/", 404), ("/u/x", 404), ("/u/%zz", 400), ("/u/%ff/card.svg", 400)]
+    {
+        get(&stage, path, &[("accept", "application/json")]).await.refused(status, "BAD_USER_INPUT");
+        get(&stage, path, &[]).await.refused(status, "BAD_USER_INPUT");
     }
 }
 
+async fn a_page_of_nobody_says_so_in_its_status(stage: Stage) {
+    let known = get(&stage, "/u/grace", &[]).await;
+    assert_eq!(known.status.as_u16(), 200);
+    // The one does not exist, the other is for members: nothing tells which, and to members the page shows it.
+    for path in ["/u/nobody", "/u/ada"] {
+        let page = get(&stage, path, &[("if-none-match", "*")]).await;
+        assert_eq!((page.status.as_u16(), page.text == known.text), (404, true), "{path}");
+    }
+    let strict = stage.with(&[("WAYMARK_RATE_PER_SECOND", "1"), ("WAYMARK_RATE_BURST_SECONDS", "2")]).await;
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        statuses.push(get(&strict, "/u/nobody", &[]).await.status.as_u16());
+    }
+    assert_eq!(statuses, [404, 404, 200], "an address that asks too much looks up nobody more");
+}
+
+async fn pictures_come_from_where_the_settings_say(stage: Stage) {
+    async fn told(stage: &Stage, path: &str) -> (bool, String) {
+        let policy = header(&get(stage, path, &[]).await, "content-security-policy").to_owned();
+        let settings = get(stage, "/playground.json", &[]).await.json;
+        (policy.contains("img-src 'self' https://i.example http://localhost:9"), settings["imageOrigins"].to_string())
+    }
+    let listed = stage.with(&[("WAYMARK_IMAGE_ORIGINS", "https://i.example,http://localhost:9")]).await;
+    for path in ["/u/grace", "/admin"] {
+        assert_eq!(told(&stage, path).await, (false, "[]".to_owned()), "{path}");
+        assert_eq!(
+            told(&listed, path).await,
+            (true, r#"["https://i.example","http://localhost:9"]"#.to_owned()),
+            "{path}"
+        );
+    }
+    assert!(!told(&listed, "/").await.0, "the editor shows none");
+}
+
 async fn pages_load_from_this_server_only(stage: Stage) {
-    for path in ["/", "/u/grace", "/u/nobody", "/admin"] {
+    for (path, status) in [("/", 200), ("/u/grace", 200), ("/u/nobody", 404), ("/admin", 200)] {
         let page = get(&stage, path, &[]).await;
-        assert_eq!((page.status.as_u16(), header(&page, "content-type")), (200, "text/html"), "{path}");
+        assert_eq!((page.status.as_u16(), header(&page, "content-type")), (status, "text/html"), "{path}");
         let policy = header(&page, "content-security-policy");
         for rule in ["default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
             assert!(policy.contains(rule), "{path}: {policy}");

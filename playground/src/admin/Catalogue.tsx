@@ -3,8 +3,10 @@ import { useQuery } from 'urql';
 
 import { SearchCatalogueDocument } from '../gql/graphql';
 import { messageOf } from '../shared/errors';
+import { Picture } from '../kit';
 import { Empty, Panel } from '../shared/Parts';
-import { count } from '../shared/words';
+import { workload } from '../shared/time';
+import { count, dotted } from '../shared/words';
 import { useDelayed } from './useDelayed';
 
 /** Games with their achievements, and resources, by their titles. */
@@ -23,15 +25,15 @@ export function Catalogue() {
       <div className="found">
         {shown?.games.nodes.map((game) => (
           <details key={game.id}>
-            <summary><strong>{game.title}</strong> <code>{game.key}</code> <span className="soft">{game.platform} · {count(game.numPossible, 'achievement')}</span></summary>
+            <summary><Picture address={game.image} className="avatar">{null}</Picture><strong>{game.title}</strong> <code>{game.key}</code> <span className="soft">{dotted(game.platform, count(game.numPossible, 'achievement'))}</span></summary>
             <ul className="rows">
-              {game.achievements.nodes.map(({ id, key, title, points }) => <li key={id}><span>{title}</span><code>{key}</code><span className="soft">{points}</span></li>)}
+              {game.achievements.nodes.map(({ id, key, title, points, badge }) => <li key={id}><span><Picture address={badge} className="avatar">{null}</Picture>{title}</span><code>{key}</code><span className="soft">{count(points, 'point')}</span></li>)}
             </ul>
           </details>
         ))}
         <ul className="rows">
           {shown?.resources.nodes.map(({ id, key, title, type, estimatedMinutes }) => (
-            <li key={id}><span>{title}</span><code>{key}</code><span className="soft">{type}{estimatedMinutes == null ? '' : `, ${estimatedMinutes} min`}</span></li>
+            <li key={id}><span>{title}</span><code>{key}</code><span className="soft">{dotted(type, estimatedMinutes != null && workload(estimatedMinutes))}</span></li>
           ))}
         </ul>
       </div>

@@ -6,6 +6,7 @@ import type { Tell } from '../shared/Announcer';
 import { Panel } from '../shared/Parts';
 import { day } from '../shared/time';
 import { idempotencyKey } from '../shared/words';
+import { useConfirm } from './Dialog';
 import { Field, Form, textOf } from './Form';
 import { useAction } from './useAction';
 
@@ -20,6 +21,7 @@ const SCOPES: readonly { scope: Scope; about: string }[] = [
 export function Keys({ tell }: { tell: Tell }) {
   const [{ data }, ask] = useQuery({ query: KeysDocument });
   const { act, busy } = useAction(tell);
+  const { confirm, dialog } = useConfirm();
   const [secret, setSecret] = useState<string>();
   const again = () => ask({ requestPolicy: 'network-only' });
 
@@ -39,7 +41,9 @@ export function Keys({ tell }: { tell: Tell }) {
     if (answer !== undefined) again();
     return answer !== undefined;
   };
-  const revoke = async (number: number) => {
+  const revoke = async (number: number, name: string) => {
+    const text = 'What uses it is refused from now on, for good. Another key can be issued.';
+    if (!(await confirm({ title: `Revoke ${name}?`, action: 'Revoke', text }))) return;
     if (await act(RevokeKeyDocument, { input: { key: String(number), idempotencyKey: idempotencyKey() } }, () => 'The key is revoked.')) again();
   };
 
@@ -63,12 +67,13 @@ export function Keys({ tell }: { tell: Tell }) {
               <span><strong>{key.name}</strong> <code>{key.prefix}…</code><br />
                 <span className="soft">{key.scopes.join(', ').toLowerCase()}{key.owner != null && `, of ${key.owner.handle}`}, since {day(key.createdAt)}{key.expiresAt != null && `, until ${day(key.expiresAt)}`}</span></span>
               {key.revokedAt == null
-                ? <button type="button" className="button danger" disabled={busy} onClick={() => void revoke(key.number)}>Revoke<span className="hidden"> {key.name}</span></button>
+                ? <button type="button" className="button danger" disabled={busy} onClick={() => void revoke(key.number, key.name)}>Revoke…<span className="hidden"> {key.name}</span></button>
                 : <span className="tag">revoked {day(key.revokedAt)}</span>}
             </li>
           ))}
         </ul>
       </Panel>
+      {dialog}
     </div>
   );
 }

@@ -60,7 +60,7 @@ function Row({ season, tell, onPlan }: { season: SeasonRowFragment; tell: Tell; 
           <summary>Edit</summary>
           <Form title={`Edit ${title}`} action="Preview…" busy={busy} onSubmit={async (values) => { await plan('edit', values); return false; }}>
             <Field label="Title" name="title" defaultValue={title} required maxLength={200} />
-            <Field label="Days" name="days" type="number" min="1" step="any" defaultValue={season.duration / DAY} required />
+            <Field label="Days" name="days" type="number" min="1" max="3660" step="any" defaultValue={season.duration / DAY} required />
           </Form>
         </details>
       )}

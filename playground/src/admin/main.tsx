@@ -1,4 +1,5 @@
 import '../styles/base.css';
+import '../styles/kit.css';
 import '../styles/page.css';
 import '../styles/admin.css';
 

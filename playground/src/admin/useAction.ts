@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import { type AnyVariables, type TypedDocumentNode, useClient } from 'urql';
 
-import { messageOf } from '../shared/errors';
+import { messageOf, plainly } from '../shared/errors';
 import type { Tell } from '../shared/Announcer';
 
 interface Refusal {
@@ -18,7 +18,7 @@ interface Payload {
 export function refusalOf(data: Readonly<Record<string, unknown>> | undefined): string | undefined {
   const payload = Object.values(data ?? {}).find((value): value is Payload => typeof value === 'object' && value !== null);
   const refusal = payload?.userErrors?.[0] ?? payload?.results?.find(({ error }) => error != null)?.error;
-  return refusal == null ? undefined : `${refusal.message} (${refusal.code})`;
+  return refusal == null ? undefined : `${plainly(refusal.message)} (${refusal.code})`;
 }
 
 /** Runs mutations one at a time, and says what came of them. Answers the data of those that were not refused. */

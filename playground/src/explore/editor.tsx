@@ -6,9 +6,10 @@ import '@graphiql/plugin-history/style.css';
 import 'graphiql/graphiql.css';
 import './editor.css';
 
+import { useDocExplorer } from '@graphiql/plugin-doc-explorer';
 import { explorerPlugin } from '@graphiql/plugin-explorer';
 import { HISTORY_PLUGIN } from '@graphiql/plugin-history';
-import { useMonaco } from '@graphiql/react';
+import { useGraphiQL, useMonaco } from '@graphiql/react';
 import type { Fetcher } from '@graphiql/toolkit';
 import { GraphiQL } from 'graphiql';
 import { useEffect } from 'react';
@@ -38,6 +39,7 @@ export function mountEditor(container: HTMLElement, fetcher: Fetcher, onReady: (
     >
       <GraphiQL.Logo>{null}</GraphiQL.Logo>
       <ReadySignal onReady={onReady} />
+      <FromTheTop />
     </GraphiQL>,
   );
 }
@@ -48,5 +50,15 @@ function ReadySignal({ onReady }: { onReady: () => void }) {
     // The editors are created by effects of the same render; they are painted with the next frame.
     if (hasMonaco) requestAnimationFrame(onReady);
   }, [hasMonaco, onReady]);
+  return null;
+}
+
+/** Begins each panel beside the editor, and each page of the documentation, at its top: they share one box that scrolls. */
+function FromTheTop() {
+  const panel = useGraphiQL((state) => state.visiblePlugin);
+  const page = useDocExplorer().at(-1);
+  useEffect(() => {
+    document.querySelector('.graphiql-plugin')?.scrollTo(0, 0);
+  }, [panel, page]);
   return null;
 }

@@ -2,6 +2,7 @@ import { type FragmentType, read } from '../gql/fragment-masking';
 import { type Award, AwardCaseItemFragmentDoc } from '../gql/graphql';
 import { day } from '../shared/time';
 import { words } from '../shared/words';
+import { Picture } from './Picture';
 
 /** What an award is called: each has its own letter and shape, so that colour is not needed. */
 const SHAPES: Record<Award, { path: string; letter: string }> = {
@@ -19,10 +20,13 @@ export interface AwardCaseProps {
 export function AwardCase({ games }: AwardCaseProps) {
   return (
     <ul className="award-case">
-      {read(AwardCaseItemFragmentDoc, games).map(({ id, title, highestAward }) =>
+      {read(AwardCaseItemFragmentDoc, games).map(({ id, title, highestAward, game }) =>
         highestAward == null ? null : (
           <li key={id} className="award">
-            <Medal award={highestAward.award} size={44} />
+            <span className="award-face">
+              <Picture address={game.image} className="award-picture">{null}</Picture>
+              <Medal award={highestAward.award} size={44} />
+            </span>
             <span className="award-game">{title}</span>
             <span className="award-date">{words(highestAward.award)}, {day(highestAward.earnedAt)}</span>
           </li>

@@ -18,7 +18,7 @@ export function CreditBadge({ account }: CreditBadgeProps) {
         <path d="M12 5.5l6 6.5-6 6.5L6 12z" />
       </svg>
       <span>
-        <strong className="credit-amount">{credits(available.credits)}</strong> credits
+        <strong className="credit-amount">{credits(available.credits)}</strong> {available.credits === '1' ? 'credit' : 'credits'}
         {expiresIn != null && <span className="credit-expiry">next expiry in {duration(expiresIn)}</span>}
         {isBlocked && <span className="credit-blocked">{blocked(isBlockedForClaiming, isBlockedForSpending)}</span>}
       </span>

@@ -1,5 +1,7 @@
 import { type FragmentType, read } from '../gql/fragment-masking';
 import { type ClaimRefusal, type GoalItemFragment, GoalItemFragmentDoc } from '../gql/graphql';
+import { credits, number } from '../shared/words';
+import { Picture } from './Picture';
 
 const REFUSALS: Record<ClaimRefusal, string> = {
   ALREADY_CLAIMED: 'Claimed',
@@ -24,7 +26,7 @@ export function standing(goal: Pick<GoalItemFragment, 'goalState' | 'claimRefusa
     case 'COMPLETE':
       return goal.claimRefusal == null ? 'Ready to claim' : REFUSALS[goal.claimRefusal];
     case 'OPEN':
-      return `${goal.totalSteps - goal.completedSteps} to go`;
+      return `${number(goal.totalSteps - goal.completedSteps)} to go`;
   }
 }
 
@@ -52,21 +54,24 @@ function Goal({ goal, onClaim, busy }: { goal: GoalItemFragment; onClaim?: GoalL
   return (
     <li className={`goal goal-${goal.goalState.toLowerCase()}`}>
       <GoalMark state={goal.goalState} />
+      <Picture address={goal.goal.thumbnail} className="goal-picture">{null}</Picture>
       <div className="goal-body">
         <p className="goal-title">{title}</p>
         {goal.goal.description !== '' && <p className="goal-description">{goal.goal.description}</p>}
         <Steps title={title} done={completedSteps} total={totalSteps} />
         <p className="goal-standing">
-          <span>{completedSteps} of {totalSteps}</span>
+          <span>{number(completedSteps)} of {number(totalSteps)}</span>
           <span>{standing(goal)}</span>
         </p>
       </div>
-      {onClaim !== undefined && goal.isClaimable && (
-        <button type="button" className="button primary goal-claim" disabled={busy} onClick={() => onClaim(goal.goal.id)}>
-          {busy ? 'Claiming…' : 'Claim'}<span className="hidden"> the reward of {title}</span>
-        </button>
-      )}
-      <p className="goal-reward"><strong>+{reward.credits}</strong><span> credits</span></p>
+      <div className="goal-side">
+        <p className="goal-reward"><strong>+{credits(reward.credits)}</strong><span> {reward.credits === '1' ? 'credit' : 'credits'}</span></p>
+        {onClaim !== undefined && goal.isClaimable && (
+          <button type="button" className="goal-claim" disabled={busy} onClick={() => onClaim(goal.goal.id)}>
+            {busy ? 'Claiming…' : 'Claim'}<span className="kit-hidden"> the reward of {title}</span>
+          </button>
+        )}
+      </div>
     </li>
   );
 }
@@ -76,7 +81,7 @@ function Steps({ title, done, total }: { title: string; done: number; total: num
   const boxes = total <= 12 ? total : 1;
   const width = 100 / boxes;
   return (
-    <svg className="steps" viewBox="0 0 100 5" preserveAspectRatio="none" role="img" aria-label={`${title}: ${done} of ${total} steps`}>
+    <svg className="steps" viewBox="0 0 100 5" preserveAspectRatio="none" role="img" aria-label={`${title}: ${number(done)} of ${number(total)} steps`}>
       {Array.from({ length: boxes }, (_, box) => (
         <g key={box}>
           <rect className="steps-track" x={box * width} width={width - (boxes > 1 ? 1 : 0)} height="5" rx="1" />

@@ -2,6 +2,7 @@ import { useId } from 'react';
 
 import { type FragmentType, read } from '../gql/fragment-masking';
 import { RingFragmentDoc } from '../gql/graphql';
+import { number } from '../shared/words';
 
 const RADIUS = 42;
 const LENGTH = 2 * Math.PI * RADIUS;
@@ -26,7 +27,7 @@ export interface RingProps {
 /** Any kind of progress as a ring with its percentage. */
 export function Ring({ progress, size = 72 }: RingProps) {
   const { title, done, total, ratio } = read(RingFragmentDoc, progress);
-  return <RingFigure label={`${title}: ${done} of ${total}`} ratio={ratio} size={size} />;
+  return <RingFigure label={`${title}: ${number(done)} of ${number(total)}`} ratio={ratio} size={size} />;
 }
 
 /** The drawing by itself, for numbers of your own. */

@@ -1,5 +1,6 @@
 export { AwardCase, Medal } from './AwardCase';
-export { CardGrid } from './CardGrid';
+export { Card, CardGrid, type CardItem } from './CardGrid';
 export { CreditBadge } from './CreditBadge';
 export { GoalList } from './GoalList';
+export { Face, Picture, PictureFilter } from './Picture';
 export { Ring, RingFigure } from './Ring';

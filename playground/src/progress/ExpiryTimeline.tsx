@@ -1,11 +1,13 @@
 import { day, relative } from '../shared/time';
-import { credits } from '../shared/words';
+import { count, credits } from '../shared/words';
 
 interface Lot {
   readonly expiresAt?: string | null;
   readonly amount: { readonly credits: string };
 }
 
+/** How many dates the list names. */
+const LISTED = 6;
 const HEIGHT = 92;
 const GROUND = 68;
 const TALLEST = 48;
@@ -32,7 +34,7 @@ export function ExpiryTimeline({ lots, now }: { lots: readonly Lot[]; now: numbe
   return (
     <figure className="expiry">
       <figcaption>When they expire</figcaption>
-      <svg width="100%" height={HEIGHT} role="img" aria-label={`${expiring.length} dates on which credits expire; the list below has the same`}>
+      <svg width="100%" height={HEIGHT} role="img" aria-label={`${count(expiring.length, 'date')} on which credits expire; the list below has the next`}>
         <line className="axis" x1="2%" x2="98%" y1={GROUND} y2={GROUND} />
         {places.map(({ x, height }, index) => {
           const at = `${2 + (x * AXIS) / 100}%`;
@@ -49,12 +51,13 @@ export function ExpiryTimeline({ lots, now }: { lots: readonly Lot[]; now: numbe
         {last != null && <text className="axis-label" x="98%" y={HEIGHT - 8} textAnchor="end">{day(last)}</text>}
       </svg>
       <ol className="expiry-list">
-        {expiring.map(({ expiresAt, amount }, index) => (
+        {expiring.slice(0, LISTED).map(({ expiresAt, amount }, index) => (
           <li key={index}>
             <strong>{credits(amount.credits)}</strong> <time dateTime={expiresAt ?? undefined}>{relative(expiresAt ?? '', now)}</time>
           </li>
         ))}
       </ol>
+      {expiring.length > LISTED && <p className="soft">and on {count(expiring.length - LISTED, 'later date')}</p>}
     </figure>
   );
 }

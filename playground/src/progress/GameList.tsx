@@ -3,11 +3,13 @@ import { memo, useEffect, useRef } from 'react';
 
 import { type FragmentType, read } from '../gql/fragment-masking';
 import { GameRowFragmentDoc } from '../gql/graphql';
-import { Medal } from '../kit';
+import { Face, Medal, Picture } from '../kit';
 import { relative } from '../shared/time';
+import { number } from '../shared/words';
 
 const ROW_HEIGHT = 76;
 const OVERSCAN = 8;
+const BORDERS = 2;
 
 type Masked = FragmentType<typeof GameRowFragmentDoc> & { id: string };
 
@@ -35,7 +37,7 @@ export function GameList({ games, total, more, now }: GameListProps) {
     if (last >= games.length - OVERSCAN) more?.();
   }, [last, games.length, more]);
   return (
-    <div ref={box} className="games" tabIndex={0} role="region" aria-label="List of games">
+    <div ref={box} className="games" style={{ height: rows.getTotalSize() + BORDERS }} tabIndex={0} role="region" aria-label="List of games">
       <ul style={{ height: rows.getTotalSize() }}>
         {visible.map(({ index, key, start }) => {
           const game = games[index];
@@ -55,13 +57,17 @@ const GameRow = memo(function GameRow({ game, now }: { game: Masked; now: number
   return (
     <article className="game">
       <div className="game-head">
-        <h4>{row.title}</h4>
-        <p className="soft">
-          {row.game.platform}{row.lastUnlockedAt != null && <> · <time dateTime={row.lastUnlockedAt}>{relative(row.lastUnlockedAt, now)}</time></>}
-        </p>
+        <Picture address={row.game.image} className="game-picture"><Face name={row.title} className="game-picture" /></Picture>
+        <div>
+          <h4>{row.title}</h4>
+          <p className="soft">
+            {row.game.platform}{row.game.platform != null && row.lastUnlockedAt != null && ' · '}
+            {row.lastUnlockedAt != null && <time dateTime={row.lastUnlockedAt}>{relative(row.lastUnlockedAt, now)}</time>}
+          </p>
+        </div>
       </div>
       <Bars {...row} />
-      <p className="game-score"><strong>{row.scoreAchieved}</strong><span className="soft"> / {row.possibleScore} points</span></p>
+      <p className="game-score"><strong>{number(row.scoreAchieved)}</strong><span className="soft"> / {number(row.possibleScore)} points</span></p>
       <p className="game-awards">{row.awards.map(({ award }) => <Medal key={award} award={award} />)}</p>
     </article>
   );
@@ -74,14 +80,14 @@ function Bars({ title, numAchieved, numAchievedHardcore, numPossible }: Counts) 
   const share = (number: number) => `${numPossible === 0 ? 0 : (100 * number) / numPossible}%`;
   return (
     <div className="game-bars">
-      <svg width="100%" height="20" role="img" aria-label={`${title}: ${numAchieved} of ${numPossible} achievements, ${numAchievedHardcore} of them hardcore`}>
+      <svg width="100%" height="20" role="img" aria-label={`${title}: ${number(numAchieved)} of ${number(numPossible)} achievements, ${number(numAchievedHardcore)} of them hardcore`}>
         <rect className="bar-track" width="100%" height="9" rx="3" />
         <rect className="bar-soft" width={share(numAchieved)} height="9" rx="3" />
         <rect className="bar-track" y="12" width="100%" height="7" rx="3" />
         <rect className="bar-hard" y="12" width={share(numAchievedHardcore)} height="7" rx="3" />
         <rect y="12" width={share(numAchievedHardcore)} height="7" rx="3" fill="url(#hatch)" />
       </svg>
-      <p>{numAchieved} / {numPossible}<span className="soft"> · {numAchievedHardcore} hardcore</span></p>
+      <p>{number(numAchieved)} / {number(numPossible)}<span className="soft"> · {number(numAchievedHardcore)} hardcore</span></p>
     </div>
   );
 }

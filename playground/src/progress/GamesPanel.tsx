@@ -25,17 +25,17 @@ export function GamesPanel({ by, user, missing, now, onRetry }: GamesPanelProps)
   const [filter, setFilter] = useState<GameFilter>(ALL_GAMES);
   const list = useGames(by, filter, first.games);
   if (first.games == null && missing !== undefined) {
-    return <Panel title="Games" className="wide"><NotShown why={missing} onRetry={onRetry} /></Panel>;
+    return <Panel id="games" title="Games" className="wide"><NotShown why={missing} onRetry={onRetry} /></Panel>;
   }
   const mastered = first.mastered?.nodes ?? [];
   return (
-    <Panel title="Games" className="wide" aside={<span className="tag">{count(list.total, 'game')}</span>}>
+    <Panel id="games" title="Games" className="wide" aside={<span className="tag">{count(list.total, 'game')}</span>}>
       {mastered.length > 0 && <><h3>Mastered</h3><AwardCase games={mastered} /></>}
       <Filters filter={filter} onChange={setFilter} />
       {list.failed ? <NotShown why="failed" onRetry={() => setFilter({ ...filter })} />
-        : !list.isLoading && list.games.length === 0
+        : !list.isLoading && list.elements.length === 0
           ? <Empty>{filter.award === null ? 'No game has been played yet.' : `No game is ${words(filter.award).toLowerCase()} yet.`}</Empty>
-          : <GameList games={list.games} total={list.total} more={list.more} now={now} />}
+          : <GameList games={list.elements} total={list.total} more={list.more} now={now} />}
     </Panel>
   );
 }

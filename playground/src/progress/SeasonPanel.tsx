@@ -6,8 +6,8 @@ import { ClaimGoalsDocument, EnrollDocument, SeasonPartFragmentDoc, type SeasonP
 import { GoalList } from '../kit';
 import { messageOf, type Missing } from '../shared/errors';
 import { Empty, NotShown, Panel } from '../shared/Parts';
-import { count, idempotencyKey } from '../shared/words';
-import type { Tell } from '../shared/Announcer';
+import { count, credits as amountOf, idempotencyKey } from '../shared/words';
+import type { Acting } from './acting';
 import { type GoalGroup, groupGoals } from './goals';
 import { SeasonClock } from './SeasonClock';
 
@@ -16,10 +16,8 @@ type Season = NonNullable<SeasonPartFragment['season']>;
 export interface SeasonPanelProps {
   user: FragmentType<typeof SeasonPartFragmentDoc> & { id: string };
   missing: Missing | undefined;
-  /** Whether the visitor may act for the user. */
-  mayAct: boolean;
+  acting: Acting;
   now: number;
-  tell: Tell;
   onRetry: () => void;
 }
 
@@ -28,27 +26,28 @@ export function SeasonPanel({ user, missing, ...props }: SeasonPanelProps) {
   const { season } = read(SeasonPartFragmentDoc, user);
   if (season == null) {
     return (
-      <Panel title="Season" className="wide">
+      <Panel id="season" title="Season" className="wide">
         {missing ? <NotShown why={missing} onRetry={props.onRetry} /> : <Empty>There is no season yet.</Empty>}
       </Panel>
     );
   }
   return (
-    <Panel title={season.season.title} className="wide" aside={<span className="tag">{season.hasStartedProgram ? 'Taking part' : 'Not joined'}</span>}>
+    <Panel id="season" title={season.season.title} className="wide" aside={<span className="tag">{season.hasStartedProgram ? 'Taking part' : 'Not joined'}</span>}>
       <SeasonClock season={season} now={props.now} />
       <Goals userId={user.id} season={season} {...props} />
     </Panel>
   );
 }
 
-function Goals({ userId, season, mayAct, tell }: { userId: string; season: Season } & Pick<SeasonPanelProps, 'mayAct' | 'tell'>) {
+function Goals({ userId, season, acting }: { userId: string; season: Season; acting: Acting }) {
+  const { mayAct, tell } = acting;
   const { claiming, claim } = useClaim(userId, tell);
   const claimable = season.goals.filter(({ isClaimable }) => isClaimable).map(({ goal }) => goal.id);
   const groups = groupGoals(season.goals, season.currentWeek?.number);
   const list = { onClaim: mayAct ? (id: string) => void claim([id]) : undefined, claiming };
   return (
     <>
-      {mayAct && !season.hasStartedProgram && season.state !== 'ENDED' && <Join userId={userId} season={season} tell={tell} />}
+      {mayAct && !season.hasStartedProgram && season.state !== 'ENDED' && <Join userId={userId} season={season} acting={acting} />}
       {mayAct && claimable.length > 1 && (
         <p className="claim-all">
           <span>{count(claimable.length, 'reward')} to claim</span>
@@ -84,7 +83,7 @@ function Weeks({ title, groups, ...list }: { title: string; groups: readonly Goa
 }
 
 /** Claims goals. What the answer holds is on the page at once, because objects are kept under their ids. */
-function useClaim(userId: string, tell: Tell) {
+function useClaim(userId: string, tell: Acting['tell']) {
   const [, mutate] = useMutation(ClaimGoalsDocument);
   const [claiming, setClaiming] = useState<ReadonlySet<string>>(new Set());
   const claim = async (goalIds: string[]) => {
@@ -95,23 +94,23 @@ function useClaim(userId: string, tell: Tell) {
     const results = data?.claimGoals?.results ?? [];
     const refused = results.find((result) => result.error != null && result.status === 'REFUSED');
     if (refused?.error != null) return tell(refused.error.message, true);
-    const amounts = results.map(({ credits }) => credits?.credits).filter((amount) => amount !== undefined);
+    const amounts = results.map(({ credits }) => credits?.credits).filter((amount) => amount !== undefined).map(amountOf);
     tell(`Claimed ${amounts.join(' + ')} credits.`);
   };
   return { claiming, claim };
 }
 
-function Join({ userId, season, tell }: { userId: string; season: Season; tell: Tell }) {
+function Join({ userId, season, acting: { isOwn, name, tell } }: { userId: string; season: Season; acting: Acting }) {
   const [{ fetching }, enroll] = useMutation(EnrollDocument);
   const join = async () => {
     const { data, error } = await enroll({ input: { user: { id: userId }, seasonId: season.season.id, idempotencyKey: idempotencyKey() } });
     const refused = error ? messageOf(error) : data?.enrollInSeason?.userErrors[0]?.message;
-    tell(refused ?? `You take part in ${season.season.title} now.`, refused !== undefined);
+    tell(refused ?? `${isOwn ? 'You take' : `${name} takes`} part in ${season.season.title} now.`, refused !== undefined);
   };
   return (
     <p className="claim-all">
-      <span>Join the season to collect credits for its goals.</span>
-      <button type="button" className="button primary" disabled={fetching} onClick={() => void join()}>Join</button>
+      <span>{isOwn ? 'Join the season to collect credits for its goals.' : `${name} does not take part yet.`}</span>
+      <button type="button" className="button primary" disabled={fetching} onClick={() => void join()}>{isOwn ? 'Join' : 'Enrol'}</button>
     </p>
   );
 }

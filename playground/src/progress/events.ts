@@ -1,5 +1,5 @@
 import type { ProgressEventKind } from '../gql/graphql';
-import { count, words } from '../shared/words';
+import { count, credits as amountOf, number, words } from '../shared/words';
 
 /** Which part of a user's progress an event belongs to; chooses its mark. */
 export type Area = 'season' | 'credits' | 'learning' | 'games' | 'cards' | 'profile';
@@ -18,6 +18,24 @@ export function areaOf(kind: ProgressEventKind | null | undefined): Area {
 
 const SHOWN_TO: Readonly<Record<string, string>> = { PUBLIC: 'anyone', MEMBERS: 'members', PRIVATE: 'nobody but apps' };
 
+/** Who did something, in words. */
+export function by(actor: string): string {
+  if (actor.startsWith('user:')) return 'by the user';
+  return actor === 'operator' ? 'by an operator' : `by the app ${actor.replace(/^app:/, '')}`;
+}
+
+/** `4 credits`, whatever an event has there. */
+function amount(value: unknown): string {
+  const text = typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+  if (text === '') return 'credits';
+  return `${amountOf(text)} ${text === '1' ? 'credit' : 'credits'}`;
+}
+
+/** ` 2 of 5`, where both are numbers. */
+function steps(done: unknown, total: unknown): string {
+  return typeof done === 'number' && typeof total === 'number' ? `${number(done)} of ${number(total)}` : '';
+}
+
 type Changes = Readonly<Record<string, unknown>>;
 
 /** What happened, in a few words; the thing it happened to is named beside them. */
@@ -26,19 +44,19 @@ export function sentence(kind: ProgressEventKind | null | undefined, raw: unknow
   const { added, completedSteps, totalSteps, credits, award, hardcore, points, progress, cards, visibility, provider } = changes;
   switch (kind) {
     case 'GOAL_STEPS':
-      return `${typeof added === 'number' ? `${count(added, 'step')} done` : 'Steps done'}, now ${completedSteps} of ${totalSteps}`;
+      return [typeof added === 'number' ? `${count(added, 'step')} done` : 'Steps done', steps(completedSteps, totalSteps)].filter(Boolean).join(', now ');
     case 'GOAL_STEPS_CORRECTED':
-      return `Steps corrected to ${completedSteps} of ${totalSteps}`;
+      return ['Steps corrected', steps(completedSteps, totalSteps)].filter(Boolean).join(' to ');
     case 'GOAL_COMPLETED':
       return 'Goal completed';
     case 'GOAL_CLAIMED':
-      return `Reward claimed: ${credits} credits`;
+      return `Reward claimed: ${amount(credits)}`;
     case 'CREDITS_GRANTED':
-      return `${credits} credits granted`;
+      return `${capital(amount(credits))} granted`;
     case 'CREDITS_SPENT':
-      return `${credits} credits spent`;
+      return `${capital(amount(credits))} spent`;
     case 'CREDITS_REVOKED':
-      return `${credits} credits taken away`;
+      return `${capital(amount(credits))} taken away`;
     case 'ACHIEVEMENT_UNLOCKED':
       return `Unlocked${hardcore === true ? ' in hardcore mode' : ''}${typeof points === 'number' ? `, ${count(points, 'point')}` : ''}`;
     case 'AWARD_EARNED':
@@ -59,6 +77,10 @@ export function sentence(kind: ProgressEventKind | null | undefined, raw: unknow
     default:
       return kind == null ? 'Something happened' : words(kind);
   }
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** Whether a thing of the catalogue is meant, which has a title. */

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { useClient } from 'urql';
 
 import { NewestEventDocument, ProgressChangedDocument, type UserBy } from '../gql/graphql';
@@ -13,16 +13,35 @@ const GATHER_MS = 80;
 /** And in a stream of events the page asks no more often than this, so that it stays within a visitor's rate. */
 const SPACING_MS = 1_500;
 const POLL_MS = 4_000;
-const POLL_PUBLIC_MS = 20_000;
+/** A page that is come back to is asked for again when what it shows is older than this. */
+const STALE_MS = 20_000;
 
-/** Keeps the page up to date: by the subscription, and where that is not allowed by asking now and then. */
-export function useLive(user: UserBy, enabled: boolean): LiveStatus {
+/**
+ * Keeps the page up to date behind `newest`, the cursor of the newest event that it shows: by the subscription, and where there is
+ * none by asking now and then for the newest event. Strangers may ask for neither; for them the page is read again when
+ * they come back to it.
+ */
+export function useLive(user: UserBy, newest: string | undefined, isStranger: boolean): LiveStatus {
   const client = useClient();
   const session = useSession();
-  const [status, setStatus] = useState<LiveStatus>('connecting');
+  const [status, setStatus] = useState<LiveStatus>(isStranger ? 'still' : 'connecting');
+  const first = useRef(newest);
 
   useEffect(() => {
-    if (!enabled) return undefined;
+    if (!isStranger) return undefined;
+    setStatus('still');
+    let read = performance.now();
+    const comeBack = () => {
+      if (document.hidden || performance.now() - read < STALE_MS) return;
+      read = performance.now();
+      void client.query(ProgressChangedDocument, { user, ...PUBLIC_PARTS }, { requestPolicy: 'network-only' }).toPromise();
+    };
+    document.addEventListener('visibilitychange', comeBack);
+    return () => document.removeEventListener('visibilitychange', comeBack);
+  }, [client, user, isStranger]);
+
+  useEffect(() => {
+    if (isStranger) return undefined;
     let stopped = false;
     let gathering: ReturnType<typeof setTimeout> | undefined;
     let poll: ReturnType<typeof setTimeout> | undefined;
@@ -43,38 +62,42 @@ export function useLive(user: UserBy, enabled: boolean): LiveStatus {
       }, Math.max(GATHER_MS, last + SPACING_MS - performance.now()));
     };
 
-    let newest: number | undefined;
+    let seen = first.current;
     const ask = async () => {
       if (document.hidden) return POLL_MS;
       const { data, error } = await client.query(NewestEventDocument, { user }, { requestPolicy: 'network-only' }).toPromise();
-      if (stopped) return POLL_MS;
+      if (stopped) return undefined;
       if (isUnreachable(error)) {
         setStatus('offline');
-        newest = undefined;
         return POLL_MS / 4;
       }
-      setStatus('polling');
-      if (whyMissing(error, 'user') === 'private') {
+      // The user has been hidden meanwhile, or the credential taken back: there is nothing to ask for any more.
+      if (whyMissing(error, 'user') === 'private' || data?.user === null) {
+        setStatus('still');
         await refresh(PUBLIC_PARTS);
-        return POLL_PUBLIC_MS;
+        return undefined;
       }
-      const number = data?.user?.history?.nodes[0]?.number;
-      if (number !== newest) await refresh(ALL_PARTS);
-      newest = number;
+      setStatus('polling');
+      const cursor = data?.user?.history?.pageInfo.startCursor ?? undefined;
+      if (cursor !== seen) await refresh(ALL_PARTS);
+      seen = cursor;
       return POLL_MS;
     };
     const keepAsking = async () => {
       const pause = await ask();
-      if (!stopped) poll = setTimeout(() => void keepAsking(), pause);
+      if (!stopped && pause !== undefined) poll = setTimeout(() => void keepAsking(), pause);
     };
 
     const leave = follow({
       endpoint: session.endpoint,
       user: { ...user },
+      after: first.current,
       token: () => session.token,
       renew: () => renew(session),
       onEvent: ({ kind }) => gather(kind),
-      onConnected: () => void refresh(ALL_PARTS),
+      onConnected: (complete) => {
+        if (!complete) void refresh(ALL_PARTS);
+      },
       onStatus: (next) => {
         if (stopped) return;
         setStatus(next);
@@ -87,7 +110,7 @@ export function useLive(user: UserBy, enabled: boolean): LiveStatus {
       clearTimeout(gathering);
       clearTimeout(poll);
     };
-  }, [client, session, user, enabled]);
+  }, [client, session, user, isStranger]);
 
   return status;
 }

@@ -3,10 +3,10 @@ import { type ReactNode, useId } from 'react';
 import type { Missing } from './errors';
 
 /** A part of a page with its heading. */
-export function Panel({ title, aside, className = '', children }: { title: string; aside?: ReactNode; className?: string; children: ReactNode }) {
+export function Panel({ title, id, aside, className = '', children }: { title: string; id?: string; aside?: ReactNode; className?: string; children: ReactNode }) {
   const heading = useId();
   return (
-    <section className={`panel ${className}`} aria-labelledby={heading}>
+    <section id={id} className={`panel ${className}`} aria-labelledby={heading}>
       <header className="panel-head">
         <h2 id={heading}>{title}</h2>
         {aside}

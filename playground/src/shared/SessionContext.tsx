@@ -1,6 +1,7 @@
 import { type Client, Provider } from 'urql';
 import { createContext, type ReactNode, useContext, useMemo, useSyncExternalStore } from 'react';
 
+import { PictureFilter } from '../kit/Picture';
 import { createClient } from './client';
 import type { Session } from './session';
 
@@ -19,7 +20,9 @@ export function SessionProvider({ session, create = createClient, children }: Se
   const client: Client = useMemo(() => create(session), [create, session, version]);
   return (
     <Context value={session}>
-      <Provider value={client} key={version}>{children}</Provider>
+      <PictureFilter value={session.showsPicture}>
+        <Provider value={client} key={version}>{children}</Provider>
+      </PictureFilter>
     </Context>
   );
 }

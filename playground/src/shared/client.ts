@@ -8,7 +8,7 @@ import type { Session } from './session';
 
 /** Types without an id of their own: they are kept as part of the object they were read from. */
 export const PARTS = [
-  'Account', 'AchievementProgress', 'CardOwnership', 'Changes', 'CreditAccount', 'CreditAmount', 'CreditBlock',
+  'Account', 'AchievementProgress', 'CardOwnership', 'CardOwnershipConnection', 'Changes', 'CreditAccount', 'CreditAmount', 'CreditBlock',
   'CreditEntry', 'CreditEntryConnection', 'CreditExpiry', 'CreditLot', 'EarnedAward', 'GameSummaryConnection',
   'CollectionProgressConnection', 'GoalClaimResult', 'Limits', 'PageInfo', 'ProgressEvent',
   'ProgressEventConnection', 'Reward', 'RewardProgress', 'SeasonImpact', 'SeasonPause', 'SeasonProgress',

@@ -16,10 +16,12 @@ export interface PlaygroundConfig {
   readonly credentials: readonly Credential[];
   /** Whether the server runs the documents on its list only, by their ids. */
   readonly trustedDocuments?: boolean;
+  /** Where pictures of other hosts may come from; `*` stands for all. */
+  readonly imageOrigins?: readonly string[];
 }
 
-/** What holds when the server says nothing: no credentials, the usual address. */
-export const ANONYMOUS_CONFIG: PlaygroundConfig = { mode: 'try', graphql: `${ROOT}graphql`, credentials: [] };
+/** What holds when the server says nothing: visitors bring a token, and the address is the usual one. */
+export const ANONYMOUS_CONFIG: PlaygroundConfig = { mode: 'serve', graphql: `${ROOT}graphql`, credentials: [] };
 
 const TIMEOUT_MS = 5_000;
 
@@ -41,7 +43,30 @@ export function parseConfig(value: unknown, base: string): PlaygroundConfig {
   if (!Array.isArray(credentials) || !credentials.every(isCredential)) {
     throw new TypeError('`credentials` is not a list of name, title and token');
   }
-  return { mode, graphql, credentials, ...(value['trustedDocuments'] === true ? { trustedDocuments: true } : {}) };
+  const imageOrigins = value['imageOrigins'];
+  return {
+    mode,
+    graphql,
+    credentials,
+    ...(value['trustedDocuments'] === true ? { trustedDocuments: true } : {}),
+    ...(Array.isArray(imageOrigins) ? { imageOrigins: imageOrigins.filter((origin) => typeof origin === 'string') } : {}),
+  };
+}
+
+/** Whether the policy of the page lets pictures from this address be loaded. */
+export function allowsPicture({ imageOrigins = [] }: Pick<PlaygroundConfig, 'imageOrigins'>, address: string, base: string): boolean {
+  const origin = originOf(address, base);
+  return origin !== undefined && (imageOrigins.includes('*') || [base, ...imageOrigins].some((allowed) => originOf(allowed) === origin));
+}
+
+/** The origin of an address of the web. */
+function originOf(address: string, base?: string): string | undefined {
+  try {
+    const { origin, protocol } = new URL(address, base);
+    return protocol === 'https:' || protocol === 'http:' ? origin : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function isCredential(value: unknown): value is Credential {

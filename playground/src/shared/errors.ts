@@ -37,7 +37,16 @@ export function isUnreachable(error: CombinedError | undefined): boolean {
 /** What to tell a person about a failed request. */
 export function messageOf(error: CombinedError): string {
   if (isUnreachable(error)) return 'The server cannot be reached.';
-  return error.graphQLErrors[0]?.message ?? error.message;
+  return plainly(error.graphQLErrors[0]?.message ?? error.message);
+}
+
+/** What the server says, without the words of the engine that reads requests, which are about documents and not about what somebody filled in. */
+export function plainly(message: string): string {
+  const coerced = /^could not coerce input field \w+\.(\w+): (.+) to type \w+$/.exec(message);
+  const text = coerced === null
+    ? message.replace(/\s*\(occurred while parsing [^)]*\)/g, '').replace(/^(Invalid value for argument [^,]+, )?Failed to parse "[^"]*": /i, '')
+    : `${coerced[2]} does not fit ${coerced[1]}`;
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function startsWith(path: readonly (string | number)[], beginning: readonly string[]): boolean {

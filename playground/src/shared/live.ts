@@ -1,7 +1,7 @@
 import { createClient, NetworkError } from 'graphql-sse';
 
 /** How the page learns of changes. */
-export type LiveStatus = 'connecting' | 'live' | 'polling' | 'offline';
+export type LiveStatus = 'connecting' | 'live' | 'polling' | 'still' | 'offline';
 
 /** What the subscription tells of a change. */
 export interface LiveEvent {
@@ -14,14 +14,16 @@ export interface Following {
   readonly endpoint: string;
   /** The names of the user, as `UserBy` has them. */
   readonly user: Readonly<Record<string, unknown>>;
+  /** The cursor of the last event that is known; what came later is told first. Without it, only what is to come. */
+  readonly after?: string | undefined;
   /** Asked anew for every connection, because tokens change. */
   readonly token: () => string | undefined;
   /** Takes new credentials after a refusal; says whether it is worth another try. */
   readonly renew: () => Promise<boolean>;
   readonly onEvent: (event: LiveEvent) => void;
   readonly onStatus: (status: LiveStatus) => void;
-  /** Every connection begins with this: what happened before it may have been missed. */
-  readonly onConnected: () => void;
+  /** A connection stands. `complete`: nothing was missed, because it goes on behind a known event. */
+  readonly onConnected: (complete: boolean) => void;
 }
 
 const SUBSCRIPTION = /* GraphQL */ `
@@ -64,7 +66,7 @@ export function follow(following: Following): () => void {
 }
 
 async function run(following: Following, stopped: AbortSignal): Promise<void> {
-  let after: string | undefined;
+  let after = following.after;
   let attempt = 0;
   let renewed = false;
   following.onStatus('connecting');
@@ -73,7 +75,7 @@ async function run(following: Following, stopped: AbortSignal): Promise<void> {
       attempt = 0;
       renewed = false;
       following.onStatus('live');
-      following.onConnected();
+      following.onConnected(after !== undefined);
     };
     const remember = (cursor: string | undefined) => (after = cursor ?? after);
     try {

@@ -1,4 +1,4 @@
-import type { Credential, PlaygroundConfig } from './config';
+import { allowsPicture, type Credential, type PlaygroundConfig } from './config';
 
 const NAME_KEY = 'waymark:as';
 const TOKEN_KEY = 'waymark:token';
@@ -28,6 +28,9 @@ export class Session {
   get offersCredentials(): boolean {
     return this.config.mode === 'try';
   }
+
+  /** Whether the picture at an address may be shown. */
+  showsPicture = (address: string): boolean => allowsPicture(this.config, address, document.baseURI);
 
   /** Whether documents are sent by their ids. */
   get sendsIds(): boolean {

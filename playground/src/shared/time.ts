@@ -12,6 +12,14 @@ export function duration(seconds: number): string {
   return unit(rest, 'second');
 }
 
+/** How much work something is, in hours, because nobody studies by day and night: `45 min`, `6 h 30 min`, `408 h`. */
+export function workload(minutes: number): string {
+  const whole = Math.max(0, Math.round(minutes));
+  const [hours, rest] = [Math.floor(whole / MINUTE), whole % MINUTE];
+  if (hours === 0) return `${rest} min`;
+  return hours < 10 && rest > 0 ? `${hours} h ${rest} min` : `${Math.round(whole / MINUTE).toLocaleString('en')} h`;
+}
+
 /** How long ago, or in how long, an instant is: `3 days ago`, `in 2 hours`. */
 export function relative(instant: string, now: number): string {
   const seconds = Math.round((Date.parse(instant) - now) / 1000);

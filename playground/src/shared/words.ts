@@ -18,9 +18,14 @@ export function hueOf(text: string): number {
   return Math.abs(hash) % 360;
 }
 
+/** A whole number for people, with separators: `1,300`. */
+export function number(value: number): string {
+  return value.toLocaleString('en');
+}
+
 /** A count with its noun: `1 game`, `1,300 games`. */
-export function count(number: number, singular: string, plural = `${singular}s`): string {
-  return `${number.toLocaleString('en')} ${number === 1 ? singular : plural}`;
+export function count(value: number, singular: string, plural = `${singular}s`): string {
+  return `${number(value)} ${value === 1 ? singular : plural}`;
 }
 
 /** A decimal number of credits for people, with separators: `1,250.5`. */
@@ -28,6 +33,11 @@ export function credits(exact: string): string {
   const [whole = '0', fraction] = exact.split('.');
   const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',');
   return fraction === undefined ? grouped : `${grouped}.${fraction}`;
+}
+
+/** The parts that there are, with a dot between them: `PC · 9 months ago`. */
+export function dotted(...parts: readonly (string | null | undefined | false)[]): string {
+  return parts.filter((part) => part != null && part !== false && part !== '').join(' · ');
 }
 
 /** A key that makes a write safe to repeat. */

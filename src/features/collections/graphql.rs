@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object, SimpleObject};
 
 use super::entity::reward;
+use super::repo::Owned;
 use super::rules;
 pub use super::rules::{CollectionStatus, RewardRefusal};
 use super::service::{self, Collecting};
@@ -195,7 +196,7 @@ impl CollectionProgress {
 }
 
 impl MostlyReady for CollectionProgress {
-    const WAITING: &'static [&'static str] = &["cards", "reward"];
+    const WAITING: &'static [&'static str] = &["cards", "cardsConnection", "reward"];
 }
 
 /// How far a user is with a collection.
@@ -275,16 +276,33 @@ impl CollectionProgress {
     /// count, only when the user owns them. Null when that could not be loaded.
     async fn cards(&self, context: &Context<'_>) -> Nullable<List<CardOwnership>> {
         present(async {
-            let owned = service::cards(context.ask()?, &self.0).await?;
-            let cards = service::with_owned(&self.0.collection, &owned);
-            Ok(cards
-                .map(|(card, owned)| CardOwnership {
-                    card: Card(Arc::clone(card)),
-                    quantity: owned.map_or(0, |owned| owned.quantity),
-                    is_owned: owned.is_some(),
-                    first_acquired_at: owned.map(|owned| owned.first_acquired_at),
-                })
-                .collect())
+            let rows = service::cards(context.ask()?, &self.0).await?;
+            let cards = service::with_owned(&self.0.collection, &rows);
+            Ok(cards.map(|(card, owned)| CardOwnership::new(card, owned)).collect())
+        })
+        .await
+    }
+
+    /// The cards of the collection in the operator's order, with how many the user owns, in pages. Null when they could
+    /// not be loaded.
+    async fn cards_connection(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only cards that the user owns (true), or does not own (false).")] is_owned: Option<bool>,
+        #[graphql(desc = "How many cards from the start, 1 to 100; 20 when neither this nor last is given.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only cards behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many cards from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only cards before this cursor.")] before: Option<String>,
+    ) -> Nullable<Connection<CardOwnership>> {
+        nullable(async {
+            let request = context.ask()?;
+            let page = PageArgs { first, after, last, before }.check("cards", request)?;
+            let rows = service::cards(request, &self.0).await?;
+            let cards = service::with_owned(&self.0.collection, &rows);
+            let cards = cards.filter(|(_, owned)| is_owned.is_none_or(|is_owned| is_owned == owned.is_some()));
+            let place = |(card, _): &(&Arc<StoredCard>, Option<&Owned>)| (card.position.into(), card.id);
+            Ok(Some(page.of_list(cards, place).map(|(card, owned)| CardOwnership::new(card, owned))))
         })
         .await
     }
@@ -306,6 +324,17 @@ pub struct CardOwnership {
     is_owned: bool,
     /// When the user got the first one. Null when the user owns none.
     first_acquired_at: Option<Timestamp>,
+}
+
+impl CardOwnership {
+    fn new(card: &Arc<StoredCard>, owned: Option<&Owned>) -> Self {
+        Self {
+            quantity: owned.map_or(0, |owned| owned.quantity),
+            is_owned: owned.is_some(),
+            first_acquired_at: owned.map(|owned| owned.first_acquired_at),
+            card: Card(Arc::clone(card)),
+        }
+    }
 }
 
 /// The reward of a collection, as it stands for a user.

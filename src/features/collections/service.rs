@@ -134,10 +134,9 @@ pub fn with_owned<'a>(
     collection: &'a Collection,
     owned: &'a [Owned],
 ) -> impl Iterator<Item = (&'a Arc<Card>, Option<&'a Owned>)> {
-    let cards = collection
-        .all_cards
-        .iter()
-        .map(|card| (card, owned.iter().find(|owned| owned.card_id == card.id && owned.quantity > 0)));
+    let owned: HashMap<i64, &Owned> =
+        owned.iter().filter(|owned| owned.quantity > 0).map(|owned| (owned.card_id, owned)).collect();
+    let cards = collection.all_cards.iter().map(move |card| (card, owned.get(&card.id).copied()));
     cards.filter(|(card, owned)| card.retired_at.is_none() || owned.is_some())
 }
 

@@ -1,4 +1,4 @@
-import{j as s,r as d,c as f}from"./react-CwsnT_5d.js";import{u as v,a as i,G as p,H as b,e as y,b as x}from"./graphiql-Cw7ItVOG.js";import{i as w}from"./index-CUHH1kfw.js";import"./commonjs-DaWZu8wl.js";import"./monaco-NoC-F1Bi.js";import"./preload-D8_b-Rn0.js";import"./graphql-Dupj_23V.js";import"./client-DE6MYjhk.js";import"./session-CLKZ52rF.js";const A=`# Everything Waymark knows about one user, in one
+import{j as s,r as l,c as f}from"./react-CwsnT_5d.js";import{u as v,a as o,G as p,H as b,e as y,b as x,c as w}from"./graphiql-BFEI8F1T.js";import{i as A}from"./index-BtNoJRBR.js";import"./commonjs-DaWZu8wl.js";import"./monaco-Cy0mXgls.js";import"./preload-D8_b-Rn0.js";import"./graphql-CqXCGdUh.js";import"./client-Bk8jt7Zq.js";import"./session-Cc42HuQs.js";const k=`# Everything Waymark knows about one user, in one
 # request. What the caller may not read is null, and
 # the rest of the answer stands.
 query Profile($user: UserBy!) {
@@ -73,7 +73,7 @@ query Profile($user: UserBy!) {
     }
   }
 }
-`,k=`# The achievements of one player in three games, in
+`,S=`# The achievements of one player in three games, in
 # the order asked for. A game the catalogue does not
 # know would be null.
 query MaxMilyinGames {
@@ -92,7 +92,7 @@ query MaxMilyinGames {
     }
   }
 }
-`,S=`# Many users at once, each found by whatever is known
+`,q=`# Many users at once, each found by whatever is known
 # of them. Their rows are loaded together, not one by one.
 query ManyUsers($users: [UserBy!]!) {
   users(by: $users) {
@@ -129,7 +129,7 @@ query Catalogue {
     nodes { id name size }
   }
 }
-`,q=`# Who am I, and how far have I come? Every kind of
+`,C=`# Who am I, and how far have I come? Every kind of
 # progress through one interface.
 query Overview {
   viewer {
@@ -151,7 +151,7 @@ query Overview {
     }
   }
 }
-`,C=`# The season with its clock, the goals of this week, and which of them can be claimed now.
+`,E=`# The season with its clock, the goals of this week, and which of them can be claimed now.
 query Goals {
   viewer {
     user {
@@ -189,7 +189,7 @@ mutation ClaimGoal($input: ClaimGoalsInput!) {
     userErrors { code message path }
   }
 }
-`,E=`# Credits: what can be spent, when it expires, the lots it lies in, and every entry of the ledger.
+`,j=`# Credits: what can be spent, when it expires, the lots it lies in, and every entry of the ledger.
 query Credits {
   viewer {
     user {
@@ -209,7 +209,7 @@ query Credits {
     }
   }
 }
-`,j=`# Study plans with their resources, and the resources worked on last.
+`,$=`# Study plans with their resources, and the resources worked on last.
 query Learning {
   viewer {
     user {
@@ -229,7 +229,7 @@ query Learning {
     }
   }
 }
-`,$=`# Records one's own progress with a resource: what is given is set, the rest stays.
+`,R=`# Records one's own progress with a resource: what is given is set, the rest stays.
 mutation Learn($input: UpdateResourceProgressInput!) {
   updateResourceProgress(input: $input) {
     resourceProgress { title completed completedAt progress timeSpent }
@@ -237,7 +237,7 @@ mutation Learn($input: UpdateResourceProgressInput!) {
     userErrors { code message path }
   }
 }
-`,R=`# Collections with the cards one owns and those still missing, and the reward for completing them.
+`,L=`# Collections with the cards one owns and those still missing, and the reward for completing them.
 query Collections {
   viewer {
     user {
@@ -256,7 +256,7 @@ query Collections {
     }
   }
 }
-`,L=`# Everything that changed for a user, numbered without gaps, the newest first.
+`,M=`# Everything that changed for a user, numbered without gaps, the newest first.
 query History($kinds: [ProgressEventKind!]) {
   viewer {
     user {
@@ -268,7 +268,7 @@ query History($kinds: [ProgressEventKind!]) {
     }
   }
 }
-`,M=`# Anything by its global id, of whatever type, in the order asked for.
+`,G=`# Anything by its global id, of whatever type, in the order asked for.
 query Nodes($ids: [ID!]!) {
   nodes(ids: $ids) {
     id
@@ -280,7 +280,7 @@ query Nodes($ids: [ID!]!) {
     ... on Resource { title estimatedMinutes }
   }
 }
-`,G=`# Who asks, what the credential allows, and how much one request may ask for.
+`,T=`# Who asks, what the credential allows, and how much one request may ask for.
 query WhoAmI {
   viewer {
     kind
@@ -299,7 +299,7 @@ mutation RecordSteps($input: RecordGoalStepsInput!) {
     userErrors { code message path }
   }
 }
-`,T=`# Run this as the app: it unlocks achievements, and answers what that did to the games and their awards.
+`,D=`# Run this as the app: it unlocks achievements, and answers what that did to the games and their awards.
 mutation Unlock($input: UnlockAchievementsInput!) {
   unlockAchievements(input: $input) {
     results { id status error { code message } }
@@ -325,7 +325,7 @@ query OperatorsView($text: String!, $user: UserBy!) {
     games(first: 3) { nodes { title numAchieved } }
   }
 }
-`,D=`# Run this as the admin: it says what a pause of the season would do, and does nothing. Without \`dryRun\` it is done.
+`,O=`# Run this as the admin: it says what a pause of the season would do, and does nothing. Without \`dryRun\` it is done.
 mutation PauseSeason($input: PauseSeasonInput!) {
   pauseSeason(input: $input) {
     affected {
@@ -350,7 +350,7 @@ query KeysAndAudit {
     nodes { number action actor subject changes recordedAt }
   }
 }
-`,O=`# Run this as the admin: it recomputes every number of a user from its source, and lists what differs.
+`,H=`# Run this as the admin: it recomputes every number of a user from its source, and lists what differs.
 mutation Verify($input: VerifyInput!) {
   verify(input: $input) {
     usersChecked
@@ -359,7 +359,8 @@ mutation Verify($input: VerifyInput!) {
     differences { check what stored expected }
   }
 }
-`,H=`# What happens to a user, as it happens: run it, then run RecordSteps or ClaimGoal in another tab. With the cursor of the last event as \`after\`, nothing is missed while you were away.
+`,V=`# What happens to a user, as it happens. The editor ends it when another tab is shown, so keep this one: open the
+# playground in a second window, and run RecordSteps as the app, or ClaimGoal, there.
 subscription Live {
   userProgress(user: { handle: "grace" }) {
     cursor
@@ -370,8 +371,8 @@ subscription Live {
     occurredAt
   }
 }
-`,V=`{ "user": { "handle": "grace" } }
-`,F=`{
+`,F=`{ "user": { "handle": "grace" } }
+`,z=`{
   "users": [
     { "handle": "grace" },
     { "handle": "ada" },
@@ -379,26 +380,26 @@ subscription Live {
     { "account": { "platform": "discord", "id": "123456789012345678" } }
   ]
 }
-`,z=`{ "input": { "goalIds": ["rising-tide-3"] } }
-`,K=`{ "input": { "resourceId": "68af9c0031211cc0961a5a1d", "progress": 60, "addTimeSpentMinutes": 15 } }
-`,Q=`{ "kinds": ["GOAL_CLAIMED", "ACHIEVEMENT_UNLOCKED", "AWARD_EARNED"] }
-`,X=`{ "ids": ["game:14402", "achievement:14402-01", "study_plan:first-steps", "collection:program_123"] }
-`,Y=`{
+`,K=`{ "input": { "goalIds": ["rising-tide-3"] } }
+`,Q=`{ "input": { "resourceId": "507f191e810c19729de860ea", "progress": 60, "addTimeSpentMinutes": 15 } }
+`,X=`{ "kinds": ["GOAL_CLAIMED", "ACHIEVEMENT_UNLOCKED", "AWARD_EARNED"] }
+`,Y=`{ "ids": ["game:14402", "achievement:14402-01", "study_plan:first-steps", "collection:program_123"] }
+`,J=`{
   "input": {
     "user": { "handle": "grace" },
     "steps": [{ "goalId": "rising-tide-2", "add": 1, "ref": "a-walk-in-the-park" }]
   }
 }
-`,J=`{
+`,Z=`{
   "input": {
     "user": { "handle": "xelnia" },
     "unlocks": [{ "achievementId": "14402-01", "hardcore": true }]
   }
 }
-`,Z=`{
+`,ee=`{
   "input": { "user": { "handle": "snowfall" }, "cards": [{ "cardId": "program_123-04" }] }
 }
-`,ee=`{ "text": "gr", "user": { "handle": "grace" } }
-`,ne=`{ "input": { "id": "rising-tide", "dryRun": true } }
-`,te=`{ "input": { "user": { "handle": "grace" } } }
-`,se=5,ae=Object.assign({"./examples/01-profile.graphql":A,"./examples/02-games.graphql":k,"./examples/03-many-users.graphql":S,"./examples/04-catalogue.graphql":I,"./examples/05-overview.graphql":q,"./examples/06-goals.graphql":C,"./examples/07-claim-goal.graphql":P,"./examples/08-credits.graphql":E,"./examples/09-learning.graphql":j,"./examples/10-learn.graphql":$,"./examples/11-collections.graphql":R,"./examples/12-history.graphql":L,"./examples/13-nodes.graphql":M,"./examples/14-who-am-i.graphql":G,"./examples/15-record-steps.app.graphql":U,"./examples/16-unlock.app.graphql":T,"./examples/17-grant-cards.app.graphql":N,"./examples/18-operators-view.admin.graphql":B,"./examples/19-pause-season.admin.graphql":D,"./examples/20-keys-and-audit.admin.graphql":W,"./examples/21-verify.admin.graphql":O,"./examples/22-live.graphql":H}),re=Object.assign({"./examples/01-profile.json":V,"./examples/03-many-users.json":F,"./examples/07-claim-goal.json":z,"./examples/10-learn.json":K,"./examples/12-history.json":Q,"./examples/13-nodes.json":X,"./examples/15-record-steps.app.json":Y,"./examples/16-unlock.app.json":J,"./examples/17-grant-cards.app.json":Z,"./examples/18-operators-view.admin.json":ee,"./examples/19-pause-season.admin.json":ne,"./examples/21-verify.admin.json":te}),h=Object.entries(ae).sort(([e],[n])=>e<n?-1:1).map(([e,n])=>({name:/^(?:query|mutation|subscription)\s+(\w+)/m.exec(n)?.[1]??"",about:oe(n),credential:/\.(\w+)\.graphql$/.exec(e)?.[1],query:n.trimEnd(),variables:re[e.replace(/graphql$/,"json")]?.trimEnd()??null})),m=h.slice(0,se);function oe(e){return(/^(?:#.*\n)+/.exec(e)?.[0]??"").replaceAll(/\n?^# ?/gm," ").trim()}const g={title:"Examples",icon:le,content:de},ie=[["For everybody",({credential:e})=>e===void 0],["For apps",({credential:e})=>e==="app"],["For operators",({credential:e})=>e==="admin"]];function le(){return s.jsx("svg",{viewBox:"0 0 24 24",width:"1em",height:"1em",fill:"none",stroke:"currentColor",strokeWidth:"1.6",strokeLinejoin:"round",children:s.jsx("path",{d:"M4 5h10M4 10h7M4 15h5M13 11l7 4.500-7 4.500z"})})}function de(){const e=ce();return s.jsx("section",{className:"examples","aria-label":"Examples",children:ie.map(([n,a])=>s.jsxs("div",{children:[s.jsx("h3",{children:n}),s.jsx("ul",{children:h.filter(a).map(r=>s.jsx("li",{children:s.jsxs("button",{type:"button",onClick:()=>e(r),children:[s.jsx("strong",{children:r.name}),s.jsx("span",{children:r.about})]})},r.name))})]},n))})}function ce(){const{addTab:e,changeTab:n}=v(),a=i(t=>t.tabs),r=i(t=>t.activeTabIndex),o=i(t=>t.queryEditor),c=i(t=>t.variableEditor),l=d.useRef(void 0);return d.useEffect(()=>{const t=l.current;t===void 0||r!==a.length-1||(l.current=void 0,o?.setValue(t.query),c?.setValue(t.variables??""))},[r,a.length,o,c]),t=>{const u=a.findIndex(({title:_})=>_===t.name);if(u>=0)return n(u);l.current=t,e()}}const ue="(min-width: 1100px)",pe=[b,y(),g];function Ae(e,n,a){f.createRoot(e).render(s.jsxs(p,{fetcher:n,plugins:pe,...matchMedia(ue).matches?{visiblePlugin:g.title}:{},defaultTabs:m.map(({query:r,variables:o})=>({query:r,variables:o,headers:null})),...w(m,localStorage),defaultEditorToolsVisibility:"variables",shouldPersistHeaders:!1,showPersistHeadersSettings:!1,children:[s.jsx(p.Logo,{children:null}),s.jsx(me,{onReady:a})]}))}function me({onReady:e}){const n=x(a=>a.monaco!==void 0);return d.useEffect(()=>{n&&requestAnimationFrame(e)},[n,e]),null}export{Ae as mountEditor};
+`,ne=`{ "text": "gr", "user": { "handle": "grace" } }
+`,te=`{ "input": { "id": "rising-tide", "dryRun": true } }
+`,se=`{ "input": { "user": { "handle": "grace" } } }
+`,ae=5,re=Object.assign({"./examples/01-profile.graphql":k,"./examples/02-games.graphql":S,"./examples/03-many-users.graphql":q,"./examples/04-catalogue.graphql":I,"./examples/05-overview.graphql":C,"./examples/06-goals.graphql":E,"./examples/07-claim-goal.graphql":P,"./examples/08-credits.graphql":j,"./examples/09-learning.graphql":$,"./examples/10-learn.graphql":R,"./examples/11-collections.graphql":L,"./examples/12-history.graphql":M,"./examples/13-nodes.graphql":G,"./examples/14-who-am-i.graphql":T,"./examples/15-record-steps.app.graphql":U,"./examples/16-unlock.app.graphql":D,"./examples/17-grant-cards.app.graphql":N,"./examples/18-operators-view.admin.graphql":B,"./examples/19-pause-season.admin.graphql":O,"./examples/20-keys-and-audit.admin.graphql":W,"./examples/21-verify.admin.graphql":H,"./examples/22-live.graphql":V}),oe=Object.assign({"./examples/01-profile.json":F,"./examples/03-many-users.json":z,"./examples/07-claim-goal.json":K,"./examples/10-learn.json":Q,"./examples/12-history.json":X,"./examples/13-nodes.json":Y,"./examples/15-record-steps.app.json":J,"./examples/16-unlock.app.json":Z,"./examples/17-grant-cards.app.json":ee,"./examples/18-operators-view.admin.json":ne,"./examples/19-pause-season.admin.json":te,"./examples/21-verify.admin.json":se}),h=Object.entries(re).sort(([e],[n])=>e<n?-1:1).map(([e,n])=>({name:/^(?:query|mutation|subscription)\s+(\w+)/m.exec(n)?.[1]??"",about:ie(n),credential:/\.(\w+)\.graphql$/.exec(e)?.[1],query:n.trimEnd(),variables:oe[e.replace(/graphql$/,"json")]?.trimEnd()??null})),m=h.slice(0,ae);function ie(e){return(/^(?:#.*\n)+/.exec(e)?.[0]??"").replaceAll(/\n?^# ?/gm," ").trim()}const g={title:"Examples",icon:de,content:ce},le=[["For everybody",({credential:e})=>e===void 0],["For apps",({credential:e})=>e==="app"],["For operators",({credential:e})=>e==="admin"]];function de(){return s.jsx("svg",{viewBox:"0 0 24 24",width:"1em",height:"1em",fill:"none",stroke:"currentColor",strokeWidth:"1.6",strokeLinejoin:"round",children:s.jsx("path",{d:"M4 5h10M4 10h7M4 15h5M13 11l7 4.500-7 4.500z"})})}function ce(){const e=ue();return s.jsx("section",{className:"examples","aria-label":"Examples",children:le.map(([n,a])=>s.jsxs("div",{children:[s.jsx("h3",{children:n}),s.jsx("ul",{children:h.filter(a).map(r=>s.jsx("li",{children:s.jsxs("button",{type:"button",onClick:()=>e(r),children:[s.jsx("strong",{children:r.name}),s.jsx("span",{children:r.about})]})},r.name))})]},n))})}function ue(){const{addTab:e,changeTab:n}=v(),a=o(t=>t.tabs),r=o(t=>t.activeTabIndex),i=o(t=>t.queryEditor),c=o(t=>t.variableEditor),d=l.useRef(void 0);return l.useEffect(()=>{const t=d.current;t===void 0||r!==a.length-1||(d.current=void 0,i?.setValue(t.query),c?.setValue(t.variables??""))},[r,a.length,i,c]),t=>{const u=a.findIndex(({title:_})=>_===t.name);if(u>=0)return n(u);d.current=t,e()}}const pe="(min-width: 1100px)",me=[b,y(),g];function Se(e,n,a){f.createRoot(e).render(s.jsxs(p,{fetcher:n,plugins:me,...matchMedia(pe).matches?{visiblePlugin:g.title}:{},defaultTabs:m.map(({query:r,variables:i})=>({query:r,variables:i,headers:null})),...A(m,localStorage),defaultEditorToolsVisibility:"variables",shouldPersistHeaders:!1,showPersistHeadersSettings:!1,children:[s.jsx(p.Logo,{children:null}),s.jsx(he,{onReady:a}),s.jsx(ge,{})]}))}function he({onReady:e}){const n=x(a=>a.monaco!==void 0);return l.useEffect(()=>{n&&requestAnimationFrame(e)},[n,e]),null}function ge(){const e=o(a=>a.visiblePlugin),n=w().at(-1);return l.useEffect(()=>{document.querySelector(".graphiql-plugin")?.scrollTo(0,0)},[e,n]),null}export{Se as mountEditor};
