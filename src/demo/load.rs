@@ -6,18 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use super::days;
 use super::dice::{Dice, hex24, mixed, ulid as new_ulid};
-use super::games;
-use super::rows::Rows;
-use waymark_collections::entity::{card, collection, owned_card, progress as collection_progress};
-use waymark_credits::entity::{EntryKind, LotSource, entry, lot};
-use waymark_games::entity::{AchievementKind, achievement, game, unlock};
-use waymark_games::rules::Unlock;
+use super::learning::progress;
+use super::{at, days};
 use waymark_kernel::clock::Timestamp;
-use waymark_learning::entity::{progress as resource_progress, resource};
-use waymark_seasons::entity::{PauseMode, enrolment, goal, goal_progress, season};
-use waymark_users::entity::{Visibility, account, user};
+use waymark_transfer::records::{
+    Account, Achievement, AchievementKind, At, Card, Collection, CollectionProgress, CreditEntry, CreditLot, Enrolment,
+    EntryKind, Game, Goal, GoalProgress, LotSource, OwnedCard, PauseMode, Record, Resource, ResourceProgress, Season,
+    Unlock, User, Visibility,
+};
 
 /// How many games there are.
 pub const GAMES: u32 = 1000;
@@ -106,17 +103,25 @@ fn spread(n: u32, step: u32, of: u32, count: u32) -> impl Iterator<Item = u32> {
 #[derive(Debug)]
 pub(super) struct Load {
     day: Timestamp,
-    goals: Vec<goal::Model>,
-    /// The achievements of each game.
-    achievements: Vec<Vec<achievement::Model>>,
+    goals: Vec<Goal>,
+}
+
+/// The key of achievement `n` of a game.
+fn achievement_key(game: u32, n: u32) -> String {
+    format!("{game}-{n}")
+}
+
+/// The key of card `n` of all, counted from 1, with that of its collection.
+fn card_keys(n: u32) -> (String, String) {
+    let collection = collection_key((n - 1) / CARDS_PER_COLLECTION + 1);
+    (format!("{collection}-{}", (n - 1) % CARDS_PER_COLLECTION + 1), collection)
 }
 
 impl Load {
     pub(super) fn new(day: Timestamp) -> Self {
-        let goals = (1..=GOALS).zip(1..).map(|(n, position)| goal::Model {
-            id: n.into(),
+        let goals = (1..=GOALS).zip(1..).map(|(n, position)| Goal {
             key: goal_key(n),
-            season_id: 1,
+            season: FIRST_KEY.to_owned(),
             // Half of them are for the whole season, half for the week that runs.
             week: (n > GOALS / 2).then_some(4),
             position,
@@ -126,257 +131,248 @@ impl Load {
             reward_micros: i64::from(n) * 1_000_000,
             total_steps: 2 * position,
         });
-        let achievements = (1..=GAMES).map(|game| {
-            let achievements = (1..=ACHIEVEMENTS_PER_GAME).zip(1..).map(|(n, position)| achievement::Model {
-                id: i64::from((game - 1) * ACHIEVEMENTS_PER_GAME + n),
-                key: format!("{game}-{n}"),
-                game_id: game.into(),
-                position,
-                title: format!("Achievement {n}"),
-                description: String::new(),
-                badge: None,
-                points: [5, 10, 25][usize::try_from(n % 3).unwrap_or_default()],
-                kind: if n % 5 == 0 { AchievementKind::Progression } else { AchievementKind::Standard },
-                published: true,
-                created_at: MADE_AT,
-                updated_at: MADE_AT,
-            });
-            achievements.collect()
-        });
-        Self { day, goals: goals.collect(), achievements: achievements.collect() }
+        Self { day, goals: goals.collect() }
     }
 
-    /// The rows of the catalogue.
-    pub(super) fn catalogue(&self) -> Rows {
-        let mut rows = Rows::default();
-        let created_at = days(self.day, -super::seasons::CREATED_DAYS_AGO);
-        rows.seasons.push(season::Model {
-            id: 1,
+    /// The records of the catalogue.
+    pub(super) fn catalogue(&self) -> Vec<Record> {
+        let created_at = at(days(self.day, -super::seasons::CREATED_DAYS_AGO));
+        let mut records = vec![Record::Season(Season {
             key: FIRST_KEY.to_owned(),
             title: "Load".to_owned(),
             description: String::new(),
-            starts_at: days(self.day, -24),
+            starts_at: At(days(self.day, -24)),
             duration_seconds: 12 * 604_800,
             week_length_seconds: 604_800,
             ended_at: None,
             pause_mode: PauseMode::Freeze,
+            weeks: Vec::new(),
+            pauses: Vec::new(),
+            budgets: Vec::new(),
             created_at,
             updated_at: created_at,
-        });
-        rows.goals.extend(self.goals.iter().cloned());
-        rows.resources.extend((1..=RESOURCES).map(|n| resource::Model {
-            id: n.into(),
-            key: resource_key(n),
-            external_id: resource_key(n),
-            title: format!("Resource {n}"),
-            kind: "course".to_owned(),
-            section: None,
-            url: None,
-            description: String::new(),
-            estimated_minutes: Some(60),
-            catalogued: true,
-            created_at: MADE_AT,
-            updated_at: MADE_AT,
-        }));
-        for (n, achievements) in (1..=GAMES).zip(&self.achievements) {
-            rows.games.push(game::Model {
-                id: n.into(),
-                key: game_key(n),
-                number: Some(n.into()),
-                title: format!("Game {n}"),
-                platform: None,
-                description: String::new(),
-                image: None,
-                num_possible: i32::try_from(achievements.len()).unwrap_or(i32::MAX),
-                possible_score: achievements.iter().map(|achievement| achievement.points).sum(),
-                created_at: MADE_AT,
-                updated_at: MADE_AT,
-            });
-            rows.achievements.extend(achievements.iter().cloned());
-        }
-        for n in 1..=COLLECTIONS {
-            rows.collections.push(collection::Model {
-                id: n.into(),
-                key: collection_key(n),
-                name: format!("Collection {n}"),
-                description: String::new(),
-                image: None,
-                environment: "production".to_owned(),
-                created_at: MADE_AT,
-                starts_at: None,
-                ends_at: None,
-                show_before: true,
-                show_after: true,
-                updated_at: MADE_AT,
-            });
-            rows.cards.extend((1..=CARDS_PER_COLLECTION).zip(1..).map(|(card, position)| card::Model {
-                id: i64::from((n - 1) * CARDS_PER_COLLECTION + card),
-                key: format!("{}-{card}", collection_key(n)),
-                collection_id: n.into(),
-                position,
-                name: format!("Card {card}"),
-                image: None,
-                rarity: "common".to_owned(),
-            }));
-        }
-        rows
+        })];
+        records.extend(self.goals.iter().cloned().map(Record::Goal));
+        records.extend((1..=RESOURCES).map(resource));
+        records.extend((1..=GAMES).map(game));
+        records.extend((1..=GAMES).flat_map(|game| (1..=ACHIEVEMENTS_PER_GAME).map(move |n| achievement(game, n))));
+        records.extend((1..=COLLECTIONS).map(collection));
+        records.extend((1..=COLLECTIONS * CARDS_PER_COLLECTION).map(card));
+        records
     }
 
-    /// Adds the rows of user `number`.
-    pub(super) fn user(&self, number: i64, rows: &mut Rows) {
+    /// Adds the records of user `number`.
+    pub(super) fn user(&self, number: i64, records: &mut Vec<Record>) {
         let n = u32::try_from(number).unwrap_or_default();
         let mut dice = Dice::new("load", number);
-        let handle = handle(n);
-        rows.users.push(user::Model {
-            id: number,
-            ulid: ulid(n),
-            external_id: hex24(MADE_AT, mixed(u64::from(n))),
-            handle_lower: handle.clone(),
-            handle,
+        let user = ulid(n);
+        records.push(Record::User(User {
+            id: Some(user.clone()),
+            external_id: Some(hex24(MADE_AT, mixed(u64::from(n)))),
+            handle: Some(handle(n)),
             display_name: None,
             avatar_url: None,
-            visibility: Visibility::Public,
-            created_at: MADE_AT,
-            history_seq: 0,
-            ledger_seq: 2,
+            visibility: Some(Visibility::Public),
             self_made: false,
-            merged_into: None,
+            accounts: vec![Account { provider: "ethereum".to_owned(), id: address(n), linked_at: at(MADE_AT) }],
+            created_at: at(MADE_AT),
+            updated_at: None,
             erased_at: None,
-        });
-        rows.accounts.push(account::Model {
-            user_id: number,
-            provider: "ethereum".to_owned(),
-            external_id: address(n),
-            linked_at: MADE_AT,
-        });
-        self.take_part(number, rows, &mut dice);
-        self.play(n, rows, &mut dice);
-        self.learn(n, rows, &mut dice);
-        self.collect(n, rows, &mut dice);
+        }));
+        self.take_part(&user, records, &mut dice);
+        self.play(n, &user, records, &mut dice);
+        self.learn(n, &user, records, &mut dice);
+        self.collect(n, &user, records, &mut dice);
     }
 
-    fn take_part(&self, user_id: i64, rows: &mut Rows, dice: &mut Dice) {
-        let enrolled_at = days(self.day, -23);
-        rows.enrolments.push(enrolment::Model { user_id, season_id: 1, enrolled_at });
+    fn take_part(&self, user: &str, records: &mut Vec<Record>, dice: &mut Dice) {
+        let (season, enrolled_at) = (FIRST_KEY.to_owned(), at(days(self.day, -23)));
+        records.push(Record::Enrolment(Enrolment { user: user.to_owned(), season, at: enrolled_at }));
         for goal in &self.goals {
             let completed_steps = i32::try_from(dice.between(1, goal.total_steps.into())).unwrap_or(1);
             // The running week began three days ago.
-            let at = days(self.day, -3).plus_millis(dice.below(3 * 86_400_000));
-            rows.goal_progress.push(goal_progress::Model {
-                user_id,
-                goal_id: goal.id,
+            let made_at = at(days(self.day, -3).plus_millis(dice.below(3 * 86_400_000)));
+            records.push(Record::GoalProgress(GoalProgress {
+                user: user.to_owned(),
+                goal: goal.key.clone(),
                 completed_steps,
-                completed_at: (completed_steps == goal.total_steps).then_some(at),
-                updated_at: at,
-            });
+                completed_at: made_at.filter(|_| completed_steps == goal.total_steps),
+                at: made_at,
+            }));
         }
-        for (seq, expires_at) in [(1, Some(days(self.day, 60))), (2, None)] {
+        for (number, expires_at) in [(1, Some(days(self.day, 60))), (2, None)] {
             let amount_micros = dice.between(1, 100) * 250_000;
-            let granted_at = days(self.day, seq - 10);
-            rows.lots.push(lot::Model {
-                user_id,
-                seq,
+            let granted_at = days(self.day, number - 10);
+            records.push(Record::CreditLot(CreditLot {
+                user: user.to_owned(),
+                number: Some(number),
+                reference: None,
                 amount_micros,
-                remaining_micros: amount_micros,
-                granted_at,
-                expires_at,
+                remaining_micros: None,
+                granted_at: at(granted_at),
+                expires_at: expires_at.map(At),
                 source: LotSource::Grant,
-                goal_id: None,
+                goal: None,
                 reason: None,
-            });
-            rows.entries.push(entry::Model {
-                user_id,
-                seq,
-                lot_seq: seq,
+            }));
+            records.push(Record::CreditEntry(CreditEntry {
+                user: user.to_owned(),
+                number,
+                lot: number,
                 kind: EntryKind::Grant,
                 amount_micros,
                 reason: None,
                 operation: dice.ulid(granted_at),
-                recorded_at: granted_at,
-            });
+                at: At(granted_at),
+            }));
         }
     }
 
-    fn play(&self, n: u32, rows: &mut Rows, dice: &mut Dice) {
+    fn play(&self, n: u32, user: &str, records: &mut Vec<Record>, dice: &mut Dice) {
         let mut games: Vec<_> = games_of(n).collect();
         games.sort_unstable();
         for game in games {
-            let Some(achievements) = self.achievements.get(usize::try_from(game - 1).unwrap_or_default()) else {
-                continue;
-            };
             let count = 1 + dice.index(2);
-            let mut unlocks = BTreeMap::new();
-            for place in dice.places(count, achievements.len()) {
+            for place in dice.places(count, usize::try_from(ACHIEVEMENTS_PER_GAME).unwrap_or_default()) {
                 let unlocked_at = days(self.day, -90).plus_millis(dice.below(90 * 86_400_000));
-                let unlock = Unlock { unlocked_at, unlocked_hardcore_at: dice.chance(50).then_some(unlocked_at) };
-                let achievement_id = achievements[place].id;
-                rows.unlocks.push(unlock::Model {
-                    user_id: n.into(),
-                    achievement_id,
-                    game_id: game.into(),
-                    unlocked_at,
-                    unlocked_hardcore_at: unlock.unlocked_hardcore_at,
-                });
-                unlocks.insert(achievement_id, unlock);
+                records.push(Record::Unlock(Unlock {
+                    user: user.to_owned(),
+                    game: None,
+                    achievement: achievement_key(game, u32::try_from(place).unwrap_or_default() + 1),
+                    at: at(unlocked_at),
+                    hardcore: dice.chance(50),
+                    hardcore_at: None,
+                }));
             }
-            rows.game_summaries.push(games::summary(n.into(), game.into(), achievements, &unlocks));
         }
     }
 
-    fn learn(&self, n: u32, rows: &mut Rows, dice: &mut Dice) {
+    fn learn(&self, n: u32, user: &str, records: &mut Vec<Record>, dice: &mut Dice) {
         let mut resources: Vec<_> = resources_of(n).collect();
         resources.sort_unstable();
         for resource in resources {
-            let at = days(self.day, -60).plus_millis(dice.below(60 * 86_400_000));
+            let now = days(self.day, -60).plus_millis(dice.below(60 * 86_400_000));
             let completed = dice.chance(50);
-            rows.resource_progress.push(resource_progress::Model {
-                user_id: n.into(),
-                resource_id: resource.into(),
-                external_id: dice.hex24(at),
+            let external_id = Some(dice.hex24(now));
+            let percent = if completed { 100 } else { dice.between(1, 99) };
+            records.push(Record::ResourceProgress(ResourceProgress {
+                user: user.to_owned(),
+                resource: resource_key(resource),
+                external_id,
                 completed,
-                progress: if completed { 100 } else { i16::try_from(dice.between(1, 99)).unwrap_or_default() },
-                time_spent_minutes: i32::try_from(dice.between(1, 600)).unwrap_or_default(),
-                notes: String::new(),
-                completed_at: completed.then_some(at),
-                last_accessed_at: at,
-                created_at: at,
-                updated_at: at,
-            });
+                completed_at: at(now).filter(|_| completed),
+                last_accessed_at: at(now),
+                created_at: at(now),
+                updated_at: at(now),
+                ..progress(percent, dice.between(1, 600))
+            }));
         }
     }
 
-    fn collect(&self, n: u32, rows: &mut Rows, dice: &mut Dice) {
-        let user_id = i64::from(n);
+    fn collect(&self, n: u32, user: &str, records: &mut Vec<Record>, dice: &mut Dice) {
         let mut cards: Vec<_> = spread(n, 37, COLLECTIONS * CARDS_PER_COLLECTION, OWNED_CARDS).collect();
         cards.sort_unstable();
-        let mut collected: BTreeMap<i64, (i32, Timestamp)> = BTreeMap::new();
-        for card in cards {
-            let collection_id = i64::from((card - 1) / CARDS_PER_COLLECTION + 1);
-            let at = days(self.day, -30).plus_millis(dice.below(30 * 86_400_000));
-            rows.owned_cards.push(owned_card::Model {
-                user_id,
-                card_id: card.into(),
-                collection_id,
+        let mut collected: BTreeMap<String, Timestamp> = BTreeMap::new();
+        for number in cards {
+            let (card, collection) = card_keys(number);
+            let now = days(self.day, -30).plus_millis(dice.below(30 * 86_400_000));
+            records.push(Record::OwnedCard(OwnedCard {
+                user: user.to_owned(),
+                collection: None,
+                card,
                 quantity: 1,
-                first_acquired_at: at,
-                updated_at: at,
-            });
-            let (count, last) = collected.entry(collection_id).or_insert((0, at));
-            *count += 1;
-            *last = at.max(*last);
+                first_acquired_at: at(now),
+                updated_at: at(now),
+            }));
+            let last = collected.entry(collection).or_insert(now);
+            *last = now.max(*last);
         }
-        rows.collection_progress.extend(collected.into_iter().map(|(collection_id, (collected_count, updated_at))| {
-            collection_progress::Model {
-                user_id,
-                collection_id,
-                collected_count,
+        records.extend(collected.into_iter().map(|(collection, last)| {
+            Record::CollectionProgress(CollectionProgress {
+                user: user.to_owned(),
+                collection,
                 completed_at: None,
-                reward_claimed_at: None,
-                updated_at,
                 completed_told: false,
-            }
+                reward_claimed_at: None,
+                updated_at: at(last),
+            })
         }));
     }
+}
+
+fn resource(n: u32) -> Record {
+    Record::Resource(Resource {
+        key: resource_key(n),
+        external_id: Some(resource_key(n)),
+        title: format!("Resource {n}"),
+        kind: "course".to_owned(),
+        section: None,
+        url: None,
+        description: String::new(),
+        estimated_minutes: Some(60),
+        catalogued: true,
+        created_at: at(MADE_AT),
+        updated_at: at(MADE_AT),
+    })
+}
+
+fn game(n: u32) -> Record {
+    Record::Game(Game {
+        key: game_key(n),
+        number: Some(n.into()),
+        title: format!("Game {n}"),
+        platform: None,
+        description: String::new(),
+        image: None,
+        created_at: at(MADE_AT),
+        updated_at: at(MADE_AT),
+    })
+}
+
+fn achievement(game: u32, n: u32) -> Record {
+    Record::Achievement(Achievement {
+        key: achievement_key(game, n),
+        game: game_key(game),
+        position: i32::try_from(n).unwrap_or_default(),
+        title: format!("Achievement {n}"),
+        description: String::new(),
+        badge: None,
+        points: [5, 10, 25][usize::try_from(n % 3).unwrap_or_default()],
+        kind: if n % 5 == 0 { AchievementKind::Progression } else { AchievementKind::Standard },
+        published: true,
+        created_at: at(MADE_AT),
+        updated_at: at(MADE_AT),
+    })
+}
+
+fn collection(n: u32) -> Record {
+    Record::Collection(Collection {
+        key: collection_key(n),
+        name: format!("Collection {n}"),
+        description: String::new(),
+        image: None,
+        environment: "production".to_owned(),
+        starts_at: None,
+        ends_at: None,
+        show_before: true,
+        show_after: true,
+        reward: None,
+        created_at: at(MADE_AT),
+        updated_at: at(MADE_AT),
+    })
+}
+
+fn card(n: u32) -> Record {
+    let (key, collection) = card_keys(n);
+    let position = (n - 1) % CARDS_PER_COLLECTION + 1;
+    Record::Card(Card {
+        key,
+        collection,
+        position: i32::try_from(position).unwrap_or_default(),
+        name: format!("Card {position}"),
+        image: None,
+        rarity: "common".to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -401,16 +397,24 @@ mod tests {
     fn a_user_has_as_many_rows_as_the_workload_asks_for() {
         let load = Load::new(Timestamp::parse("2026-06-01T00:00:00Z").unwrap());
         for n in [1, 2, 999, 100_000] {
-            let mut rows = Rows::default();
-            load.user(n, &mut rows);
-            let games: BTreeSet<_> = rows.game_summaries.iter().map(|summary| summary.game_id).collect();
-            let resources: BTreeSet<_> = rows.resource_progress.iter().map(|progress| progress.resource_id).collect();
-            assert_eq!((games.len(), resources.len(), rows.owned_cards.len()), (20, 20, 30));
-            assert!((20..=40).contains(&rows.unlocks.len()));
-            let unlocked: i32 = rows.game_summaries.iter().map(|summary| summary.num_achieved).sum();
-            assert_eq!(usize::try_from(unlocked).unwrap(), rows.unlocks.len());
-            assert_eq!(rows.collection_progress.iter().map(|progress| progress.collected_count).sum::<i32>(), 30);
-            assert_eq!((rows.goal_progress.len(), rows.lots.len(), rows.entries.len()), (10, 2, 2));
+            let mut records = Vec::new();
+            load.user(n, &mut records);
+            let count = |kind: fn(&Record) -> bool| records.iter().filter(|record| kind(record)).count();
+            let unlocks = records.iter().filter_map(|record| match record {
+                Record::Unlock(unlock) => unlock.achievement.split_once('-'),
+                _ => None,
+            });
+            assert_eq!(unlocks.clone().map(|(game, _)| game).collect::<BTreeSet<_>>().len(), 20);
+            assert!((20..=40).contains(&unlocks.count()));
+            let resources = records.iter().filter_map(|record| match record {
+                Record::ResourceProgress(progress) => Some(&progress.resource),
+                _ => None,
+            });
+            assert_eq!(resources.collect::<BTreeSet<_>>().len(), 20);
+            assert_eq!(count(|record| matches!(record, Record::OwnedCard(_))), 30);
+            assert_eq!(count(|record| matches!(record, Record::GoalProgress(_))), 10);
+            assert_eq!(count(|record| matches!(record, Record::CreditLot(_))), 2);
+            assert_eq!(count(|record| matches!(record, Record::CreditEntry(_))), 2);
         }
     }
 }

@@ -11,6 +11,7 @@ mod credits;
 mod games;
 mod learning;
 mod others;
+mod restoring;
 mod seasons;
 mod users;
 
@@ -35,6 +36,8 @@ use waymark_kinds as features;
 use waymark_seasons::told::settle;
 use waymark_vocabulary::ids::Kind;
 use waymark_write::{HistoryKind, Origin, Taken, Unit};
+
+pub use restoring::Restoring;
 
 /// How often a transaction that loses against others is tried.
 const TRIES: u32 = 5;
