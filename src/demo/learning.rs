@@ -365,7 +365,7 @@ fn work_on(page: &mut Page<'_>, resource: &str, now: Timestamp, dice: &mut Dice)
 }
 
 /// How far somebody is with a resource; who, with which and when is still to be said.
-pub(super) fn progress(percent: i64, minutes: i64) -> ResourceProgress {
+fn progress(percent: i64, minutes: i64) -> ResourceProgress {
     ResourceProgress {
         user: String::new(),
         resource: String::new(),

@@ -2,7 +2,7 @@
 //!
 //! Everything is derived from the day on which it is made and the number of a user, so that the same day gives the same
 //! records, and filling can go on where it stopped. Records are those of an export, histories included, and an import
-//! takes them: users in chunks, each in one transaction. Only databases that are empty or hold this data are filled.
+//! takes them: users in chunks, each in one transaction. [`load`] is another matter. Only databases that are empty or hold this data are filled.
 
 mod collections;
 mod dice;
@@ -16,6 +16,7 @@ mod seasons;
 mod world;
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 pub use people::DemoPerson;
@@ -176,7 +177,7 @@ pub async fn fill(db: &Db, options: Options, now: Timestamp, progress: &(dyn Fn(
     }
     while done < wanted {
         let until = wanted.min(done + options.scale.chunk());
-        restoring.take(data.users(done + 1, until)).await?;
+        data.store(db, &mut restoring, done + 1..=until).await?;
         report.added_users += unsigned(until - done);
         report.users = unsigned(until);
         done = until;
@@ -249,24 +250,18 @@ impl Data {
         }
     }
 
-    /// The records of the users from `first` to `last`, and what they change in the catalogue.
-    fn users(&mut self, first: i64, last: i64) -> Vec<Record> {
-        let mut records = Vec::new();
+    /// Stores the users of these numbers, and what they claim of the catalogue.
+    async fn store(&mut self, db: &Db, restoring: &mut Restoring<'_>, numbers: RangeInclusive<i64>) -> Result<()> {
         match self {
-            Self::People(world) => {
-                (first..=last).for_each(|number| world.user(number, &mut records));
-                world.count(&records);
-                records.extend(world.claimed());
-            }
-            Self::Load(load) => (first..=last).for_each(|number| load.user(number, &mut records)),
+            Self::People(world) => restoring.take(world.users(numbers)).await,
+            Self::Load(load) => load.store(db, numbers).await,
         }
-        records
     }
 
     /// Takes into account the users up to `last`, who are there already.
     fn go_on(&mut self, last: i64) {
-        if let Self::People(_) = self {
-            (1..=last).for_each(|number| drop(self.users(number, number)));
+        if let Self::People(world) = self {
+            (1..=last).for_each(|number| drop(world.users(number..=number)));
         }
     }
 

@@ -3,18 +3,33 @@
 //! There are 1,000 games of 25 achievements, 200 resources, 10 collections of 30 cards, and one season that runs, with
 //! 10 goals that are all current. Every user is enrolled, has steps of every goal, two lots of credits, 20 played games
 //! with one or two unlocked achievements each, progress on 20 resources, and 30 cards. There are no histories.
+//!
+//! An import takes the catalogue. The users are rows: as records, merged into what is there, they would take three times as
+//! long, and they are many.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::dice::{Dice, hex24, mixed, ulid as new_ulid};
-use super::learning::progress;
 use super::{at, days};
+use waymark_collections::Collections;
+use waymark_collections::entity::{owned_card, progress as collection_progress};
+use waymark_credits::entity::{entry, lot};
+use waymark_db::{Db, bulk, catalogue, rows};
+use waymark_games::Games;
+use waymark_games::entity::{summary, unlock};
+use waymark_games::rules::{self, AchievementFacts};
 use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::{Error, Result};
+use waymark_learning::Learning;
+use waymark_learning::entity::progress as resource_progress;
+use waymark_seasons::Seasons;
+use waymark_seasons::entity::{enrolment, goal_progress};
 use waymark_transfer::records::{
-    Account, Achievement, AchievementKind, At, Card, Collection, CollectionProgress, CreditEntry, CreditLot, Enrolment,
-    EntryKind, Game, Goal, GoalProgress, LotSource, OwnedCard, PauseMode, Record, Resource, ResourceProgress, Season,
-    Unlock, User, Visibility,
+    Achievement, AchievementKind, At, Card, Collection, EntryKind, Game, Goal, LotSource, PauseMode, Record, Resource,
+    Season, Visibility,
 };
+use waymark_users::entity::{account, user};
 
 /// How many games there are.
 pub const GAMES: u32 = 1000;
@@ -104,6 +119,63 @@ fn spread(n: u32, step: u32, of: u32, count: u32) -> impl Iterator<Item = u32> {
 pub(super) struct Load {
     day: Timestamp,
     goals: Vec<Goal>,
+    known: Option<Known>,
+}
+
+/// What rows of users point to, each list in the order of its numbers.
+#[derive(Debug)]
+struct Known {
+    season: i64,
+    goals: Vec<i64>,
+    /// Of each game.
+    achievements: Vec<Vec<AchievementFacts>>,
+    games: Vec<i64>,
+    resources: Vec<i64>,
+    /// With the collection of each.
+    cards: Vec<(i64, i64)>,
+}
+
+impl Known {
+    /// Reads what the catalogue was stored as.
+    async fn read(db: &Db) -> Result<Self> {
+        let transaction = db.snapshot().await?;
+        let snapshot = catalogue::read_in(&transaction, waymark_kinds::CATALOGUE).await?;
+        transaction.commit().await?;
+        let (seasons, learning) = (snapshot.part::<Seasons>()?, snapshot.part::<Learning>()?);
+        let (games, collections) = (snapshot.part::<Games>()?, snapshot.part::<Collections>()?);
+        let found = || {
+            let own: Vec<_> = (1..=GAMES).map(|n| games.by_key(&game_key(n))).collect::<Option<_>>()?;
+            Some(Self {
+                season: seasons.all().iter().find(|season| season.key == FIRST_KEY)?.id,
+                goals: (1..=GOALS).map(|n| Some(seasons.goal(&goal_key(n))?.id)).collect::<Option<_>>()?,
+                achievements: own.iter().map(|game| game.facts(|_| None)).collect(),
+                games: own.iter().map(|game| game.id).collect(),
+                resources: (1..=RESOURCES)
+                    .map(|n| Some(learning.resource(&resource_key(n))?.id))
+                    .collect::<Option<_>>()?,
+                cards: (1..=COLLECTIONS * CARDS_PER_COLLECTION)
+                    .map(|n| collections.card(&card_keys(n).0).map(|card| (card.collection_id, card.id)))
+                    .collect::<Option<_>>()?,
+            })
+        };
+        found().ok_or_else(|| Error::bad_input("the database does not hold the catalogue of this data any more"))
+    }
+}
+
+/// The rows of some users, table by table.
+#[derive(Debug, Default)]
+struct Rows {
+    users: Vec<user::Model>,
+    accounts: Vec<account::Model>,
+    enrolments: Vec<enrolment::Model>,
+    goal_progress: Vec<goal_progress::Model>,
+    lots: Vec<lot::Model>,
+    entries: Vec<entry::Model>,
+    unlocks: Vec<unlock::Model>,
+    summaries: Vec<summary::Model>,
+    resource_progress: Vec<resource_progress::Model>,
+    owned_cards: Vec<owned_card::Model>,
+    collection_progress: Vec<collection_progress::Model>,
 }
 
 /// The key of achievement `n` of a game.
@@ -131,7 +203,7 @@ impl Load {
             reward_micros: i64::from(n) * 1_000_000,
             total_steps: 2 * position,
         });
-        Self { day, goals: goals.collect() }
+        Self { day, goals: goals.collect(), known: None }
     }
 
     /// The records of the catalogue.
@@ -161,143 +233,205 @@ impl Load {
         records
     }
 
-    /// Adds the records of user `number`.
-    pub(super) fn user(&self, number: i64, records: &mut Vec<Record>) {
-        let n = u32::try_from(number).unwrap_or_default();
-        let mut dice = Dice::new("load", number);
-        let user = ulid(n);
-        records.push(Record::User(User {
-            id: Some(user.clone()),
-            external_id: Some(hex24(MADE_AT, mixed(u64::from(n)))),
-            handle: Some(handle(n)),
-            display_name: None,
-            avatar_url: None,
-            visibility: Some(Visibility::Public),
-            self_made: false,
-            accounts: vec![Account { provider: "ethereum".to_owned(), id: address(n), linked_at: at(MADE_AT) }],
-            created_at: at(MADE_AT),
-            updated_at: None,
-            erased_at: None,
-        }));
-        self.take_part(&user, records, &mut dice);
-        self.play(n, &user, records, &mut dice);
-        self.learn(n, &user, records, &mut dice);
-        self.collect(n, &user, records, &mut dice);
+    /// Stores the users of these numbers, in one transaction.
+    pub(super) async fn store(&mut self, db: &Db, numbers: RangeInclusive<i64>) -> Result<()> {
+        let known = match self.known.take() {
+            Some(known) => known,
+            None => Known::read(db).await?,
+        };
+        let transaction = db.begin_long(None).await?;
+        let ids = rows::new_ids::<user::Model>(&transaction, numbers.clone().count()).await?;
+        let mut rows = Rows::default();
+        for (number, id) in numbers.zip(ids) {
+            self.user(&known, number, id, &mut rows);
+        }
+        self.known = Some(known);
+        bulk::insert(&transaction, &rows.users).await?;
+        bulk::insert(&transaction, &rows.accounts).await?;
+        bulk::insert(&transaction, &rows.enrolments).await?;
+        bulk::insert(&transaction, &rows.goal_progress).await?;
+        bulk::insert(&transaction, &rows.lots).await?;
+        bulk::insert(&transaction, &rows.entries).await?;
+        bulk::insert(&transaction, &rows.unlocks).await?;
+        bulk::insert(&transaction, &rows.summaries).await?;
+        bulk::insert(&transaction, &rows.resource_progress).await?;
+        bulk::insert(&transaction, &rows.owned_cards).await?;
+        bulk::insert(&transaction, &rows.collection_progress).await?;
+        transaction.commit().await
     }
 
-    fn take_part(&self, user: &str, records: &mut Vec<Record>, dice: &mut Dice) {
-        let (season, enrolled_at) = (FIRST_KEY.to_owned(), at(days(self.day, -23)));
-        records.push(Record::Enrolment(Enrolment { user: user.to_owned(), season, at: enrolled_at }));
-        for goal in &self.goals {
+    /// Adds the rows of user `number`, who gets this id.
+    fn user(&self, known: &Known, number: i64, id: i64, rows: &mut Rows) {
+        let n = u32::try_from(number).unwrap_or_default();
+        let mut dice = Dice::new("load", number);
+        let handle = handle(n);
+        rows.users.push(user::Model {
+            id,
+            ulid: ulid(n),
+            external_id: hex24(MADE_AT, mixed(u64::from(n))),
+            handle_lower: handle.clone(),
+            handle,
+            display_name: None,
+            avatar_url: None,
+            visibility: Visibility::Public,
+            created_at: MADE_AT,
+            history_seq: 0,
+            ledger_seq: 2,
+            self_made: false,
+            merged_into: None,
+            erased_at: None,
+        });
+        rows.accounts.push(account::Model {
+            user_id: id,
+            provider: "ethereum".to_owned(),
+            external_id: address(n),
+            linked_at: MADE_AT,
+        });
+        self.take_part(known, id, rows, &mut dice);
+        self.play(known, (n, id), rows, &mut dice);
+        self.learn(known, (n, id), rows, &mut dice);
+        self.collect(known, (n, id), rows, &mut dice);
+    }
+
+    fn take_part(&self, known: &Known, user_id: i64, rows: &mut Rows, dice: &mut Dice) {
+        let enrolled_at = days(self.day, -23);
+        rows.enrolments.push(enrolment::Model { user_id, season_id: known.season, enrolled_at });
+        for (goal, goal_id) in self.goals.iter().zip(&known.goals) {
             let completed_steps = i32::try_from(dice.between(1, goal.total_steps.into())).unwrap_or(1);
             // The running week began three days ago.
-            let made_at = at(days(self.day, -3).plus_millis(dice.below(3 * 86_400_000)));
-            records.push(Record::GoalProgress(GoalProgress {
-                user: user.to_owned(),
-                goal: goal.key.clone(),
+            let at = days(self.day, -3).plus_millis(dice.below(3 * 86_400_000));
+            rows.goal_progress.push(goal_progress::Model {
+                user_id,
+                goal_id: *goal_id,
                 completed_steps,
-                completed_at: made_at.filter(|_| completed_steps == goal.total_steps),
-                at: made_at,
-            }));
+                completed_at: (completed_steps == goal.total_steps).then_some(at),
+                updated_at: at,
+            });
         }
-        for (number, expires_at) in [(1, Some(days(self.day, 60))), (2, None)] {
+        for (seq, expires_at) in [(1, Some(days(self.day, 60))), (2, None)] {
             let amount_micros = dice.between(1, 100) * 250_000;
-            let granted_at = days(self.day, number - 10);
-            records.push(Record::CreditLot(CreditLot {
-                user: user.to_owned(),
-                number: Some(number),
-                reference: None,
+            let granted_at = days(self.day, seq - 10);
+            rows.lots.push(lot::Model {
+                user_id,
+                seq,
                 amount_micros,
-                remaining_micros: None,
-                granted_at: at(granted_at),
-                expires_at: expires_at.map(At),
+                remaining_micros: amount_micros,
+                granted_at,
+                expires_at,
                 source: LotSource::Grant,
-                goal: None,
+                goal_id: None,
                 reason: None,
-            }));
-            records.push(Record::CreditEntry(CreditEntry {
-                user: user.to_owned(),
-                number,
-                lot: number,
+            });
+            rows.entries.push(entry::Model {
+                user_id,
+                seq,
+                lot_seq: seq,
                 kind: EntryKind::Grant,
                 amount_micros,
                 reason: None,
                 operation: dice.ulid(granted_at),
-                at: At(granted_at),
-            }));
+                recorded_at: granted_at,
+            });
         }
     }
 
-    fn play(&self, n: u32, user: &str, records: &mut Vec<Record>, dice: &mut Dice) {
+    fn play(&self, known: &Known, (n, user_id): (u32, i64), rows: &mut Rows, dice: &mut Dice) {
         let mut games: Vec<_> = games_of(n).collect();
         games.sort_unstable();
-        for game in games {
+        for game in games.into_iter().map(place) {
+            let (game_id, achievements) = (known.games[game], &known.achievements[game]);
             let count = 1 + dice.index(2);
-            for place in dice.places(count, usize::try_from(ACHIEVEMENTS_PER_GAME).unwrap_or_default()) {
+            let mut unlocked = Vec::with_capacity(count);
+            for place in dice.places(count, achievements.len()) {
                 let unlocked_at = days(self.day, -90).plus_millis(dice.below(90 * 86_400_000));
-                records.push(Record::Unlock(Unlock {
-                    user: user.to_owned(),
-                    game: None,
-                    achievement: achievement_key(game, u32::try_from(place).unwrap_or_default() + 1),
-                    at: at(unlocked_at),
-                    hardcore: dice.chance(50),
-                    hardcore_at: None,
-                }));
+                let unlocked_hardcore_at = dice.chance(50).then_some(unlocked_at);
+                let achievement_id = achievements[place].id;
+                rows.unlocks.push(unlock::Model {
+                    user_id,
+                    achievement_id,
+                    game_id,
+                    unlocked_at,
+                    unlocked_hardcore_at,
+                });
+                let unlocked_at = Some(unlocked_at);
+                unlocked.push(AchievementFacts { unlocked_at, unlocked_hardcore_at, ..achievements[place] });
             }
+            let rules::Summary { score, first_unlocked_at, last_unlocked_at } = rules::summarise(&unlocked);
+            rows.summaries.push(summary::Model {
+                user_id,
+                game_id,
+                num_achieved: score.num_achieved,
+                score_achieved: score.score_achieved,
+                num_achieved_hardcore: score.num_achieved_hardcore,
+                score_achieved_hardcore: score.score_achieved_hardcore,
+                first_unlocked_at,
+                last_unlocked_at,
+                // Five achievements would be needed.
+                beaten_at: None,
+                beaten_hardcore_at: None,
+                completed_at: None,
+                mastered_at: None,
+            });
         }
     }
 
-    fn learn(&self, n: u32, user: &str, records: &mut Vec<Record>, dice: &mut Dice) {
+    fn learn(&self, known: &Known, (n, user_id): (u32, i64), rows: &mut Rows, dice: &mut Dice) {
         let mut resources: Vec<_> = resources_of(n).collect();
         resources.sort_unstable();
-        for resource in resources {
-            let now = days(self.day, -60).plus_millis(dice.below(60 * 86_400_000));
+        for resource in resources.into_iter().map(place) {
+            let at = days(self.day, -60).plus_millis(dice.below(60 * 86_400_000));
             let completed = dice.chance(50);
-            let external_id = Some(dice.hex24(now));
-            let percent = if completed { 100 } else { dice.between(1, 99) };
-            records.push(Record::ResourceProgress(ResourceProgress {
-                user: user.to_owned(),
-                resource: resource_key(resource),
-                external_id,
+            rows.resource_progress.push(resource_progress::Model {
+                user_id,
+                resource_id: known.resources[resource],
+                external_id: dice.hex24(at),
                 completed,
-                completed_at: at(now).filter(|_| completed),
-                last_accessed_at: at(now),
-                created_at: at(now),
-                updated_at: at(now),
-                ..progress(percent, dice.between(1, 600))
-            }));
+                progress: if completed { 100 } else { i16::try_from(dice.between(1, 99)).unwrap_or_default() },
+                time_spent_minutes: i32::try_from(dice.between(1, 600)).unwrap_or_default(),
+                notes: String::new(),
+                completed_at: completed.then_some(at),
+                last_accessed_at: at,
+                created_at: at,
+                updated_at: at,
+            });
         }
     }
 
-    fn collect(&self, n: u32, user: &str, records: &mut Vec<Record>, dice: &mut Dice) {
+    fn collect(&self, known: &Known, (n, user_id): (u32, i64), rows: &mut Rows, dice: &mut Dice) {
         let mut cards: Vec<_> = spread(n, 37, COLLECTIONS * CARDS_PER_COLLECTION, OWNED_CARDS).collect();
         cards.sort_unstable();
-        let mut collected: BTreeMap<String, Timestamp> = BTreeMap::new();
-        for number in cards {
-            let (card, collection) = card_keys(number);
-            let now = days(self.day, -30).plus_millis(dice.below(30 * 86_400_000));
-            records.push(Record::OwnedCard(OwnedCard {
-                user: user.to_owned(),
-                collection: None,
-                card,
+        let mut collected: BTreeMap<i64, (i32, Timestamp)> = BTreeMap::new();
+        for (collection_id, card_id) in cards.into_iter().map(|card| known.cards[place(card)]) {
+            let at = days(self.day, -30).plus_millis(dice.below(30 * 86_400_000));
+            rows.owned_cards.push(owned_card::Model {
+                user_id,
+                card_id,
+                collection_id,
                 quantity: 1,
-                first_acquired_at: at(now),
-                updated_at: at(now),
-            }));
-            let last = collected.entry(collection).or_insert(now);
-            *last = now.max(*last);
+                first_acquired_at: at,
+                updated_at: at,
+            });
+            let (count, last) = collected.entry(collection_id).or_insert((0, at));
+            *count += 1;
+            *last = at.max(*last);
         }
-        records.extend(collected.into_iter().map(|(collection, last)| {
-            Record::CollectionProgress(CollectionProgress {
-                user: user.to_owned(),
-                collection,
+        rows.collection_progress.extend(collected.into_iter().map(|(collection_id, (collected_count, updated_at))| {
+            collection_progress::Model {
+                user_id,
+                collection_id,
+                collected_count,
                 completed_at: None,
-                completed_told: false,
                 reward_claimed_at: None,
-                updated_at: at(last),
-            })
+                updated_at,
+                completed_told: false,
+            }
         }));
     }
+}
+
+/// The place in a list of what has this number.
+fn place(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(1) - 1
 }
 
 fn resource(n: u32) -> Record {
@@ -396,25 +530,34 @@ mod tests {
     #[test]
     fn a_user_has_as_many_rows_as_the_workload_asks_for() {
         let load = Load::new(Timestamp::parse("2026-06-01T00:00:00Z").unwrap());
+        let kind = AchievementKind::Standard;
+        let facts = |id| AchievementFacts {
+            id,
+            kind,
+            points: 5,
+            published: true,
+            unlocked_at: None,
+            unlocked_hardcore_at: None,
+        };
+        let known = Known {
+            season: 1,
+            goals: (1..=10).collect(),
+            achievements: (0..1000).map(|game| (25 * game..25 * game + 25).map(facts).collect()).collect(),
+            games: (1..=1000).collect(),
+            resources: (1..=200).collect(),
+            cards: (0..300).map(|card| (card / 30 + 1, card + 1)).collect(),
+        };
         for n in [1, 2, 999, 100_000] {
-            let mut records = Vec::new();
-            load.user(n, &mut records);
-            let count = |kind: fn(&Record) -> bool| records.iter().filter(|record| kind(record)).count();
-            let unlocks = records.iter().filter_map(|record| match record {
-                Record::Unlock(unlock) => unlock.achievement.split_once('-'),
-                _ => None,
-            });
-            assert_eq!(unlocks.clone().map(|(game, _)| game).collect::<BTreeSet<_>>().len(), 20);
-            assert!((20..=40).contains(&unlocks.count()));
-            let resources = records.iter().filter_map(|record| match record {
-                Record::ResourceProgress(progress) => Some(&progress.resource),
-                _ => None,
-            });
-            assert_eq!(resources.collect::<BTreeSet<_>>().len(), 20);
-            assert_eq!(count(|record| matches!(record, Record::OwnedCard(_))), 30);
-            assert_eq!(count(|record| matches!(record, Record::GoalProgress(_))), 10);
-            assert_eq!(count(|record| matches!(record, Record::CreditLot(_))), 2);
-            assert_eq!(count(|record| matches!(record, Record::CreditEntry(_))), 2);
+            let mut rows = Rows::default();
+            load.user(&known, n, n, &mut rows);
+            let games: BTreeSet<_> = rows.summaries.iter().map(|summary| summary.game_id).collect();
+            let resources: BTreeSet<_> = rows.resource_progress.iter().map(|progress| progress.resource_id).collect();
+            assert_eq!((games.len(), resources.len(), rows.owned_cards.len()), (20, 20, 30));
+            assert!((20..=40).contains(&rows.unlocks.len()));
+            let unlocked: i32 = rows.summaries.iter().map(|summary| summary.num_achieved).sum();
+            assert_eq!(usize::try_from(unlocked).unwrap(), rows.unlocks.len());
+            assert_eq!(rows.collection_progress.iter().map(|progress| progress.collected_count).sum::<i32>(), 30);
+            assert_eq!((rows.goal_progress.len(), rows.lots.len(), rows.entries.len()), (10, 2, 2));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The demo data as a whole: its catalogue, and what each user does with it.
 
+use std::ops::RangeInclusive;
+
 use super::collections::{self, Collections};
 use super::dice::Dice;
 use super::games::{self, Games};
@@ -52,13 +54,22 @@ impl World {
         records
     }
 
+    /// The records of the users of these numbers, and of what their claims leave of the catalogue.
+    pub(super) fn users(&mut self, numbers: RangeInclusive<i64>) -> Vec<Record> {
+        let mut records = Vec::new();
+        numbers.for_each(|number| self.user(number, &mut records));
+        self.count(&records);
+        records.extend(self.claimed());
+        records
+    }
+
     /// The records of what users claim from, as it is after the claims that were counted.
-    pub(super) fn claimed(&self) -> impl Iterator<Item = Record> {
+    fn claimed(&self) -> impl Iterator<Item = Record> {
         self.catalogue.seasons.iter().map(Season::record).chain(self.catalogue.collections.records())
     }
 
     /// Counts what these records of users claim.
-    pub(super) fn count(&mut self, records: &[Record]) {
+    fn count(&mut self, records: &[Record]) {
         for record in records {
             match record {
                 Record::GoalClaim(claim) => self.catalogue.seasons.iter_mut().for_each(|season| season.pay(claim)),
@@ -78,7 +89,7 @@ impl World {
     }
 
     /// Adds the records of user `number`.
-    pub(super) fn user(&self, number: i64, records: &mut Vec<Record>) {
+    fn user(&self, number: i64, records: &mut Vec<Record>) {
         let mut person = people::person(number, &self.catalogue, self.day);
         let ulid = self.ulid_of(&person);
         let efforts = person.seasons;
