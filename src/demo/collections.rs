@@ -2,16 +2,13 @@
 
 use serde_json::json;
 
-use super::days;
 use super::dice::Dice;
 use super::ledger;
 use super::page::{Actor, Page};
-use super::rows::Rows;
-use waymark_collections::entity::{card, collection, owned_card, progress, reward};
-use waymark_collections::rules;
-use waymark_collections::rules::Window;
+use super::{at, days};
 use waymark_kernel::clock::Timestamp;
-use waymark_write::HistoryKind;
+use waymark_transfer::records::{self, At, Card, CollectionProgress, OwnedCard, Record};
+use waymark_vocabulary::HistoryKind;
 
 /// What is particular about a collection. Days are counted from the day of the data.
 struct Outline {
@@ -164,12 +161,11 @@ pub(super) struct Collecting {
     pub(super) claims: bool,
 }
 
-/// A collection of the demo catalogue with its cards and its reward.
+/// A collection of the demo catalogue with its cards.
 #[derive(Debug)]
 struct Collection {
-    row: collection::Model,
-    cards: Vec<card::Model>,
-    reward: Option<reward::Model>,
+    record: records::Collection,
+    cards: Vec<Card>,
 }
 
 /// The collections of the demo catalogue.
@@ -178,8 +174,7 @@ pub(super) struct Collections(Vec<Collection>);
 
 /// The collections as seen from `day`.
 pub(super) fn catalogue(day: Timestamp) -> Collections {
-    let mut next_card = 1;
-    let collections = OUTLINES.iter().zip(1..).map(|(outline, id)| {
+    let collections = OUTLINES.iter().map(|outline| {
         // The oldest one has the dates and the picture of a program that existing clients know.
         let (created_at, image) = if outline.key == "program_123" {
             let created_at = Timestamp::from_millis(1_644_825_600_000);
@@ -187,41 +182,7 @@ pub(super) fn catalogue(day: Timestamp) -> Collections {
         } else {
             (days(day, outline.starts_in_days.unwrap_or_default().min(-60) - 10), None)
         };
-        let row = collection::Model {
-            id,
-            key: outline.key.to_owned(),
-            name: outline.name.to_owned(),
-            description: outline.description.to_owned(),
-            image,
-            environment: "production".to_owned(),
-            created_at,
-            starts_at: outline.starts_in_days.map(|start| days(day, start)),
-            ends_at: outline.ends_in_days.map(|end| days(day, end)),
-            show_before: outline.show_before,
-            show_after: outline.show_after,
-            updated_at: created_at,
-            retired_at: None,
-        };
-        let cards = outline.cards.iter().zip(1..).map(|(name, position)| {
-            next_card += 1;
-            card::Model {
-                id: next_card - 1,
-                key: format!("{}-{position:02}", outline.key),
-                collection_id: id,
-                position,
-                name: (*name).to_owned(),
-                image: None,
-                rarity: match position % 10 {
-                    0 => "legendary",
-                    4 | 8 => "rare",
-                    _ => "common",
-                }
-                .to_owned(),
-                retired_at: None,
-            }
-        });
-        let reward = outline.reward.as_ref().map(|reward| reward::Model {
-            collection_id: id,
+        let reward = outline.reward.as_ref().map(|reward| records::Reward {
             key: reward.key.to_owned(),
             name: reward.name.to_owned(),
             image: None,
@@ -231,35 +192,72 @@ pub(super) fn catalogue(day: Timestamp) -> Collections {
             stock: reward.stock,
             claimed: 0,
         });
-        Collection { row, cards: cards.collect(), reward }
+        let record = records::Collection {
+            retired_at: None,
+            key: outline.key.to_owned(),
+            name: outline.name.to_owned(),
+            description: outline.description.to_owned(),
+            image,
+            environment: "production".to_owned(),
+            starts_at: outline.starts_in_days.map(|start| At(days(day, start))),
+            ends_at: outline.ends_in_days.map(|end| At(days(day, end))),
+            show_before: outline.show_before,
+            show_after: outline.show_after,
+            reward,
+            created_at: at(created_at),
+            updated_at: at(created_at),
+        };
+        let cards = outline.cards.iter().zip(1..).map(|(name, position)| Card {
+            retired_at: None,
+            key: format!("{}-{position:02}", outline.key),
+            collection: outline.key.to_owned(),
+            position,
+            name: (*name).to_owned(),
+            image: None,
+            rarity: match position % 10 {
+                0 => "legendary",
+                4 | 8 => "rare",
+                _ => "common",
+            }
+            .to_owned(),
+        });
+        Collection { record, cards: cards.collect() }
     });
     Collections(collections.collect())
 }
 
 impl Collections {
-    /// Adds the collections to the catalogue's rows.
-    pub(super) fn insert(&self, rows: &mut Rows) {
-        for Collection { row, cards, reward } in &self.0 {
-            rows.collections.push(row.clone());
-            rows.cards.extend(cards.iter().cloned());
-            rows.rewards.extend(reward.clone());
-        }
+    /// The records of the collections, with how often their rewards have been claimed so far.
+    pub(super) fn records(&self) -> impl Iterator<Item = Record> {
+        self.0.iter().map(|collection| Record::Collection(collection.record.clone()))
+    }
+
+    /// The records of their cards.
+    pub(super) fn cards(&self) -> impl Iterator<Item = Record> {
+        self.0.iter().flat_map(|collection| collection.cards.iter().cloned().map(Record::Card))
     }
 
     /// How many cards a collection has.
     pub(super) fn size(&self, key: &str) -> usize {
-        self.find(key).map_or(0, |collection| collection.cards.len())
+        self.0.iter().find(|collection| collection.record.key == key).map_or(0, |collection| collection.cards.len())
     }
 
-    fn find(&self, key: &str) -> Option<&Collection> {
-        self.0.iter().find(|collection| collection.row.key == key)
+    /// Counts the claim of a reward, if it was claimed.
+    pub(super) fn count(&mut self, progress: &CollectionProgress) {
+        let found = self.0.iter_mut().find(|collection| collection.record.key == progress.collection);
+        if let (Some(_), Some(reward)) =
+            (progress.reward_claimed_at, found.and_then(|found| found.record.reward.as_mut()))
+        {
+            reward.claimed += 1;
+        }
     }
 
     /// Lets the user of `page` fill a collection while it is open; cards of one that is still to open are got before.
     pub(super) fn collect(&self, page: &mut Page<'_>, collecting: &Collecting, dice: &mut Dice) {
-        let Some(Collection { row, cards, reward }) = self.find(collecting.collection) else { return };
-        let until = row.ends_at.map_or(page.day, |end| end.min(page.day));
-        let opened = row.starts_at.filter(|start| *start < until).unwrap_or(row.created_at);
+        let found = self.0.iter().find(|collection| collection.record.key == collecting.collection);
+        let Some(Collection { record, cards }) = found else { return };
+        let until = record.ends_at.map_or(page.day, |end| end.0.min(page.day));
+        let opened = record.starts_at.filter(|start| start.0 < until).or(record.created_at).map_or(until, |at| at.0);
         let from = opened.max(page.person.joined_at.plus_seconds(3600));
         let mut places = dice.places(collecting.cards, cards.len());
         if from >= until || places.is_empty() {
@@ -269,60 +267,54 @@ impl Collections {
         let turn = dice.index(places.len());
         places.rotate_left(turn);
 
-        let window = Window {
-            starts_at: row.starts_at,
-            ends_at: row.ends_at,
-            show_before: row.show_before,
-            show_after: row.show_after,
-        };
-        let size = count(cards.len());
-        let mut completed_at = None;
         let mut last = from;
-        for ((place, at), collected) in places.iter().zip(dice.instants(places.len(), from, until)).zip(1_i32..) {
+        for ((place, now), collected) in places.iter().zip(dice.instants(places.len(), from, until)).zip(1_i32..) {
             let card = &cards[*place];
             let quantity = if dice.chance(70) { 1 } else { i32::try_from(dice.between(2, 4)).unwrap_or(2) };
-            page.rows.owned_cards.push(owned_card::Model {
-                user_id: page.id(),
-                card_id: card.id,
-                collection_id: row.id,
+            page.records.push(Record::OwnedCard(OwnedCard {
+                user: page.ulid.clone(),
+                collection: None,
+                card: card.key.clone(),
                 quantity,
-                first_acquired_at: at,
-                updated_at: at,
-            });
+                first_acquired_at: at(now),
+                updated_at: at(now),
+            }));
             let changes = json!({ "cards": { &card.key: quantity }, "collectedCount": collected });
-            page.tell(at, HistoryKind::CardsGranted, Actor::App, "collection", &row.key, changes);
-            completed_at = rules::completion(completed_at, &window, collected.into(), size, at);
-            last = at;
+            page.tell(now, HistoryKind::CardsGranted, Actor::App, "collection", &record.key, changes);
+            last = now;
         }
+        let completed_at = Some(last).filter(|_| places.len() == cards.len());
         if let Some(at) = completed_at {
-            let changes = json!({ "size": size });
-            page.tell(at, HistoryKind::CollectionCompleted, Actor::App, "collection", &row.key, changes);
+            let changes = json!({ "size": cards.len() });
+            page.tell(at, HistoryKind::CollectionCompleted, Actor::App, "collection", &record.key, changes);
         }
-
-        let mut updated_at = last;
-        let mut reward_claimed_at = None;
-        if let (true, Some(completed_at), Some(reward)) = (collecting.claims, completed_at, reward) {
-            let at = completed_at.plus_millis(1 + dice.below(page.day.millis_since(completed_at) - 1));
-            if !ledger::is_blocked_for_claiming(&page.person.blocks, at) {
-                *page.rows.rewards_claimed.entry(row.id).or_default() += 1;
-                let changes = json!({ "reward": reward.key });
-                page.tell(at, HistoryKind::RewardClaimed, Actor::Themselves, "collection", &row.key, changes);
-                reward_claimed_at = Some(at);
-                updated_at = at;
-            }
-        }
-        page.rows.collection_progress.push(progress::Model {
-            user_id: page.id(),
-            collection_id: row.id,
-            collected_count: i32::try_from(places.len()).unwrap_or(i32::MAX),
-            completed_at,
-            reward_claimed_at,
-            updated_at,
+        let reward_claimed_at = self.claim(page, collecting, record, completed_at, dice);
+        page.records.push(Record::CollectionProgress(CollectionProgress {
+            user: page.ulid.clone(),
+            collection: record.key.clone(),
+            completed_at: completed_at.map(At),
             completed_told: false,
-        });
+            reward_claimed_at: reward_claimed_at.map(At),
+            updated_at: at(reward_claimed_at.unwrap_or(last)),
+        }));
     }
-}
 
-fn count(len: usize) -> i64 {
-    i64::try_from(len).unwrap_or(i64::MAX)
+    /// Lets the user claim the reward of a complete collection; returns when.
+    fn claim(
+        &self,
+        page: &mut Page<'_>,
+        collecting: &Collecting,
+        record: &records::Collection,
+        completed_at: Option<Timestamp>,
+        dice: &mut Dice,
+    ) -> Option<Timestamp> {
+        let (completed_at, reward) = completed_at.filter(|_| collecting.claims).zip(record.reward.as_ref())?;
+        let at = completed_at.plus_millis(1 + dice.below(page.day.millis_since(completed_at) - 1));
+        if ledger::is_blocked_for_claiming(&page.person.blocks, at) {
+            return None;
+        }
+        let changes = json!({ "reward": reward.key });
+        page.tell(at, HistoryKind::RewardClaimed, Actor::Themselves, "collection", &record.key, changes);
+        Some(at)
+    }
 }

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::days;
 use super::dice::Dice;
 use super::page::{Actor, Page};
-use super::rows::Rows;
-use waymark_games::entity::{AchievementKind, achievement, game, summary, unlock};
+use super::{at, days};
 use waymark_games::rules;
 use waymark_games::rules::AchievementFacts;
 use waymark_kernel::clock::Timestamp;
-use waymark_write::HistoryKind;
+use waymark_transfer::records::{Achievement, AchievementKind, At, Awards, Game, Record, Unlock};
+use waymark_vocabulary::HistoryKind;
 
 /// A game with a given number of published achievements and their points together, and some unpublished ones.
 struct Special {
@@ -105,51 +104,40 @@ pub(super) struct Play {
 
 /// The games of the demo catalogue, each with its achievements.
 #[derive(Debug)]
-pub(super) struct Games(Vec<(game::Model, Vec<achievement::Model>)>);
+pub(super) struct Games(Vec<(Game, Vec<Achievement>)>);
 
 /// The games as seen from `day`.
 pub(super) fn catalogue(day: Timestamp) -> Games {
-    let at = days(day, -500);
-    let mut next_achievement = 1;
-    let mut add = |id: i64, key: String, title: &str, platform: &str, points: Vec<i32>, published: i32, style: i64| {
-        let game_id = id;
-        let achievements: Vec<_> = points
-            .into_iter()
-            .zip(1..)
-            .map(|(points, position)| {
-                let (deed, thing) =
-                    (DEEDS[place(id + i64::from(position), 12)], THINGS[place(id + 5 * i64::from(position), 13)]);
-                next_achievement += 1;
-                achievement::Model {
-                    id: next_achievement - 1,
-                    key: format!("{key}-{position:02}"),
-                    game_id,
-                    position,
-                    title: format!("{deed} {thing}"),
-                    description: format!("{} in {title}.", task(position)),
-                    badge: None,
-                    points,
-                    kind: kind(style, position),
-                    published: position <= published,
-                    created_at: at,
-                    updated_at: at,
-                }
-            })
-            .collect();
-        let possible = rules::possible(&facts(&achievements, &BTreeMap::new()));
-        let game = game::Model {
-            id,
+    let made_at = at(days(day, -500));
+    let add = |id: i64, key: String, title: &str, platform: &str, points: Vec<i32>, published: i32, style: i64| {
+        let achievements = points.into_iter().zip(1..).map(|(points, position)| {
+            let (deed, thing) =
+                (DEEDS[place(id + i64::from(position), 12)], THINGS[place(id + 5 * i64::from(position), 13)]);
+            Achievement {
+                key: format!("{key}-{position:02}"),
+                game: key.clone(),
+                position,
+                title: format!("{deed} {thing}"),
+                description: format!("{} in {title}.", task(position)),
+                badge: None,
+                points,
+                kind: kind(style, position),
+                published: position <= published,
+                created_at: made_at,
+                updated_at: made_at,
+            }
+        });
+        let achievements = achievements.collect();
+        let game = Game {
+            retired_at: None,
             number: key.parse().ok(),
             key,
             title: title.to_owned(),
             platform: Some(platform.to_owned()),
             description: String::new(),
             image: None,
-            num_possible: possible.num_possible,
-            possible_score: possible.possible_score,
-            created_at: at,
-            updated_at: at,
-            retired_at: None,
+            created_at: made_at,
+            updated_at: made_at,
         };
         (game, achievements)
     };
@@ -209,60 +197,11 @@ fn points(count: i32, total: i32) -> Vec<i32> {
     points
 }
 
-fn facts(achievements: &[achievement::Model], unlocks: &BTreeMap<i64, rules::Unlock>) -> Vec<AchievementFacts> {
-    achievements
-        .iter()
-        .map(|achievement| {
-            let unlock = unlocks.get(&achievement.id);
-            AchievementFacts {
-                id: achievement.id,
-                kind: match achievement.kind {
-                    AchievementKind::Standard => rules::AchievementKind::Standard,
-                    AchievementKind::Progression => rules::AchievementKind::Progression,
-                    AchievementKind::WinCondition => rules::AchievementKind::WinCondition,
-                },
-                points: achievement.points,
-                published: achievement.published,
-                unlocked_at: unlock.map(|unlock| unlock.unlocked_at),
-                unlocked_hardcore_at: unlock.and_then(|unlock| unlock.unlocked_hardcore_at),
-            }
-        })
-        .collect()
-}
-
-/// What a user's unlocks in a game come to, as it is stored.
-pub(super) fn summary(
-    user_id: i64,
-    game_id: i64,
-    achievements: &[achievement::Model],
-    unlocks: &BTreeMap<i64, rules::Unlock>,
-) -> summary::Model {
-    let facts = facts(achievements, unlocks);
-    let rules::Summary { score, first_unlocked_at, last_unlocked_at } = rules::summarise(&facts);
-    let awards = rules::awards(&facts);
-    summary::Model {
-        user_id,
-        game_id,
-        num_achieved: score.num_achieved,
-        score_achieved: score.score_achieved,
-        num_achieved_hardcore: score.num_achieved_hardcore,
-        score_achieved_hardcore: score.score_achieved_hardcore,
-        first_unlocked_at,
-        last_unlocked_at,
-        beaten_at: awards.beaten,
-        beaten_hardcore_at: awards.beaten_hardcore,
-        completed_at: awards.completed,
-        mastered_at: awards.mastered,
-    }
-}
-
 impl Games {
-    /// Adds the games to the catalogue's rows.
-    pub(super) fn insert(&self, rows: &mut Rows) {
-        for (game, achievements) in &self.0 {
-            rows.games.push(game.clone());
-            rows.achievements.extend(achievements.iter().cloned());
-        }
+    /// The records of the games.
+    pub(super) fn records(&self) -> impl Iterator<Item = Record> {
+        let games = self.0.iter().map(|(game, _)| Record::Game(game.clone()));
+        games.chain(self.0.iter().flat_map(|(_, all)| all.iter().cloned().map(Record::Achievement)))
     }
 
     /// How many games there are.
@@ -297,52 +236,77 @@ impl Games {
         let until = days(begun, 45).min(page.day);
         let times = dice.instants(unlocked.len(), begun, until);
         let mut unlocks = BTreeMap::new();
-        for ((achievement, at), place) in unlocked.into_iter().zip(times).zip(0..) {
+        for ((achievement, now), place) in unlocked.into_iter().zip(times).zip(0..) {
             let in_hardcore = place < hardcore;
             // Some are unlocked the easy way first.
             let easy_first = in_hardcore && dice.chance(25);
-            let mut unlock = rules::merge_unlock(None, in_hardcore && !easy_first, at);
-            self.tell_unlock(page, game, achievement, in_hardcore && !easy_first, at);
+            tell_unlock(page, achievement, in_hardcore && !easy_first, now);
+            let mut hardcore_at = Some(now).filter(|_| in_hardcore);
             if easy_first {
-                let again = at.plus_millis(1 + dice.below(page.day.millis_since(at) - 1));
-                unlock = rules::merge_unlock(Some(unlock), true, again);
-                self.tell_unlock(page, game, achievement, true, again);
+                let again = now.plus_millis(1 + dice.below(page.day.millis_since(now) - 1));
+                hardcore_at = Some(again);
+                tell_unlock(page, achievement, true, again);
             }
-            page.rows.unlocks.push(unlock::Model {
-                user_id: page.id(),
-                achievement_id: achievement.id,
-                game_id: game.id,
-                unlocked_at: unlock.unlocked_at,
-                unlocked_hardcore_at: unlock.unlocked_hardcore_at,
-            });
-            unlocks.insert(achievement.id, unlock);
+            page.records.push(Record::Unlock(Unlock {
+                user: page.ulid.clone(),
+                game: None,
+                achievement: achievement.key.clone(),
+                at: at(now),
+                hardcore: false,
+                hardcore_at: hardcore_at.map(At),
+            }));
+            unlocks.insert(achievement.position, (now, hardcore_at));
         }
-
-        let summary = summary(page.id(), game.id, achievements, &unlocks);
-        for (award, at) in [
-            ("BEATEN", summary.beaten_at),
-            ("BEATEN_HARDCORE", summary.beaten_hardcore_at),
-            ("COMPLETED", summary.completed_at),
-            ("MASTERED", summary.mastered_at),
-        ] {
-            if let Some(at) = at {
-                let changes = json!({ "award": award });
-                page.tell(at, HistoryKind::AwardEarned, Actor::App, "game", &game.key, changes);
-            }
-        }
-        page.rows.game_summaries.push(summary);
+        award(page, game, achievements, &unlocks);
     }
+}
 
-    fn tell_unlock(
-        &self,
-        page: &mut Page<'_>,
-        game: &game::Model,
-        achievement: &achievement::Model,
-        hardcore: bool,
-        at: Timestamp,
-    ) {
-        let changes = json!({ "game": game.key, "hardcore": hardcore, "points": achievement.points });
-        page.tell(at, HistoryKind::AchievementUnlocked, Actor::App, "achievement", &achievement.key, changes);
+fn tell_unlock(page: &mut Page<'_>, achievement: &Achievement, hardcore: bool, at: Timestamp) {
+    let changes = json!({ "game": achievement.game, "hardcore": hardcore, "points": achievement.points });
+    page.tell(at, HistoryKind::AchievementUnlocked, Actor::App, "achievement", &achievement.key, changes);
+}
+
+/// Gives the user of `page` the awards that follow from unlocks, which stand under the positions of their achievements, each
+/// with its date and that in hardcore mode.
+fn award(
+    page: &mut Page<'_>,
+    game: &Game,
+    achievements: &[Achievement],
+    unlocks: &BTreeMap<i32, (Timestamp, Option<Timestamp>)>,
+) {
+    let facts = achievements.iter().map(|achievement| {
+        let unlock = unlocks.get(&achievement.position);
+        AchievementFacts {
+            id: achievement.position.into(),
+            kind: achievement.kind,
+            points: achievement.points,
+            published: achievement.published,
+            unlocked_at: unlock.map(|(at, _)| *at),
+            unlocked_hardcore_at: unlock.and_then(|(_, at)| *at),
+        }
+    });
+    let earned = rules::awards(&facts.collect::<Vec<_>>());
+    let awards = [
+        ("BEATEN", earned.beaten),
+        ("BEATEN_HARDCORE", earned.beaten_hardcore),
+        ("COMPLETED", earned.completed),
+        ("MASTERED", earned.mastered),
+    ];
+    for (award, at) in awards {
+        if let Some(at) = at {
+            page.tell(at, HistoryKind::AwardEarned, Actor::App, "game", &game.key, json!({ "award": award }));
+        }
+    }
+    if earned.beaten.or(earned.completed).is_some() {
+        page.records.push(Record::Awards(Awards {
+            user: page.ulid.clone(),
+            game: game.key.clone(),
+            beaten_at: earned.beaten.map(At),
+            beaten_hardcore_at: earned.beaten_hardcore.map(At),
+            completed_at: earned.completed.map(At),
+            mastered_at: earned.mastered.map(At),
+            rests_on: Vec::new(),
+        }));
     }
 }
 
@@ -369,8 +333,9 @@ mod tests {
         assert_eq!(games.len(), 40);
         assert_eq!(games.0.iter().map(|(_, achievements)| achievements.len()).sum::<usize>(), 1200);
         let possible = |key| {
-            let (game, _) = &games.0[games.place(key).unwrap()];
-            (game.number, game.num_possible, game.possible_score)
+            let (game, achievements) = &games.0[games.place(key).unwrap()];
+            let published = achievements.iter().filter(|achievement| achievement.published);
+            (game.number, published.clone().count(), published.map(|achievement| achievement.points).sum::<i32>())
         };
         assert_eq!(possible("1"), (Some(1), 23, 251));
         assert_eq!(possible("2"), (Some(2), 22, 320));

@@ -4,20 +4,19 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::days;
 use super::dice::Dice;
 use super::page::{Actor, Page};
-use super::rows::Rows;
+use super::{at, days};
 use waymark_kernel::clock::Timestamp;
-use waymark_learning::entity::{instance, instance_resource, plan, plan_resource, progress, resource};
-use waymark_write::HistoryKind;
+use waymark_transfer::records::{InstanceResource, Record, Resource, ResourceProgress, StudyPlan, StudyPlanInstance};
+use waymark_vocabulary::HistoryKind;
 
 /// The resources that existing clients know, and the plan that holds them.
 const KNOWN_KEYS: [&str; 3] = ["507f1f77bcf86cd799439011", "507f191e810c19729de860ea", "507f191e810c19729de860eb"];
 const KNOWN_PLAN: &str = "algorithms-in-a-week";
 const KNOWN_INSTANCES: [&str; 2] = ["507f1f77bcf86cd799439011", "507f1f77bcf86cd799439012"];
 /// When `ada` completed the first of them: 2026-03-15T14:30:00Z.
-const KNOWN_COMPLETION: Timestamp = Timestamp::from_millis(1_773_585_000_000);
+pub(super) const KNOWN_COMPLETION: Timestamp = Timestamp::from_millis(1_773_585_000_000);
 
 /// Heading, and under it titles with the hours that they take.
 type Section = (&'static str, &'static [(&'static str, i32)]);
@@ -188,25 +187,24 @@ pub(super) enum Study {
 /// The resources and study plans of the demo catalogue.
 #[derive(Debug)]
 pub(super) struct Learning {
-    resources: Vec<resource::Model>,
-    plans: Vec<(plan::Model, Vec<i64>)>,
+    resources: Vec<Resource>,
+    plans: Vec<StudyPlan>,
 }
 
 /// The resources and study plans as seen from `day`.
 pub(super) fn catalogue(day: Timestamp) -> Learning {
-    let at = days(day, -450);
+    let made_at = days(day, -450);
     let mut dice = Dice::new("learning", 0);
-    let mut sections: Vec<Vec<i64>> = Vec::new();
+    let mut sections: Vec<Vec<String>> = Vec::new();
     let mut resources = Vec::new();
     for (section, titles) in SECTIONS {
-        let mut ids = Vec::new();
+        let mut keys = Vec::new();
         for (title, hours) in titles {
-            let id = number(resources.len()) + 1;
-            let key = KNOWN_KEYS.get(resources.len()).map_or_else(|| dice.hex24(at), |key| (*key).to_owned());
-            ids.push(id);
-            resources.push(resource::Model {
-                id,
-                external_id: key.clone(),
+            let key = KNOWN_KEYS.get(resources.len()).map_or_else(|| dice.hex24(made_at), |key| (*key).to_owned());
+            keys.push(key.clone());
+            resources.push(Resource {
+                retired_at: None,
+                external_id: Some(key.clone()),
                 key,
                 title: (*title).to_owned(),
                 kind: if *hours < 10 { "lesson" } else { "course" }.to_owned(),
@@ -215,42 +213,33 @@ pub(super) fn catalogue(day: Timestamp) -> Learning {
                 description: String::new(),
                 estimated_minutes: Some(hours * 60),
                 catalogued: true,
-                created_at: at,
-                updated_at: at,
-                retired_at: None,
+                created_at: at(made_at),
+                updated_at: at(made_at),
             });
         }
-        sections.push(ids);
+        sections.push(keys);
     }
-    let plans = PLANS.iter().zip(1..).map(|((key, title, description, whole, borrowed), id)| {
-        let row = plan::Model {
-            id,
+    let plans = PLANS.iter().map(|(key, title, description, whole, borrowed)| {
+        let borrowed = borrowed.iter().map(|(section, place)| &sections[*section][*place]);
+        let whole = whole.iter().flat_map(|section| &sections[*section]);
+        StudyPlan {
+            retired_at: None,
             key: (*key).to_owned(),
             title: (*title).to_owned(),
             description: (*description).to_owned(),
-            created_at: at,
-            updated_at: at,
-            retired_at: None,
-        };
-        let borrowed = borrowed.iter().map(|(section, place)| sections[*section][*place]);
-        let whole = whole.iter().flat_map(|section| sections[*section].iter().copied());
-        (row, borrowed.chain(whole).collect())
+            resources: borrowed.chain(whole).cloned().collect(),
+            created_at: at(made_at),
+            updated_at: at(made_at),
+        }
     });
     Learning { plans: plans.collect(), resources }
 }
 
 impl Learning {
-    /// Adds the resources and plans to the catalogue's rows.
-    pub(super) fn insert(&self, rows: &mut Rows) {
-        rows.resources.extend(self.resources.iter().cloned());
-        for (plan, resources) in &self.plans {
-            rows.plans.push(plan.clone());
-            rows.plan_resources.extend(resources.iter().zip(1..).map(|(resource_id, position)| plan_resource::Model {
-                plan_id: plan.id,
-                position,
-                resource_id: *resource_id,
-            }));
-        }
+    /// The records of the resources and plans.
+    pub(super) fn records(&self) -> impl Iterator<Item = Record> {
+        let resources = self.resources.iter().cloned().map(Record::Resource);
+        resources.chain(self.plans.iter().cloned().map(Record::StudyPlan))
     }
 
     /// How many plans there are.
@@ -260,7 +249,7 @@ impl Learning {
 
     /// The place of the plan with this key.
     pub(super) fn place(&self, key: &str) -> Option<usize> {
-        self.plans.iter().position(|(plan, _)| plan.key == key)
+        self.plans.iter().position(|plan| plan.key == key)
     }
 
     /// Lets the user of `page` learn.
@@ -269,160 +258,142 @@ impl Learning {
             Study::Known => self.learn_what_is_known(page, dice),
             Study::Plans(plans) => {
                 let mut touched = BTreeSet::new();
-                for ((place, done), seq) in plans.iter().zip(1..) {
-                    self.follow(page, *place, *done, seq, &mut touched, dice);
+                for ((place, done), number) in plans.iter().zip(1..) {
+                    self.follow(page, *place, *done, number, &mut touched, dice);
                 }
             }
         }
     }
 
     fn learn_what_is_known(&self, page: &mut Page<'_>, dice: &mut Dice) {
-        let Some((plan, resources)) = self.plans.first() else { return };
-        for ((external_id, seq), days_before) in KNOWN_INSTANCES.into_iter().zip(1..).zip([14, 7]) {
+        let Some(plan) = self.plans.first() else { return };
+        for ((external_id, number), days_before) in KNOWN_INSTANCES.into_iter().zip(1..).zip([14, 7]) {
             let created_at = days(KNOWN_COMPLETION, -days_before);
-            self.begin(page, plan, resources, seq, external_id.to_owned(), created_at);
-        }
-        let completed = resources.first().copied();
-        let mut own = page.rows.instance_resources.iter_mut().rev().take(2 * resources.len());
-        if let Some(resource) = own.find(|row| row.instance_seq == 1 && Some(row.resource_id) == completed) {
-            resource.marked_at = Some(KNOWN_COMPLETION);
-        }
-        if let Some(resource_id) = completed {
-            self.complete(page, resource_id, KNOWN_COMPLETION, Some(1), (95, ""), dice);
-        }
-    }
-
-    /// Adds an instance with nothing marked.
-    fn begin(
-        &self,
-        page: &mut Page<'_>,
-        plan: &plan::Model,
-        resources: &[i64],
-        seq: i64,
-        external_id: String,
-        created_at: Timestamp,
-    ) {
-        let user_id = page.id();
-        page.rows.instances.push(instance::Model {
-            user_id,
-            seq,
-            external_id,
-            plan_id: plan.id,
-            title: plan.title.clone(),
-            created_at,
-            updated_at: created_at,
-        });
-        page.rows.instance_resources.extend(resources.iter().zip(1..).map(|(resource_id, position)| {
-            instance_resource::Model {
-                user_id,
-                instance_seq: seq,
-                position,
-                resource_id: *resource_id,
-                marked_at: None,
+            let mut instance = begin(page, plan, number, external_id.to_owned(), created_at);
+            if let (1, Some(resource)) = (number, instance.resources.iter_mut().flatten().next()) {
+                resource.marked_at = at(KNOWN_COMPLETION);
             }
-        }));
-        let changes = json!({ "instance": seq, "resources": resources.len() });
-        page.tell(created_at, HistoryKind::InstanceCreated, Actor::Themselves, "study_plan", &plan.key, changes);
+            page.records.push(Record::StudyPlanInstance(instance));
+        }
+        if let Some(resource) = plan.resources.first() {
+            complete(page, resource, KNOWN_COMPLETION, Some(1), (95, ""), dice);
+        }
     }
 
     /// Begins an instance of a plan and does a part of it. Resources in `touched` have progress from another instance.
-    fn follow(
-        &self,
+    fn follow<'a>(
+        &'a self,
         page: &mut Page<'_>,
         place: usize,
         percent: i64,
-        seq: i64,
-        touched: &mut BTreeSet<i64>,
+        number: i64,
+        touched: &mut BTreeSet<&'a str>,
         dice: &mut Dice,
     ) {
-        let Some((plan, resources)) = self.plans.get(place) else { return };
+        let Some(plan) = self.plans.get(place) else { return };
         let joined = page.person.joined_at.plus_seconds(3600);
         let created_at = joined.plus_millis(dice.below(page.day.millis_since(joined) / 2));
-        let first_row = page.rows.instance_resources.len();
-        self.begin(page, plan, resources, seq, dice.hex24(created_at), created_at);
+        let mut instance = begin(page, plan, number, dice.hex24(created_at), created_at);
 
-        let done = resources.len() * usize::try_from(percent.clamp(0, 100)).unwrap_or_default() / 100;
-        let times = dice.instants(resources.len(), created_at.plus_millis(1), page.day);
-        let mut updated_at = created_at;
-        for ((resource_id, at), position) in resources.iter().zip(times).zip(0..) {
-            if !touched.insert(*resource_id) {
+        let done = plan.resources.len() * usize::try_from(percent.clamp(0, 100)).unwrap_or_default() / 100;
+        let times = dice.instants(plan.resources.len(), created_at.plus_millis(1), page.day);
+        for ((resource, now), position) in plan.resources.iter().zip(times).zip(0..) {
+            if !touched.insert(resource) {
                 continue;
             }
             if position < done {
                 // Most are completed through the instance, some without one.
-                let through = dice.chance(85).then_some(seq);
+                let through = dice.chance(85).then_some(number);
                 let minutes = dice.between(30, 2000);
                 let notes = if dice.chance(15) { dice.pick(&NOTES) } else { "" };
-                self.complete(page, *resource_id, at, through, (minutes, notes), dice);
-                if through.is_some() {
-                    page.rows.instance_resources[first_row + position].marked_at = Some(at);
-                    updated_at = at;
+                complete(page, resource, now, through, (minutes, notes), dice);
+                let own = instance.resources.iter_mut().flatten().nth(position);
+                if let (Some(_), Some(own)) = (through, own) {
+                    own.marked_at = at(now);
+                    instance.updated_at = at(now);
                 }
             } else if position == done || dice.chance(10) {
-                self.work_on(page, *resource_id, at, dice);
+                work_on(page, resource, now, dice);
             }
         }
-        if let Some(instance) = page.rows.instances.last_mut() {
-            instance.updated_at = updated_at;
-        }
-    }
-
-    fn complete(
-        &self,
-        page: &mut Page<'_>,
-        resource_id: i64,
-        at: Timestamp,
-        through: Option<i64>,
-        (minutes, notes): (i64, &str),
-        dice: &mut Dice,
-    ) {
-        let changes = through.map_or_else(|| json!({}), |instance| json!({ "instance": instance }));
-        self.tell(page, resource_id, at, HistoryKind::ResourceCompleted, changes);
-        page.rows.resource_progress.push(progress::Model {
-            user_id: page.id(),
-            resource_id,
-            external_id: dice.hex24(at),
-            completed: true,
-            progress: 100,
-            time_spent_minutes: i32::try_from(minutes).unwrap_or(i32::MAX),
-            notes: notes.to_owned(),
-            completed_at: Some(at),
-            last_accessed_at: at,
-            created_at: at,
-            updated_at: at,
-        });
-    }
-
-    fn work_on(&self, page: &mut Page<'_>, resource_id: i64, at: Timestamp, dice: &mut Dice) {
-        let progress = dice.between(5, 95);
-        let minutes = dice.between(10, 600);
-        let changes = json!({ "progress": progress, "timeSpentMinutes": minutes });
-        self.tell(page, resource_id, at, HistoryKind::ResourceProgress, changes);
-        page.rows.resource_progress.push(progress::Model {
-            user_id: page.id(),
-            resource_id,
-            external_id: dice.hex24(at),
-            completed: false,
-            progress: i16::try_from(progress).unwrap_or_default(),
-            time_spent_minutes: i32::try_from(minutes).unwrap_or_default(),
-            notes: String::new(),
-            completed_at: None,
-            last_accessed_at: at,
-            created_at: at,
-            updated_at: at,
-        });
-    }
-
-    fn tell(&self, page: &mut Page<'_>, resource: i64, at: Timestamp, kind: HistoryKind, changes: serde_json::Value) {
-        let place = usize::try_from(resource - 1).unwrap_or_default();
-        if let Some(resource) = self.resources.get(place) {
-            page.tell(at, kind, Actor::Themselves, "resource", &resource.key, changes);
-        }
+        page.records.push(Record::StudyPlanInstance(instance));
     }
 }
 
-fn number(len: usize) -> i64 {
-    i64::try_from(len).unwrap_or(i64::MAX)
+/// An instance with nothing marked.
+fn begin(
+    page: &mut Page<'_>,
+    plan: &StudyPlan,
+    number: i64,
+    external_id: String,
+    created_at: Timestamp,
+) -> StudyPlanInstance {
+    let changes = json!({ "instance": number, "resources": plan.resources.len() });
+    page.tell(created_at, HistoryKind::InstanceCreated, Actor::Themselves, "study_plan", &plan.key, changes);
+    let resources = plan.resources.iter().map(|key| InstanceResource { resource: key.clone(), marked_at: None });
+    StudyPlanInstance {
+        user: page.ulid.clone(),
+        number: Some(number),
+        external_id: Some(external_id),
+        plan: plan.key.clone(),
+        title: Some(plan.title.clone()),
+        resources: Some(resources.collect()),
+        created_at: at(created_at),
+        updated_at: at(created_at),
+    }
+}
+
+fn complete(
+    page: &mut Page<'_>,
+    resource: &str,
+    now: Timestamp,
+    through: Option<i64>,
+    (minutes, notes): (i64, &str),
+    dice: &mut Dice,
+) {
+    let changes = through.map_or_else(|| json!({}), |instance| json!({ "instance": instance }));
+    page.tell(now, HistoryKind::ResourceCompleted, Actor::Themselves, "resource", resource, changes);
+    let done =
+        ResourceProgress { completed: true, completed_at: at(now), notes: notes.to_owned(), ..progress(100, minutes) };
+    add(page, resource, now, done, dice);
+}
+
+fn work_on(page: &mut Page<'_>, resource: &str, now: Timestamp, dice: &mut Dice) {
+    let percent = dice.between(5, 95);
+    let minutes = dice.between(10, 600);
+    let changes = json!({ "progress": percent, "timeSpentMinutes": minutes });
+    page.tell(now, HistoryKind::ResourceProgress, Actor::Themselves, "resource", resource, changes);
+    add(page, resource, now, progress(percent, minutes), dice);
+}
+
+/// How far somebody is with a resource; who, with which and when is still to be said.
+fn progress(percent: i64, minutes: i64) -> ResourceProgress {
+    ResourceProgress {
+        user: String::new(),
+        resource: String::new(),
+        external_id: None,
+        completed: false,
+        progress: i16::try_from(percent).unwrap_or_default(),
+        time_spent_minutes: i32::try_from(minutes).unwrap_or(i32::MAX),
+        notes: String::new(),
+        completed_at: None,
+        last_accessed_at: None,
+        created_at: None,
+        updated_at: None,
+    }
+}
+
+/// Adds what was done with a resource at `now`.
+fn add(page: &mut Page<'_>, resource: &str, now: Timestamp, done: ResourceProgress, dice: &mut Dice) {
+    page.records.push(Record::ResourceProgress(ResourceProgress {
+        user: page.ulid.clone(),
+        resource: resource.to_owned(),
+        external_id: Some(dice.hex24(now)),
+        last_accessed_at: at(now),
+        created_at: at(now),
+        updated_at: at(now),
+        ..done
+    }));
 }
 
 #[cfg(test)]
@@ -433,25 +404,18 @@ mod tests {
     fn twelve_plans_share_resources_and_hold_none_twice() {
         let learning = catalogue(Timestamp::from_millis(1_780_000_000_000));
         assert_eq!(learning.len(), 12);
-        let total: usize = learning.plans.iter().map(|(_, resources)| resources.len()).sum();
-        let distinct: BTreeSet<_> = learning.plans.iter().flat_map(|(_, resources)| resources).collect();
+        let total: usize = learning.plans.iter().map(|plan| plan.resources.len()).sum();
+        let distinct: BTreeSet<_> = learning.plans.iter().flat_map(|plan| &plan.resources).collect();
         assert!(distinct.len() < total && distinct.len() == learning.resources.len());
-        for (plan, resources) in &learning.plans {
-            assert_eq!(resources.iter().collect::<BTreeSet<_>>().len(), resources.len(), "{}", plan.key);
+        for plan in &learning.plans {
+            assert_eq!(plan.resources.iter().collect::<BTreeSet<_>>().len(), plan.resources.len(), "{}", plan.key);
         }
     }
 
     #[test]
     fn the_known_plan_holds_the_known_resources() {
         let learning = catalogue(Timestamp::from_millis(1_780_000_000_000));
-        let (_, resources) = &learning.plans[learning.place(KNOWN_PLAN).unwrap()];
-        let keys: Vec<_> = learning
-            .resources
-            .iter()
-            .filter(|resource| resources.contains(&resource.id))
-            .map(|resource| &resource.key)
-            .collect();
-        assert_eq!(keys, KNOWN_KEYS.iter().collect::<Vec<_>>());
+        assert_eq!(learning.plans[learning.place(KNOWN_PLAN).unwrap()].resources, KNOWN_KEYS);
         assert_eq!(KNOWN_COMPLETION.to_string(), "2026-03-15T14:30:00.000Z");
     }
 }

@@ -4,11 +4,13 @@ use serde_json::json;
 
 use super::dice::Dice;
 use super::page::{Actor, Page};
-use waymark_credits::entity::{BlockScope, EntryKind, LotSource, block, entry, lot};
+use super::{at, number};
 use waymark_credits::rules;
 use waymark_kernel::clock::Timestamp;
-use waymark_seasons::entity::goal_claim;
-use waymark_write::HistoryKind;
+use waymark_transfer::records::{
+    At, Block, BlockScope, CreditEntry, CreditLot, EntryKind, GoalClaim, LotSource, Record,
+};
+use waymark_vocabulary::HistoryKind;
 
 /// A change of a user's credits.
 #[derive(Debug)]
@@ -22,8 +24,8 @@ pub(super) struct Operation {
 pub(super) enum Change {
     /// Opens a lot.
     Grant { micros: i64, expires_at: Option<Timestamp>, source: LotSource, reason: &'static str },
-    /// Claims the reward of a goal.
-    Claim { goal: i64, goal_key: String, micros: i64, expires_at: Option<Timestamp>, season: i64, week: Option<i32> },
+    /// Claims the reward of a goal, which has this key.
+    Claim { goal: String, micros: i64, expires_at: Timestamp },
     /// Spends; nothing happens when there is less.
     Spend { micros: i64, reason: &'static str },
     /// Takes away as much as there is.
@@ -32,30 +34,39 @@ pub(super) enum Change {
 
 /// The state of a user's credits while they are booked.
 struct Book {
-    user: i64,
+    user: String,
     lots: Vec<rules::Lot>,
-    /// What cannot be told from the lots above.
-    origins: Vec<(LotSource, Option<i64>, Option<&'static str>)>,
-    entries: Vec<entry::Model>,
+    /// What cannot be told from the lots above: source, goal, reason.
+    origins: Vec<(LotSource, Option<String>, Option<&'static str>)>,
+    entries: Vec<CreditEntry>,
 }
 
 impl Book {
-    fn open_lot(&mut self, lot: rules::Lot, source: LotSource, goal: Option<i64>, reason: Option<&'static str>) -> i64 {
-        self.lots.push(lot);
-        self.origins.push((source, goal, reason));
+    /// Opens a lot that is granted by one entry; returns its number.
+    fn open(
+        &mut self,
+        (micros, expires_at): (i64, Option<Timestamp>),
+        origin: (LotSource, Option<String>, Option<&'static str>),
+        op: &str,
+        granted_at: Timestamp,
+    ) -> i64 {
+        let reason = origin.2;
+        self.lots.push(rules::Lot { amount_micros: micros, remaining_micros: micros, granted_at, expires_at });
+        self.origins.push(origin);
+        self.enter(self.lots.len() - 1, EntryKind::Grant, micros, reason, op, granted_at);
         number(self.lots.len())
     }
 
-    fn enter(&mut self, lot_seq: i64, kind: EntryKind, micros: i64, reason: Option<&str>, op: &str, at: Timestamp) {
-        self.entries.push(entry::Model {
-            user_id: self.user,
-            seq: number(self.entries.len()) + 1,
-            lot_seq,
+    fn enter(&mut self, lot: usize, kind: EntryKind, micros: i64, reason: Option<&str>, op: &str, at: Timestamp) {
+        self.entries.push(CreditEntry {
+            user: self.user.clone(),
+            number: number(self.entries.len()) + 1,
+            lot: number(lot) + 1,
             kind,
             amount_micros: micros,
             reason: reason.map(str::to_owned),
             operation: op.to_owned(),
-            recorded_at: at,
+            at: At(at),
         });
     }
 
@@ -64,121 +75,126 @@ impl Book {
         for expired in rules::unswept(&self.lots, now) {
             self.lots[expired.lot].remaining_micros = 0;
             let op = dice.ulid(expired.expired_at);
-            let lot = number(expired.lot) + 1;
-            self.enter(lot, EntryKind::Expire, expired.micros, None, &op, expired.expired_at);
+            self.enter(expired.lot, EntryKind::Expire, expired.micros, None, &op, expired.expired_at);
         }
     }
 
     fn take(&mut self, plan: &[(usize, i64)], kind: EntryKind, reason: &str, op: &str, at: Timestamp) {
         for (lot, micros) in plan {
             self.lots[*lot].remaining_micros -= micros;
-            self.enter(number(*lot) + 1, kind, *micros, Some(reason), op, at);
+            self.enter(*lot, kind, *micros, Some(reason), op, at);
         }
+    }
+
+    fn into_records(self) -> impl Iterator<Item = Record> {
+        let user = self.user;
+        let lots = self.lots.into_iter().zip(self.origins).zip(1..).map(move |((lot, origin), number)| {
+            let (source, goal, reason) = origin;
+            Record::CreditLot(CreditLot {
+                user: user.clone(),
+                number: Some(number),
+                reference: None,
+                amount_micros: lot.amount_micros,
+                remaining_micros: Some(lot.remaining_micros),
+                granted_at: at(lot.granted_at),
+                expires_at: lot.expires_at.map(At),
+                source,
+                goal,
+                reason: reason.map(str::to_owned),
+            })
+        });
+        lots.chain(self.entries.into_iter().map(Record::CreditEntry))
     }
 }
 
-/// Books all operations of the page and adds the rows; returns the number of the last ledger entry.
-pub(super) fn book(page: &mut Page<'_>, dice: &mut Dice) -> i64 {
-    let user = page.id();
-    let mut book = Book { user, lots: Vec::new(), origins: Vec::new(), entries: Vec::new() };
+/// Books all operations of the page and adds the records.
+pub(super) fn book(page: &mut Page<'_>, dice: &mut Dice) {
+    let mut book = Book { user: page.ulid.clone(), lots: Vec::new(), origins: Vec::new(), entries: Vec::new() };
     let mut operations = std::mem::take(&mut page.operations);
     operations.sort_by_key(|operation| operation.at);
-    for Operation { at, change } in operations {
-        book.sweep(at, dice);
-        let op = dice.ulid(at);
+    for Operation { at: now, change } in operations {
+        book.sweep(now, dice);
+        let op = dice.ulid(now);
         match change {
             Change::Grant { micros, expires_at, source, reason } => {
-                let seq = book.open_lot(new_lot(micros, at, expires_at), source, None, Some(reason));
-                book.enter(seq, EntryKind::Grant, micros, Some(reason), &op, at);
-                let mut changes = json!({ "credits": rules::micros_to_decimal(micros), "lot": seq });
+                let lot = book.open((micros, expires_at), (source, None, Some(reason)), &op, now);
+                let mut changes = json!({ "credits": rules::micros_to_decimal(micros), "lot": lot });
                 if let Some(expires_at) = expires_at {
                     changes["expiresAt"] = expires_at.to_string().into();
                 }
-                page.tell_user(at, HistoryKind::CreditsGranted, Actor::Operator, changes);
+                page.tell_user(now, HistoryKind::CreditsGranted, Actor::Operator, changes);
             }
-            Change::Claim { goal, goal_key, micros, expires_at, season, week } => {
-                let seq = book.open_lot(new_lot(micros, at, expires_at), LotSource::Goal, Some(goal), None);
-                book.enter(seq, EntryKind::Grant, micros, None, &op, at);
-                for week in [Some(0), week].into_iter().flatten() {
-                    *page.rows.spent_micros.entry((season, week)).or_default() += micros;
-                }
-                page.rows.goal_claims.push(goal_claim::Model {
-                    user_id: user,
-                    goal_id: goal,
-                    lot_seq: seq,
-                    reward_micros: micros,
-                    claimed_at: at,
-                });
-                let changes = json!({ "credits": rules::micros_to_decimal(micros), "lot": seq });
-                page.tell(at, HistoryKind::GoalClaimed, Actor::Themselves, "goal", &goal_key, changes);
+            Change::Claim { goal, micros, expires_at } => {
+                let origin = (LotSource::Goal, Some(goal.clone()), None);
+                let lot = book.open((micros, Some(expires_at)), origin, &op, now);
+                let changes = json!({ "credits": rules::micros_to_decimal(micros), "lot": lot });
+                page.tell(now, HistoryKind::GoalClaimed, Actor::Themselves, "goal", &goal, changes);
+                page.records.push(Record::GoalClaim(GoalClaim {
+                    user: page.ulid.clone(),
+                    goal,
+                    lot: Some(lot),
+                    reward_micros: Some(micros),
+                    at: at(now),
+                }));
             }
             Change::Spend { micros, reason } => {
-                if let Ok(plan) = rules::spend_plan(&book.lots, micros, at) {
-                    book.take(&plan, EntryKind::Spend, reason, &op, at);
+                if let Ok(plan) = rules::spend_plan(&book.lots, micros, now) {
+                    book.take(&plan, EntryKind::Spend, reason, &op, now);
                     let changes = json!({ "credits": rules::micros_to_decimal(micros) });
-                    page.tell_user(at, HistoryKind::CreditsSpent, Actor::App, changes);
+                    page.tell_user(now, HistoryKind::CreditsSpent, Actor::App, changes);
                 }
             }
             Change::Revoke { micros, reason } => {
-                let (plan, missing) = rules::revoke_plan(&book.lots, micros, at);
+                let (plan, missing) = rules::revoke_plan(&book.lots, micros, now);
                 if missing < micros {
-                    book.take(&plan, EntryKind::Revoke, reason, &op, at);
+                    book.take(&plan, EntryKind::Revoke, reason, &op, now);
                     let changes = json!({ "credits": rules::micros_to_decimal(micros - missing) });
-                    page.tell_user(at, HistoryKind::CreditsRevoked, Actor::Operator, changes);
+                    page.tell_user(now, HistoryKind::CreditsRevoked, Actor::Operator, changes);
                 }
             }
         }
     }
     book.sweep(page.day, dice);
-
-    let last = number(book.entries.len());
-    page.rows.entries.append(&mut book.entries);
-    for (place, (lot, (source, goal_id, reason))) in book.lots.into_iter().zip(book.origins).enumerate() {
-        page.rows.lots.push(lot::Model {
-            user_id: user,
-            seq: number(place) + 1,
-            amount_micros: lot.amount_micros,
-            remaining_micros: lot.remaining_micros,
-            granted_at: lot.granted_at,
-            expires_at: lot.expires_at,
-            source,
-            goal_id,
-            reason: reason.map(str::to_owned),
-        });
-    }
-    last
+    page.records.extend(book.into_records());
 }
 
-/// Adds the user's blocks: rows and events.
+/// A block of a user, as it is told of.
+#[derive(Debug, Clone)]
+pub(super) struct Blocked {
+    pub(super) scope: BlockScope,
+    pub(super) reason: &'static str,
+    pub(super) from: Timestamp,
+    pub(super) lifted_at: Option<Timestamp>,
+}
+
+impl Blocked {
+    /// Whether it kept the user from claiming at `at`.
+    fn keeps_from_claiming(&self, at: Timestamp) -> bool {
+        self.scope != BlockScope::Spend && self.from <= at && self.lifted_at.is_none_or(|lifted| at < lifted)
+    }
+}
+
+/// Adds the user's blocks: records and events.
 pub(super) fn block(page: &mut Page<'_>) {
-    for (place, mut block) in page.person.blocks.clone().into_iter().enumerate() {
-        block.user_id = page.id();
-        block.seq = number(place) + 1;
-        let scope = match block.scope {
-            BlockScope::Claim => "CLAIM",
-            BlockScope::Spend => "SPEND",
-            BlockScope::All => "ALL",
-        };
-        let changes = json!({ "block": block.seq, "scope": scope });
-        page.tell_user(block.from_at, HistoryKind::Blocked, Actor::Operator, changes.clone());
-        if let Some(at) = block.lifted_at {
+    for (Blocked { scope, reason, from, lifted_at }, number) in page.person.blocks.clone().into_iter().zip(1..) {
+        let changes = json!({ "block": number, "scope": scope });
+        page.tell_user(from, HistoryKind::Blocked, Actor::Operator, changes.clone());
+        if let Some(at) = lifted_at {
             page.tell_user(at, HistoryKind::BlockLifted, Actor::Operator, changes);
         }
-        page.rows.blocks.push(block);
+        page.records.push(Record::Block(Block {
+            user: page.ulid.clone(),
+            number: Some(number),
+            scope,
+            reason: reason.to_owned(),
+            from: At(from),
+            until: None,
+            lifted_at: lifted_at.map(At),
+        }));
     }
 }
 
 /// Whether `blocks` kept the user from claiming at `at`.
-pub(super) fn is_blocked_for_claiming(blocks: &[block::Model], at: Timestamp) -> bool {
-    blocks.iter().any(|block| {
-        block.scope != BlockScope::Spend && block.from_at <= at && block.lifted_at.is_none_or(|lifted| at < lifted)
-    })
-}
-
-const fn new_lot(micros: i64, granted_at: Timestamp, expires_at: Option<Timestamp>) -> rules::Lot {
-    rules::Lot { amount_micros: micros, remaining_micros: micros, granted_at, expires_at }
-}
-
-fn number(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+pub(super) fn is_blocked_for_claiming(blocks: &[Blocked], at: Timestamp) -> bool {
+    blocks.iter().any(|block| block.keeps_from_claiming(at))
 }

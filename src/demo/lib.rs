@@ -1,30 +1,35 @@
 //! Demo data: a believable catalogue and people who have made progress, the same in every run.
 //!
 //! Everything is derived from the day on which it is made and the number of a user, so that the same day gives the same
-//! rows on both databases, and filling can go on where it stopped. Users are inserted in chunks, each in one
-//! transaction. Only databases that are empty or hold this data are filled.
+//! records, and filling can go on where it stopped. Records are those of an export, histories included, and an import
+//! takes them: users in chunks, each in one transaction. [`load`] is another matter. Only databases that are empty or hold this data are filled.
 
 mod collections;
 mod dice;
 mod games;
-mod insert;
 mod learning;
 mod ledger;
 pub mod load;
 mod page;
 mod people;
-mod rows;
 mod seasons;
 mod world;
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 pub use people::DemoPerson;
-use rows::Rows;
-use waymark_db::Db;
+use waymark_collections::Collections;
+use waymark_db::{Db, Kind, catalogue};
+use waymark_games::Games;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
+use waymark_learning::Learning;
+use waymark_seasons::Seasons;
+use waymark_transfer::Restoring;
+use waymark_transfer::records::{At, Record};
+use waymark_users::accounts;
 
 /// How much data to make, and for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -122,10 +127,6 @@ impl Report {
 /// The most users that can be asked for.
 const MAX_USERS: u32 = 1_000_000;
 
-/// The tables whose ids are given here, and counted on by the database from there.
-const NUMBERED: [&str; 9] =
-    ["users", "seasons", "goals", "resources", "study_plans", "games", "achievements", "collections", "cards"];
-
 /// The people of the demo data worth looking at, the most interesting first.
 #[must_use]
 pub const fn people() -> &'static [DemoPerson] {
@@ -137,7 +138,7 @@ pub const fn people() -> &'static [DemoPerson] {
 /// # Errors
 /// When the database cannot be read.
 pub async fn is_empty(db: &Db) -> Result<bool> {
-    Ok(insert::found(db).await?.empty)
+    Ok(Found::read(db).await?.is_empty)
 }
 
 /// Fills `db` with demo data as seen from the day of `now`; data that is there already keeps the day it was made on.
@@ -154,43 +155,68 @@ pub async fn fill(db: &Db, options: Options, now: Timestamp, progress: &(dyn Fn(
     }
     let wanted = i64::from(wanted);
 
-    let found = insert::found(db).await?;
+    let found = Found::read(db).await?;
     let day = match &found.first_season {
         Some((key, created_at)) if key == first_season(options.scale) => days(*created_at, seasons::CREATED_DAYS_AGO),
-        None if found.empty => start_of_day(now),
+        None if found.is_empty => start_of_day(now),
         _ => return Err(foreign(options.scale)),
     };
-    let data = Data::new(options.scale, day);
-    let done = data.users_in(db, &found, wanted).await?;
+    let mut data = Data::new(options.scale, day, wanted);
+    let mut done = data.users_in(db, found.users, wanted).await?;
     let mut report = Report { users: unsigned(done.max(found.users)), added_users: 0, added_catalogue: false, day };
     progress(unsigned(done.min(wanted)), unsigned(wanted));
 
+    // Some things have dates of their own, which a clock of one's own may be behind.
+    let mut restoring = Restoring::new(db, now.max(learning::KNOWN_COMPLETION))?;
     if found.first_season.is_none() {
-        let transaction = db.begin_long(None).await?;
-        data.catalogue().insert(&transaction).await?;
-        insert::advance_ids(&transaction, &NUMBERED[1..]).await?;
-        transaction.commit().await?;
+        restoring.take(data.catalogue()).await?;
         report.added_catalogue = true;
     }
-    let mut done = done;
+    if done < wanted {
+        data.go_on(done);
+    }
     while done < wanted {
         let until = wanted.min(done + options.scale.chunk());
-        let mut rows = Rows::default();
-        (done + 1..=until).for_each(|number| data.user(number, &mut rows));
-        let transaction = db.begin_long(None).await?;
-        insert::raise_budgets(&transaction, seasons::budget_micros(wanted)).await?;
-        rows.insert(&transaction).await?;
-        insert::advance_ids(&transaction, &NUMBERED[..1]).await?;
-        transaction.commit().await?;
+        data.store(db, &mut restoring, done + 1..=until).await?;
         report.added_users += unsigned(until - done);
         report.users = unsigned(until);
         done = until;
         progress(unsigned(done), unsigned(wanted));
     }
-    if report.changed() {
-        insert::tidy(db).await?;
+    // Lets PostgreSQL know what it holds now, so that the first queries are planned well and answered from indexes alone.
+    if report.changed() && db.kind() == Kind::Postgres {
+        db.run_long("VACUUM (ANALYZE)").await?;
     }
     Ok(report)
+}
+
+/// What a database holds, as far as demo data is recognized by it.
+struct Found {
+    /// Key and creation of the season that was written down first.
+    first_season: Option<(String, Timestamp)>,
+    /// Whether there are neither users nor a catalogue.
+    is_empty: bool,
+    /// How many users there are.
+    users: i64,
+}
+
+impl Found {
+    async fn read(db: &Db) -> Result<Self> {
+        let transaction = db.snapshot().await?;
+        let users = i64::try_from(accounts::count(&transaction).await?).unwrap_or(i64::MAX);
+        let snapshot = catalogue::read_in(&transaction, waymark_kinds::CATALOGUE).await?;
+        transaction.commit().await?;
+        let seasons = snapshot.part::<Seasons>()?.all();
+        let learning = snapshot.part::<Learning>()?;
+        let is_empty = users == 0
+            && seasons.is_empty()
+            && learning.resources().is_empty()
+            && learning.plans().is_empty()
+            && snapshot.part::<Games>()?.all().is_empty()
+            && snapshot.part::<Collections>()?.all().is_empty();
+        let first = seasons.iter().min_by_key(|season| season.id);
+        Ok(Self { first_season: first.map(|first| (first.key.clone(), first.created_at)), is_empty, users })
+    }
 }
 
 impl Scale {
@@ -210,24 +236,32 @@ enum Data {
 }
 
 impl Data {
-    fn new(scale: Scale, day: Timestamp) -> Self {
+    fn new(scale: Scale, day: Timestamp, users: i64) -> Self {
         match scale {
-            Scale::Demo | Scale::Team => Self::People(world::World::new(day)),
+            Scale::Demo | Scale::Team => Self::People(world::World::new(day, users)),
             Scale::Load => Self::Load(load::Load::new(day)),
         }
     }
 
-    fn catalogue(&self) -> Rows {
+    fn catalogue(&self) -> Vec<Record> {
         match self {
             Self::People(world) => world.catalogue(),
             Self::Load(load) => load.catalogue(),
         }
     }
 
-    fn user(&self, number: i64, rows: &mut Rows) {
+    /// Stores the users of these numbers, and what they claim of the catalogue.
+    async fn store(&mut self, db: &Db, restoring: &mut Restoring<'_>, numbers: RangeInclusive<i64>) -> Result<()> {
         match self {
-            Self::People(world) => world.user(number, rows),
-            Self::Load(load) => load.user(number, rows),
+            Self::People(world) => restoring.take(world.users(numbers)).await,
+            Self::Load(load) => load.store(db, numbers).await,
+        }
+    }
+
+    /// Takes into account the users up to `last`, who are there already.
+    fn go_on(&mut self, last: i64) {
+        if let Self::People(world) = self {
+            (1..=last).for_each(|number| drop(world.users(number..=number)));
         }
     }
 
@@ -238,21 +272,20 @@ impl Data {
         }
     }
 
-    /// How many users of this data are there, as far as it matters for making `wanted`. Others may have joined behind
-    /// them, but then no more can be made: their ids are taken.
-    async fn users_in(&self, db: &Db, found: &insert::Found, wanted: i64) -> Result<i64> {
-        if found.users == 0 || wanted == 0 {
+    /// How many users of this data are among the `found` ones, as far as it matters for making `wanted`. Others may have
+    /// joined behind them, but then no more are made: they might have what belongs to one of these.
+    async fn users_in(&self, db: &Db, found: i64, wanted: i64) -> Result<i64> {
+        if found == 0 || wanted == 0 {
             return Ok(0);
         }
-        if found.users >= wanted && insert::ulid_of(db, wanted).await? == Some(self.ulid(wanted)) {
-            return Ok(wanted);
+        for number in [wanted, found] {
+            if number <= found && accounts::is_known(db.writes(), &self.ulid(number)).await? {
+                return Ok(number);
+            }
         }
-        match &found.last_user {
-            Some((last, ulid)) if *last == found.users && *ulid == self.ulid(*last) => Ok(*last),
-            _ => Err(Error::bad_input(
-                "the database holds users who are not in the demo data; it cannot be added to, fill an empty database",
-            )),
-        }
+        Err(Error::bad_input(
+            "the database holds users who are not in the demo data; it cannot be added to, fill an empty database",
+        ))
     }
 }
 
@@ -277,6 +310,15 @@ const fn days(at: Timestamp, days: i64) -> Timestamp {
 const fn start_of_day(now: Timestamp) -> Timestamp {
     const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
     Timestamp::from_millis(now.millis().div_euclid(DAY_MILLIS) * DAY_MILLIS)
+}
+
+/// An instant as it stands in a record.
+const fn at(at: Timestamp) -> Option<At> {
+    Some(At(at))
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn unsigned(count: i64) -> u64 {

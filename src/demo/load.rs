@@ -3,21 +3,33 @@
 //! There are 1,000 games of 25 achievements, 200 resources, 10 collections of 30 cards, and one season that runs, with
 //! 10 goals that are all current. Every user is enrolled, has steps of every goal, two lots of credits, 20 played games
 //! with one or two unlocked achievements each, progress on 20 resources, and 30 cards. There are no histories.
+//!
+//! An import takes the catalogue. The users are rows: as records, merged into what is there, they would take three times as
+//! long, and they are many.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
-use super::days;
 use super::dice::{Dice, hex24, mixed, ulid as new_ulid};
-use super::games;
-use super::rows::Rows;
-use waymark_collections::entity::{card, collection, owned_card, progress as collection_progress};
-use waymark_credits::entity::{EntryKind, LotSource, entry, lot};
-use waymark_games::entity::{AchievementKind, achievement, game, unlock};
-use waymark_games::rules::Unlock;
+use super::{at, days};
+use waymark_collections::Collections;
+use waymark_collections::entity::{owned_card, progress as collection_progress};
+use waymark_credits::entity::{entry, lot};
+use waymark_db::{Db, bulk, catalogue, rows};
+use waymark_games::Games;
+use waymark_games::entity::{summary, unlock};
+use waymark_games::rules::{self, AchievementFacts};
 use waymark_kernel::clock::Timestamp;
-use waymark_learning::entity::{progress as resource_progress, resource};
-use waymark_seasons::entity::{PauseMode, enrolment, goal, goal_progress, season};
-use waymark_users::entity::{Visibility, account, user};
+use waymark_kernel::error::{Error, Result};
+use waymark_learning::Learning;
+use waymark_learning::entity::progress as resource_progress;
+use waymark_seasons::Seasons;
+use waymark_seasons::entity::{enrolment, goal_progress};
+use waymark_transfer::records::{
+    Achievement, AchievementKind, At, Card, Collection, EntryKind, Game, Goal, LotSource, PauseMode, Record, Resource,
+    Season, Visibility,
+};
+use waymark_users::entity::{account, user};
 
 /// How many games there are.
 pub const GAMES: u32 = 1000;
@@ -106,17 +118,82 @@ fn spread(n: u32, step: u32, of: u32, count: u32) -> impl Iterator<Item = u32> {
 #[derive(Debug)]
 pub(super) struct Load {
     day: Timestamp,
-    goals: Vec<goal::Model>,
-    /// The achievements of each game.
-    achievements: Vec<Vec<achievement::Model>>,
+    goals: Vec<Goal>,
+    known: Option<Known>,
+}
+
+/// What rows of users point to, each list in the order of its numbers.
+#[derive(Debug)]
+struct Known {
+    season: i64,
+    goals: Vec<i64>,
+    /// Of each game.
+    achievements: Vec<Vec<AchievementFacts>>,
+    games: Vec<i64>,
+    resources: Vec<i64>,
+    /// With the collection of each.
+    cards: Vec<(i64, i64)>,
+}
+
+impl Known {
+    /// Reads what the catalogue was stored as.
+    async fn read(db: &Db) -> Result<Self> {
+        let transaction = db.snapshot().await?;
+        let snapshot = catalogue::read_in(&transaction, waymark_kinds::CATALOGUE).await?;
+        transaction.commit().await?;
+        let (seasons, learning) = (snapshot.part::<Seasons>()?, snapshot.part::<Learning>()?);
+        let (games, collections) = (snapshot.part::<Games>()?, snapshot.part::<Collections>()?);
+        let found = || {
+            let own: Vec<_> = (1..=GAMES).map(|n| games.by_key(&game_key(n))).collect::<Option<_>>()?;
+            Some(Self {
+                season: seasons.all().iter().find(|season| season.key == FIRST_KEY)?.id,
+                goals: (1..=GOALS).map(|n| Some(seasons.goal(&goal_key(n))?.id)).collect::<Option<_>>()?,
+                achievements: own.iter().map(|game| game.facts(|_| None)).collect(),
+                games: own.iter().map(|game| game.id).collect(),
+                resources: (1..=RESOURCES)
+                    .map(|n| Some(learning.resource(&resource_key(n))?.id))
+                    .collect::<Option<_>>()?,
+                cards: (1..=COLLECTIONS * CARDS_PER_COLLECTION)
+                    .map(|n| collections.card(&card_keys(n).0).map(|card| (card.collection_id, card.id)))
+                    .collect::<Option<_>>()?,
+            })
+        };
+        found().ok_or_else(|| Error::bad_input("the database does not hold the catalogue of this data any more"))
+    }
+}
+
+/// The rows of some users, table by table.
+#[derive(Debug, Default)]
+struct Rows {
+    users: Vec<user::Model>,
+    accounts: Vec<account::Model>,
+    enrolments: Vec<enrolment::Model>,
+    goal_progress: Vec<goal_progress::Model>,
+    lots: Vec<lot::Model>,
+    entries: Vec<entry::Model>,
+    unlocks: Vec<unlock::Model>,
+    summaries: Vec<summary::Model>,
+    resource_progress: Vec<resource_progress::Model>,
+    owned_cards: Vec<owned_card::Model>,
+    collection_progress: Vec<collection_progress::Model>,
+}
+
+/// The key of achievement `n` of a game.
+fn achievement_key(game: u32, n: u32) -> String {
+    format!("{game}-{n}")
+}
+
+/// The key of card `n` of all, counted from 1, with that of its collection.
+fn card_keys(n: u32) -> (String, String) {
+    let collection = collection_key((n - 1) / CARDS_PER_COLLECTION + 1);
+    (format!("{collection}-{}", (n - 1) % CARDS_PER_COLLECTION + 1), collection)
 }
 
 impl Load {
     pub(super) fn new(day: Timestamp) -> Self {
-        let goals = (1..=GOALS).zip(1..).map(|(n, position)| goal::Model {
-            id: n.into(),
+        let goals = (1..=GOALS).zip(1..).map(|(n, position)| Goal {
             key: goal_key(n),
-            season_id: 1,
+            season: FIRST_KEY.to_owned(),
             // Half of them are for the whole season, half for the week that runs.
             week: (n > GOALS / 2).then_some(4),
             position,
@@ -127,114 +204,71 @@ impl Load {
             total_steps: 2 * position,
             retired_at: None,
         });
-        let achievements = (1..=GAMES).map(|game| {
-            let achievements = (1..=ACHIEVEMENTS_PER_GAME).zip(1..).map(|(n, position)| achievement::Model {
-                id: i64::from((game - 1) * ACHIEVEMENTS_PER_GAME + n),
-                key: format!("{game}-{n}"),
-                game_id: game.into(),
-                position,
-                title: format!("Achievement {n}"),
-                description: String::new(),
-                badge: None,
-                points: [5, 10, 25][usize::try_from(n % 3).unwrap_or_default()],
-                kind: if n % 5 == 0 { AchievementKind::Progression } else { AchievementKind::Standard },
-                published: true,
-                created_at: MADE_AT,
-                updated_at: MADE_AT,
-            });
-            achievements.collect()
-        });
-        Self { day, goals: goals.collect(), achievements: achievements.collect() }
+        Self { day, goals: goals.collect(), known: None }
     }
 
-    /// The rows of the catalogue.
-    pub(super) fn catalogue(&self) -> Rows {
-        let mut rows = Rows::default();
-        let created_at = days(self.day, -super::seasons::CREATED_DAYS_AGO);
-        rows.seasons.push(season::Model {
-            id: 1,
+    /// The records of the catalogue.
+    pub(super) fn catalogue(&self) -> Vec<Record> {
+        let created_at = at(days(self.day, -super::seasons::CREATED_DAYS_AGO));
+        let mut records = vec![Record::Season(Season {
+            retired_at: None,
             key: FIRST_KEY.to_owned(),
             title: "Load".to_owned(),
             description: String::new(),
-            starts_at: days(self.day, -24),
+            starts_at: At(days(self.day, -24)),
             duration_seconds: 12 * 604_800,
             week_length_seconds: 604_800,
             ended_at: None,
             pause_mode: PauseMode::Freeze,
+            weeks: Vec::new(),
+            pauses: Vec::new(),
+            budgets: Vec::new(),
             created_at,
             updated_at: created_at,
-            retired_at: None,
-        });
-        rows.goals.extend(self.goals.iter().cloned());
-        rows.resources.extend((1..=RESOURCES).map(|n| resource::Model {
-            id: n.into(),
-            key: resource_key(n),
-            external_id: resource_key(n),
-            title: format!("Resource {n}"),
-            kind: "course".to_owned(),
-            section: None,
-            url: None,
-            description: String::new(),
-            estimated_minutes: Some(60),
-            catalogued: true,
-            created_at: MADE_AT,
-            updated_at: MADE_AT,
-            retired_at: None,
-        }));
-        for (n, achievements) in (1..=GAMES).zip(&self.achievements) {
-            rows.games.push(game::Model {
-                id: n.into(),
-                key: game_key(n),
-                number: Some(n.into()),
-                title: format!("Game {n}"),
-                platform: None,
-                description: String::new(),
-                image: None,
-                num_possible: i32::try_from(achievements.len()).unwrap_or(i32::MAX),
-                possible_score: achievements.iter().map(|achievement| achievement.points).sum(),
-                created_at: MADE_AT,
-                updated_at: MADE_AT,
-                retired_at: None,
-            });
-            rows.achievements.extend(achievements.iter().cloned());
-        }
-        for n in 1..=COLLECTIONS {
-            rows.collections.push(collection::Model {
-                id: n.into(),
-                key: collection_key(n),
-                name: format!("Collection {n}"),
-                description: String::new(),
-                image: None,
-                environment: "production".to_owned(),
-                created_at: MADE_AT,
-                starts_at: None,
-                ends_at: None,
-                show_before: true,
-                show_after: true,
-                updated_at: MADE_AT,
-                retired_at: None,
-            });
-            rows.cards.extend((1..=CARDS_PER_COLLECTION).zip(1..).map(|(card, position)| card::Model {
-                id: i64::from((n - 1) * CARDS_PER_COLLECTION + card),
-                key: format!("{}-{card}", collection_key(n)),
-                collection_id: n.into(),
-                position,
-                name: format!("Card {card}"),
-                image: None,
-                rarity: "common".to_owned(),
-                retired_at: None,
-            }));
-        }
-        rows
+        })];
+        records.extend(self.goals.iter().cloned().map(Record::Goal));
+        records.extend((1..=RESOURCES).map(resource));
+        records.extend((1..=GAMES).map(game));
+        records.extend((1..=GAMES).flat_map(|game| (1..=ACHIEVEMENTS_PER_GAME).map(move |n| achievement(game, n))));
+        records.extend((1..=COLLECTIONS).map(collection));
+        records.extend((1..=COLLECTIONS * CARDS_PER_COLLECTION).map(card));
+        records
     }
 
-    /// Adds the rows of user `number`.
-    pub(super) fn user(&self, number: i64, rows: &mut Rows) {
+    /// Stores the users of these numbers, in one transaction.
+    pub(super) async fn store(&mut self, db: &Db, numbers: RangeInclusive<i64>) -> Result<()> {
+        let known = match self.known.take() {
+            Some(known) => known,
+            None => Known::read(db).await?,
+        };
+        let transaction = db.begin_long(None).await?;
+        let ids = rows::new_ids::<user::Model>(&transaction, numbers.clone().count()).await?;
+        let mut rows = Rows::default();
+        for (number, id) in numbers.zip(ids) {
+            self.user(&known, number, id, &mut rows);
+        }
+        self.known = Some(known);
+        bulk::insert(&transaction, &rows.users).await?;
+        bulk::insert(&transaction, &rows.accounts).await?;
+        bulk::insert(&transaction, &rows.enrolments).await?;
+        bulk::insert(&transaction, &rows.goal_progress).await?;
+        bulk::insert(&transaction, &rows.lots).await?;
+        bulk::insert(&transaction, &rows.entries).await?;
+        bulk::insert(&transaction, &rows.unlocks).await?;
+        bulk::insert(&transaction, &rows.summaries).await?;
+        bulk::insert(&transaction, &rows.resource_progress).await?;
+        bulk::insert(&transaction, &rows.owned_cards).await?;
+        bulk::insert(&transaction, &rows.collection_progress).await?;
+        transaction.commit().await
+    }
+
+    /// Adds the rows of user `number`, who gets this id.
+    fn user(&self, known: &Known, number: i64, id: i64, rows: &mut Rows) {
         let n = u32::try_from(number).unwrap_or_default();
         let mut dice = Dice::new("load", number);
         let handle = handle(n);
         rows.users.push(user::Model {
-            id: number,
+            id,
             ulid: ulid(n),
             external_id: hex24(MADE_AT, mixed(u64::from(n))),
             handle_lower: handle.clone(),
@@ -250,27 +284,27 @@ impl Load {
             erased_at: None,
         });
         rows.accounts.push(account::Model {
-            user_id: number,
+            user_id: id,
             provider: "ethereum".to_owned(),
             external_id: address(n),
             linked_at: MADE_AT,
         });
-        self.take_part(number, rows, &mut dice);
-        self.play(n, rows, &mut dice);
-        self.learn(n, rows, &mut dice);
-        self.collect(n, rows, &mut dice);
+        self.take_part(known, id, rows, &mut dice);
+        self.play(known, (n, id), rows, &mut dice);
+        self.learn(known, (n, id), rows, &mut dice);
+        self.collect(known, (n, id), rows, &mut dice);
     }
 
-    fn take_part(&self, user_id: i64, rows: &mut Rows, dice: &mut Dice) {
+    fn take_part(&self, known: &Known, user_id: i64, rows: &mut Rows, dice: &mut Dice) {
         let enrolled_at = days(self.day, -23);
-        rows.enrolments.push(enrolment::Model { user_id, season_id: 1, enrolled_at });
-        for goal in &self.goals {
+        rows.enrolments.push(enrolment::Model { user_id, season_id: known.season, enrolled_at });
+        for (goal, goal_id) in self.goals.iter().zip(&known.goals) {
             let completed_steps = i32::try_from(dice.between(1, goal.total_steps.into())).unwrap_or(1);
             // The running week began three days ago.
             let at = days(self.day, -3).plus_millis(dice.below(3 * 86_400_000));
             rows.goal_progress.push(goal_progress::Model {
                 user_id,
-                goal_id: goal.id,
+                goal_id: *goal_id,
                 completed_steps,
                 completed_at: (completed_steps == goal.total_steps).then_some(at),
                 updated_at: at,
@@ -303,41 +337,55 @@ impl Load {
         }
     }
 
-    fn play(&self, n: u32, rows: &mut Rows, dice: &mut Dice) {
+    fn play(&self, known: &Known, (n, user_id): (u32, i64), rows: &mut Rows, dice: &mut Dice) {
         let mut games: Vec<_> = games_of(n).collect();
         games.sort_unstable();
-        for game in games {
-            let Some(achievements) = self.achievements.get(usize::try_from(game - 1).unwrap_or_default()) else {
-                continue;
-            };
+        for game in games.into_iter().map(place) {
+            let (game_id, achievements) = (known.games[game], &known.achievements[game]);
             let count = 1 + dice.index(2);
-            let mut unlocks = BTreeMap::new();
+            let mut unlocked = Vec::with_capacity(count);
             for place in dice.places(count, achievements.len()) {
                 let unlocked_at = days(self.day, -90).plus_millis(dice.below(90 * 86_400_000));
-                let unlock = Unlock { unlocked_at, unlocked_hardcore_at: dice.chance(50).then_some(unlocked_at) };
+                let unlocked_hardcore_at = dice.chance(50).then_some(unlocked_at);
                 let achievement_id = achievements[place].id;
                 rows.unlocks.push(unlock::Model {
-                    user_id: n.into(),
+                    user_id,
                     achievement_id,
-                    game_id: game.into(),
+                    game_id,
                     unlocked_at,
-                    unlocked_hardcore_at: unlock.unlocked_hardcore_at,
+                    unlocked_hardcore_at,
                 });
-                unlocks.insert(achievement_id, unlock);
+                let unlocked_at = Some(unlocked_at);
+                unlocked.push(AchievementFacts { unlocked_at, unlocked_hardcore_at, ..achievements[place] });
             }
-            rows.game_summaries.push(games::summary(n.into(), game.into(), achievements, &unlocks));
+            let rules::Summary { score, first_unlocked_at, last_unlocked_at } = rules::summarise(&unlocked);
+            rows.summaries.push(summary::Model {
+                user_id,
+                game_id,
+                num_achieved: score.num_achieved,
+                score_achieved: score.score_achieved,
+                num_achieved_hardcore: score.num_achieved_hardcore,
+                score_achieved_hardcore: score.score_achieved_hardcore,
+                first_unlocked_at,
+                last_unlocked_at,
+                // Five achievements would be needed.
+                beaten_at: None,
+                beaten_hardcore_at: None,
+                completed_at: None,
+                mastered_at: None,
+            });
         }
     }
 
-    fn learn(&self, n: u32, rows: &mut Rows, dice: &mut Dice) {
+    fn learn(&self, known: &Known, (n, user_id): (u32, i64), rows: &mut Rows, dice: &mut Dice) {
         let mut resources: Vec<_> = resources_of(n).collect();
         resources.sort_unstable();
-        for resource in resources {
+        for resource in resources.into_iter().map(place) {
             let at = days(self.day, -60).plus_millis(dice.below(60 * 86_400_000));
             let completed = dice.chance(50);
             rows.resource_progress.push(resource_progress::Model {
-                user_id: n.into(),
-                resource_id: resource.into(),
+                user_id,
+                resource_id: known.resources[resource],
                 external_id: dice.hex24(at),
                 completed,
                 progress: if completed { 100 } else { i16::try_from(dice.between(1, 99)).unwrap_or_default() },
@@ -351,17 +399,15 @@ impl Load {
         }
     }
 
-    fn collect(&self, n: u32, rows: &mut Rows, dice: &mut Dice) {
-        let user_id = i64::from(n);
+    fn collect(&self, known: &Known, (n, user_id): (u32, i64), rows: &mut Rows, dice: &mut Dice) {
         let mut cards: Vec<_> = spread(n, 37, COLLECTIONS * CARDS_PER_COLLECTION, OWNED_CARDS).collect();
         cards.sort_unstable();
         let mut collected: BTreeMap<i64, (i32, Timestamp)> = BTreeMap::new();
-        for card in cards {
-            let collection_id = i64::from((card - 1) / CARDS_PER_COLLECTION + 1);
+        for (collection_id, card_id) in cards.into_iter().map(|card| known.cards[place(card)]) {
             let at = days(self.day, -30).plus_millis(dice.below(30 * 86_400_000));
             rows.owned_cards.push(owned_card::Model {
                 user_id,
-                card_id: card.into(),
+                card_id,
                 collection_id,
                 quantity: 1,
                 first_acquired_at: at,
@@ -385,6 +431,90 @@ impl Load {
     }
 }
 
+/// The place in a list of what has this number.
+fn place(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(1) - 1
+}
+
+fn resource(n: u32) -> Record {
+    Record::Resource(Resource {
+        retired_at: None,
+        key: resource_key(n),
+        external_id: Some(resource_key(n)),
+        title: format!("Resource {n}"),
+        kind: "course".to_owned(),
+        section: None,
+        url: None,
+        description: String::new(),
+        estimated_minutes: Some(60),
+        catalogued: true,
+        created_at: at(MADE_AT),
+        updated_at: at(MADE_AT),
+    })
+}
+
+fn game(n: u32) -> Record {
+    Record::Game(Game {
+        retired_at: None,
+        key: game_key(n),
+        number: Some(n.into()),
+        title: format!("Game {n}"),
+        platform: None,
+        description: String::new(),
+        image: None,
+        created_at: at(MADE_AT),
+        updated_at: at(MADE_AT),
+    })
+}
+
+fn achievement(game: u32, n: u32) -> Record {
+    Record::Achievement(Achievement {
+        key: achievement_key(game, n),
+        game: game_key(game),
+        position: i32::try_from(n).unwrap_or_default(),
+        title: format!("Achievement {n}"),
+        description: String::new(),
+        badge: None,
+        points: [5, 10, 25][usize::try_from(n % 3).unwrap_or_default()],
+        kind: if n % 5 == 0 { AchievementKind::Progression } else { AchievementKind::Standard },
+        published: true,
+        created_at: at(MADE_AT),
+        updated_at: at(MADE_AT),
+    })
+}
+
+fn collection(n: u32) -> Record {
+    Record::Collection(Collection {
+        retired_at: None,
+        key: collection_key(n),
+        name: format!("Collection {n}"),
+        description: String::new(),
+        image: None,
+        environment: "production".to_owned(),
+        starts_at: None,
+        ends_at: None,
+        show_before: true,
+        show_after: true,
+        reward: None,
+        created_at: at(MADE_AT),
+        updated_at: at(MADE_AT),
+    })
+}
+
+fn card(n: u32) -> Record {
+    let (key, collection) = card_keys(n);
+    let position = (n - 1) % CARDS_PER_COLLECTION + 1;
+    Record::Card(Card {
+        retired_at: None,
+        key,
+        collection,
+        position: i32::try_from(position).unwrap_or_default(),
+        name: format!("Card {position}"),
+        image: None,
+        rarity: "common".to_owned(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -406,14 +536,31 @@ mod tests {
     #[test]
     fn a_user_has_as_many_rows_as_the_workload_asks_for() {
         let load = Load::new(Timestamp::parse("2026-06-01T00:00:00Z").unwrap());
+        let kind = AchievementKind::Standard;
+        let facts = |id| AchievementFacts {
+            id,
+            kind,
+            points: 5,
+            published: true,
+            unlocked_at: None,
+            unlocked_hardcore_at: None,
+        };
+        let known = Known {
+            season: 1,
+            goals: (1..=10).collect(),
+            achievements: (0..1000).map(|game| (25 * game..25 * game + 25).map(facts).collect()).collect(),
+            games: (1..=1000).collect(),
+            resources: (1..=200).collect(),
+            cards: (0..300).map(|card| (card / 30 + 1, card + 1)).collect(),
+        };
         for n in [1, 2, 999, 100_000] {
             let mut rows = Rows::default();
-            load.user(n, &mut rows);
-            let games: BTreeSet<_> = rows.game_summaries.iter().map(|summary| summary.game_id).collect();
+            load.user(&known, n, n, &mut rows);
+            let games: BTreeSet<_> = rows.summaries.iter().map(|summary| summary.game_id).collect();
             let resources: BTreeSet<_> = rows.resource_progress.iter().map(|progress| progress.resource_id).collect();
             assert_eq!((games.len(), resources.len(), rows.owned_cards.len()), (20, 20, 30));
             assert!((20..=40).contains(&rows.unlocks.len()));
-            let unlocked: i32 = rows.game_summaries.iter().map(|summary| summary.num_achieved).sum();
+            let unlocked: i32 = rows.summaries.iter().map(|summary| summary.num_achieved).sum();
             assert_eq!(usize::try_from(unlocked).unwrap(), rows.unlocks.len());
             assert_eq!(rows.collection_progress.iter().map(|progress| progress.collected_count).sum::<i32>(), 30);
             assert_eq!((rows.goal_progress.len(), rows.lots.len(), rows.entries.len()), (10, 2, 2));

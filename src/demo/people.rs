@@ -5,11 +5,11 @@ use super::days;
 use super::dice::Dice;
 use super::games::Play;
 use super::learning::Study;
-use super::ledger::{Change, Operation};
+use super::ledger::{Blocked, Change, Operation};
 use super::seasons::Effort;
 use super::world::Catalogue;
-use waymark_credits::entity::{BlockScope, LotSource, block};
 use waymark_kernel::clock::Timestamp;
+use waymark_transfer::records::{BlockScope, LotSource};
 
 /// Somebody in the demo data whom it is worth looking at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ const CREDIT: i64 = 1_000_000;
 /// A user to be made: who they are, and what they do.
 #[derive(Debug)]
 pub(super) struct Person {
-    /// The user's id, from 1.
+    /// The user's place among all, from 1.
     pub(super) number: i64,
     pub(super) handle: String,
     pub(super) display_name: Option<String>,
@@ -63,8 +63,7 @@ pub(super) struct Person {
     pub(super) joined_at: Timestamp,
     /// Provider and id.
     pub(super) accounts: Vec<(String, String)>,
-    /// Blocks, without the user's id and without numbers.
-    pub(super) blocks: Vec<block::Model>,
+    pub(super) blocks: Vec<Blocked>,
     /// What they do in the season that is over and in the one that runs.
     pub(super) seasons: [Effort; 2],
     pub(super) plays: Vec<Play>,
@@ -184,8 +183,18 @@ fn named(number: i64, handle: &'static str, catalogue: &Catalogue, day: Timestam
             person.collecting = vec![cards(("founders", 3, false))];
             person.credits = vec![grant(day, -40 * 24, 6_000_000, Some(60 * 24), LotSource::Grant, "Spring raffle")];
             person.blocks = vec![
-                new_block(BlockScope::Spend, "Disputed purchase", days(day, -80), Some(days(day, -75))),
-                new_block(BlockScope::Claim, "Reported by several players", days(day, -10), None),
+                Blocked {
+                    scope: BlockScope::Spend,
+                    reason: "Disputed purchase",
+                    from: days(day, -80),
+                    lifted_at: Some(days(day, -75)),
+                },
+                Blocked {
+                    scope: BlockScope::Claim,
+                    reason: "Reported by several players",
+                    from: days(day, -10),
+                    lifted_at: None,
+                },
             ];
         }
         "cleo" => {
@@ -313,10 +322,6 @@ fn spend(day: Timestamp, at_hours: i64, micros: i64, reason: &'static str) -> Op
     Operation { at: hours(day, at_hours).plus_seconds(60), change: Change::Spend { micros, reason } }
 }
 
-fn new_block(scope: BlockScope, reason: &str, from_at: Timestamp, lifted_at: Option<Timestamp>) -> block::Model {
-    block::Model { user_id: 0, seq: 0, scope, reason: reason.to_owned(), from_at, until_at: None, lifted_at }
-}
-
 const fn hours(day: Timestamp, hours: i64) -> Timestamp {
     day.plus_seconds(hours * 3600)
 }
@@ -329,7 +334,7 @@ mod tests {
 
     fn people(count: i64) -> Vec<Person> {
         let day = Timestamp::parse("2026-06-01T00:00:00Z").unwrap();
-        let catalogue = Catalogue::new(day);
+        let catalogue = Catalogue::new(day, count);
         (1..=count).map(|number| person(number, &catalogue, day)).collect()
     }
 

@@ -2,17 +2,18 @@
 
 use serde_json::json;
 
-use super::days;
 use super::dice::Dice;
 use super::ledger::{self, Change, Operation};
 use super::page::{Actor, Page};
-use super::rows::Rows;
+use super::{at, days};
 use waymark_credits::rules::EXPIRES_AFTER_SEASON_SECONDS;
 use waymark_kernel::clock::Timestamp;
-use waymark_seasons::entity::{PauseMode, budget, enrolment, goal, goal_progress, pause, season, week};
 use waymark_seasons::rules;
 use waymark_seasons::rules::Schedule;
-use waymark_write::HistoryKind;
+use waymark_transfer::records::{
+    self, At, Budget, Enrolment, Goal, GoalClaim, GoalProgress, Pause, PauseMode, Record, WeekTitle,
+};
+use waymark_vocabulary::HistoryKind;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 const WEEK_SECONDS: i64 = 7 * DAY_SECONDS;
@@ -39,11 +40,9 @@ pub(super) enum Effort {
 /// A season of the demo catalogue with all that belongs to it.
 #[derive(Debug)]
 pub(super) struct Season {
-    row: season::Model,
+    record: records::Season,
     pauses: Vec<rules::Pause>,
-    goals: Vec<goal::Model>,
-    week_titles: &'static [&'static str],
-    budgets: bool,
+    goals: Vec<Goal>,
 }
 
 /// What is particular about a season.
@@ -93,16 +92,16 @@ const OUTLINES: [Outline; 3] = [
 ];
 
 /// Title, description, steps and reward in whole credits.
-type Goal = (&'static str, &'static str, i32, i64);
+type Task = (&'static str, &'static str, i32, i64);
 
-const SEASON_GOALS: [Goal; 4] = [
+const SEASON_GOALS: [Task; 4] = [
     ("Regular", "Be there on twenty different days.", 20, 25),
     ("Explorer", "Visit thirty places you have not seen before.", 30, 30),
     ("Good Company", "Attend eight events together with friends.", 8, 20),
     ("Curator", "Collect fifteen wearables made by others.", 15, 40),
 ];
 
-const WEEKLY_GOALS: [Goal; 14] = [
+const WEEKLY_GOALS: [Task; 14] = [
     ("Show Your Face", "Log in on three days of the week.", 3, 2),
     ("Jump In", "Visit five places.", 5, 3),
     ("Small Talk", "Chat with four people nearby.", 4, 2),
@@ -123,50 +122,57 @@ const WEEKLY_GOALS: [Goal; 14] = [
 const GOALS_PER_WEEK: i64 = 3;
 
 /// The most that the goals of a season may grant in a database of `users` users, in micros.
-pub(super) const fn budget_micros(users: i64) -> i64 {
+const fn budget_micros(users: i64) -> i64 {
     250_000 * CREDIT * (users / 2000 + 1)
 }
 
-/// The seasons as seen from `day`.
-pub(super) fn catalogue(day: Timestamp) -> Vec<Season> {
-    let mut next_goal = 1;
-    OUTLINES.iter().zip(1..).map(|(outline, id)| Season::new(id, outline, day, &mut next_goal)).collect()
+/// The seasons as seen from `day`, with budgets for so many users.
+pub(super) fn catalogue(day: Timestamp, users: i64) -> Vec<Season> {
+    OUTLINES.iter().map(|outline| Season::new(outline, day, budget_micros(users))).collect()
 }
 
 impl Season {
-    fn new(id: i64, outline: &Outline, day: Timestamp, next_goal: &mut i64) -> Self {
+    fn new(outline: &Outline, day: Timestamp, cap_micros: i64) -> Self {
         let starts_at = days(day, outline.starts_in_days);
-        let created_at = days(day, -CREATED_DAYS_AGO);
-        let row = season::Model {
-            id,
-            key: outline.key.to_owned(),
-            title: outline.title.to_owned(),
-            description: outline.description.to_owned(),
-            starts_at,
-            duration_seconds: outline.weeks * WEEK_SECONDS,
-            week_length_seconds: WEEK_SECONDS,
-            ended_at: None,
-            pause_mode: PauseMode::Freeze,
-            created_at,
-            updated_at: created_at,
-            retired_at: None,
-        };
+        let created_at = at(days(day, -CREATED_DAYS_AGO));
         let pauses = outline.pause_days.map(|(first, length)| rules::Pause {
             from: days(starts_at, first),
             until: Some(days(starts_at, first + length)),
         });
+        let budget = |week: i32| Budget { week: Some(week).filter(|week| *week > 0), cap_micros, spent_micros: 0 };
+        let weeks = (0..=i32::try_from(outline.weeks).unwrap_or_default()).filter(|_| outline.budgets);
+        let record = records::Season {
+            retired_at: None,
+            key: outline.key.to_owned(),
+            title: outline.title.to_owned(),
+            description: outline.description.to_owned(),
+            starts_at: At(starts_at),
+            duration_seconds: outline.weeks * WEEK_SECONDS,
+            week_length_seconds: WEEK_SECONDS,
+            ended_at: None,
+            pause_mode: PauseMode::Freeze,
+            weeks: outline
+                .week_titles
+                .iter()
+                .zip(1..)
+                .map(|(title, number)| WeekTitle { number, title: (*title).to_owned() })
+                .collect(),
+            pauses: pauses.iter().map(|pause| Pause { from: At(pause.from), until: pause.until.map(At) }).collect(),
+            budgets: weeks.map(budget).collect(),
+            created_at,
+            updated_at: created_at,
+        };
 
         let mut goals = Vec::new();
-        let mut add = |(title, description, total_steps, credits): Goal, week: Option<i32>| {
+        let mut add = |(title, description, total_steps, credits): Task, week: Option<i32>| {
             let position = i32::try_from(goals.len()).unwrap_or(i32::MAX) + 1;
             let key = match week {
                 None => format!("{}-{position}", outline.key),
                 Some(week) => format!("{}-week-{week}-{position}", outline.key),
             };
-            goals.push(goal::Model {
-                id: *next_goal,
+            goals.push(Goal {
                 key,
-                season_id: id,
+                season: outline.key.to_owned(),
                 week,
                 position,
                 title: title.to_owned(),
@@ -176,7 +182,6 @@ impl Season {
                 total_steps,
                 retired_at: None,
             });
-            *next_goal += 1;
         };
         for goal in SEASON_GOALS {
             add(goal, None);
@@ -185,20 +190,33 @@ impl Season {
         for (place, goal) in weekly {
             add(goal, i32::try_from(place / GOALS_PER_WEEK + 1).ok());
         }
-        Self {
-            row,
-            pauses: pauses.into_iter().collect(),
-            goals,
-            week_titles: outline.week_titles,
-            budgets: outline.budgets,
+        Self { record, pauses: pauses.into_iter().collect(), goals }
+    }
+
+    /// The record of the season, with what its budgets have paid so far.
+    pub(super) fn record(&self) -> Record {
+        Record::Season(self.record.clone())
+    }
+
+    /// The records of its goals.
+    pub(super) fn goals(&self) -> impl Iterator<Item = Record> {
+        self.goals.iter().cloned().map(Record::Goal)
+    }
+
+    /// Lets the budgets pay for a claim, if it is of a goal of this season.
+    pub(super) fn pay(&mut self, claim: &GoalClaim) {
+        let Some(goal) = self.goals.iter().find(|goal| goal.key == claim.goal) else { return };
+        let paying = |budget: &&mut Budget| budget.week.is_none() || budget.week == goal.week;
+        for budget in self.record.budgets.iter_mut().filter(paying) {
+            budget.spent_micros += claim.reward_micros.unwrap_or(0);
         }
     }
 
     fn schedule(&self) -> Schedule<'_> {
         Schedule {
-            starts_at: self.row.starts_at,
-            duration_seconds: self.row.duration_seconds,
-            week_length_seconds: self.row.week_length_seconds,
+            starts_at: self.record.starts_at.0,
+            duration_seconds: self.record.duration_seconds,
+            week_length_seconds: self.record.week_length_seconds,
             ended_at: None,
             pause_mode: rules::PauseMode::Freeze,
             pauses: &self.pauses,
@@ -207,37 +225,11 @@ impl Season {
 
     /// When the season's clock has run for `active` milliseconds; never inside a pause.
     fn at(&self, active: i64) -> Timestamp {
-        let at = self.row.starts_at.plus_millis(active);
+        let at = self.record.starts_at.0.plus_millis(active);
         self.pauses.iter().fold(at, |at, pause| match pause.until {
             Some(until) if pause.from <= at => at.plus_millis(until.millis_since(pause.from)),
             _ => at,
         })
-    }
-
-    /// Adds the season to the catalogue's rows.
-    pub(super) fn insert(&self, rows: &mut Rows) {
-        let season_id = self.row.id;
-        rows.seasons.push(self.row.clone());
-        rows.pauses.extend(self.pauses.iter().map(|pause| pause::Model {
-            season_id,
-            from_at: pause.from,
-            until_at: pause.until,
-        }));
-        rows.weeks.extend(self.week_titles.iter().zip(1..).map(|(title, number)| week::Model {
-            season_id,
-            number,
-            title: (*title).to_owned(),
-        }));
-        if self.budgets {
-            let weeks = self.row.duration_seconds / WEEK_SECONDS;
-            rows.budgets.extend((0..=i32::try_from(weeks).unwrap_or_default()).map(|week| budget::Model {
-                season_id,
-                week,
-                cap_micros: budget_micros(0),
-                spent_micros: 0,
-            }));
-        }
-        rows.goals.extend(self.goals.iter().cloned());
     }
 
     /// Lets the user of `page` take part.
@@ -252,12 +244,10 @@ impl Season {
             Effort::Some(_) => joined + dice.below((over - joined) / 3),
             _ => joined + 1,
         };
-        page.rows.enrolments.push(enrolment::Model {
-            user_id: page.id(),
-            season_id: self.row.id,
-            enrolled_at: self.at(enrolled),
-        });
-        page.tell(self.at(enrolled), HistoryKind::Enrolled, Actor::Themselves, "season", &self.row.key, json!({}));
+        let (season, enrolled_at) = (&self.record.key, self.at(enrolled));
+        let enrolment = Enrolment { user: page.ulid.clone(), season: season.clone(), at: at(enrolled_at) };
+        page.records.push(Record::Enrolment(enrolment));
+        page.tell(enrolled_at, HistoryKind::Enrolled, Actor::Themselves, "season", season, json!({}));
 
         let mut reachable = 0;
         for goal in &self.goals {
@@ -285,7 +275,7 @@ impl Season {
     fn make_steps(
         &self,
         page: &mut Page<'_>,
-        goal: &goal::Model,
+        goal: &Goal,
         steps: i32,
         (from, until): (i64, i64),
         dice: &mut Dice,
@@ -305,28 +295,25 @@ impl Season {
             let changes = json!({ "totalSteps": goal.total_steps });
             page.tell(at, HistoryKind::GoalCompleted, Actor::App, "goal", &goal.key, changes);
         }
-        page.rows.goal_progress.push(goal_progress::Model {
-            user_id: page.id(),
-            goal_id: goal.id,
+        page.records.push(Record::GoalProgress(GoalProgress {
+            user: page.ulid.clone(),
+            goal: goal.key.clone(),
             completed_steps,
-            completed_at,
-            updated_at: self.at(last),
-        });
+            completed_at: completed_at.map(At),
+            at: at(self.at(last)),
+        }));
         completed_at.map(|_| last)
     }
 
-    fn claim(&self, page: &mut Page<'_>, goal: &goal::Model, at: Timestamp) {
+    fn claim(&self, page: &mut Page<'_>, goal: &Goal, at: Timestamp) {
         if ledger::is_blocked_for_claiming(&page.person.blocks, at) {
             return;
         }
         let ends_at = self.schedule().clock(at).end_at;
         let change = Change::Claim {
-            goal: goal.id,
-            goal_key: goal.key.clone(),
+            goal: goal.key.clone(),
             micros: goal.reward_micros,
-            expires_at: Some(ends_at.plus_seconds(EXPIRES_AFTER_SEASON_SECONDS)),
-            season: self.row.id,
-            week: goal.week,
+            expires_at: ends_at.plus_seconds(EXPIRES_AFTER_SEASON_SECONDS),
         };
         page.operations.push(Operation { at, change });
     }
@@ -362,7 +349,7 @@ mod tests {
 
     #[test]
     fn one_season_is_over_one_runs_and_one_is_to_come_all_day_long() {
-        let seasons = catalogue(day());
+        let seasons = catalogue(day(), 0);
         for hour in [0, 23] {
             let now = day().plus_seconds(hour * 3600 + 3599);
             let states: Vec<_> = seasons.iter().map(|season| season.schedule().clock(now).state).collect();
@@ -375,10 +362,10 @@ mod tests {
 
     #[test]
     fn every_week_of_every_season_has_goals() {
-        for season in catalogue(day()) {
-            for week in 1..=season.row.duration_seconds / WEEK_SECONDS {
+        for season in catalogue(day(), 0) {
+            for week in 1..=season.record.duration_seconds / WEEK_SECONDS {
                 let goals = season.goals.iter().filter(|goal| goal.week.map(i64::from) == Some(week)).count();
-                assert_eq!(goals, 3, "week {week} of {}", season.row.key);
+                assert_eq!(goals, 3, "week {week} of {}", season.record.key);
             }
             assert_eq!(season.goals.iter().filter(|goal| goal.week.is_none()).count(), 4);
         }
@@ -386,7 +373,7 @@ mod tests {
 
     #[test]
     fn an_instant_of_the_seasons_clock_is_found_behind_its_pause() {
-        for season in catalogue(day()) {
+        for season in catalogue(day(), 0) {
             for active in [0, 1, 6 * 86_400_000, 7 * 86_400_000, 30 * 86_400_000 + 5, 60 * 86_400_000] {
                 let clock = season.schedule().clock(season.at(active));
                 assert_eq!((clock.active_millis, clock.state), (active, SeasonState::Active));

@@ -1,14 +1,16 @@
 //! The demo data as a whole: its catalogue, and what each user does with it.
 
+use std::ops::RangeInclusive;
+
 use super::collections::{self, Collections};
 use super::dice::Dice;
 use super::games::{self, Games};
 use super::learning::{self, Learning};
 use super::page::Page;
-use super::rows::Rows;
 use super::seasons::{self, Season};
 use super::{ledger, people};
 use waymark_kernel::clock::Timestamp;
+use waymark_transfer::records::Record;
 
 /// What operators would have defined.
 #[derive(Debug)]
@@ -20,10 +22,10 @@ pub(super) struct Catalogue {
 }
 
 impl Catalogue {
-    /// The catalogue as seen from `day`.
-    pub(super) fn new(day: Timestamp) -> Self {
+    /// The catalogue as seen from `day`, for so many users.
+    pub(super) fn new(day: Timestamp, users: i64) -> Self {
         Self {
-            seasons: seasons::catalogue(day),
+            seasons: seasons::catalogue(day, users),
             learning: learning::catalogue(day),
             games: games::catalogue(day),
             collections: collections::catalogue(day),
@@ -39,18 +41,42 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(day: Timestamp) -> Self {
-        Self { day, catalogue: Catalogue::new(day) }
+    pub(super) fn new(day: Timestamp, users: i64) -> Self {
+        Self { day, catalogue: Catalogue::new(day, users) }
     }
 
-    /// The rows of the catalogue.
-    pub(super) fn catalogue(&self) -> Rows {
-        let mut rows = Rows::default();
-        self.catalogue.seasons.iter().for_each(|season| season.insert(&mut rows));
-        self.catalogue.learning.insert(&mut rows);
-        self.catalogue.games.insert(&mut rows);
-        self.catalogue.collections.insert(&mut rows);
-        rows
+    /// The records of the catalogue.
+    pub(super) fn catalogue(&self) -> Vec<Record> {
+        let Catalogue { seasons, learning, games, collections } = &self.catalogue;
+        let mut records: Vec<Record> = self.claimed().collect();
+        records.extend(seasons.iter().flat_map(Season::goals));
+        records.extend(learning.records().chain(games.records()).chain(collections.cards()));
+        records
+    }
+
+    /// The records of the users of these numbers, and of what their claims leave of the catalogue.
+    pub(super) fn users(&mut self, numbers: RangeInclusive<i64>) -> Vec<Record> {
+        let mut records = Vec::new();
+        numbers.for_each(|number| self.user(number, &mut records));
+        self.count(&records);
+        records.extend(self.claimed());
+        records
+    }
+
+    /// The records of what users claim from, as it is after the claims that were counted.
+    fn claimed(&self) -> impl Iterator<Item = Record> {
+        self.catalogue.seasons.iter().map(Season::record).chain(self.catalogue.collections.records())
+    }
+
+    /// Counts what these records of users claim.
+    fn count(&mut self, records: &[Record]) {
+        for record in records {
+            match record {
+                Record::GoalClaim(claim) => self.catalogue.seasons.iter_mut().for_each(|season| season.pay(claim)),
+                Record::CollectionProgress(progress) => self.catalogue.collections.count(progress),
+                _ => {}
+            }
+        }
     }
 
     /// The ULID of user `number`.
@@ -62,8 +88,8 @@ impl World {
         Dice::new("ulid", person.number).ulid(person.joined_at)
     }
 
-    /// Adds the rows of user `number`.
-    pub(super) fn user(&self, number: i64, rows: &mut Rows) {
+    /// Adds the records of user `number`.
+    fn user(&self, number: i64, records: &mut Vec<Record>) {
         let mut person = people::person(number, &self.catalogue, self.day);
         let ulid = self.ulid_of(&person);
         let efforts = person.seasons;
@@ -72,7 +98,7 @@ impl World {
         let study = person.study.clone();
         let credits = std::mem::take(&mut person.credits);
 
-        let mut page = Page::open(person, ulid, self.day, rows);
+        let mut page = Page::open(person, ulid, self.day, records);
         page.operations = credits;
         ledger::block(&mut page);
         let mut dice = Dice::new("seasons", number);
@@ -95,83 +121,126 @@ impl World {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use waymark_games::entity::summary;
+    use std::collections::BTreeMap;
+    use waymark_transfer::records::{CreditEntry, Event, User};
 
-    fn rows(users: i64) -> Rows {
-        let world = World::new(Timestamp::parse("2026-06-01T00:00:00Z").unwrap());
-        let mut rows = world.catalogue();
-        (1..=users).for_each(|number| world.user(number, &mut rows));
-        rows
+    fn records(users: i64) -> Vec<Record> {
+        let world = World::new(Timestamp::parse("2026-06-01T00:00:00Z").unwrap(), users);
+        let mut records = Vec::new();
+        (1..=users).for_each(|number| world.user(number, &mut records));
+        records
+    }
+
+    /// The records of one kind.
+    fn only<R>(records: &[Record], kind: impl Fn(&Record) -> Option<&R>) -> Vec<&R> {
+        records.iter().filter_map(kind).collect()
     }
 
     #[test]
-    fn the_same_day_gives_the_same_rows() {
-        assert_eq!(format!("{:?}", rows(20)), format!("{:?}", rows(20)));
+    fn the_same_day_gives_the_same_records() {
+        assert_eq!(records(20), records(20));
     }
 
     #[test]
     fn what_a_user_has_does_not_depend_on_how_many_there_are() {
-        let (few, many) = (rows(10), rows(30));
-        assert!(many.events.starts_with(&few.events) && many.unlocks.starts_with(&few.unlocks));
+        assert!(records(30).starts_with(&records(10)));
+    }
+
+    #[test]
+    fn what_is_claimed_is_counted_in_the_catalogue() {
+        let mut world = World::new(Timestamp::parse("2026-06-01T00:00:00Z").unwrap(), 200);
+        let records = records(200);
+        world.count(&records);
+        let claims = only(&records, |record| if let Record::GoalClaim(claim) = record { Some(claim) } else { None });
+        let claimed: i64 = claims.iter().filter_map(|claim| claim.reward_micros).sum();
+        let counted: Vec<Record> = world.claimed().collect();
+        let seasons = only(&counted, |record| if let Record::Season(season) = record { Some(season) } else { None });
+        let budgets = || seasons.iter().flat_map(|season| &season.budgets);
+        let spent = |whole: bool| -> i64 {
+            budgets().filter(|one| one.week.is_none() == whole).map(|one| one.spent_micros).sum()
+        };
+        assert!(spent(true) == claimed && (1..claimed).contains(&spent(false)));
+        assert!(budgets().all(|budget| budget.spent_micros <= budget.cap_micros));
+        let stocks = counted.iter().filter_map(|record| match record {
+            Record::Collection(collection) => collection.reward.as_ref(),
+            _ => None,
+        });
+        assert!(stocks.clone().any(|reward| reward.claimed > 0));
+        assert!(stocks.clone().all(|reward| reward.stock.is_none_or(|stock| reward.claimed <= stock)));
     }
 
     #[test]
     fn the_known_games_have_the_known_numbers() {
-        let rows = rows(4);
-        let of = |handle: &str, game: i64| {
-            let user = rows.users.iter().find(|user| user.handle == handle).unwrap().id;
-            rows.game_summaries.iter().find(|summary| summary.user_id == user && summary.game_id == game)
+        let world = World::new(Timestamp::parse("2026-06-01T00:00:00Z").unwrap(), 4);
+        let (catalogue, records) = (world.catalogue(), records(4));
+        let points: BTreeMap<&str, i32> = catalogue
+            .iter()
+            .filter_map(|record| match record {
+                Record::Achievement(one) if one.published => Some((one.key.as_str(), one.points)),
+                _ => None,
+            })
+            .collect();
+        let users = only(&records, |record| if let Record::User(user) = record { Some(user) } else { None });
+        let of = |handle: &str, game: &str| {
+            let user: &User = users.iter().find(|user| user.handle.as_deref() == Some(handle)).unwrap();
+            let unlocks = records.iter().filter_map(|record| match record {
+                Record::Unlock(unlock) if Some(&unlock.user) == user.id.as_ref() => Some(unlock),
+                _ => None,
+            });
+            let unlocks = unlocks.filter(|one| one.achievement.rsplit_once('-').unwrap().0 == game);
+            let hardcore = unlocks.clone().filter(|one| one.hardcore_at.is_some()).count();
+            (unlocks.clone().count(), unlocks.map(|one| points[&*one.achievement]).sum::<i32>(), hardcore)
         };
-        let numbers = |summary: &summary::Model| {
-            [
-                summary.num_achieved,
-                summary.score_achieved,
-                summary.num_achieved_hardcore,
-                summary.score_achieved_hardcore,
-            ]
-        };
-        assert_eq!(of("MaxMilyin", 1).map(numbers), Some([23, 251, 23, 251]));
-        assert_eq!(of("MaxMilyin", 2).map(numbers), Some([22, 320, 22, 320]));
-        assert_eq!(of("MaxMilyin", 3).map(numbers), Some([23, 335, 23, 335]));
-        assert_eq!((of("xelnia", 1), of("xelnia", 4)), (None, None));
+        assert_eq!(of("MaxMilyin", "1"), (23, 251, 23));
+        assert_eq!(of("MaxMilyin", "2"), (22, 320, 22));
+        assert_eq!(of("MaxMilyin", "3"), (23, 335, 23));
+        assert_eq!((of("xelnia", "1"), of("xelnia", "14402")), ((0, 0, 0), (0, 0, 0)));
     }
 
     #[test]
     fn histories_and_ledgers_are_numbered_without_gaps_in_the_order_of_time() {
-        let rows = rows(60);
-        for user in &rows.users {
-            let events: Vec<_> = rows.events.iter().filter(|event| event.user_id == user.id).collect();
-            assert!(events.iter().zip(1..).all(|(event, seq)| event.seq == seq));
-            assert_eq!(events.last().map_or(0, |event| event.seq), user.history_seq);
+        let records = records(60);
+        let mut events: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
+        let mut entries: BTreeMap<&str, Vec<&CreditEntry>> = BTreeMap::new();
+        for record in &records {
+            match record {
+                Record::Event(event) => events.entry(&event.user).or_default().push(event),
+                Record::CreditEntry(entry) => entries.entry(&entry.user).or_default().push(entry),
+                _ => {}
+            }
+        }
+        for user in only(&records, |record| if let Record::User(user) = record { Some(user) } else { None }) {
+            let id = user.id.as_deref().unwrap();
+            let events = &events[id];
+            assert!(events.iter().zip(1..).all(|(event, number)| event.number == number));
             assert!(events.is_sorted_by_key(|event| event.recorded_at));
-            assert!(events.iter().all(|event| event.recorded_at >= user.created_at));
-
-            let entries: Vec<_> = rows.entries.iter().filter(|entry| entry.user_id == user.id).collect();
-            assert!(entries.iter().zip(1..).all(|(entry, seq)| entry.seq == seq));
-            assert_eq!(entries.last().map_or(0, |entry| entry.seq), user.ledger_seq);
-            assert!(entries.is_sorted_by_key(|entry| entry.recorded_at));
+            assert!(events.iter().all(|event| Some(event.recorded_at) >= user.created_at));
+            let entries = entries.get(id).map_or(&[][..], Vec::as_slice);
+            assert!(entries.iter().zip(1..).all(|(entry, number)| entry.number == number));
+            assert!(entries.is_sorted_by_key(|entry| entry.at));
         }
     }
 
     #[test]
     fn ada_has_the_known_instances_with_one_resource_marked_in_one_of_them() {
-        let rows = rows(2);
-        let instances: Vec<_> = rows
-            .instances
-            .iter()
-            .filter(|instance| instance.user_id == 2)
-            .map(|instance| &*instance.external_id)
-            .collect();
-        assert_eq!(instances, ["507f1f77bcf86cd799439011", "507f1f77bcf86cd799439012"]);
-        let marked: Vec<_> = rows
-            .instance_resources
-            .iter()
-            .filter(|resource| resource.user_id == 2 && resource.marked_at.is_some())
-            .map(|resource| (resource.instance_seq, resource.resource_id))
-            .collect();
-        assert_eq!(marked, [(1, 1)]);
-        let complete: Vec<_> = rows.resource_progress.iter().filter(|progress| progress.user_id == 2).collect();
-        assert_eq!(complete.len(), 1);
-        assert_eq!(complete[0].completed_at.unwrap().to_string(), "2026-03-15T14:30:00.000Z");
+        let records = records(2);
+        let grace = World::new(Timestamp::parse("2026-06-01T00:00:00Z").unwrap(), 2).ulid(1);
+        let instances = only(&records, |record| match record {
+            Record::StudyPlanInstance(instance) if instance.user != grace => Some(instance),
+            _ => None,
+        });
+        let ids: Vec<_> = instances.iter().filter_map(|instance| instance.external_id.as_deref()).collect();
+        assert_eq!(ids, ["507f1f77bcf86cd799439011", "507f1f77bcf86cd799439012"]);
+        let marked = instances.iter().flat_map(|instance| {
+            let resources = instance.resources.iter().flatten().filter(|resource| resource.marked_at.is_some());
+            resources.map(|resource| (instance.number, &*resource.resource))
+        });
+        assert_eq!(marked.collect::<Vec<_>>(), [(Some(1), "507f1f77bcf86cd799439011")]);
+        let complete = only(&records, |record| match record {
+            Record::ResourceProgress(progress) if progress.user != grace => Some(progress),
+            _ => None,
+        });
+        let completed_at: Vec<_> = complete.iter().filter_map(|one| Some(one.completed_at?.0.to_string())).collect();
+        assert_eq!(completed_at, ["2026-03-15T14:30:00.000Z"]);
     }
 }

@@ -28,6 +28,7 @@ use waymark_learning::entity::{
 use waymark_seasons::entity::{budget, enrolment, goal, goal_claim, goal_progress, pause, season, week};
 use waymark_users::accounts;
 use waymark_users::entity::{account, user};
+use waymark_users::told::profiles_updated;
 use waymark_write::entity::{audit_entry, event};
 
 /// How many rows are read at a time.
@@ -402,7 +403,7 @@ impl Export<'_> {
                 let account = Account { provider: row.provider, id: row.external_id, linked_at: at(row.linked_at) };
                 accounts.entry(row.user_id).or_default().push(account);
             }
-            let updated = sql::profiles_updated(self.transaction, &ids).await?;
+            let updated = profiles_updated(self.transaction, &ids).await?;
             for row in rows {
                 let mut accounts = accounts.remove(&row.id).unwrap_or_default();
                 accounts.sort_by(|one, two| (&one.provider, &one.id).cmp(&(&two.provider, &two.id)));

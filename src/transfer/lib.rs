@@ -11,7 +11,7 @@ mod faults;
 mod import;
 mod lines;
 mod ranges;
-mod records;
+pub mod records;
 mod sql;
 
 use serde_json::Value;
@@ -20,7 +20,7 @@ use waymark_kernel::clock::Timestamp;
 
 pub use backup::{backup, restore};
 pub use export::{Exported, Scope, export};
-pub use import::{Complaint, Imported, import, import_scoped};
+pub use import::{Complaint, Imported, Restoring, import, import_scoped};
 pub use lines::Source;
 pub use sql::STATEMENTS;
 

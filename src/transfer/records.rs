@@ -3,6 +3,8 @@
 //! Things are named by the operators' keys, users by their ULID (when read also by handle or account), amounts are
 //! micros, instants RFC 3339. What is absent is null, empty or the default.
 
+#![expect(missing_docs, reason = "docs/import.md describes every member, and a test compares the two")]
+
 use std::fmt;
 
 use serde::de::{self, Deserializer, Visitor};
@@ -10,12 +12,12 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use waymark_credits::entity::{BlockScope, EntryKind, LotSource};
-use waymark_games::entity::{AchievementKind, Award};
+pub use waymark_credits::entity::{BlockScope, EntryKind, LotSource};
+pub use waymark_games::entity::{AchievementKind, Award};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::text::resource_key;
-use waymark_seasons::entity::PauseMode;
-use waymark_users::entity::Visibility;
+pub use waymark_seasons::entity::PauseMode;
+pub use waymark_users::entity::Visibility;
 use waymark_users::rules;
 
 /// The version of the format that this program writes, and reads with all before it.
@@ -26,7 +28,7 @@ pub(super) const VERSION: u32 = 2;
 
 /// An instant as it stands in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct At(pub(super) Timestamp);
+pub struct At(pub Timestamp);
 
 impl Serialize for At {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -72,7 +74,7 @@ impl<'de> Deserialize<'de> for At {
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
-pub(super) enum Record {
+pub enum Record {
     Waymark(Header),
     Season(Season),
     Goal(Goal),
@@ -140,40 +142,40 @@ pub(super) const PASSES: usize = 4;
 /// The first line of a file that was exported.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Header {
-    pub(super) version: u32,
+pub struct Header {
+    pub version: u32,
     /// Whether the file brings along what the histories say of its records.
     #[serde(default)]
-    pub(super) history: bool,
+    pub history: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Season {
-    pub(super) key: String,
-    pub(super) title: String,
+pub struct Season {
+    pub key: String,
+    pub title: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(super) description: String,
-    pub(super) starts_at: At,
-    pub(super) duration_seconds: i64,
+    pub description: String,
+    pub starts_at: At,
+    pub duration_seconds: i64,
     #[serde(default = "week")]
-    pub(super) week_length_seconds: i64,
+    pub week_length_seconds: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ended_at: Option<At>,
+    pub ended_at: Option<At>,
     #[serde(default = "freeze")]
-    pub(super) pause_mode: PauseMode,
+    pub pause_mode: PauseMode,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) weeks: Vec<WeekTitle>,
+    pub weeks: Vec<WeekTitle>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) pauses: Vec<Pause>,
+    pub pauses: Vec<Pause>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) budgets: Vec<Budget>,
+    pub budgets: Vec<Budget>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) retired_at: Option<At>,
+    pub retired_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) created_at: Option<At>,
+    pub created_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) updated_at: Option<At>,
+    pub updated_at: Option<At>,
 }
 
 const fn week() -> i64 {
@@ -186,75 +188,75 @@ const fn freeze() -> PauseMode {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct WeekTitle {
-    pub(super) number: i32,
-    pub(super) title: String,
+pub struct WeekTitle {
+    pub number: i32,
+    pub title: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Pause {
-    pub(super) from: At,
+pub struct Pause {
+    pub from: At,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) until: Option<At>,
+    pub until: Option<At>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Budget {
+pub struct Budget {
     /// Absent: the whole season.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) week: Option<i32>,
-    pub(super) cap_micros: i64,
+    pub week: Option<i32>,
+    pub cap_micros: i64,
     #[serde(default)]
-    pub(super) spent_micros: i64,
+    pub spent_micros: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Goal {
-    pub(super) key: String,
-    pub(super) season: String,
+pub struct Goal {
+    pub key: String,
+    pub season: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) week: Option<i32>,
+    pub week: Option<i32>,
     #[serde(default)]
-    pub(super) position: i32,
-    pub(super) title: String,
+    pub position: i32,
+    pub title: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(super) description: String,
+    pub description: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) thumbnail: Option<String>,
-    pub(super) reward_micros: i64,
-    pub(super) total_steps: i32,
+    pub thumbnail: Option<String>,
+    pub reward_micros: i64,
+    pub total_steps: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) retired_at: Option<At>,
+    pub retired_at: Option<At>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Resource {
-    pub(super) key: String,
+pub struct Resource {
+    pub key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) external_id: Option<String>,
-    pub(super) title: String,
+    pub external_id: Option<String>,
+    pub title: String,
     #[serde(default = "course")]
-    pub(super) kind: String,
+    pub kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) section: Option<String>,
+    pub section: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) url: Option<String>,
+    pub url: Option<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(super) description: String,
+    pub description: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) estimated_minutes: Option<i32>,
+    pub estimated_minutes: Option<i32>,
     #[serde(default = "yes", skip_serializing_if = "is_true")]
-    pub(super) catalogued: bool,
+    pub catalogued: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) retired_at: Option<At>,
+    pub retired_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) created_at: Option<At>,
+    pub created_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) updated_at: Option<At>,
+    pub updated_at: Option<At>,
 }
 
 fn course() -> String {
@@ -277,63 +279,63 @@ const fn is_false(value: &bool) -> bool {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct StudyPlan {
-    pub(super) key: String,
-    pub(super) title: String,
+pub struct StudyPlan {
+    pub key: String,
+    pub title: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(super) description: String,
+    pub description: String,
     /// Keys, in the plan's order.
-    pub(super) resources: Vec<String>,
+    pub resources: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) retired_at: Option<At>,
+    pub retired_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) created_at: Option<At>,
+    pub created_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) updated_at: Option<At>,
+    pub updated_at: Option<At>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Game {
-    pub(super) key: String,
+pub struct Game {
+    pub key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) number: Option<i64>,
-    pub(super) title: String,
+    pub number: Option<i64>,
+    pub title: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) platform: Option<String>,
+    pub platform: Option<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(super) description: String,
+    pub description: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) image: Option<String>,
+    pub image: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) retired_at: Option<At>,
+    pub retired_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) created_at: Option<At>,
+    pub created_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) updated_at: Option<At>,
+    pub updated_at: Option<At>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Achievement {
-    pub(super) key: String,
-    pub(super) game: String,
+pub struct Achievement {
+    pub key: String,
+    pub game: String,
     #[serde(default)]
-    pub(super) position: i32,
-    pub(super) title: String,
+    pub position: i32,
+    pub title: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(super) description: String,
+    pub description: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) badge: Option<String>,
-    pub(super) points: i32,
+    pub badge: Option<String>,
+    pub points: i32,
     #[serde(default = "standard")]
-    pub(super) kind: AchievementKind,
+    pub kind: AchievementKind,
     #[serde(default = "yes", skip_serializing_if = "is_true")]
-    pub(super) published: bool,
+    pub published: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) created_at: Option<At>,
+    pub created_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) updated_at: Option<At>,
+    pub updated_at: Option<At>,
 }
 
 const fn standard() -> AchievementKind {
@@ -342,31 +344,31 @@ const fn standard() -> AchievementKind {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Collection {
-    pub(super) key: String,
-    pub(super) name: String,
+pub struct Collection {
+    pub key: String,
+    pub name: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(super) description: String,
+    pub description: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) image: Option<String>,
+    pub image: Option<String>,
     #[serde(default = "production")]
-    pub(super) environment: String,
+    pub environment: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) starts_at: Option<At>,
+    pub starts_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ends_at: Option<At>,
+    pub ends_at: Option<At>,
     #[serde(default = "yes", skip_serializing_if = "is_true")]
-    pub(super) show_before: bool,
+    pub show_before: bool,
     #[serde(default = "yes", skip_serializing_if = "is_true")]
-    pub(super) show_after: bool,
+    pub show_after: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reward: Option<Reward>,
+    pub reward: Option<Reward>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) retired_at: Option<At>,
+    pub retired_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) created_at: Option<At>,
+    pub created_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) updated_at: Option<At>,
+    pub updated_at: Option<At>,
 }
 
 fn production() -> String {
@@ -375,20 +377,20 @@ fn production() -> String {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Reward {
-    pub(super) key: String,
-    pub(super) name: String,
+pub struct Reward {
+    pub key: String,
+    pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) image: Option<String>,
+    pub image: Option<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(super) description: String,
-    pub(super) value: String,
+    pub description: String,
+    pub value: String,
     #[serde(default = "image")]
-    pub(super) view_type: String,
+    pub view_type: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) stock: Option<i64>,
+    pub stock: Option<i64>,
     #[serde(default)]
-    pub(super) claimed: i64,
+    pub claimed: i64,
 }
 
 fn image() -> String {
@@ -397,18 +399,18 @@ fn image() -> String {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Card {
-    pub(super) key: String,
-    pub(super) collection: String,
+pub struct Card {
+    pub key: String,
+    pub collection: String,
     #[serde(default)]
-    pub(super) position: i32,
-    pub(super) name: String,
+    pub position: i32,
+    pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) image: Option<String>,
+    pub image: Option<String>,
     #[serde(default = "common")]
-    pub(super) rarity: String,
+    pub rarity: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) retired_at: Option<At>,
+    pub retired_at: Option<At>,
 }
 
 fn common() -> String {
@@ -418,123 +420,123 @@ fn common() -> String {
 /// Somebody; what is absent stays as it is where the user is there already.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct User {
+pub struct User {
     /// The ULID.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) id: Option<String>,
+    pub id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) external_id: Option<String>,
+    pub external_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) handle: Option<String>,
+    pub handle: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) display_name: Option<String>,
+    pub display_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) avatar_url: Option<String>,
+    pub avatar_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) visibility: Option<Visibility>,
+    pub visibility: Option<Visibility>,
     /// Whether the user came to be by a wallet, and neither an app nor an operator has written for the user since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) self_made: bool,
+    pub self_made: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) accounts: Vec<Account>,
+    pub accounts: Vec<Account>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) created_at: Option<At>,
+    pub created_at: Option<At>,
     /// When the profile or the accounts changed last, as the history says.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) updated_at: Option<At>,
+    pub updated_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) erased_at: Option<At>,
+    pub erased_at: Option<At>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Account {
-    pub(super) provider: String,
-    pub(super) id: String,
+pub struct Account {
+    pub provider: String,
+    pub id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) linked_at: Option<At>,
+    pub linked_at: Option<At>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Event {
-    pub(super) user: String,
-    pub(super) number: i64,
-    pub(super) kind: String,
-    pub(super) actor: String,
-    pub(super) subject: Subject,
-    pub(super) changes: Value,
-    pub(super) occurred_at: At,
-    pub(super) recorded_at: At,
+pub struct Event {
+    pub user: String,
+    pub number: i64,
+    pub kind: String,
+    pub actor: String,
+    pub subject: Subject,
+    pub changes: Value,
+    pub occurred_at: At,
+    pub recorded_at: At,
 }
 
 /// What something was done to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Subject {
+pub struct Subject {
     #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) key: String,
+    pub kind: String,
+    pub key: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Enrolment {
-    pub(super) user: String,
-    pub(super) season: String,
+pub struct Enrolment {
+    pub user: String,
+    pub season: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) at: Option<At>,
+    pub at: Option<At>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct GoalProgress {
-    pub(super) user: String,
-    pub(super) goal: String,
-    pub(super) completed_steps: i32,
+pub struct GoalProgress {
+    pub user: String,
+    pub goal: String,
+    pub completed_steps: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) completed_at: Option<At>,
+    pub completed_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) at: Option<At>,
+    pub at: Option<At>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct GoalClaim {
-    pub(super) user: String,
-    pub(super) goal: String,
+pub struct GoalClaim {
+    pub user: String,
+    pub goal: String,
     /// The number of the lot it opened; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) lot: Option<i64>,
+    pub lot: Option<i64>,
     /// Absent: what the goal is worth.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reward_micros: Option<i64>,
+    pub reward_micros: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) at: Option<At>,
+    pub at: Option<At>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct CreditLot {
-    pub(super) user: String,
+pub struct CreditLot {
+    pub user: String,
     /// Absent: the next one, once per `ref`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) number: Option<i64>,
+    pub number: Option<i64>,
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
-    pub(super) reference: Option<String>,
-    pub(super) amount_micros: i64,
+    pub reference: Option<String>,
+    pub amount_micros: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) remaining_micros: Option<i64>,
+    pub remaining_micros: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) granted_at: Option<At>,
+    pub granted_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) expires_at: Option<At>,
+    pub expires_at: Option<At>,
     #[serde(default = "brought_along")]
-    pub(super) source: LotSource,
+    pub source: LotSource,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) goal: Option<String>,
+    pub goal: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<String>,
+    pub reason: Option<String>,
 }
 
 const fn brought_along() -> LotSource {
@@ -543,163 +545,163 @@ const fn brought_along() -> LotSource {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct CreditEntry {
-    pub(super) user: String,
-    pub(super) number: i64,
-    pub(super) lot: i64,
-    pub(super) kind: EntryKind,
-    pub(super) amount_micros: i64,
+pub struct CreditEntry {
+    pub user: String,
+    pub number: i64,
+    pub lot: i64,
+    pub kind: EntryKind,
+    pub amount_micros: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<String>,
-    pub(super) operation: String,
-    pub(super) at: At,
+    pub reason: Option<String>,
+    pub operation: String,
+    pub at: At,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Block {
-    pub(super) user: String,
+pub struct Block {
+    pub user: String,
     /// Absent: the block that begins at this instant with this scope, or the next one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) number: Option<i64>,
-    pub(super) scope: BlockScope,
-    pub(super) reason: String,
-    pub(super) from: At,
+    pub number: Option<i64>,
+    pub scope: BlockScope,
+    pub reason: String,
+    pub from: At,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) until: Option<At>,
+    pub until: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) lifted_at: Option<At>,
+    pub lifted_at: Option<At>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct ResourceProgress {
-    pub(super) user: String,
-    pub(super) resource: String,
+pub struct ResourceProgress {
+    pub user: String,
+    pub resource: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) external_id: Option<String>,
+    pub external_id: Option<String>,
     #[serde(default, skip_serializing_if = "is_false")]
-    pub(super) completed: bool,
+    pub completed: bool,
     #[serde(default)]
-    pub(super) progress: i16,
+    pub progress: i16,
     #[serde(default)]
-    pub(super) time_spent_minutes: i32,
+    pub time_spent_minutes: i32,
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(super) notes: String,
+    pub notes: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) completed_at: Option<At>,
+    pub completed_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) last_accessed_at: Option<At>,
+    pub last_accessed_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) created_at: Option<At>,
+    pub created_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) updated_at: Option<At>,
+    pub updated_at: Option<At>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct StudyPlanInstance {
-    pub(super) user: String,
+pub struct StudyPlanInstance {
+    pub user: String,
     /// Absent: the user's instance of the plan, or the next one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) number: Option<i64>,
+    pub number: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) external_id: Option<String>,
-    pub(super) plan: String,
+    pub external_id: Option<String>,
+    pub plan: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) title: Option<String>,
+    pub title: Option<String>,
     /// In their order; absent: what the plan consists of.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) resources: Option<Vec<InstanceResource>>,
+    pub resources: Option<Vec<InstanceResource>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) created_at: Option<At>,
+    pub created_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) updated_at: Option<At>,
+    pub updated_at: Option<At>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct InstanceResource {
-    pub(super) resource: String,
+pub struct InstanceResource {
+    pub resource: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) marked_at: Option<At>,
+    pub marked_at: Option<At>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Awards {
-    pub(super) user: String,
-    pub(super) game: String,
+pub struct Awards {
+    pub user: String,
+    pub game: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) beaten_at: Option<At>,
+    pub beaten_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) beaten_hardcore_at: Option<At>,
+    pub beaten_hardcore_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) completed_at: Option<At>,
+    pub completed_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) mastered_at: Option<At>,
+    pub mastered_at: Option<At>,
     /// What the awards rest on whose dates follow from unlocks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) rests_on: Vec<Ground>,
+    pub rests_on: Vec<Ground>,
 }
 
 /// The achievements that some awards required when they were earned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Ground {
-    pub(super) awards: Vec<Award>,
+pub struct Ground {
+    pub awards: Vec<Award>,
     /// Keys.
-    pub(super) achievements: Vec<String>,
+    pub achievements: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Unlock {
-    pub(super) user: String,
+pub struct Unlock {
+    pub user: String,
     /// Within which the key of the achievement is unique, where keys are scoped.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) game: Option<String>,
-    pub(super) achievement: String,
+    pub game: Option<String>,
+    pub achievement: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) at: Option<At>,
+    pub at: Option<At>,
     /// Whether `at` was in hardcore mode.
     #[serde(default, skip_serializing_if = "is_false")]
-    pub(super) hardcore: bool,
+    pub hardcore: bool,
     /// When it was unlocked in hardcore mode, where that was at another instant.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) hardcore_at: Option<At>,
+    pub hardcore_at: Option<At>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct CollectionProgress {
-    pub(super) user: String,
-    pub(super) collection: String,
+pub struct CollectionProgress {
+    pub user: String,
+    pub collection: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) completed_at: Option<At>,
+    pub completed_at: Option<At>,
     /// Whether that date was told, and does not follow from the cards. Only in exports; elsewhere it always was.
     #[serde(default, skip_serializing_if = "is_false")]
-    pub(super) completed_told: bool,
+    pub completed_told: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reward_claimed_at: Option<At>,
+    pub reward_claimed_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) updated_at: Option<At>,
+    pub updated_at: Option<At>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct OwnedCard {
-    pub(super) user: String,
+pub struct OwnedCard {
+    pub user: String,
     /// Within which the key of the card is unique, where keys are scoped.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) collection: Option<String>,
-    pub(super) card: String,
+    pub collection: Option<String>,
+    pub card: String,
     #[serde(default = "one")]
-    pub(super) quantity: i32,
+    pub quantity: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) first_acquired_at: Option<At>,
+    pub first_acquired_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) updated_at: Option<At>,
+    pub updated_at: Option<At>,
 }
 
 const fn one() -> i32 {
@@ -708,47 +710,47 @@ const fn one() -> i32 {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct WriteRef {
-    pub(super) user: String,
-    pub(super) kind: String,
+pub struct WriteRef {
+    pub user: String,
+    pub kind: String,
     #[serde(rename = "ref")]
-    pub(super) reference: String,
-    pub(super) outcome: Value,
-    pub(super) created_at: At,
+    pub reference: String,
+    pub outcome: Value,
+    pub created_at: At,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Merge {
-    pub(super) user: String,
-    pub(super) into: String,
+pub struct Merge {
+    pub user: String,
+    pub into: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Audit {
-    pub(super) actor: String,
-    pub(super) action: String,
-    pub(super) subject: Subject,
-    pub(super) changes: Value,
-    pub(super) recorded_at: At,
+pub struct Audit {
+    pub actor: String,
+    pub action: String,
+    pub subject: Subject,
+    pub changes: Value,
+    pub recorded_at: At,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct ApiKey {
-    pub(super) name: String,
-    pub(super) prefix: String,
+pub struct ApiKey {
+    pub name: String,
+    pub prefix: String,
     /// SHA-256 of the key in hexadecimal digits.
-    pub(super) hash: String,
-    pub(super) scopes: String,
+    pub hash: String,
+    pub scopes: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) owner: Option<String>,
-    pub(super) created_at: At,
+    pub owner: Option<String>,
+    pub created_at: At,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) expires_at: Option<At>,
+    pub expires_at: Option<At>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) revoked_at: Option<At>,
+    pub revoked_at: Option<At>,
 }
 
 impl Record {

@@ -1,24 +1,22 @@
-//! SQL of imports and exports: rows by their keys, new ids, locks, snapshots and copies.
+//! SQL of exports and copies, and the lock that imports take.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DbBackend, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, QueryTrait as _, RuntimeErr, Select, Statement, sqlx,
+    QuerySelect as _, RuntimeErr, Statement, sqlx,
 };
 
-pub(super) use waymark_db::rows::{all, new_ids, page, page_of_users, store, with_int, with_pairs, with_text};
-use waymark_db::{ColumnIsAny as _, Db, Kind, Param, Sql, Transaction, fetch, fetch_values, query, row, select};
+pub(super) use waymark_db::rows::{all, page, page_of_users, with_int, with_pairs};
+use waymark_db::{ColumnIsAny as _, Db, Kind, Param, Sql, Transaction, fetch, row, select};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
 use waymark_learning::entity::resource;
-use waymark_users::entity::{account, user};
-use waymark_write::entity::{event, write_ref};
-use waymark_write::{HistoryKind, share_catalogue, take_catalogue};
+use waymark_users::entity::user;
+use waymark_write::{share_catalogue, take_catalogue};
 
 /// The hand-written statements of this file.
-pub static STATEMENTS: [&Sql; 2] = [&LEADS_TO, &REFS];
+pub static STATEMENTS: [&Sql; 1] = [&REFS];
 
 /// Locks the catalogue, for a change or against changes, and gives its version.
 pub(super) async fn lock_catalogue(transaction: &Transaction, for_a_change: bool) -> Result<i64> {
@@ -28,152 +26,6 @@ pub(super) async fn lock_catalogue(transaction: &Transaction, for_a_change: bool
         share_catalogue(transaction).await?;
     }
     waymark_db::catalogue::version(transaction).await
-}
-
-/// How users are named.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    pub(super) ulids: Vec<String>,
-    /// In lower case.
-    pub(super) handles: Vec<String>,
-    /// Provider and id.
-    pub(super) accounts: Vec<(String, String)>,
-}
-
-row! {
-    /// A user by the name that was asked for.
-    struct Named { id: i64, name: String }
-}
-
-/// The users who go by these names, each with the name: a ULID, a handle in lower case, or `provider:id`.
-pub(super) async fn find_users(transaction: &Transaction, names: Names) -> Result<Vec<(String, i64)>> {
-    use user::{Column, Entity};
-    let there = || Column::MergedInto.is_null().and(Column::ErasedAt.is_null());
-    let named = |users: Select<Entity>, name: Column| {
-        users.select_only().column(Column::Id).column_as(name, "name").into_query()
-    };
-    let mut found = Vec::new();
-    if !names.ulids.is_empty() {
-        let users = Entity::find().filter(Column::Ulid.is_any(transaction, names.ulids));
-        found.extend(query(transaction, &named(users, Column::Ulid)).await?);
-    }
-    if !names.handles.is_empty() {
-        let users = Entity::find().filter(Column::HandleLower.is_any(transaction, names.handles)).filter(there());
-        found.extend(query(transaction, &named(users, Column::HandleLower)).await?);
-    }
-    let mut found: Vec<_> = found.into_iter().map(|Named { id, name }| (name, id)).collect();
-    if !names.accounts.is_empty() {
-        let (providers, ids): (BTreeSet<String>, Vec<String>) = names.accounts.into_iter().unzip();
-        let accounts = accounts(transaction, providers, ids).inner_join(user::Entity).filter(there());
-        let accounts = accounts.all(transaction).await?;
-        found.extend(accounts.into_iter().map(|row| (format!("{}:{}", row.provider, row.external_id), row.user_id)));
-    }
-    Ok(found)
-}
-
-fn accounts(transaction: &Transaction, providers: BTreeSet<String>, ids: Vec<String>) -> Select<account::Entity> {
-    use account::{Column, Entity};
-    let providers: Vec<String> = providers.into_iter().collect();
-    Entity::find()
-        .filter(Column::Provider.is_any(transaction, providers))
-        .filter(Column::ExternalId.is_any(transaction, ids))
-}
-
-row! {
-    /// A user whose row is locked.
-    #[derive(Debug)]
-    pub(super) struct Locked {
-        pub(super) id: i64, pub(super) ulid: String, pub(super) history_seq: i64, pub(super) ledger_seq: i64,
-        pub(super) merged: bool = "merged_into IS NOT NULL AS merged",
-        pub(super) erased: bool = "erased_at IS NOT NULL AS erased",
-    }
-}
-
-/// Locks users in ascending order.
-pub(super) async fn lock_users(transaction: &Transaction, users: Vec<i64>) -> Result<Vec<Locked>> {
-    if users.is_empty() {
-        return Ok(Vec::new());
-    }
-    let users = user::Entity::find().filter(user::Column::Id.is_any(transaction, users));
-    select(transaction, users.order_by_asc(user::Column::Id).lock_exclusive()).await
-}
-
-row! {
-    /// The reference of a user's write.
-    struct Ref { user_id: i64, kind: String, reference: String }
-}
-
-/// The references of these names that these users' writes had, with user and kind.
-pub(super) async fn find_refs(
-    transaction: &Transaction,
-    users: BTreeSet<i64>,
-    names: BTreeSet<String>,
-) -> Result<Vec<(i64, String, String)>> {
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    use write_ref::{Column, Entity};
-    let found = Entity::find()
-        .filter(Column::UserId.is_any(transaction, users.into_iter().collect::<Vec<_>>()))
-        .filter(Column::Reference.is_any(transaction, names.into_iter().collect::<Vec<_>>()));
-    let found = select(transaction, found).await?;
-    Ok(found.into_iter().map(|Ref { user_id, kind, reference }| (user_id, kind, reference)).collect())
-}
-
-/// Whose accounts these are; may find more, since providers and ids are compared one by one.
-pub(super) async fn find_accounts(
-    transaction: &Transaction,
-    providers: BTreeSet<String>,
-    ids: BTreeSet<String>,
-) -> Result<Vec<(i64, String, String)>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let found = accounts(transaction, providers, ids.into_iter().collect()).all(transaction).await?;
-    Ok(found.into_iter().map(|row| (row.user_id, row.provider, row.external_id)).collect())
-}
-
-row! {
-    /// When something of a user changed last.
-    struct Changed { user_id: i64, at: Timestamp = "max(recorded_at) AS at" }
-}
-
-/// When the profile or the accounts of each of these users changed last, as the histories say.
-pub(super) async fn profiles_updated(transaction: &Transaction, users: &[i64]) -> Result<HashMap<i64, Timestamp>> {
-    let kinds = [
-        HistoryKind::UserCreated,
-        HistoryKind::ProfileChanged,
-        HistoryKind::AccountLinked,
-        HistoryKind::AccountUnlinked,
-        HistoryKind::Merged,
-        HistoryKind::Erased,
-    ];
-    let kinds = kinds.map(|kind| kind.as_str().to_owned()).to_vec();
-    use event::{Column, Entity};
-    let changes = Entity::find()
-        .filter(Column::UserId.is_any(transaction, users.to_vec()))
-        .filter(Column::Kind.is_any(transaction, kinds))
-        .group_by(Column::UserId);
-    let found = select(transaction, changes).await?;
-    Ok(found.into_iter().map(|Changed { user_id, at }| (user_id, at)).collect())
-}
-
-// Follows a user from merger to merger.
-static LEADS_TO: Sql = Sql::new(
-    "WITH RECURSIVE way(id) AS (SELECT CAST($1 AS bigint) UNION SELECT u.merged_into FROM users u \
-     JOIN way ON u.id = way.id WHERE u.merged_into IS NOT NULL) SELECT id FROM way WHERE id = $2",
-);
-
-/// Whether `user` is, or was merged on into, `other`.
-pub(super) async fn leads_to(transaction: &Transaction, user: i64, other: i64) -> Result<bool> {
-    let found: Vec<i64> = fetch_values(transaction, &LEADS_TO, [Param::Int(user), Param::Int(other)]).await?;
-    Ok(!found.is_empty())
-}
-
-/// Notes that a user was merged into another.
-pub(super) async fn merge(transaction: &Transaction, user: i64, into: i64) -> Result<()> {
-    let merged = user::Entity::update_many().col_expr(user::Column::MergedInto, Expr::value(into));
-    Ok(merged.filter(user::Column::Id.eq(user)).exec(transaction).await.map(drop)?)
 }
 
 row! {
@@ -221,8 +73,8 @@ static REFS: Sql = Sql::new(
 pub(super) type Reference = (i64, String, String, Timestamp, String);
 
 row! {
-    /// What is kept under a reference.
-    struct Kept { at: Ref = (Ref), created_at: Timestamp, outcome: String }
+    /// The reference of a user's write, and what is kept under it.
+    struct Kept { user_id: i64, kind: String, reference: String, created_at: Timestamp, outcome: String }
 }
 
 /// One page of references, of the users from `first` to `last`, in the order of bytes on both engines.
@@ -241,10 +93,8 @@ pub(super) async fn page_of_refs(
         Param::Int(limit),
     ];
     let found = fetch(transaction, &REFS, params).await?;
-    Ok(found
-        .into_iter()
-        .map(|Kept { at, created_at, outcome }| (at.user_id, at.kind, at.reference, created_at, outcome))
-        .collect())
+    let kept = |row: Kept| (row.user_id, row.kind, row.reference, row.created_at, row.outcome);
+    Ok(found.into_iter().map(kept).collect())
 }
 
 /// Lets PostgreSQL know what it holds now.

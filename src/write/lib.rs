@@ -16,6 +16,7 @@ mod notifier;
 mod packed;
 mod probe;
 mod repo;
+mod restored;
 mod seam;
 mod turns;
 mod unit;
@@ -34,6 +35,7 @@ pub use input::{Checks, Deleted, Notes, Patch, Retire, Telling, Upserted, arrang
 pub use notifier::Following;
 pub use probe::attempt as try_to_write;
 pub use repo::{STATEMENTS, append_entry, append_event, audited, forget_writes, share_catalogue, take_catalogue};
+pub use restored::{restore_audit, restore_events, restore_references};
 pub use unit::{Reference, Unit};
 pub use waymark_vocabulary::HistoryKind;
 pub use writer::{Order, Writer};

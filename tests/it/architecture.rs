@@ -90,7 +90,6 @@ const CRATES: &[(&str, &[&str])] = &[
             "auth/entity.rs",
             "auth/repo.rs",
             "write/",
-            "demo/insert.rs",
             "transfer/sql.rs",
             "features/*/entity.rs",
             "features/*/repo.rs",

@@ -38,6 +38,8 @@ pub struct Season {
     pub week_titles: HashMap<i32, String>,
     /// In the operator's order.
     pub goals: Vec<Arc<Goal>>,
+    /// When it was written down.
+    pub created_at: Timestamp,
 }
 
 /// A goal of a season.

@@ -46,6 +46,7 @@ impl From<season::Model> for Season {
             pauses: Vec::new(),
             week_titles: HashMap::new(),
             goals: Vec::new(),
+            created_at: row.created_at,
         }
     }
 }

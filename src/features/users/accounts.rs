@@ -1,6 +1,8 @@
 //! Accounts as operators need them: finding a user by handle, and the identity under which a token names one.
 
-use sea_orm::{ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+};
 
 use serde_json::json;
 
@@ -20,6 +22,16 @@ pub async fn find(connection: &impl ConnectionTrait, handle: &str) -> Result<Opt
         .one(connection)
         .await?;
     Ok(found.map(|row| (UserId(row.id), row.ulid)))
+}
+
+/// Counts the users, with those who were merged or erased.
+pub async fn count(connection: &impl ConnectionTrait) -> Result<u64> {
+    Ok(user::Entity::find().count(connection).await?)
+}
+
+/// Tells whether there is a user with this ULID, who may have been merged or erased.
+pub async fn is_known(connection: &impl ConnectionTrait, ulid: &str) -> Result<bool> {
+    Ok(user::Entity::find().filter(user::Column::Ulid.eq(ulid)).count(connection).await? > 0)
 }
 
 /// The subject under which tokens of `issuer` name the user with this handle. A user who has none yet gets an account

@@ -9,6 +9,7 @@ mod loader;
 pub mod repo;
 pub mod rules;
 pub mod service;
+pub mod told;
 pub mod write;
 
 pub use check::CHECKS;

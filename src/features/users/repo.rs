@@ -1,13 +1,13 @@
 //! SQL of users and accounts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use sea_orm::ActiveValue::{NotSet, Set, Unchanged};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _,
-    QueryOrder as _, Select,
+    QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
 };
 
 use super::entity::{Visibility, account, user};
@@ -17,9 +17,11 @@ use waymark_auth::policy::Subject;
 use waymark_db::owner::Merger;
 use waymark_db::page::Slice;
 use waymark_db::records::{As, Records};
-use waymark_db::{ColumnIsAny as _, Param, Sql, bulk, fetch, row, select};
+use waymark_db::{ColumnIsAny as _, Param, Sql, bulk, fetch, fetch_values, query, row, select};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
+use waymark_write::HistoryKind;
+use waymark_write::entity::event;
 
 /// A user as it is stored.
 #[derive(Debug)]
@@ -55,7 +57,7 @@ pub(super) struct Found {
 }
 
 /// The hand-written statements of this file.
-pub static STATEMENTS: [&Sql; 2] = [&BY_ANYTHING, &SURVIVORS];
+pub static STATEMENTS: [&Sql; 3] = [&BY_ANYTHING, &SURVIVORS, &LEADS_TO];
 
 // Each name by its own index, and all in one round trip.
 static BY_ANYTHING: Sql = Sql::new(
@@ -394,3 +396,149 @@ pub static RECORDS: [Records; 3] = [
         ],
     ),
 ];
+
+/// How files name users.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// ULIDs.
+    pub ulids: Vec<String>,
+    /// Handles, in lower case.
+    pub handles: Vec<String>,
+    /// Accounts: provider and id.
+    pub accounts: Vec<(String, String)>,
+}
+
+row! {
+    /// A user by the name that was asked for.
+    struct Named { id: i64, name: String }
+}
+
+/// The users who go by these names, each with the name: a ULID, a handle in lower case, or `provider:id`.
+pub async fn find_named(connection: &impl ConnectionTrait, names: Names) -> Result<Vec<(String, i64)>> {
+    use user::Column;
+    let named = |users: Select<user::Entity>, name: Column| {
+        users.select_only().column(Column::Id).column_as(name, "name").into_query()
+    };
+    let mut found = Vec::new();
+    if !names.ulids.is_empty() {
+        let users = user::Entity::find().filter(Column::Ulid.is_any(connection, names.ulids));
+        found.extend(query(connection, &named(users, Column::Ulid)).await?);
+    }
+    if !names.handles.is_empty() {
+        let users = there().filter(Column::HandleLower.is_any(connection, names.handles));
+        found.extend(query(connection, &named(users, Column::HandleLower)).await?);
+    }
+    let mut found: Vec<_> = found.into_iter().map(|Named { id, name }| (name, id)).collect();
+    if !names.accounts.is_empty() {
+        let (providers, ids): (BTreeSet<String>, BTreeSet<String>) = names.accounts.into_iter().unzip();
+        let accounts = with_accounts(connection, providers, ids).inner_join(user::Entity);
+        let accounts = accounts.filter(Column::MergedInto.is_null()).filter(Column::ErasedAt.is_null());
+        let accounts = accounts.all(connection).await?;
+        found.extend(accounts.into_iter().map(|row| (format!("{}:{}", row.provider, row.external_id), row.user_id)));
+    }
+    Ok(found)
+}
+
+fn with_accounts(
+    connection: &impl ConnectionTrait,
+    providers: BTreeSet<String>,
+    ids: BTreeSet<String>,
+) -> Select<account::Entity> {
+    let (providers, ids): (Vec<String>, Vec<String>) = (providers.into_iter().collect(), ids.into_iter().collect());
+    account::Entity::find()
+        .filter(account::Column::Provider.is_any(connection, providers))
+        .filter(account::Column::ExternalId.is_any(connection, ids))
+}
+
+/// Whose accounts these are, with provider and id; may find more, since providers and ids are compared one by one.
+pub(super) async fn find_accounts(
+    connection: &impl ConnectionTrait,
+    providers: BTreeSet<String>,
+    ids: BTreeSet<String>,
+) -> Result<Vec<(i64, String, String)>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = with_accounts(connection, providers, ids).all(connection).await?;
+    Ok(found.into_iter().map(|row| (row.user_id, row.provider, row.external_id)).collect())
+}
+
+row! {
+    /// A user whose row is locked.
+    #[derive(Debug)]
+    pub struct Standing {
+        /// The internal id.
+        pub id: i64,
+        /// The ULID.
+        pub ulid: String,
+        /// The last number of the history.
+        pub history_seq: i64,
+        /// The last number of the ledger.
+        pub ledger_seq: i64,
+        /// Whether the user was merged into another one.
+        pub merged: bool = "merged_into IS NOT NULL AS merged",
+        /// Whether the user was erased.
+        pub erased: bool = "erased_at IS NOT NULL AS erased",
+    }
+}
+
+impl Standing {
+    /// The user of a row.
+    pub(super) fn of(row: &user::Model) -> Self {
+        Self {
+            id: row.id,
+            ulid: row.ulid.clone(),
+            history_seq: row.history_seq,
+            ledger_seq: row.ledger_seq,
+            merged: row.merged_into.is_some(),
+            erased: row.erased_at.is_some(),
+        }
+    }
+}
+
+/// Locks users in ascending order, those who were merged or erased too.
+pub(super) async fn lock(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<Standing>> {
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    let users = user::Entity::find().filter(user::Column::Id.is_any(connection, users));
+    select(connection, users.order_by_asc(user::Column::Id).lock_exclusive()).await
+}
+
+row! {
+    /// When something of a user changed last.
+    struct Changed { user_id: i64, at: Timestamp = "max(recorded_at) AS at" }
+}
+
+/// When the profile or the accounts of each of these users changed last, as the histories say.
+pub async fn profiles_updated(connection: &impl ConnectionTrait, users: &[i64]) -> Result<HashMap<i64, Timestamp>> {
+    use HistoryKind::{AccountLinked, AccountUnlinked, Erased, Merged, ProfileChanged, UserCreated};
+    let kinds = [UserCreated, ProfileChanged, AccountLinked, AccountUnlinked, Merged, Erased];
+    let kinds = kinds.map(|kind| kind.as_str().to_owned()).to_vec();
+    let changes = event::Entity::find()
+        .filter(event::Column::UserId.is_any(connection, users.to_vec()))
+        .filter(event::Column::Kind.is_any(connection, kinds))
+        .group_by(event::Column::UserId);
+    let found = select(connection, changes).await?;
+    Ok(found.into_iter().map(|Changed { user_id, at }| (user_id, at)).collect())
+}
+
+// Follows a user from merger to merger.
+static LEADS_TO: Sql = Sql::new(
+    "WITH RECURSIVE way(id) AS (SELECT CAST($1 AS bigint) UNION SELECT u.merged_into FROM users u \
+     JOIN way ON u.id = way.id WHERE u.merged_into IS NOT NULL) SELECT id FROM way WHERE id = $2",
+);
+
+/// Whether `user` is, or was merged on into, `other`.
+pub(super) async fn leads_to(connection: &impl ConnectionTrait, user: i64, other: i64) -> Result<bool> {
+    let found: Vec<i64> = fetch_values(connection, &LEADS_TO, [Param::Int(user), Param::Int(other)]).await?;
+    Ok(!found.is_empty())
+}
+
+/// Notes that a user was merged into another, unless the user was already; whether that is news.
+pub(super) async fn mark_merged(connection: &impl ConnectionTrait, user: i64, into: i64) -> Result<bool> {
+    use user::{Column, Entity};
+    let merged = Entity::update_many().col_expr(Column::MergedInto, Expr::value(into));
+    let merged = merged.filter(Column::Id.eq(user)).filter(Column::MergedInto.is_null()).exec(connection).await?;
+    Ok(merged.rows_affected > 0)
+}

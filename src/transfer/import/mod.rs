@@ -11,6 +11,7 @@ mod credits;
 mod games;
 mod learning;
 mod others;
+mod restoring;
 mod seasons;
 mod users;
 
@@ -19,12 +20,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use super::lines::{self, Line, Source};
 use super::ranges;
 use super::records::Record;
-use super::sql::{self, Names};
+use super::sql;
 use waymark_credits::told::{Place as Lot, Unsettled};
 use waymark_db::catalogue::{self as stored, Snapshot};
 use waymark_db::{Db, Kind as Engine, Transaction, is_held};
@@ -33,8 +32,10 @@ use waymark_kernel::config::Config;
 use waymark_kernel::error::{Code, Error, Result};
 use waymark_kinds as features;
 use waymark_seasons::told::settle;
-use waymark_vocabulary::ids::Kind;
-use waymark_write::{HistoryKind, Origin, Taken, Unit};
+use waymark_users::told::{Names, Standing, find_named, lock, stored_account};
+use waymark_write::{Origin, Taken, Unit};
+
+pub use restoring::Restoring;
 
 /// How often a transaction that loses against others is tried.
 const TRIES: u32 = 5;
@@ -250,9 +251,7 @@ impl Import<'_> {
             sql::lock_catalogue(&transaction, false).await?;
             let mut unit = Unit::of_facts(&transaction, self.now, self.ids, self.config);
             let users: BTreeSet<i64> = places.keys().map(|(user, _)| *user).collect();
-            for user in sql::lock_users(&transaction, users.into_iter().collect()).await? {
-                unit.adopt(user.id, &user.ulid, [user.history_seq, user.ledger_seq]);
-            }
+            lock(&mut unit, users.into_iter().collect()).await?;
             let wrong = settle(&mut unit, &lots).await?;
             unit.finish().await?;
             transaction.commit().await?;
@@ -391,13 +390,18 @@ struct Person {
     erased: bool,
 }
 
+impl From<Standing> for Person {
+    fn from(user: Standing) -> Self {
+        Self { ulid: user.ulid, merged: user.merged, erased: user.erased }
+    }
+}
+
 /// A record of one kind, whom it is about, and where it stands in the chunk.
 struct Item<'a, R> {
     at: usize,
     user: i64,
     record: &'a R,
-    /// Whether the file brings along what the histories say of it.
-    has_history: bool,
+    /// An export brings along what the histories say of it.
     origin: Origin,
 }
 
@@ -414,7 +418,6 @@ struct Work<'a> {
     transaction: &'a Transaction,
     /// What changes progress, and tells of it.
     unit: Unit<'a>,
-    ids: &'a Ids,
     now: Timestamp,
     /// What features have in memory of the catalogue, as soon as somebody has asked for it.
     known: Option<Arc<Snapshot>>,
@@ -447,13 +450,12 @@ impl<'a> Work<'a> {
         earlier: Earlier<'a>,
         lines: &'a [(&'a Line, &'a Record)],
     ) -> Result<Done> {
-        let (transaction, ids, now) = (unit.transaction(), unit.ids, unit.now);
+        let (transaction, now) = (unit.transaction(), unit.now);
         let of_catalogue = lines.iter().any(|(_, record)| record.is_of_catalogue());
         let mut version = sql::lock_catalogue(transaction, of_catalogue).await?;
         let mut work = Work {
             transaction,
             unit,
-            ids,
             now,
             known,
             earlier,
@@ -477,7 +479,10 @@ impl<'a> Work<'a> {
         learning::take(&mut work).await?;
         games::take(&mut work).await?;
         collections::take(&mut work).await?;
-        others::take(&mut work).await?;
+        others::take_references(&mut work).await?;
+        others::take_audit(&mut work).await?;
+        users::take_api_keys(&mut work).await?;
+        users::take_mergers(&mut work).await?;
         work.finish().await
     }
 
@@ -504,7 +509,7 @@ impl<'a> Work<'a> {
                 Name::Account(provider, id) => names.accounts.push((provider, id)),
             }
         }
-        self.names.extend(sql::find_users(self.transaction, names).await?);
+        self.names.extend(find_named(self.transaction, names).await?);
         self.lock(self.names.values().copied().collect()).await
     }
 
@@ -525,11 +530,8 @@ impl<'a> Work<'a> {
         users.retain(|user| !self.people.contains_key(user));
         users.sort_unstable();
         users.dedup();
-        for user in sql::lock_users(self.transaction, users).await? {
-            self.unit.adopt(user.id, &user.ulid, [user.history_seq, user.ledger_seq]);
-            let person = Person { ulid: user.ulid, merged: user.merged, erased: user.erased };
-            self.people.insert(user.id, person);
-        }
+        let locked = lock(&mut self.unit, users).await?;
+        self.people.extend(locked.into_iter().map(|user| (user.id, Person::from(user))));
         Ok(())
     }
 
@@ -564,10 +566,10 @@ impl<'a> Work<'a> {
                         self.bad(at, format!("the user {name:?} was {what}"));
                     }
                     Some(person) if person.merged => {}
-                    Some(person) if person.erased && !self.knows_of_erasure(at, person) => {}
+                    _ if self.is_erased_for(at, user) => {}
                     _ => {
                         let origin = if has_history { Origin::Restored } else { Origin::Told };
-                        items.push(Item { at, user, record: picked, has_history, origin });
+                        items.push(Item { at, user, record: picked, origin });
                     }
                 },
             }
@@ -581,51 +583,28 @@ impl<'a> Work<'a> {
         self.earlier.erased.contains(&(file, person.ulid.clone()))
     }
 
-    fn bad(&mut self, at: usize, reason: impl Into<String>) {
-        self.outcomes[at] = Outcome::Bad(reason.into());
+    /// Whether a user was erased, and the file of this record does not know of it.
+    fn is_erased_for(&self, at: usize, user: i64) -> bool {
+        self.people.get(&user).is_some_and(|person| person.erased && !self.knows_of_erasure(at, person))
+    }
+
+    fn bad(&mut self, at: usize, reason: String) {
+        self.outcomes[at] = Outcome::Bad(reason);
     }
 
     /// Notes what became of records.
     fn note(&mut self, taken: impl IntoIterator<Item = (usize, Taken)>) {
         for (at, taken) in taken {
             match taken {
-                Ok(true) => self.landed(at),
+                Ok(true) => self.outcomes[at] = Outcome::New,
                 Ok(false) => {}
                 Err(reason) => self.bad(at, reason),
             }
         }
     }
 
-    fn landed(&mut self, at: usize) {
-        self.outcomes[at] = Outcome::New;
-    }
-
     fn person(&mut self, user: i64) -> Result<&mut Person> {
         self.people.get_mut(&user).ok_or_else(|| Error::internal(format!("user {user} is not locked")))
-    }
-
-    /// Appends an event to a history, unless the file brings it along.
-    fn tell(
-        &mut self,
-        (user, has_history): (i64, bool),
-        kind: HistoryKind,
-        (subject, key): (Kind, &str),
-        changes: &Value,
-        at: Timestamp,
-    ) -> Result<()> {
-        if has_history {
-            return Ok(());
-        }
-        self.unit.record_at(user, kind, (subject, key), changes, at)
-    }
-
-    /// The same about the user.
-    fn tell_user(&mut self, of: (i64, bool), kind: HistoryKind, changes: &Value, at: Timestamp) -> Result<()> {
-        if of.1 {
-            return Ok(());
-        }
-        let ulid = self.person(of.0)?.ulid.clone();
-        self.tell(of, kind, (Kind::User, &ulid), changes, at)
     }
 }
 
@@ -640,7 +619,7 @@ enum Name {
 fn canonical(name: &str) -> Name {
     match name.split_once(':') {
         Some(("user", ulid)) => Name::Ulid(ulid.to_ascii_uppercase()),
-        Some((provider, id)) => match users::stored_account(provider, id) {
+        Some((provider, id)) => match stored_account(provider, id) {
             Ok((provider, id)) => Name::Account(provider, id),
             // Nobody has it.
             Err(_) => Name::Account(provider.to_owned(), id.to_owned()),
