@@ -476,7 +476,7 @@ fn achievement(game: u32, n: u32) -> Record {
         description: String::new(),
         badge: None,
         points: [5, 10, 25][usize::try_from(n % 3).unwrap_or_default()],
-        kind: if n % 5 == 0 { AchievementKind::Progression } else { AchievementKind::Standard },
+        kind: if n.is_multiple_of(5) { AchievementKind::Progression } else { AchievementKind::Standard },
         published: true,
         created_at: at(MADE_AT),
         updated_at: at(MADE_AT),

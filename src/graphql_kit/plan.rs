@@ -4,6 +4,7 @@
 //! with the same selection, a [`Plan`] does this once, and then writes one object after the other as JSON.
 
 use async_graphql::parser::types::{Field, Selection, SelectionSet};
+use async_graphql::resolver_utils::EnumType;
 use async_graphql::{OutputType, Positioned};
 use serde::Serialize;
 
@@ -109,6 +110,14 @@ pub fn text<T>(get: impl Fn(&T) -> &str + Send + Sync + 'static) -> Option<Write
 /// A field that is an instant or absent.
 pub fn instant<T>(get: impl Fn(&T) -> Option<Timestamp> + Send + Sync + 'static) -> Option<Writer<T>> {
     value(move |object| get(object).map(|instant| instant.to_string()))
+}
+
+/// A field that is one of the names of an enumeration.
+pub fn name<T, E: EnumType>(get: impl Fn(&T) -> E + Send + Sync + 'static) -> Option<Writer<T>> {
+    value(move |object| {
+        let value = get(object);
+        E::items().iter().find(|item| item.value == value).map(|item| item.name)
+    })
 }
 
 /// A field that is an object.

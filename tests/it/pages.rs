@@ -154,7 +154,7 @@ async fn a_public_profile_has_a_card(stage: Stage) {
 async fn a_card_is_sent_once_while_it_stays_the_same(stage: Stage) {
     let card = get(&stage, "/u/grace/card.svg", &[]).await;
     let tag = header(&card, "etag");
-    for sent in [tag.to_owned(), format!("\"other\", W/{tag}"), "*".to_owned()] {
+    for sent in [tag.to_owned(), format!("\"other\", {tag}"), tag.trim_start_matches("W/").to_owned(), "*".to_owned()] {
         let again = get(&stage, "/u/grace/card.svg", &[("if-none-match", &sent)]).await;
         assert_eq!((again.status.as_u16(), again.text.as_str(), header(&again, "etag")), (304, "", tag), "{sent}");
     }

@@ -50,7 +50,12 @@ async fn every_field_of_a_user_at_once_takes_a_statement_a_table_and_one_or_two_
     let user = |without: &[&str]| {
         format!("{{ viewer {{ user {} }} }}", everything::selection_without(&schema, "User", without))
     };
-    let inner = ["GameSummary.achievements", "CollectionProgress.cards", "RewardProgress.refusal"];
+    let inner = [
+        "GameSummary.achievements",
+        "CollectionProgress.cards",
+        "CollectionProgress.cardsConnection",
+        "RewardProgress.refusal",
+    ];
     let grace = stage.user("grace");
     let unnoted = inner.iter().copied().chain(["ResourceProgress.notes"]).collect::<Vec<_>>();
     assert_eq!(count(&stage, &grace, &user(&unnoted), Value::Null).await, 16);

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object, SimpleObject};
 
 use super::entity::reward;
-use super::repo::Owned;
 use super::rules;
 pub use super::rules::{CollectionStatus, RewardRefusal};
-use super::service::{self, Collecting};
+use super::service::{self, Collecting, Owned};
 use super::{Card as StoredCard, Collection as StoredCollection};
 use waymark_auth::policy::VisibleUser;
 use waymark_graphql_kit::context::{Nullable, nullable, present};

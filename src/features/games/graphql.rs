@@ -240,6 +240,22 @@ impl GameSummary {
     fn is_complete(&self) -> bool {
         self.0.game.num_possible > 0 && self.0.achieved.score.num_achieved >= self.0.game.num_possible
     }
+
+    fn global_id(&self) -> ID {
+        ids::Kind::GameSummary.id_of(self.0.user.ulid(), &self.0.game.key)
+    }
+
+    fn ratio_done(&self) -> f64 {
+        progress::ratio(self.0.achieved.score.num_achieved, self.0.game.num_possible)
+    }
+
+    fn state_now(&self) -> ProgressState {
+        progress::state(self.0.achieved.score.num_achieved, self.is_complete())
+    }
+
+    fn completed(&self) -> Option<Timestamp> {
+        self.0.achieved.awards.completed.filter(|_| self.is_complete())
+    }
 }
 
 impl GameSummary {
@@ -260,7 +276,11 @@ impl MostlyReady for GameSummary {
 
 impl Plain for GameSummary {
     const MAIN: &'static [&'static str] = &[
+        "id",
+        "kind",
         "title",
+        "ratio",
+        "state",
         "game",
         "total",
         "numPossible",
@@ -274,7 +294,12 @@ impl Plain for GameSummary {
 
     fn writer(field: &Field) -> Option<Writer<Self>> {
         match field.name.node.as_str() {
+            "id" => plan::value(Self::global_id),
+            "kind" => plan::name(|_: &Self| ProgressKind::Game),
             "title" => plan::text(|summary: &Self| &summary.0.game.title),
+            "ratio" => plan::value(Self::ratio_done),
+            "state" => plan::name(Self::state_now),
+            "completedAt" => plan::instant(Self::completed),
             "game" => plan::object(field, |summary: &Self| Game(Arc::clone(&summary.0.game))),
             "total" | "numPossible" => plan::value(|summary: &Self| summary.0.game.num_possible),
             "possibleScore" => plan::value(|summary: &Self| summary.0.game.possible_score),
@@ -294,7 +319,7 @@ impl Plain for GameSummary {
 impl GameSummary {
     /// The global id: `game_summary:<the user's ULID>:<the game's key>`.
     pub async fn id(&self) -> ID {
-        ids::Kind::GameSummary.id_of(self.0.user.ulid(), &self.0.game.key)
+        self.global_id()
     }
 
     /// Always GAME.
@@ -319,18 +344,18 @@ impl GameSummary {
 
     /// `done` out of `total`, from 0 to 1; 0 when the game has no achievements.
     pub async fn ratio(&self) -> f64 {
-        progress::ratio(self.0.achieved.score.num_achieved, self.0.game.num_possible)
+        self.ratio_done()
     }
 
     /// COMPLETED when every published achievement is unlocked.
     pub async fn state(&self) -> ProgressState {
-        progress::state(self.0.achieved.score.num_achieved, self.is_complete())
+        self.state_now()
     }
 
     /// When all achievements were unlocked for the first time. Null while one is locked, also one that is new; the
     /// award that was earned before stays in `awards`.
     pub async fn completed_at(&self) -> Option<Timestamp> {
-        self.0.achieved.awards.completed.filter(|_| self.is_complete())
+        self.completed()
     }
 
     /// The game.

@@ -146,6 +146,20 @@ impl ResourceProgress {
         self.0.progress.as_ref().is_some_and(|stored| stored.completed)
     }
 
+    fn global_id(&self) -> ID {
+        ids::Kind::ResourceProgress.id_of(self.0.user.ulid(), &self.0.key)
+    }
+
+    fn shown_title(&self) -> &str {
+        self.0.resource.as_ref().map_or(&self.0.key, |resource| &resource.title)
+    }
+
+    fn state_now(&self) -> ProgressState {
+        let touched =
+            self.0.progress.as_ref().is_some_and(|stored| stored.percent > 0 || stored.time_spent_minutes > 0);
+        progress::state(i32::from(touched), self.is_completed())
+    }
+
     /// 100 when completed, else the percentage that was recorded.
     fn percent_done(&self) -> i32 {
         if self.is_completed() { 100 } else { self.0.progress.as_ref().map_or(0, |stored| i32::from(stored.percent)) }
@@ -173,10 +187,28 @@ impl MostlyReady for ResourceProgress {
 }
 
 impl Plain for ResourceProgress {
-    const MAIN: &'static [&'static str] = &["resource", "resourceKey", "completed", "done", "progress", "completedAt"];
+    const MAIN: &'static [&'static str] = &[
+        "id",
+        "kind",
+        "title",
+        "total",
+        "ratio",
+        "resource",
+        "resourceKey",
+        "completed",
+        "done",
+        "progress",
+        "completedAt",
+    ];
 
     fn writer(field: &Field) -> Option<Writer<Self>> {
         match field.name.node.as_str() {
+            "id" => plan::value(Self::global_id),
+            "kind" => plan::name(|_: &Self| ProgressKind::Resource),
+            "title" => plan::text(Self::shown_title),
+            "total" => plan::value(|_: &Self| 100),
+            "ratio" => plan::value(|progress: &Self| progress::ratio(progress.percent_done(), 100)),
+            "state" => plan::name(Self::state_now),
             "resource" => plan::optional(field, |progress: &Self| progress.0.resource.clone().map(Resource)),
             "resourceKey" => plan::text(|progress: &Self| &progress.0.key),
             "completed" => plan::value(Self::is_completed),
@@ -203,7 +235,7 @@ impl Plain for ResourceProgress {
 impl ResourceProgress {
     /// The global id: `resource_progress:<the user's ULID>:<the resource's key>`.
     pub async fn id(&self) -> ID {
-        ids::Kind::ResourceProgress.id_of(self.0.user.ulid(), &self.0.key)
+        self.global_id()
     }
 
     /// Always RESOURCE.
@@ -213,7 +245,7 @@ impl ResourceProgress {
 
     /// The resource's title; its key where the catalogue does not describe it.
     pub async fn title(&self) -> String {
-        self.0.resource.as_ref().map_or_else(|| self.0.key.clone(), |resource| resource.title.clone())
+        self.shown_title().to_owned()
     }
 
     /// How much is done, in percent: 100 when completed, else the same as `progress`.
@@ -233,9 +265,7 @@ impl ResourceProgress {
 
     /// COMPLETED when the resource is marked complete; the percentage does not count.
     pub async fn state(&self) -> ProgressState {
-        let touched =
-            self.0.progress.as_ref().is_some_and(|stored| stored.percent > 0 || stored.time_spent_minutes > 0);
-        progress::state(i32::from(touched), self.is_completed())
+        self.state_now()
     }
 
     /// When it was marked complete. Null when it is not complete.

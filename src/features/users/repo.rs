@@ -57,7 +57,13 @@ pub(super) struct Found {
 }
 
 /// The hand-written statements of this file.
-pub static STATEMENTS: [&Sql; 3] = [&BY_ANYTHING, &SURVIVORS, &LEADS_TO];
+pub static STATEMENTS: [&Sql; 4] = [&BY_ULID, &BY_ANYTHING, &SURVIVORS, &LEADS_TO];
+
+// Nearly every query begins with it: the builder would make its text each time, which costs more than to run it.
+static BY_ULID: Sql = Sql::new(
+    "SELECT u.id, u.ulid, u.visibility, u.handle, u.handle_lower, u.display_name, u.avatar_url, u.created_at \
+     FROM users u WHERE u.ulid = ANY($1) AND u.erased_at IS NULL AND u.merged_into IS NULL",
+);
 
 // Each name by its own index, and all in one round trip.
 static BY_ANYTHING: Sql = Sql::new(
@@ -130,8 +136,7 @@ impl Wanted {
 pub(super) async fn find(connection: &impl ConnectionTrait, wanted: Wanted) -> Result<Vec<Found>> {
     let Wanted { ulids, handles, providers, external_ids, ids } = wanted;
     if handles.is_empty() && providers.is_empty() && ids.is_empty() {
-        let users = there().filter(user::Column::Ulid.is_any(connection, ulids));
-        let users: Vec<UserRow> = select(connection, users).await?;
+        let users: Vec<UserRow> = fetch(connection, &BY_ULID, [Param::Texts(ulids)]).await?;
         return Ok(users.into_iter().map(Found::from).collect());
     }
     let params = [

@@ -642,7 +642,7 @@ const INPUTS: &[Input] = &[
 ];
 
 /// Numbers that name something which is there or not.
-const NAMES: [&str; 1] = ["BlocksBy.number"];
+const NAMES: [&str; 2] = ["BlocksBy.number", "CreditLotBy.number"];
 /// What is given in credits is checked as what is given in micros.
 const IN_CREDITS: [&str; 1] = ["CreditAmountInput.credits"];
 
