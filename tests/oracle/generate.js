@@ -124,9 +124,10 @@ class Author {
       chosen = chosen.slice(1);
     }
     const members = chosen.map((field) => {
-      // What is one of many has to have a value.
-      const isOne = type.isOneOf && !this.wrong(0.3);
-      return [field.name, isOne ? this.value(field.type, depth + 1, false) : this.inner(field.type, depth + 1)];
+      if (!type.isOneOf) return [field.name, this.inner(field.type, depth + 1)];
+      // What is one of many has to have a value. A variable would have to be of a type without null, which graphql-js 16
+      // does not ask.
+      return [field.name, this.wrong(0.3) ? { text: "null", json: null } : this.value(field.type, depth + 1, false)];
     });
     const json = Object.fromEntries(members.map(([name, value]) => [name, value.json]));
     const text = members.map(([name, value]) => `${name}: ${value.text}`);
