@@ -16,10 +16,13 @@ use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sea_orm::sqlx::{self, Connection as _};
+
 use waymark_kernel::error::{Error, Result};
 
 /// What is added to the number of a copy that was never opened.
 const MARK: u32 = 1 << 30;
+/// How the file of a database begins.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Where the number stands in a file.
 const NUMBER_AT: u64 = 60;
 /// How often a file and a log are looked at that do not fit: another process may write them meanwhile.
@@ -73,8 +76,10 @@ pub fn mark_copy(file: &Path) -> io::Result<()> {
 /// Raises the number of a database that is about to be opened, unless there is a log or another process has it open.
 pub(super) fn begin(file: &Path) -> io::Result<()> {
     let Ok(mut claim) = claim(file) else { return Ok(()) };
-    // An empty file becomes a database when it is opened.
-    if !is_quiet(file) || claim.0.metadata()?.len() < NUMBER_AT + 4 {
+    let mut begins = [0; MAGIC.len()];
+    let is_database = claim.0.read_exact(&mut begins).is_ok() && begins == *MAGIC;
+    // An empty file becomes a database when it is opened, and what is none stays as it is.
+    if !is_quiet(file) || !is_database {
         return Ok(());
     }
     renumber(&mut claim.0, |number| (number & !MARK).wrapping_add(1) & (MARK - 1))

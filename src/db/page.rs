@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use super::Extent;
-use super::row::{Columns, Count, FromRow};
+use super::row::{Count, FromRow};
 use super::sql::{Param, fetch_text, for_sqlite};
 use waymark_kernel::error::Result;
 
@@ -71,7 +71,7 @@ impl List {
         let one = users.len() == 1;
         let mut params = vec![Param::Ints(users)];
         params.extend(filter);
-        let columns = Columns::of::<T>().list(extent);
+        let columns = T::COLUMNS.list(extent);
         let sql = self.sql(&columns, connection.get_database_backend(), slice, one, &mut params);
         fetch_text(connection, sql, params, extent).await
     }

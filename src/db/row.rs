@@ -6,15 +6,15 @@
 
 use std::sync::Arc;
 
-use sea_orm::sqlx::{self, Column as _, Decode, Postgres, Row as _, Sqlite};
+use sea_orm::sqlx::{self, Decode, Postgres, Row as _, Sqlite};
 use sea_orm::{DbErr, QueryResult, RuntimeErr};
 
 use super::Extent;
 
 /// A value that is read from a row.
 pub trait FromRow: Sized {
-    /// Lists the columns, in the order in which [`FromRow::read`] takes them.
-    fn columns(columns: &mut Columns);
+    /// The columns, in the order in which [`FromRow::read`] takes them.
+    const COLUMNS: Columns;
 
     /// Reads the value.
     ///
@@ -44,10 +44,12 @@ macro_rules! row {
     };
     ($of:ty { $($field:ident $(: $how:tt)?),* $(; $($more:ident $(: $other:tt)?),*)? }) => {
         impl $crate::FromRow for $of {
-            fn columns(columns: &mut $crate::Columns) {
-                $($crate::row!(@list columns Main $field $($how)?);)*
-                $($($crate::row!(@list columns All $more $($other)?);)*)?
-            }
+            const COLUMNS: $crate::Columns = $crate::Columns::Of {
+                parts: &[
+                    $($crate::row!(@list Main $field $($how)?),)*
+                    $($($crate::row!(@list All $more $($other)?),)*)?
+                ],
+            };
 
             fn read(row: &mut $crate::Row<'_>) -> Result<Self, $crate::DbErr> {
                 Ok(Self {
@@ -57,67 +59,105 @@ macro_rules! row {
             }
         }
     };
-    (@list $columns:ident $extent:ident $field:ident) => { $columns.add(stringify!($field), $crate::Extent::$extent) };
-    (@list $columns:ident $extent:ident $field:ident _) => {};
-    (@list $columns:ident $extent:ident $field:ident ($of:ty)) => { <$of as $crate::FromRow>::columns($columns) };
-    (@list $columns:ident $extent:ident $field:ident $name:literal) => { $columns.add($name, $crate::Extent::$extent) };
+    (@list $extent:ident $field:ident) => { $crate::Columns::one(stringify!($field), $crate::Extent::$extent) };
+    (@list $extent:ident $field:ident _) => { $crate::Columns::Of { parts: &[] } };
+    (@list $extent:ident $field:ident ($of:ty)) => { <$of as $crate::FromRow>::COLUMNS };
+    (@list $extent:ident $field:ident $name:literal) => { $crate::Columns::one($name, $crate::Extent::$extent) };
     (@read $row:ident $value:ident) => { $row.$value()? };
     (@read $row:ident $value:ident _) => { Default::default() };
     (@read $row:ident $value:ident ($of:ty)) => { $crate::FromRow::read($row)? };
     (@read $row:ident $value:ident $name:literal) => { $row.$value()? };
 }
 
-/// The columns that a value is read from: names, or expressions with names (`count(*) AS count`).
-#[derive(Debug, Default)]
-pub struct Columns(Vec<(&'static str, Extent)>);
+/// The columns that a value is read from, known when the program is built.
+#[derive(Debug, Clone, Copy)]
+pub enum Columns {
+    /// One, by its name.
+    One {
+        /// What it is computed by; `None`: it is a column of the table.
+        expression: Option<&'static str>,
+        /// What it is called in the rows.
+        name: &'static str,
+        /// The extent by which it is read, and by greater ones.
+        least: Extent,
+    },
+    /// Those of the values within it.
+    Of {
+        /// The columns of each, in their order.
+        parts: &'static [Columns],
+    },
+}
 
 impl Columns {
-    pub(super) fn of<T: FromRow>() -> Self {
-        let mut columns = Self::default();
-        T::columns(&mut columns);
-        columns
+    /// One column: a name, or an expression with a name (`count(*) AS count`).
+    #[must_use]
+    pub const fn one(column: &'static str, least: Extent) -> Self {
+        let mut at = column.len();
+        while at > 4 {
+            at -= 1;
+            let (before, name) = column.split_at(at);
+            if let Some((expression, b" AS ")) = before.as_bytes().split_last_chunk() {
+                return Self::One { expression: Some(before.split_at(expression.len()).0), name, least };
+            }
+        }
+        Self::One { expression: None, name: column, least }
     }
 
-    /// Adds a column that is read by this extent and greater ones.
-    pub fn add(&mut self, column: &'static str, extent: Extent) {
-        self.0.push((column, extent));
+    /// Goes through the columns: each as its expression, if it is one, its name, and the extent by which it is read.
+    pub(super) fn each(&self, then: &mut impl FnMut(Option<&'static str>, &'static str, Extent)) {
+        match self {
+            Self::One { expression, name, least } => then(*expression, name, *least),
+            Self::Of { parts } => parts.iter().for_each(|part| part.each(then)),
+        }
     }
 
-    /// The columns of this extent, each as its expression, if it is one, and its name.
-    pub(super) fn within(&self, extent: Extent) -> impl Iterator<Item = (Option<&'static str>, &'static str)> {
-        self.0.iter().filter(move |(_, least)| *least <= extent).map(|(column, _)| match column.rsplit_once(" AS ") {
-            Some((expression, name)) => (Some(expression), name),
-            None => (None, *column),
-        })
-    }
-
-    /// The list of a SELECT from a table that is called `t`.
+    /// The list of a SELECT of this extent from a table that is called `t`.
     pub(super) fn list(&self, extent: Extent) -> String {
-        let columns = self.within(extent).map(|(expression, name)| match expression {
-            Some(expression) => format!("{expression} AS {name}"),
-            None => format!("t.{name}"),
+        let mut list = String::with_capacity(256);
+        self.each(&mut |expression, name, least| {
+            if least <= extent {
+                list.push_str(if list.is_empty() { "" } else { ", " });
+                match expression {
+                    Some(expression) => list.extend([expression, " AS "]),
+                    None => list.push_str("t."),
+                }
+                list.push_str(name);
+            }
         });
-        columns.collect::<Vec<_>>().join(", ")
+        list
     }
 
     /// Where the columns of this extent stand in rows like this one.
     fn places(&self, row: &QueryResult, extent: Extent) -> Result<Vec<Option<usize>>, DbErr> {
-        let names: Vec<&str> = if let Some(row) = row.try_as_pg_row() {
-            row.columns().iter().map(|column| column.name()).collect()
+        if let Some(row) = row.try_as_pg_row() {
+            self.places_among(row.columns(), extent)
         } else if let Some(row) = row.try_as_sqlite_row() {
-            row.columns().iter().map(|column| column.name()).collect()
+            self.places_among(row.columns(), extent)
         } else {
-            return Err(other_engine());
-        };
-        let places = self.0.iter().map(|(column, least)| {
-            let name = column.rsplit(" AS ").next().unwrap_or(column);
-            match names.iter().position(|found| *found == name || (name == ONLY && names.len() == 1)) {
-                _ if *least > extent => Ok(None),
-                None => Err(DbErr::Type(format!("there is no column {name} among {names:?}"))),
-                place => Ok(place),
+            Err(other_engine())
+        }
+    }
+
+    fn places_among<C: sqlx::Column>(&self, found: &[C], extent: Extent) -> Result<Vec<Option<usize>>, DbErr> {
+        let (mut places, mut next, mut missing) = (Vec::with_capacity(found.len()), 0, None);
+        self.each(&mut |_, name, least| {
+            let is = |place: usize| {
+                found.get(place).is_some_and(|column| column.name() == name || (name == ONLY && found.len() == 1))
+            };
+            // Nearly always they come in the order in which they were asked for.
+            let place = match least <= extent {
+                true if is(next) => Some(next),
+                true => (0..found.len()).find(|place| is(*place)),
+                false => return places.push(None),
+            };
+            match place {
+                Some(place) => next = place + 1,
+                None => missing = Some(name),
             }
+            places.push(place);
         });
-        places.collect()
+        let names = || found.iter().map(sqlx::Column::name).collect::<Vec<_>>();
+        missing.map_or(Ok(places), |name| Err(DbErr::Type(format!("there is no column {name} among {:?}", names()))))
     }
 }
 
@@ -172,10 +212,7 @@ fn other_engine() -> DbErr {
 
 /// A row of a per-user table with its user, the column `user_id`.
 impl<T: FromRow> FromRow for (i64, T) {
-    fn columns(columns: &mut Columns) {
-        columns.add("user_id", Extent::Main);
-        T::columns(columns);
-    }
+    const COLUMNS: Columns = Columns::Of { parts: &[Columns::one("user_id", Extent::Main), T::COLUMNS] };
 
     fn read(row: &mut Row<'_>) -> Result<Self, DbErr> {
         Ok((row.value()?, T::read(row)?))
@@ -190,9 +227,7 @@ const ONLY: &str = "*";
 pub struct Only<T>(pub T);
 
 impl<T: Column> FromRow for Only<T> {
-    fn columns(columns: &mut Columns) {
-        columns.add(ONLY, Extent::Main);
-    }
+    const COLUMNS: Columns = Columns::one(ONLY, Extent::Main);
 
     fn read(row: &mut Row<'_>) -> Result<Self, DbErr> {
         Ok(Self(row.value()?))
@@ -208,7 +243,7 @@ row! {
 /// Reads rows, which all have the same columns.
 pub(super) fn read<T: FromRow>(rows: &[QueryResult], extent: Extent) -> Result<Vec<T>, DbErr> {
     let Some(first) = rows.first() else { return Ok(Vec::new()) };
-    let places = Columns::of::<T>().places(first, extent)?;
+    let places = T::COLUMNS.places(first, extent)?;
     rows.iter().map(|result| T::read(&mut Row { result, places: places.iter() })).collect()
 }
 

@@ -7,8 +7,8 @@ use sea_orm::{
 };
 
 use super::Extent;
-use super::row::{self, Column, Columns, Count, FromRow, Only};
-use super::sql::{Param, fetch_text, for_sqlite};
+use super::row::{self, Column, Count, FromRow, Only};
+use super::sql::{Param, fetch_text};
 use waymark_kernel::error::Result;
 
 /// Conditions over many keys. They are one parameter, so that one prepared statement serves any number of them.
@@ -70,12 +70,10 @@ pub async fn select_from<T: FromRow>(
     mut rows: SelectStatement,
 ) -> Result<Vec<T>> {
     rows.clear_selects();
-    for (expression, name) in Columns::of::<T>().within(Extent::All) {
-        match expression {
-            Some(expression) => rows.expr_as(Expr::cust(expression), name),
-            None => rows.column((table, name)),
-        };
-    }
+    T::COLUMNS.each(&mut |expression, name, _| match expression {
+        Some(expression) => drop(rows.expr_as(Expr::cust(expression), name)),
+        None => drop(rows.column((table, name))),
+    });
     query(connection, &rows).await
 }
 
@@ -112,14 +110,18 @@ pub async fn pairs<'a, C: ColumnTrait, T: FromRow>(
     extent: Extent,
 ) -> Result<Vec<T>> {
     let wanted: Vec<_> = wanted.into_iter().collect();
-    let (columns, table, id) = (Columns::of::<T>().list(extent), C::EntityName::default().table_name(), id.as_str());
+    let (columns, table, id) = (T::COLUMNS.list(extent), C::EntityName::default().table_name(), id.as_str());
     let sqlite = connection.get_database_backend() == DbBackend::Sqlite;
     let same = wanted.windows(2).all(|pair| matches!(pair, [one, two] if one.1 == two.1));
     if same {
-        let sql = format!("SELECT {columns} FROM {table} t WHERE t.user_id = ANY($1) AND t.{id} = ANY($2)");
-        let ids = wanted.first().map(|(_, ids)| ids.to_vec()).unwrap_or_default();
-        let params = [Param::Ints(wanted.iter().map(|(user, _)| *user).collect()), Param::Ints(ids)];
-        return fetch_text(connection, if sqlite { for_sqlite(&sql) } else { sql }, params, extent).await;
+        let [users, ids] = match sqlite {
+            true => ["IN (SELECT value FROM json_each($1))", "IN (SELECT value FROM json_each($2))"],
+            false => ["= ANY($1)", "= ANY($2)"],
+        };
+        let sql = format!("SELECT {columns} FROM {table} t WHERE t.user_id {users} AND t.{id} {ids}");
+        let same = wanted.first().map(|(_, ids)| ids.to_vec()).unwrap_or_default();
+        let params = [Param::Ints(wanted.iter().map(|(user, _)| *user).collect()), Param::Ints(same)];
+        return fetch_text(connection, sql, params, extent).await;
     }
     let pairs = wanted.iter().flat_map(|(user, ids)| ids.iter().map(move |id| (*user, *id)));
     let (from, params) = if sqlite {

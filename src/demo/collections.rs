@@ -227,7 +227,7 @@ pub(super) fn catalogue(day: Timestamp) -> Collections {
 }
 
 impl Collections {
-    /// The records of the collections, with how often their rewards have been claimed so far.
+    /// The records of the collections.
     pub(super) fn records(&self) -> impl Iterator<Item = Record> {
         self.0.iter().map(|collection| Record::Collection(collection.record.clone()))
     }
@@ -240,16 +240,6 @@ impl Collections {
     /// How many cards a collection has.
     pub(super) fn size(&self, key: &str) -> usize {
         self.0.iter().find(|collection| collection.record.key == key).map_or(0, |collection| collection.cards.len())
-    }
-
-    /// Counts the claim of a reward, if it was claimed.
-    pub(super) fn count(&mut self, progress: &CollectionProgress) {
-        let found = self.0.iter_mut().find(|collection| collection.record.key == progress.collection);
-        if let (Some(_), Some(reward)) =
-            (progress.reward_claimed_at, found.and_then(|found| found.record.reward.as_mut()))
-        {
-            reward.claimed += 1;
-        }
     }
 
     /// Lets the user of `page` fill a collection while it is open; cards of one that is still to open are got before.

@@ -167,13 +167,10 @@ pub async fn fill(db: &Db, options: Options, now: Timestamp, progress: &(dyn Fn(
     progress(unsigned(done.min(wanted)), unsigned(wanted));
 
     // Some things have dates of their own, which a clock of one's own may be behind.
-    let mut restoring = Restoring::new(db, now.max(learning::KNOWN_COMPLETION))?;
+    let mut restoring = Restoring::new(db, now.max(day).max(learning::KNOWN_COMPLETION))?;
     if found.first_season.is_none() {
         restoring.take(data.catalogue()).await?;
         report.added_catalogue = true;
-    }
-    if done < wanted {
-        data.go_on(done);
     }
     while done < wanted {
         let until = wanted.min(done + options.scale.chunk());
@@ -250,18 +247,11 @@ impl Data {
         }
     }
 
-    /// Stores the users of these numbers, and what they claim of the catalogue.
+    /// Stores the users of these numbers.
     async fn store(&mut self, db: &Db, restoring: &mut Restoring<'_>, numbers: RangeInclusive<i64>) -> Result<()> {
         match self {
             Self::People(world) => restoring.take(world.users(numbers)).await,
             Self::Load(load) => load.store(db, numbers).await,
-        }
-    }
-
-    /// Takes into account the users up to `last`, who are there already.
-    fn go_on(&mut self, last: i64) {
-        if let Self::People(world) = self {
-            (1..=last).for_each(|number| drop(world.users(number..=number)));
         }
     }
 

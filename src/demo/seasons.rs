@@ -10,9 +10,7 @@ use waymark_credits::rules::EXPIRES_AFTER_SEASON_SECONDS;
 use waymark_kernel::clock::Timestamp;
 use waymark_seasons::rules;
 use waymark_seasons::rules::Schedule;
-use waymark_transfer::records::{
-    self, At, Budget, Enrolment, Goal, GoalClaim, GoalProgress, Pause, PauseMode, Record, WeekTitle,
-};
+use waymark_transfer::records::{self, At, Budget, Enrolment, Goal, GoalProgress, Pause, PauseMode, Record, WeekTitle};
 use waymark_vocabulary::HistoryKind;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
@@ -193,7 +191,7 @@ impl Season {
         Self { record, pauses: pauses.into_iter().collect(), goals }
     }
 
-    /// The record of the season, with what its budgets have paid so far.
+    /// The record of the season.
     pub(super) fn record(&self) -> Record {
         Record::Season(self.record.clone())
     }
@@ -201,15 +199,6 @@ impl Season {
     /// The records of its goals.
     pub(super) fn goals(&self) -> impl Iterator<Item = Record> {
         self.goals.iter().cloned().map(Record::Goal)
-    }
-
-    /// Lets the budgets pay for a claim, if it is of a goal of this season.
-    pub(super) fn pay(&mut self, claim: &GoalClaim) {
-        let Some(goal) = self.goals.iter().find(|goal| goal.key == claim.goal) else { return };
-        let paying = |budget: &&mut Budget| budget.week.is_none() || budget.week == goal.week;
-        for budget in self.record.budgets.iter_mut().filter(paying) {
-            budget.spent_micros += claim.reward_micros.unwrap_or(0);
-        }
     }
 
     fn schedule(&self) -> Schedule<'_> {

@@ -184,7 +184,9 @@ async fn answer(app: &Arc<App>, sent: &Sent<'_>, accepts: Accepts, asked: Asked)
             let full = || Error::new(Code::Unavailable, "there are too many connections; try again later");
             let place = app.streams.enter(&client.caller, client.peer).ok_or_else(full)?;
             let session = app.vigil.watch(Arc::clone(&client.caller), expires_at, app.clock.now());
-            let seen = sent.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
+            // An empty one says that there is none.
+            let seen = sent.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
+            let seen = seen.map(str::to_owned);
             let marks = Some(Marks::behind(seen));
             let answers = operation::follow(app, &client, session.clone(), prepared, marks)?;
             return Ok(Answered::Following(sse::follow(app, session, place, answers)));

@@ -181,10 +181,12 @@ impl Line {
 
     /// Closes a connection on which nothing was asked because the server stops. The HTTP layer closes others when they
     /// have been answered, and waits for the first request of such a one however long that takes; over HTTP/2, for the
-    /// other end to agree.
-    pub(super) fn stop(&self) {
+    /// other end to agree, which may be gone: once nothing was asked on it for so long, it is closed too. Before that,
+    /// its last answer may still be on its way.
+    pub(super) fn stop(&self, silent: Duration) {
         let multiplexed = self.multiplexed.load(Ordering::Relaxed);
-        self.close_if(|phase, _| phase == Phase::New || (multiplexed && phase == Phase::Idle));
+        let is_silent = |since| self.millis().saturating_sub(since) >= millis(silent);
+        self.close_if(|phase, since| phase == Phase::New || (multiplexed && phase == Phase::Idle && is_silent(since)));
     }
 }
 
@@ -333,10 +335,18 @@ impl Lines {
         Some(Entry { lines: Arc::clone(self), line })
     }
 
-    /// A place for a request over HTTP/2 from `address`; `None` when there is none.
+    /// A place for a request over HTTP/2 from `address`; `None` when there is none. The line on which it came is busy
+    /// already, so that it is none of those that make room.
     pub(super) fn enter_stream(self: &Arc<Self>, address: IpAddr) -> Option<Stream> {
         let origin = network(address);
         let mut open = self.open();
+        if self.is_crowded(&open) {
+            // Others are about to go.
+        } else if open.of(origin) >= self.most_of_one {
+            self.make_room(&mut open, Some(origin));
+        } else if open.lines.len() + open.streams >= self.most {
+            self.make_room(&mut open, None);
+        }
         if open.lines.len() + open.streams >= self.most || open.of(origin) >= self.most_of_one {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return None;
@@ -522,7 +532,9 @@ mod tests {
         line.end();
         line.read();
         assert_eq!(phase(), Phase::Idle);
-        line.stop();
+        line.stop(Duration::from_secs(60));
+        assert_eq!(phase(), Phase::Idle, "its last answer may not be out yet");
+        line.stop(Duration::ZERO);
         assert!(is_closed(line) && !line.begin());
         line.end();
         assert_eq!(phase(), Phase::Closed);
@@ -531,16 +543,36 @@ mod tests {
     #[test]
     fn requests_over_http_2_take_places_of_connections() {
         let lines = lines(&[("WAYMARK_MAX_CONNECTIONS_PER_ADDRESS", "4")], 8);
-        let connections = [1, 2].map(|last| lines.enter(address(last)).unwrap());
+        let asking = |last| {
+            let connection = lines.enter(address(last)).unwrap();
+            assert!(connection.line.begin());
+            connection
+        };
+        let connections = [1, 2].map(asking);
         let streams = |last| std::iter::from_fn(|| lines.enter_stream(address(last))).collect::<Vec<_>>();
         let mut one = streams(1);
         assert_eq!((one.len(), streams(2).len()), (3, 3), "its connection is the fourth");
         one.pop();
-        let connection = lines.enter(address(1)).unwrap();
+        let connection = asking(1);
         assert!(lines.enter_stream(address(1)).is_none(), "they share what one address has");
         drop((one, connection, connections));
         let open = lines.open();
         assert_eq!((open.streams, open.origins.len()), (0, 0));
+    }
+
+    #[test]
+    fn connections_on_which_nothing_is_asked_make_room_for_requests_over_http_2() {
+        let lines = lines(&[], 4);
+        let entries: Vec<Entry> = (1..=4).map(|last| lines.enter(address(last)).unwrap()).collect();
+        let asking = &entries[0].line;
+        asking.multiplex();
+        assert!(asking.begin());
+        let _stream = lines.enter_stream(address(1)).unwrap();
+        assert!(!is_closed(asking) && entries[1..].iter().any(|entry| is_closed(&entry.line)));
+        for entry in &entries {
+            entry.line.begin();
+        }
+        assert_eq!(std::iter::from_fn(|| lines.enter_stream(address(9))).count(), 0, "all others are busy");
     }
 
     #[tokio::test]

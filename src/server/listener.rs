@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::body::HttpBody as _;
 use axum::extract::Request;
-use axum::http::header::{CONNECTION, HOST};
+use axum::http::header::{CONNECTION, HOST, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode, Version};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 use tokio_io_timeout::TimeoutStream;
 use tower::Service as _;
 
+use super::compressed::Whole;
 use super::lines::{Entry, Line, Lines, Stream};
 use super::peer::Peer;
 use super::sending::{Answering, Patient};
@@ -36,6 +38,8 @@ const WINDOW: u32 = 64 * 1024;
 const MOST_STREAMS: u32 = 100;
 /// How HTTP/2 begins where a client knows that it is spoken.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How long the last answer on a connection of HTTP/2 has to go out when the server stops.
+const GRACE: Duration = Duration::from_secs(2);
 /// How long it is waited for when no connection can be taken in, as when there are too many open files.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -114,7 +118,7 @@ impl Serving {
         let is_http2 = tokio::select! {
             is_http2 = connection.begins_as_http2() => is_http2,
             () = stopped(&mut stopping) => {
-                self.line.stop();
+                self.line.stop(GRACE);
                 connection.begins_as_http2().await
             }
         };
@@ -146,15 +150,15 @@ impl Serving {
 
     async fn answer(mut self, request: Request<Incoming>) -> io::Result<Response<Answering>> {
         let is_http2 = request.version() == Version::HTTP_2;
-        let stream = if is_http2 { self.lines.enter_stream(self.line.address()) } else { None };
-        let has_place = stream.is_some() || !is_http2;
-        let Some(answered) = Answered::of(self.line, stream) else {
+        let Some(mut answered) = Answered::of(self.line) else {
             // The connection is being closed; the client must not believe that its request was begun.
             return Err(io::ErrorKind::ConnectionAborted.into());
         };
+        let has_place = !is_http2 || answered.takes_place(&self.lines);
         let mut request = unread::taken(request);
         let response = if !has_place {
-            refusal(StatusCode::SERVICE_UNAVAILABLE, "there are too many requests at a time; try again")
+            let refused = refusal(StatusCode::SERVICE_UNAVAILABLE, "there are too many requests at a time; try again");
+            ([(RETRY_AFTER, "1")], refused).into_response()
         } else if names_its_host(&request) {
             request.extensions_mut().insert(Peer(Arc::clone(&answered.line)));
             self.server.call(request).await.unwrap_or_else(|never| match never {})
@@ -164,7 +168,8 @@ impl Serving {
             response
         };
         let patience = is_http2.then_some(self.patience);
-        Ok(response.map(|body| Answering::new(body, answered, patience)))
+        let is_whole = response.body().size_hint().exact().is_some() || response.extensions().get::<Whole>().is_some();
+        Ok(response.map(|body| Answering::new(body, answered, is_whole, patience)))
     }
 }
 
@@ -186,8 +191,13 @@ async fn until_stopped<C: Future<Output = hyper::Result<()>>>(
         ended = &mut serving => ended,
         () = stopped(&mut stopping) => {
             shut(serving.as_mut());
-            line.stop();
-            serving.await
+            loop {
+                line.stop(GRACE);
+                tokio::select! {
+                    ended = &mut serving => return ended,
+                    () = tokio::time::sleep(GRACE) => {}
+                }
+            }
         }
     }
 }
@@ -196,13 +206,19 @@ async fn until_stopped<C: Future<Output = hyper::Result<()>>>(
 pub(super) struct Answered {
     line: Arc<Line>,
     /// The place that it takes over HTTP/2.
-    _stream: Option<Stream>,
+    stream: Option<Stream>,
 }
 
 impl Answered {
     /// `None` when the connection is about to be closed.
-    fn of(line: Arc<Line>, stream: Option<Stream>) -> Option<Self> {
-        line.begin().then(|| Self { line, _stream: stream })
+    fn of(line: Arc<Line>) -> Option<Self> {
+        line.begin().then(|| Self { line, stream: None })
+    }
+
+    /// Takes a place among the requests over HTTP/2. Whether there is one.
+    fn takes_place(&mut self, lines: &Arc<Lines>) -> bool {
+        self.stream = lines.enter_stream(self.line.address());
+        self.stream.is_some()
     }
 }
 

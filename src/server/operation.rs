@@ -285,9 +285,9 @@ const CHECKED: usize = 128;
 /// When the document or its variables are refused, and when the client is over its rate.
 pub(super) fn prepare(app: &App, client: &Client, asked: Asked) -> Result<Prepared, Refusal> {
     look(app, client)?;
-    check(app, client, asked).inspect_err(|_| {
+    check(app, client, asked).inspect_err(|refusal| {
         // The operation is refused already, so the outcome of the charge does not matter.
-        let _ = charge(app, client, REFUSED);
+        let _ = charge(app, client, REFUSED.max(refusal.work));
     })
 }
 

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -30,36 +31,40 @@ pub(super) struct Answering {
     body: Body,
     /// What is to be sent of the last frame.
     rest: Bytes,
-    pace: Option<Pace>,
+    pace: Pace,
     _answered: Answered,
 }
 
-/// How fast an answer has to be taken over HTTP/2.
+/// How fast an answer has to be taken.
 struct Pace {
-    patience: Duration,
+    /// How long each piece may take over HTTP/2.
+    patience: Option<Duration>,
     /// When the whole has to be taken; `None`: it is no whole, or nothing has been sent.
     end: Option<Instant>,
     is_whole: bool,
 }
 
 impl Pace {
-    /// Until when a piece has to be taken that is given now.
-    fn next(&mut self) -> Instant {
+    /// Until when a piece has to be taken that is given now; `None`: that is watched elsewhere.
+    fn next(&mut self) -> Option<Instant> {
         let now = Instant::now();
         if self.is_whole {
             self.end.get_or_insert(now + LONGEST_ANSWER);
         }
-        let until = now + self.patience;
-        self.end.map_or(until, |end| end.min(until))
+        let until = now + self.patience?;
+        Some(self.end.map_or(until, |end| end.min(until)))
+    }
+
+    fn is_over(&self) -> bool {
+        self.end.is_some_and(|end| Instant::now() >= end)
     }
 }
 
 impl Answering {
-    /// A body of HTTP/1.1, or of HTTP/2 where there is a `patience` with each piece.
-    pub(super) fn new(body: Body, answered: Answered, patience: Option<Duration>) -> Self {
-        let is_whole = body.size_hint().exact().is_some();
-        let pace = patience.map(|patience| Pace { patience, end: None, is_whole });
-        Self { body, rest: Bytes::new(), pace, _answered: answered }
+    /// A body of HTTP/1.1, or of HTTP/2 where there is a `patience` with each piece. What is there as a whole has to be
+    /// taken as a whole in time, also where it is compressed piece by piece.
+    pub(super) fn new(body: Body, answered: Answered, is_whole: bool, patience: Option<Duration>) -> Self {
+        Self { body, rest: Bytes::new(), pace: Pace { patience, end: None, is_whole }, _answered: answered }
     }
 
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
@@ -85,11 +90,12 @@ impl HttpBody for Answering {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.pace.is_none() {
-            return Pin::new(&mut self.body).poll_frame(context);
+        if self.pace.is_over() {
+            return Poll::Ready(Some(Err(axum::Error::new(io::Error::from(io::ErrorKind::TimedOut)))));
         }
-        let piece = self.poll_piece(context);
-        let until = self.pace.as_mut().filter(|_| matches!(piece, Poll::Ready(Some(Ok(_))))).map(Pace::next);
+        let is_http2 = self.pace.patience.is_some();
+        let piece = if is_http2 { self.poll_piece(context) } else { Pin::new(&mut self.body).poll_frame(context) };
+        let until = if matches!(piece, Poll::Ready(Some(Ok(_)))) { self.pace.next() } else { None };
         // Outside of such a task nobody waits for it.
         let _ = TAKEN_UNTIL.try_with(|taken| taken.set(until));
         piece

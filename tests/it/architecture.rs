@@ -61,7 +61,7 @@ const FILES: &[(&str, &[&str])] = &[
     // What operators write are the rows of the catalogue.
     ("operate", &["repo", "rules", "catalogue", "entity"]),
     ("publish", &["repo", "rules", "catalogue", "entity", "write"]),
-    ("delete", &["repo", "entity", "operate", "publish"]),
+    ("delete", &["repo", "entity", "catalogue", "operate", "publish"]),
     ("check", &["repo", "rules", "catalogue"]),
     ("owner", &["entity", "repo", "rules", "catalogue"]),
     ("keys", &["repo", "rules"]),

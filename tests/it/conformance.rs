@@ -27,6 +27,7 @@ tests! {
         an_error_has_a_status_of_its_own,
         the_answer_has_the_media_type_that_was_asked_for,
         get_reads_operation_name_as_the_specification_spells_it,
+        directives_of_one_operation_say_nothing_about_another,
         a_mutation_over_get_is_refused,
         forms_of_web_pages_are_refused,
         a_batch_is_refused,
@@ -230,6 +231,20 @@ async fn get_reads_operation_name_as_the_specification_spells_it(stage: Stage) {
     };
     assert_eq!(get("operationName").await.data(), json!({ "__typename": "Query" }));
     get("operation_name").await.refused(400, "BAD_USER_INPUT");
+}
+
+async fn directives_of_one_operation_say_nothing_about_another(stage: Stage) {
+    let query = r#"query A($is: Boolean) { __type(name: "Goal") { fields(includeDeprecated: $is) { name } } ...F }
+                   query B($is: Boolean!) { viewer { kind @include(if: $is) } }
+                   fragment F on Query { viewer { kind } }"#;
+    let ask = async |variables: Value| {
+        let body = json!({ "query": query, "operationName": "A", "variables": variables }).to_string();
+        post(&stage, "application/json", "application/graphql-response+json", body).await
+    };
+    let answer = ask(json!({})).await;
+    assert!(answer.json.get("errors").is_none(), "{}", answer.text);
+    // What has a default cannot be `null`, in the introspection as elsewhere.
+    ask(json!({ "is": null })).await.refused(400, "BAD_USER_INPUT");
 }
 
 async fn a_mutation_over_get_is_refused(stage: Stage) {

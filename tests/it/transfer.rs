@@ -32,6 +32,7 @@ tests! {
         the_export_of_one_user_has_that_users_keys_only,
     ],
     empty: [
+        a_key_that_was_revoked_stays_so_whichever_record_comes_first,
         every_documented_record_is_imported,
         hand_made_records_append_events_as_live_writes_do,
         bad_records_are_reported_and_the_others_land,
@@ -91,7 +92,7 @@ async fn import_all(db: &Db, sources: Vec<Source>) -> (Imported, Vec<Complaint>)
 }
 
 /// Imports text that must be good in every line.
-async fn import(db: &Db, text: &str) -> Imported {
+pub(crate) async fn import(db: &Db, text: &str) -> Imported {
     let scratch = Scratch::new();
     let (done, complaints) = import_all(db, vec![scratch.file("records.ndjson", text)]).await;
     assert_eq!(complaints, []);
@@ -456,6 +457,27 @@ async fn the_export_of_one_user_has_that_users_keys_only(stage: Stage) {
         .collect();
     assert_eq!(keys.len(), 1);
     assert_eq!(keys[0]["owner"], json!(ulids(&text)[0]));
+}
+
+async fn a_key_that_was_revoked_stays_so_whichever_record_comes_first(stage: Stage) {
+    let text = export(stage.db(), Scope::All).await;
+    let header = text.lines().next().unwrap();
+    let key = json!({
+        "type": "apiKey", "name": "game server", "prefix": "wmk_1a2b3c4d", "scopes": "progress:write",
+        "createdAt": "2026-01-01T09:00:00.000Z",
+    });
+    for (digit, is_first) in [("a", true), ("b", false)] {
+        let mut good = key.clone();
+        good["hash"] = json!(digit.repeat(64));
+        let mut revoked = good.clone();
+        revoked["revokedAt"] = json!(NOW);
+        let both = if is_first { [&revoked, &good] } else { [&good, &revoked] };
+        let text = format!("{header}\n{}\n{}\n", both[0], both[1]);
+        import(stage.db(), &text).await;
+        assert_eq!(import(stage.db(), &text).await.new, 0, "{text}");
+    }
+    assert_eq!(count(stage.db(), "SELECT count(*) FROM api_keys WHERE revoked_at IS NOT NULL").await, 2);
+    assert_eq!(count(stage.db(), "SELECT count(*) FROM api_keys").await, 2);
 }
 
 /// The lines of all blocks of records in the documentation: those made by hand, and those of an export.

@@ -72,12 +72,14 @@ export function useLive(user: UserBy, newest: string | undefined, isStranger: bo
         return POLL_MS / 4;
       }
       // The user has been hidden meanwhile, or the credential taken back: there is nothing to ask for any more.
-      if (whyMissing(error, 'user') === 'private' || data?.user === null) {
+      if (whyMissing(error, 'user') === 'private' || (data?.user === null && error === undefined)) {
         setStatus('still');
         await refresh(PUBLIC_PARTS);
         return undefined;
       }
       setStatus('polling');
+      // What went wrong just now says nothing about what is new.
+      if (error !== undefined && data?.user == null) return POLL_MS;
       const cursor = data?.user?.history?.pageInfo.startCursor ?? undefined;
       if (cursor !== seen) await refresh(ALL_PARTS);
       seen = cursor;

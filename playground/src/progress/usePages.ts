@@ -61,6 +61,24 @@ export function usePages<T>(ask: Ask<T>, first: ListPage<T> | null | undefined, 
     [...watched.current].forEach(([at, { after }]) => load(at, after, true));
   }, [load, version]);
 
+  // A page goes on where the one before it ends, wherever that is by now.
+  useEffect(() => {
+    pages.forEach((_, at) => {
+      const before = at > 0 ? pages[at - 1] : first;
+      if (before == null) return;
+      const { hasNextPage, endCursor } = before.pageInfo;
+      if (hasNextPage && endCursor != null) {
+        if (watched.current.get(at)?.after !== endCursor) load(at, endCursor, true);
+        return;
+      }
+      [...watched.current].filter(([other]) => other >= at).forEach(([other, { leave }]) => {
+        leave();
+        watched.current.delete(other);
+      });
+      setPages((known) => known.slice(0, at));
+    });
+  }, [first, load, pages]);
+
   const all = useMemo(() => [...(first == null ? [] : [first]), ...pages], [first, pages]);
   // What moved up while later pages were read stands on two of them.
   const elements = useMemo(() => {

@@ -412,8 +412,9 @@ impl Shelf {
             let mut row = stored.clone().filter(|_| same).unwrap_or_else(|| reward.blank(id));
             reward.put(&mut row, telling);
             if !telling.is_told() {
-                row.claimed = claims.max(claimed);
-                row.stock = row.stock.map(|stock| stock.max(row.claimed));
+                // Claims that come along count themselves.
+                row.claimed = claimed;
+                row.stock = row.stock.map(|stock| stock.max(claimed));
             }
             row
         });
@@ -636,7 +637,7 @@ impl GivenReward {
 pub async fn complete(unit: &mut Unit<'_>, row: &collection::Model, size: usize, origin: Origin) -> Result<()> {
     let size = i64::try_from(size).unwrap_or(i64::MAX);
     let completion = rules::completion(None, &window(row), size, size, unit.now);
-    if row.ends_at.is_some_and(|ends| ends <= unit.now) {
+    if size > 0 && row.ends_at.is_some_and(|ends| ends <= unit.now) {
         complete_late(unit, row, size, origin).await?;
     }
     let mut after = 0;

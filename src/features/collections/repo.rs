@@ -119,9 +119,17 @@ async fn add_claims(connection: &impl ConnectionTrait, collection: i64, claims: 
     Ok(counted.exec(connection).await?.rows_affected > 0)
 }
 
-/// Counts claims of the reward of a collection that were brought along.
+/// Counts claims of the reward of a collection that were brought along; there were no fewer rewards than that.
 pub(super) async fn count_claims(connection: &impl ConnectionTrait, collection: i64, claims: i64) -> Result<()> {
-    add_claims(connection, collection, claims, Expr::value(true)).await.map(drop)
+    use reward::{Column, Entity};
+    let claimed = Expr::col(Column::Claimed).add(claims);
+    let stock = Expr::case(Expr::col(Column::Stock).lt(claimed.clone()), claimed.clone());
+    let counted = Entity::update_many()
+        .col_expr(Column::Claimed, claimed)
+        .col_expr(Column::Stock, stock.finally(Expr::col(Column::Stock)).into())
+        .filter(Column::CollectionId.eq(collection));
+    counted.exec(connection).await?;
+    Ok(())
 }
 
 row! {

@@ -153,19 +153,17 @@ impl Owners {
         Ok(true)
     }
 
-    /// Counts a claim that was made elsewhere. An export brings along how many there were.
+    /// Counts a claim that was made elsewhere. What was claimed already as an export says raises the stock.
     fn claim(&mut self, collection: &Collection, origin: Origin) -> Result<(), String> {
         let Some(reward) = &collection.reward else {
             return Err(format!("the collection {:?} has no reward to be claimed", collection.row.key));
         };
-        if origin == Origin::Told {
-            let claimed = self.claimed.entry(collection.row.id).or_default();
-            if reward.stock.is_some_and(|stock| stock <= *claimed) {
-                return Err("as many rewards as there were have been claimed".to_owned());
-            }
-            *claimed += 1;
-            *self.claims.entry(collection.row.id).or_default() += 1;
+        let claimed = self.claimed.entry(collection.row.id).or_default();
+        if origin == Origin::Told && reward.stock.is_some_and(|stock| stock <= *claimed) {
+            return Err("as many rewards as there were have been claimed".to_owned());
         }
+        *claimed += 1;
+        *self.claims.entry(collection.row.id).or_default() += 1;
         Ok(())
     }
 

@@ -209,7 +209,10 @@ pub async fn take_told(
         };
         let before = players.unlock(told.user, achievement);
         let after = rules::earlier_unlock(before, told.unlock);
-        let at = told.unlock.unlocked_at;
+        // What is news: the hardcore unlock may be later than the other one.
+        let hardcore =
+            after.unlocked_hardcore_at.filter(|at| before.and_then(|one| one.unlocked_hardcore_at) != Some(*at));
+        let at = hardcore.unwrap_or(told.unlock.unlocked_at);
         let game = games.by_id(achievement.game_id).filter(|_| before != Some(after));
         let checked = game.map(|game| told.origin.check_retired(Kind::Game, &game.key, game.retired_at, at));
         if let Some(Err(reason)) = checked {

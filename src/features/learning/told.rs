@@ -178,7 +178,7 @@ async fn take_progress(
             taken.push(Ok(false));
             continue;
         }
-        let at = one.last_accessed_at.or(one.completed_at).unwrap_or(unit.now);
+        let at = said(one).unwrap_or(unit.now);
         let retired_at = resources.retired.get(&resource).copied();
         if let Err(reason) = one.origin.check_retired(Kind::Resource, key, retired_at, at) {
             taken.push(Err(reason));
@@ -204,6 +204,11 @@ fn check(told: &ToldProgress<'_>) -> Result<(), String> {
     })
 }
 
+/// When something was recorded, as far as a record says.
+fn said(told: &ToldProgress<'_>) -> Option<Timestamp> {
+    told.last_accessed_at.or(told.updated_at).or(told.completed_at)
+}
+
 /// Returns what is stored of progress after something was told of it.
 fn merged(
     resource_id: i64,
@@ -212,7 +217,7 @@ fn merged(
     now: Timestamp,
     ids: &Ids,
 ) -> progress::Model {
-    let said = told.last_accessed_at.or(told.updated_at).or(told.completed_at);
+    let said = said(told);
     let at = said.unwrap_or(now);
     let completed_at = told.completed.then(|| told.completed_at.unwrap_or(at));
     let Some(before) = before else {
@@ -412,14 +417,19 @@ impl Instances {
     }
 }
 
-/// The resources of an instance with their marks: those of the record, else those of the plan.
+/// The resources of an instance with their marks: those of the record, else those that the plan offered when it was made.
 fn wanted(
     plan: &Plan,
     resources: &Resources<'_>,
     told: &ToldInstance<'_>,
 ) -> Result<Vec<(i64, Option<Timestamp>)>, String> {
     let Some(said) = &told.resources else {
-        return Ok(plan.offered().map(|resource| (resource.id, None)).collect());
+        let offered = |retired_at: Option<Timestamp>| match (retired_at, told.created_at) {
+            (Some(retired_at), Some(at)) => retired_at > at,
+            (retired_at, _) => retired_at.is_none(),
+        };
+        let offered = plan.resources.iter().filter(|resource| offered(resource.retired_at));
+        return Ok(offered.map(|resource| (resource.id, None)).collect());
     };
     let mut seen = BTreeSet::new();
     let one = |(key, marked_at): &(&str, Option<Timestamp>)| {

@@ -608,7 +608,9 @@ fn items_of(plan: &Plan, before: &[Item]) -> Vec<Item> {
         let before = marks.get(&resource_id).copied().copied();
         before.unwrap_or(Item { resource_id, marked_at: None, completed: false, completed_at: None })
     };
-    plan.offered().map(|resource| item(resource.id)).collect()
+    // One that is retired and was there before stays, unseen, so that its mark is there when it comes back.
+    let kept = plan.resources.iter().filter(|one| one.retired_at.is_none() || marks.contains_key(&one.id));
+    kept.map(|resource| item(resource.id)).collect()
 }
 
 fn refused_title(title: &str) -> Option<Refusal> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::repo;
-use super::rules::{self, Pause, PauseMode, Schedule};
+use super::rules::{self, Pause, PauseMode, Schedule, SeasonState};
 use waymark_db::catalogue::{Part, Source};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
@@ -97,14 +97,15 @@ impl Season {
 
 impl Seasons {
     /// All seasons by their start, each as it is scheduled at `now`: a season whose end is pushed back by a pause that
-    /// still lasts pushes back the start of the next one. One that is retired is in no other's way.
+    /// still lasts pushes back the start of the next one. One that is retired is in no other's way, unless it was over by
+    /// then: what it pushed back stays where it was.
     pub fn scheduled(&self, now: Timestamp) -> impl Iterator<Item = (&Arc<Season>, Schedule<'_>)> {
         self.seasons.iter().scan(None, move |previous: &mut Option<Schedule<'_>>, season| {
             let own = season.schedule();
-            if season.retired_at.is_some() {
+            let schedule = previous.map_or(own, |previous| own.pushed_by(&previous, now));
+            if season.retired_at.is_some_and(|at| schedule.clock(at).state != SeasonState::Ended) {
                 return Some((season, own));
             }
-            let schedule = previous.map_or(own, |previous| own.pushed_by(&previous, now));
             *previous = Some(schedule);
             Some((season, schedule))
         })

@@ -1,5 +1,6 @@
 //! Deleting seasons and goals with which nobody has progress.
 
+use super::Seasons;
 use super::entity::{budget, enrolment, goal, pause, season, week};
 use super::repo;
 use waymark_credits::delete::has_paid;
@@ -19,6 +20,11 @@ pub async fn season(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
     let goals = goals.into_iter().map(|goal| goal.id).collect();
     if rows::any::<enrolment::Model>(transaction, "season_id", &id).await? || is_touched(unit, goals).await? {
         return Ok(Deleted::IN_PROGRESS);
+    }
+    let seasons = unit.catalogue::<Seasons>()?;
+    let mut next = seasons.scheduled(unit.now).skip_while(|(season, _)| season.key != key).skip(1);
+    if next.next().is_some_and(|(season, schedule)| season.starts_at != schedule.starts_at) {
+        return Ok(Deleted::InUse("its pauses push back the season behind it"));
     }
     rows::remove::<pause::Model>(transaction, "season_id", &id).await?;
     rows::remove::<week::Model>(transaction, "season_id", &id).await?;

@@ -566,9 +566,9 @@ impl UpsertSeason {
                 checks.invalid("spent", "no more is spent of a budget than its cap");
             }
             if checks.is_lenient() {
-                // What was granted since is not forgotten, even if the cap was lowered below it.
-                row.spent_micros = spent_micros.max(said);
-                row.cap_micros = cap_micros.max(row.spent_micros);
+                // What was granted since is not forgotten, even if the cap was lowered below it; claims that come along count
+                // themselves.
+                row.cap_micros = cap_micros.max(spent_micros);
             } else if known.is_none_or(|row| row.cap_micros != cap_micros) && (0..spent_micros).contains(&cap_micros) {
                 checks.invalid("cap", "more than that has been granted already");
             }
@@ -599,7 +599,9 @@ fn misplaced(
         return Some(Refusal::new(UserErrorCode::SeasonEnded, message));
     }
     let (season, schedule) = after.by_key(key, now)?;
-    let starts_anew = is_back || before.by_key(key, now).is_none_or(|(old, _)| old.starts_at != season.starts_at);
+    let starts_anew = before.by_key(key, now).is_none_or(|(old, scheduled)| {
+        old.starts_at != season.starts_at || (is_back && scheduled.starts_at != schedule.starts_at)
+    });
     let own = season.schedule();
     // It would have to make way itself, or another one would have to make way for it.
     let behind = (starts_anew && schedule.starts_at != season.starts_at).then(|| {
@@ -609,7 +611,11 @@ fn misplaced(
     let ahead = || effect.moved.iter().find(|moved| moved.after > moved.before).map(|moved| moved.key.as_str());
     let other = behind.or_else(ahead)?;
     let message = format!("the season {:?} would overlap with {other:?}", key);
-    let place = if starts_anew { "startDate" } else { "duration" };
+    let place = match (is_back, starts_anew) {
+        (true, _) => "retired",
+        (false, true) => "startDate",
+        (false, false) => "duration",
+    };
     Some(Refusal::new(UserErrorCode::SeasonOverlap, message).at([place]))
 }
 

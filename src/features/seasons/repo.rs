@@ -215,9 +215,9 @@ fn lock(budgets: Select<budget::Entity>) -> Select<budget::Entity> {
     budgets.order_by_asc(budget::Column::SeasonId).order_by_asc(budget::Column::Week).lock_exclusive()
 }
 
-/// Stores what was granted of budgets that are locked.
+/// Stores what was granted of budgets that are locked, and their caps.
 pub(super) fn store_spent(stores: &mut Stores, budgets: impl IntoIterator<Item = Budget>) {
-    stores.upsert(budgets.into_iter().collect(), &[budget::Column::SpentMicros]);
+    stores.upsert(budgets.into_iter().collect(), &[budget::Column::SpentMicros, budget::Column::CapMicros]);
 }
 
 /// The season of this key, as it is stored.

@@ -271,7 +271,7 @@ struct Claimed {
     /// By user and goal.
     claims: BTreeMap<(i64, i64), goal_claim::Model>,
     changed: BTreeSet<(i64, i64)>,
-    /// Of those goals whose claims are told to have opened lots here.
+    /// Of those goals whose claims opened lots.
     budgets: Budgets,
 }
 
@@ -291,7 +291,7 @@ impl Claimed {
         let places = goals.filter_map(|(user, key)| Some((user, seasons.goal(key)?.id))).collect();
         let claims = rows::with_pairs::<goal_claim::Model>(unit.transaction(), "goal_id", &places).await?;
         let claims = claims.into_iter().map(|row| ((row.user_id, row.goal_id), row)).collect();
-        let paid = told.iter().filter(|claim| claim.origin == Origin::Told && claim.lot.is_some());
+        let paid = told.iter().filter(|claim| claim.lot.is_some());
         let paid = paid.filter_map(|claim| seasons.goal(claim.goal)).map(|goal| &**goal).collect();
         Ok(Self { claims, changed: BTreeSet::new(), budgets: Budgets::of(unit, paid).await? })
     }
@@ -336,7 +336,8 @@ impl Claimed {
         Ok(Ok(true))
     }
 
-    /// Makes a lot the reward of a claim. An export brings along what its budgets have paid.
+    /// Makes a lot the reward of a claim, which its budgets pay. What was granted already as an export says raises their
+    /// caps.
     fn pay(&mut self, books: &mut Books, goal: &Goal, claim: &goal_claim::Model, is_told: bool) -> Result<(), String> {
         let micros = claim.reward_micros;
         if micros == 0 {
@@ -346,9 +347,7 @@ impl Claimed {
             self.budgets.check(goal, micros).map_err(|refusal| refusal.message)?;
         }
         books.reward((claim.user_id, claim.lot_seq), goal.id, micros)?;
-        if is_told {
-            self.budgets.spend(goal, micros);
-        }
+        self.budgets.spend(goal, micros);
         Ok(())
     }
 

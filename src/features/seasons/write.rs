@@ -643,11 +643,13 @@ impl Budgets {
         Ok(())
     }
 
+    /// Pays so much for a goal. Whoever may be refused [asks](Self::check) before.
     pub(super) fn spend(&mut self, goal: &Goal, micros: i64) {
         for week in Self::weeks(goal) {
             let place = (goal.season_id, week);
             if let Some(budget) = self.budgets.get_mut(&place).filter(|_| micros > 0) {
-                budget.spent_micros += micros;
+                budget.spent_micros = budget.spent_micros.saturating_add(micros);
+                budget.cap_micros = budget.cap_micros.max(budget.spent_micros);
                 self.changed.insert(place);
             }
         }

@@ -437,7 +437,10 @@ pub async fn take_keys(unit: &Unit<'_>, told: Vec<api_key::Model>) -> Result<Vec
             Some(there) if there.revoked_at.is_some() || row.revoked_at.is_none() => Ok(false),
             Some(there) => {
                 there.revoked_at = row.revoked_at;
-                revoked.extend(Some(there.clone()).filter(|there| there.id != 0));
+                match new.iter_mut().find(|one: &&mut api_key::Model| one.hash == row.hash) {
+                    Some(one) => one.revoked_at = row.revoked_at,
+                    None => revoked.push(there.clone()),
+                }
                 Ok(true)
             }
             None => {

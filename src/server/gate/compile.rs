@@ -15,7 +15,7 @@ use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
 use async_graphql::parser::types as engine;
 use async_graphql::{Name as EngineName, Pos, Positioned, Value as Answer};
-use async_graphql_value::indexmap::IndexMap;
+use async_graphql_value::indexmap::{IndexMap, IndexSet};
 use async_graphql_value::{Number, Value as EngineValue};
 
 /// The most fields of a compiled operation. Interfaces multiply fields by the types that implement them.
@@ -23,6 +23,8 @@ const MOST_FIELDS: u32 = 60_000;
 /// The most bytes of the names and values in it. The longest document has fewer, but a fragment brings its own to each
 /// place where it is spread.
 const MOST_BYTES: usize = 3 * 1024 * 1024;
+/// How many bytes the largest compiled operation takes, roughly.
+pub(super) const MOST: u32 = MOST_FIELDS * FIELD as u32 + MOST_BYTES as u32;
 /// How many bytes a field and a value take, roughly, without what they hold.
 const FIELD: usize = 256;
 const VALUE: usize = 64;
@@ -114,8 +116,8 @@ fn key(field: &engine::Field) -> EngineName {
     field.response_key().node.clone()
 }
 
-/// The variables that decide about `@skip` and `@include` in a document.
-pub(super) fn deciding(document: &ExecutableDocument) -> Vec<Name> {
+/// The variables that decide about `@skip` and `@include` in an operation and the fragments that it spreads.
+pub(super) fn deciding(document: &ExecutableDocument, operation: &Operation) -> Vec<Name> {
     fn of_directives(directives: &DirectiveList, names: &mut Vec<Name>) {
         for directive in directives.iter().filter(|directive| is_condition(directive)) {
             if let Some(ast::Value::Variable(name)) = directive.specified_argument_by_name("if").map(|value| &**value)
@@ -125,20 +127,23 @@ pub(super) fn deciding(document: &ExecutableDocument) -> Vec<Name> {
             }
         }
     }
-    fn of_selections(selections: &SelectionSet, names: &mut Vec<Name>) {
+    fn of_selections<'a>(selections: &'a SelectionSet, names: &mut Vec<Name>, spread: &mut IndexSet<&'a Name>) {
         for selection in &selections.selections {
             of_directives(selection.directives(), names);
             match selection {
-                Selection::Field(field) => of_selections(&field.selection_set, names),
-                Selection::InlineFragment(inline) => of_selections(&inline.selection_set, names),
-                Selection::FragmentSpread(_) => {}
+                Selection::Field(field) => of_selections(&field.selection_set, names, spread),
+                Selection::InlineFragment(inline) => of_selections(&inline.selection_set, names, spread),
+                Selection::FragmentSpread(one) => drop(spread.insert(&one.fragment_name)),
             }
         }
     }
-    let mut names = Vec::new();
-    let fragments = document.fragments.values().map(|fragment| &fragment.selection_set);
-    for selections in document.operations.iter().map(|one| &one.selection_set).chain(fragments) {
-        of_selections(selections, &mut names);
+    let (mut names, mut spread) = (Vec::new(), IndexSet::new());
+    of_selections(&operation.selection_set, &mut names, &mut spread);
+    // Each once, in the order in which they are found.
+    let mut next = 0;
+    while let Some(fragment) = spread.get_index(next).and_then(|name| document.fragments.get(*name)) {
+        of_selections(&fragment.selection_set, &mut names, &mut spread);
+        next += 1;
     }
     names
 }

@@ -343,6 +343,9 @@ fn make_whole(schema: &Valid<Schema>, ty: &Type, value: &mut JsonValue) {
     }
 }
 
+/// The argument of the introspection where the engine takes no `null`, and later editions of the specification neither.
+const INCLUDE_DEPRECATED: &str = "includeDeprecated";
+
 /// A place of a variable where `null` cannot be, though the variable itself may be.
 #[derive(Debug)]
 pub(super) struct Strict {
@@ -363,12 +366,15 @@ pub(super) fn strict_places(
     for field in operation.all_fields(document) {
         for argument in &field.arguments {
             if let Some(definition) = field.definition.argument_by_name(&argument.name) {
-                let (ty, needs_value) = (&definition.ty, definition.default_value.is_none());
-                strict_in(schema, ty, needs_value, &argument.value, argument.name.to_string(), &mut found);
+                let (mut ty, needs_value) = (Cow::Borrowed(&*definition.ty), definition.default_value.is_none());
+                if argument.name == INCLUDE_DEPRECATED {
+                    ty = Cow::Owned(ty.into_owned().non_null());
+                }
+                strict_in(schema, &ty, needs_value, &argument.value, argument.name.to_string(), &mut found);
             }
         }
     }
-    for variable in super::compile::deciding(document) {
+    for variable in super::compile::deciding(document, operation) {
         found.push(Strict { variable, place: "if".to_owned(), needs_value: true });
     }
     found.retain(|strict| {

@@ -62,7 +62,8 @@ pub struct Gate {
     limits: Limits,
     introspection: bool,
     passed: Cache<String, Arc<Document>>,
-    compiled: Cache<Variant, Arc<Compiled>>,
+    /// `None` for what grows beyond what is allowed.
+    compiled: Cache<Variant, Option<Arc<Compiled>>>,
     documents: AtomicU64,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -74,8 +75,6 @@ pub struct Document {
     number: u64,
     checked: Valid<ExecutableDocument>,
     operations: Vec<Known>,
-    /// The variables that `@skip` and `@include` ask for.
-    deciding: Vec<Name>,
 }
 
 /// What is known of an operation.
@@ -85,6 +84,8 @@ struct Known {
     costs: Costs,
     /// The places of variables where `null` cannot be.
     strict: Vec<Strict>,
+    /// The variables that `@skip` and `@include` ask for.
+    deciding: Vec<Name>,
 }
 
 /// An operation of a document, with the values of the variables that decide which fields it has.
@@ -122,6 +123,8 @@ pub struct Refusal {
     pub faults: Vec<GraphQLError>,
     /// In how many seconds trying again may help, where that is known.
     pub retry_after: Option<u32>,
+    /// What it cost to find that out, beyond what every refusal costs.
+    pub work: u64,
 }
 
 impl From<Error> for Refusal {
@@ -142,12 +145,12 @@ impl Refusal {
             path: Vec::new(),
             extensions: JsonMap::default(),
         };
-        Self { code, faults: vec![fault], retry_after: None }
+        Self { code, faults: vec![fault], retry_after: None, work: 0 }
     }
 
     fn of(code: Code, faults: &DiagnosticList) -> Self {
         let faults = faults.iter().take(MAX_FAULTS).map(|fault| fault.to_json()).collect();
-        Self { code, faults, retry_after: None }
+        Self { code, faults, retry_after: None, work: 0 }
     }
 }
 
@@ -167,7 +170,9 @@ impl Gate {
             .max_capacity(limits.document_cache.saturating_mul(1024))
             .build();
         let compiled = Cache::builder()
-            .weigher(|_: &Variant, compiled: &Arc<Compiled>| compiled.weight.max(1024))
+            .weigher(|_: &Variant, compiled: &Option<Arc<Compiled>>| {
+                compiled.as_ref().map_or(0, |compiled| compiled.weight).max(1024)
+            })
             .max_capacity(limits.document_cache.saturating_mul(COMPILED_BYTES))
             .build();
         let (documents, hits, misses) = <(AtomicU64, AtomicU64, AtomicU64)>::default();
@@ -206,20 +211,20 @@ impl Gate {
         variables: &Variables,
     ) -> Result<Arc<Compiled>, Refusal> {
         let is = |name: &str| variables.get(name) == Some(&Value::Boolean(true));
-        let given = document.deciding.iter().map(|name| is(name)).collect();
+        let deciding = document.known(operation).map_or(&[][..], |known| &known.deciding);
+        let given = deciding.iter().map(|name| is(name)).collect();
         let variant = Variant { document: document.number, operation: operation.name.clone(), given };
-        if let Some(compiled) = self.compiled.get(&variant) {
-            return Ok(compiled);
+        let too_much = |work| {
+            let message =
+                "the document has too many fields or values with its fragments spread; put values into variables";
+            Refusal { work, ..Refusal::new(Code::LimitExceeded, message) }
+        };
+        if let Some(known) = self.compiled.get(&variant) {
+            return known.ok_or_else(|| too_much(0));
         }
-        let compiled = compile::operation(&self.schema, &document.checked, operation, &is).ok_or_else(|| {
-            Refusal::new(
-                Code::LimitExceeded,
-                "the document has too many fields or values with its fragments spread; put values into variables",
-            )
-        })?;
-        let compiled = Arc::new(compiled);
-        self.compiled.insert(variant, Arc::clone(&compiled));
-        Ok(compiled)
+        let compiled = compile::operation(&self.schema, &document.checked, operation, &is).map(Arc::new);
+        self.compiled.insert(variant, compiled.clone());
+        compiled.ok_or_else(|| too_much(u64::from(compile::MOST / COPIED)))
     }
 
     /// Whether the document of this text passed before, and is still known.
@@ -265,11 +270,11 @@ impl Gate {
             name: one.name.clone(),
             costs: pricing.operation(one),
             strict: inputs::strict_places(&self.schema, &checked, one),
+            deciding: compile::deciding(&checked, one),
         });
         let operations = operations.collect();
         let number = self.documents.fetch_add(1, Ordering::Relaxed);
-        let deciding = compile::deciding(&checked);
-        Ok(Document { number, checked, operations, deciding })
+        Ok(Document { number, checked, operations })
     }
 
     /// Logs which trusted documents would be refused.
@@ -329,7 +334,7 @@ impl Gate {
         let coerced =
             apollo_compiler::request::coerce_variable_values(&self.schema, operation, &values).map_err(|error| {
                 let fault = error.to_graphql_error(&document.checked.sources);
-                Refusal { code: Code::BadUserInput, faults: vec![fault], retry_after: None }
+                Refusal { code: Code::BadUserInput, faults: vec![fault], retry_after: None, work: 0 }
             })?;
         let coerced = coerced.into_inner();
         inputs::check_variables(&self.schema, &document.checked, operation, &coerced)?;

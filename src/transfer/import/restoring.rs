@@ -56,7 +56,10 @@ impl<'a> Restoring<'a> {
                 Outcome::Bad(reason) => Some(refused(record, reason)),
                 Outcome::New | Outcome::Unchanged => None,
             });
-            bad.map_or(Ok(done.known), Err)
+            // Nothing comes behind these records that would settle a lot.
+            let open = done.unsettled.first().and_then(|(at, ..)| lines.get(*at));
+            let open = open.map(|(_, record)| refused(record, "the lot does not follow from its entries"));
+            bad.or(open).map_or(Ok(done.known), Err)
         });
         match done {
             Ok(known) => {

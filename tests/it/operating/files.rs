@@ -15,6 +15,7 @@ tests! {
         a_copy_is_put_where_a_link_leads_to_and_what_has_a_name_like_its_own_stays,
         a_log_of_another_file_is_refused,
         a_log_of_ones_own_is_kept,
+        a_file_that_is_no_database_stays_as_it_is,
         many_programs_open_one_file_at_once_and_none_is_refused,
         a_file_that_may_only_be_read_is_exported_and_verified,
     ],
@@ -174,6 +175,19 @@ fn a_log_of_ones_own_is_kept() {
     let log = file.write_and_kill();
     assert!(!log.is_empty());
     assert!(run(&["verify"], &file.settings()).err.contains("12 users: everything follows"));
+}
+
+fn a_file_that_is_no_database_stays_as_it_is() {
+    let scratch = Scratch::new();
+    let path = scratch.0.join("notes.txt");
+    let text = "what is in a file that was named by mistake".repeat(40);
+    std::fs::write(&path, &text).unwrap();
+    let url = format!("sqlite://{}", path.display());
+    let settings = [("WAYMARK_DATABASE_URL", &*url), ("WAYMARK_JWT_SECRET", SECRET)];
+    for command in [&["migrate"][..], &["verify"], &["export"]] {
+        assert_ne!(run(command, &settings).code, 0, "{command:?}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "{command:?}");
+    }
 }
 
 fn many_programs_open_one_file_at_once_and_none_is_refused() {

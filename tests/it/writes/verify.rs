@@ -18,6 +18,7 @@ tests! {
         only_operators_verify_and_repair,
     ],
     blank: [
+        demo_data_that_is_added_to_counts_what_was_claimed_and_reverts_nothing,
         the_data_to_measure_with_follows_from_its_sources,
     ],
     own: [
@@ -89,6 +90,35 @@ async fn the_data_to_measure_with_follows_from_its_sources(blank: Blank) {
     let verified = verify(&stage.app(&[Scope::Admin]).await).await;
     assert_clean(&verified);
     assert_eq!(verified["usersChecked"], 250, "more than one lot of users");
+}
+
+async fn demo_data_that_is_added_to_counts_what_was_claimed_and_reverts_nothing(blank: Blank) {
+    blank.db.migrate().await.unwrap();
+    let now = waymark::clock::Timestamp::parse(NOW).unwrap();
+    let fill = async |users| {
+        let options = demo::Options { users: Some(users), scale: Scale::Demo };
+        demo::fill(&blank.db, options, now, &|_, _| {}).await.unwrap();
+    };
+    fill(130).await;
+    let stage = blank.stage().await;
+    let admin = stage.app(&[Scope::Admin]).await;
+    let claim = r#"mutation { claimGoals(input: {goalIds: ["rising-tide-3"]}) { results { status } } }"#;
+    let claimed = stage.user("grace").data(claim, Value::Null).await;
+    assert_eq!(claimed["claimGoals"]["results"][0]["status"], "CLAIMED", "{claimed}");
+    let rename = r#"mutation {
+        upsertSeason(input: {key: "rising-tide", title: "Ebb", budgets: [{cap: "200000"}]}) { userErrors { message } }
+        upsertCollection(input: {key: "program_123", name: "Other"}) { userErrors { message } } }"#;
+    let renamed = admin.data(rename, Value::Null).await;
+    assert_eq!(renamed["upsertSeason"]["userErrors"], json!([]), "{renamed}");
+    let edited = r#"{ season(id: "rising-tide") { title } collection(id: "program_123") { name } }"#;
+    let before = admin.data(edited, Value::Null).await;
+    fill(260).await;
+    stage.app.refresh_catalogue().await.unwrap();
+    assert_eq!(admin.data(edited, Value::Null).await, before);
+    let verified = verify(&admin).await;
+    assert_clean(&verified);
+    assert_eq!(verified["usersChecked"], 260);
+    assert_eq!(number(&blank.db, "SELECT count(*) FROM season_budgets WHERE cap_micros = 200000000000").await, 1);
 }
 
 async fn only_operators_verify_and_repair(stage: Stage) {

@@ -12,6 +12,7 @@ tests! {
         what_is_retired_is_hidden_and_takes_no_new_progress,
         retiring_changes_what_counts_and_nothing_that_was_achieved,
         a_retired_season_is_in_no_others_way,
+        what_a_season_pushed_back_stays_there_when_it_is_retired,
         a_card_of_a_collection_that_is_over_is_retired_or_deleted,
         what_nobody_has_progress_with_is_deleted,
         what_somebody_has_progress_with_stays,
@@ -354,13 +355,44 @@ async fn a_retired_season_is_in_no_others_way(stage: Stage) {
     assert_eq!(upsert(&other).await, [""; 0]);
     let current = stage.anonymous().data("{ currentSeason { key state } }", Value::Null).await;
     assert_eq!(current["currentSeason"], json!({ "key": "t", "state": "ACTIVE" }));
-    assert_eq!(upsert(&json!({ "key": "s", "retired": false })).await, ["SEASON_OVERLAP startDate"]);
+    assert_eq!(upsert(&json!({ "key": "s", "retired": false })).await, ["SEASON_OVERLAP retired"]);
     // One that is over is retired and brought back.
     let over = json!({ "key": "o", "title": "O", "startDate": "2026-01-01T00:00:00Z", "duration": 864_000 });
     assert_eq!(upsert(&over).await, [""; 0]);
     for retired in [true, false] {
         assert_eq!(upsert(&json!({ "key": "o", "retired": retired })).await, [""; 0]);
     }
+}
+
+async fn what_a_season_pushed_back_stays_there_when_it_is_retired(stage: Stage) {
+    let admin = stage.app(&[Scope::Admin]).await;
+    let a = json!({
+        "type": "season", "key": "a", "title": "A", "startsAt": "2026-01-01T00:00:00Z", "durationSeconds": 864_000,
+    });
+    let mut b = a.clone();
+    (b["key"], b["startsAt"]) = (json!("b"), json!("2026-01-11T00:00:00Z"));
+    crate::transfer::import(stage.db(), &format!("{a}\n{b}\n")).await;
+    // As if it had been paused at the time.
+    super::execute(
+        &stage,
+        "INSERT INTO season_pauses (season_id, from_at, until_at) \
+         SELECT id, 1767312000000, 1767571200000 FROM seasons WHERE key = 'a'",
+    )
+    .await;
+    stage.app.refresh_catalogue().await.unwrap();
+    let start = async || {
+        let season = stage.anonymous().data(r#"{ season(id: "b") { startDate endDate } }"#, Value::Null).await;
+        season["season"].clone()
+    };
+    let pushed = start().await;
+    assert!(pushed["startDate"].as_str().unwrap().starts_with("2026-01-14"), "{pushed}");
+    for (key, retired) in [("a", true), ("b", true), ("b", false), ("a", false)] {
+        let input = json!({ "key": key, "retired": retired });
+        assert_eq!(refusals(&perform(&admin, "upsertSeason", "__typename", &input).await), [""; 0], "{input}");
+        assert_eq!(start().await, pushed, "{input}");
+    }
+    assert_eq!(refusals(&delete(&admin, "season:a", false).await), ["IN_USE id"]);
+    assert_eq!(start().await, pushed);
 }
 
 async fn a_card_of_a_collection_that_is_over_is_retired_or_deleted(stage: Stage) {
