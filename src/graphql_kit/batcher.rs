@@ -30,6 +30,7 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::meter::{Meter, TooLong};
+use super::plan::Plans;
 use waymark_db::Reader;
 use waymark_kernel::error::{Error, Result};
 use waymark_kernel::metrics::{Histogram, Metrics};
@@ -101,6 +102,7 @@ impl Batcher {
             touched: Mutex::default(),
             batches: AtomicU32::new(0),
             meter: Meter::default(),
+            plans: Plans::default(),
         })
     }
 
@@ -143,6 +145,7 @@ pub struct Gathering {
     touched: Mutex<Vec<Arc<dyn Dispatch>>>,
     batches: AtomicU32,
     meter: Meter,
+    plans: Plans,
 }
 
 impl Gathering {
@@ -164,6 +167,17 @@ impl Gathering {
     /// How much the request has made of its answer.
     pub const fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// Begins another answer of the same request, such as the one to the next event.
+    pub fn restart(&self) {
+        self.meter.restart();
+        self.plans.clear();
+    }
+
+    /// How the objects of its answer are written.
+    pub(super) const fn plans(&self) -> &Plans {
+        &self.plans
     }
 
     /// The value of `key`, or `None` where there is none.

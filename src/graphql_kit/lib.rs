@@ -6,6 +6,5 @@ pub mod list;
 pub mod meter;
 pub mod pagination;
 pub mod plan;
-pub mod ready;
 pub mod scalars;
 pub mod search;

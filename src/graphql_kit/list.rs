@@ -18,11 +18,18 @@ use async_graphql::{ContextSelectionSet, OutputType, Positioned, QueryPathSegmen
 
 use super::batcher::Gathering;
 use super::meter::{Meter, Open};
-use super::ready;
+use super::plan;
 
 /// A list of the schema.
 #[derive(Debug, Clone)]
 pub struct List<T>(Vec<T>);
+
+impl<T> List<T> {
+    /// Its elements, in their order.
+    pub fn iter(&self) -> std::slice::Iter<'_, T> {
+        self.0.iter()
+    }
+}
 
 impl<T> Default for List<T> {
     fn default() -> Self {
@@ -198,7 +205,7 @@ impl<'a> Done<'a> {
             self.json.push(b',');
         }
         self.written += 1;
-        let own = ready::write_json(&mut self.json, value).map_err(unwritten)?;
+        let own = plan::write_json(&mut self.json, value).map_err(unwritten)?;
         self.meter.add(own + 1);
         Ok(())
     }
@@ -215,7 +222,7 @@ fn compact(value: Value, meter: &Meter) -> ServerResult<Value> {
         return Ok(value);
     }
     let mut json = Vec::new();
-    meter.add(ready::write_json(&mut json, &value).map_err(unwritten)?);
+    meter.add(plan::write_json(&mut json, &value).map_err(unwritten)?);
     Ok(Value::Binary(json.into()))
 }
 

@@ -74,7 +74,7 @@ impl Meter {
     }
 
     /// Begins another answer of the same request, such as the one to the next event.
-    pub fn restart(&self) {
+    pub(super) fn restart(&self) {
         self.bytes.store(0, Ordering::Relaxed);
     }
 

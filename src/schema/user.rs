@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::parser::types::Field;
-use async_graphql::{Context, Enum, ID, Object};
+use async_graphql::{Context, Enum, ID};
 
 use super::bounds::DEFAULT_FIRST;
 use super::progress::{self, Progress};
@@ -20,9 +19,7 @@ use waymark_games::service::Listed;
 use waymark_graphql_kit::context::{Nullable, elements_show, nullable, present};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::pagination::{Connection, PageArgs, Portion};
-use waymark_graphql_kit::plan;
-use waymark_graphql_kit::plan::{Plain, Writer};
-use waymark_graphql_kit::ready::Ready;
+use waymark_graphql_kit::plan::{Ready, object};
 use waymark_history as history;
 use waymark_history::graphql::ProgressEvent;
 use waymark_kernel::clock::Timestamp;
@@ -88,21 +85,6 @@ impl User {
     }
 }
 
-impl Plain for User {
-    fn writer(field: &Field) -> Option<Writer<Self>> {
-        match field.name.node.as_str() {
-            "id" => plan::value(|user: &Self| Kind::User.id(&user.stored.subject.ulid)),
-            "handle" => plan::text(|user: &Self| &user.stored.handle),
-            "displayName" => {
-                plan::text(|user: &Self| user.stored.display_name.as_deref().unwrap_or(&user.stored.handle))
-            }
-            "avatarUrl" => plan::value(|user: &Self| user.stored.avatar_url.clone()),
-            "createdAt" => plan::instant(|user: &Self| Some(user.stored.created_at)),
-            _ => None,
-        }
-    }
-}
-
 /// From whose view a user is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum ProfileSide {
@@ -115,7 +97,7 @@ pub enum ProfileSide {
 
 /// A user whose progress is recorded. Fields that the caller may not see are null, with a FORBIDDEN error beside them;
 /// the rest of the answer stands.
-#[Object]
+#[object]
 impl User {
     /// The global id: `user:<ULID>`. It never changes.
     pub async fn id(&self) -> ID {

@@ -23,7 +23,7 @@ use super::watch::Watch;
 use crate::app::App;
 use waymark_auth::{Caller, Mark, Session};
 use waymark_graphql_kit::meter::TooLong;
-use waymark_graphql_kit::ready;
+use waymark_graphql_kit::plan;
 use waymark_history::live::Marks;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Code, Error};
@@ -248,7 +248,7 @@ fn write(errors: &[Fault], data: Option<&Value>, cost: Option<Cost>) -> serde_js
     }
     if let Some(data) = data {
         json.extend_from_slice(if errors.is_empty() { b"\"data\":" } else { b",\"data\":" });
-        ready::write_json(&mut json, data)?;
+        plan::write_json(&mut json, data)?;
     }
     if let Some(cost) = &cost {
         json.extend_from_slice(b",\"extensions\":{\"cost\":");
@@ -420,7 +420,7 @@ pub(super) fn follow(
                 pay(&app, &client, cost).await;
             }
             // What an event is answered with is loaded like everything else, and counted by itself.
-            load.meter().restart();
+            load.restart();
             let next = async move { (events.next().await, events) };
             let answer = match load.run_within(next).await {
                 Ok((response, events)) => {

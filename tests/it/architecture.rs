@@ -23,6 +23,7 @@ const ROOMS: &[&str] = &[
     "db",
     "auth",
     "vocabulary",
+    "graphql_derive",
     "graphql_kit",
     "write",
     "verify",

@@ -13,7 +13,7 @@ use waymark_auth::policy::VisibleUser;
 use waymark_graphql_kit::context::{Nullable, nullable, present};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::pagination::{Connection, PageArgs};
-use waymark_graphql_kit::ready::{MostlyReady, Ready};
+use waymark_graphql_kit::plan::{Plain, Ready, object};
 use waymark_graphql_kit::scalars::{BigInt, seconds};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
@@ -26,12 +26,8 @@ use waymark_vocabulary::progress::{ProgressKind, ProgressState};
 #[derive(Debug, Clone)]
 pub struct Collection(pub Arc<StoredCollection>);
 
-impl MostlyReady for Collection {
-    const WAITING: &'static [&'static str] = &[];
-}
-
 /// A programme of cards to collect, with at most one reward.
-#[Object]
+#[object]
 impl Collection {
     /// The global id: `collection:<key>`.
     pub async fn id(&self) -> ID {
@@ -110,7 +106,7 @@ impl Collection {
 pub struct Card(pub Arc<StoredCard>);
 
 /// A card of a collection.
-#[Object]
+#[object]
 impl Card {
     /// The global id: `card:<key>`.
     pub async fn id(&self) -> ID {
@@ -145,7 +141,7 @@ impl Card {
 }
 
 /// A reward that each user who completed the collection may claim once.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Plain, SimpleObject)]
 pub struct Reward {
     /// The operator's own key of the reward, unique among rewards.
     key: String,
@@ -194,12 +190,8 @@ impl CollectionProgress {
     }
 }
 
-impl MostlyReady for CollectionProgress {
-    const WAITING: &'static [&'static str] = &["cards", "cardsConnection", "reward"];
-}
-
 /// How far a user is with a collection.
-#[Object]
+#[object]
 impl CollectionProgress {
     /// The global id: `collection_progress:<the user's ULID>:<the collection's key>`.
     pub async fn id(&self) -> ID {
@@ -313,7 +305,7 @@ impl CollectionProgress {
 }
 
 /// How many of a card a user owns.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Plain, SimpleObject)]
 pub struct CardOwnership {
     /// The card.
     card: Card,
@@ -344,7 +336,7 @@ pub struct RewardProgress {
 }
 
 /// The reward of a collection, as it stands for a user.
-#[Object]
+#[object]
 impl RewardProgress {
     /// The reward itself.
     async fn reward(&self) -> Reward {

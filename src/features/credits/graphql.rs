@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{
-    Context, InputValueError, InputValueResult, Object, OneofObject, Scalar, ScalarType, SimpleObject, Value,
-};
+use async_graphql::{Context, InputValueError, InputValueResult, OneofObject, Scalar, ScalarType, SimpleObject, Value};
 
 pub use super::entity::{EntryKind as CreditEntryKind, LotSource as CreditLotSource};
 pub use super::rules::BlockScope as CreditBlockScope;
@@ -14,7 +12,7 @@ use waymark_auth::policy::OwnUser;
 use waymark_graphql_kit::context::{Nullable, elements_show, present};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::pagination::{Connection, PageArgs, Portion};
-use waymark_graphql_kit::ready::{MostlyReady, Ready};
+use waymark_graphql_kit::plan::{Json, Leaf, Plain, Ready, object};
 use waymark_graphql_kit::scalars::{BigInt, seconds};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
@@ -43,12 +41,18 @@ impl ScalarType for Credits {
     }
 }
 
+impl Leaf for Credits {
+    fn write(&self, json: &mut Json) {
+        rules::micros_to_decimal(self.0).write(json);
+    }
+}
+
 /// An amount of credits, in millionths.
 #[derive(Debug, Clone, Copy)]
 pub struct CreditAmount(pub i64);
 
 /// An amount of credits.
-#[Object]
+#[object]
 impl CreditAmount {
     /// The amount in credits, as an exact decimal.
     async fn credits(&self) -> Credits {
@@ -101,16 +105,8 @@ impl CreditAccount {
     }
 }
 
-impl MostlyReady for CreditAccount {
-    const WAITING: &'static [&'static str] = &["ledger"];
-}
-
-impl MostlyReady for CreditAmount {
-    const WAITING: &'static [&'static str] = &[];
-}
-
 /// The credits of a user: lots that expire each on its own date, the ledger of every change, and blocks.
-#[Object]
+#[object]
 impl CreditAccount {
     /// What the user can spend now.
     async fn available(&self) -> Ready<CreditAmount> {
@@ -194,7 +190,7 @@ impl CreditAccount {
 }
 
 /// What expires at one instant.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Plain, SimpleObject)]
 pub struct CreditExpiry {
     /// When it expires. Null when it never does.
     expires_at: Option<Timestamp>,
@@ -203,7 +199,7 @@ pub struct CreditExpiry {
 }
 
 /// Credits that were granted together and expire together.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Plain, SimpleObject)]
 pub struct CreditLot {
     /// The lot's number in the user's ledger. Later lots have greater numbers, not always the next.
     number: BigInt,
@@ -236,7 +232,7 @@ impl From<&StoredLot> for CreditLot {
 }
 
 /// One change of one lot. Entries are never changed or removed.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Plain, SimpleObject)]
 pub struct CreditEntry {
     /// What happened.
     kind: CreditEntryKind,
@@ -263,7 +259,7 @@ impl From<Entry> for CreditEntry {
 }
 
 /// A block of a user. The user keeps the balance and goes on making progress.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Plain, SimpleObject)]
 pub struct CreditBlock {
     /// The block's number among the user's blocks; the first is 1.
     number: BigInt,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_graphql::parser::types::Field;
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 
 pub use super::entity::AchievementKind;
@@ -15,9 +14,7 @@ use waymark_db::Extent;
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::pagination::{Connection, PageArgs};
-use waymark_graphql_kit::plan;
-use waymark_graphql_kit::plan::{Plain, Writer};
-use waymark_graphql_kit::ready::{MostlyReady, Ready};
+use waymark_graphql_kit::plan::{Plain, Ready, object};
 use waymark_graphql_kit::search::Search;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
@@ -31,27 +28,8 @@ use waymark_write::Event;
 #[derive(Debug, Clone)]
 pub struct Game(pub Arc<StoredGame>);
 
-impl MostlyReady for Game {
-    const WAITING: &'static [&'static str] = &["achievements"];
-}
-
-impl Plain for Game {
-    fn writer(field: &Field) -> Option<Writer<Self>> {
-        match field.name.node.as_str() {
-            "id" => plan::value(|game: &Self| ids::Kind::Game.id(&game.0.key)),
-            "key" => plan::text(|game: &Self| &game.0.key),
-            "title" => plan::text(|game: &Self| &game.0.title),
-            "platform" => plan::value(|game: &Self| game.0.platform.clone()),
-            "image" => plan::value(|game: &Self| game.0.image.clone()),
-            "numPossible" => plan::value(|game: &Self| game.0.num_possible),
-            "possibleScore" => plan::value(|game: &Self| game.0.possible_score),
-            _ => None,
-        }
-    }
-}
-
 /// A game with achievements that players unlock.
-#[Object]
+#[object]
 impl Game {
     /// The global id: `game:<key>`.
     pub async fn id(&self) -> ID {
@@ -128,7 +106,7 @@ impl Game {
 pub struct Achievement(pub Arc<StoredAchievement>);
 
 /// Something to achieve in a game. Only published achievements are shown and count.
-#[Object]
+#[object]
 impl Achievement {
     /// The global id: `achievement:<key>`.
     pub async fn id(&self) -> ID {
@@ -183,7 +161,7 @@ impl From<Award> for Listed {
 }
 
 /// An award with the day it was earned. Awards are kept when a game gets new achievements.
-#[derive(Debug, Clone, Copy, SimpleObject)]
+#[derive(Debug, Clone, Copy, Plain, SimpleObject)]
 pub struct EarnedAward {
     /// Which award.
     award: Award,
@@ -192,7 +170,7 @@ pub struct EarnedAward {
 }
 
 /// An award that a write earned.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Plain, SimpleObject)]
 pub struct NewAward {
     /// The game it was earned in.
     game: Game,
@@ -241,24 +219,6 @@ impl GameSummary {
         self.0.game.num_possible > 0 && self.0.achieved.score.num_achieved >= self.0.game.num_possible
     }
 
-    fn global_id(&self) -> ID {
-        ids::Kind::GameSummary.id_of(self.0.user.ulid(), &self.0.game.key)
-    }
-
-    fn ratio_done(&self) -> f64 {
-        progress::ratio(self.0.achieved.score.num_achieved, self.0.game.num_possible)
-    }
-
-    fn state_now(&self) -> ProgressState {
-        progress::state(self.0.achieved.score.num_achieved, self.is_complete())
-    }
-
-    fn completed(&self) -> Option<Timestamp> {
-        self.0.achieved.awards.completed.filter(|_| self.is_complete())
-    }
-}
-
-impl GameSummary {
     /// Loads what a user achieved in the games of these keys; unknown ones are left out.
     pub async fn of(
         request: &Request,
@@ -270,125 +230,95 @@ impl GameSummary {
     }
 }
 
-impl MostlyReady for GameSummary {
-    const WAITING: &'static [&'static str] = &["achievements"];
-}
-
-impl Plain for GameSummary {
-    const MAIN: &'static [&'static str] = &[
-        "id",
-        "kind",
-        "title",
-        "ratio",
-        "state",
-        "game",
-        "total",
-        "numPossible",
-        "possibleScore",
-        "done",
-        "numAchieved",
-        "scoreAchieved",
-        "numAchievedHardcore",
-        "scoreAchievedHardcore",
-    ];
-
-    fn writer(field: &Field) -> Option<Writer<Self>> {
-        match field.name.node.as_str() {
-            "id" => plan::value(Self::global_id),
-            "kind" => plan::name(|_: &Self| ProgressKind::Game),
-            "title" => plan::text(|summary: &Self| &summary.0.game.title),
-            "ratio" => plan::value(Self::ratio_done),
-            "state" => plan::name(Self::state_now),
-            "completedAt" => plan::instant(Self::completed),
-            "game" => plan::object(field, |summary: &Self| Game(Arc::clone(&summary.0.game))),
-            "total" | "numPossible" => plan::value(|summary: &Self| summary.0.game.num_possible),
-            "possibleScore" => plan::value(|summary: &Self| summary.0.game.possible_score),
-            "done" | "numAchieved" => plan::value(|summary: &Self| summary.0.achieved.score.num_achieved),
-            "scoreAchieved" => plan::value(|summary: &Self| summary.0.achieved.score.score_achieved),
-            "numAchievedHardcore" => plan::value(|summary: &Self| summary.0.achieved.score.num_achieved_hardcore),
-            "scoreAchievedHardcore" => plan::value(|summary: &Self| summary.0.achieved.score.score_achieved_hardcore),
-            "firstUnlockedAt" => plan::instant(|summary: &Self| summary.0.achieved.first_unlocked_at),
-            "lastUnlockedAt" => plan::instant(|summary: &Self| summary.0.achieved.last_unlocked_at),
-            _ => None,
-        }
-    }
-}
-
 /// What a user achieved in a game. Each achievement counts once; unlocked in hardcore mode, it counts as unlocked too.
-#[Object]
+#[object]
 impl GameSummary {
     /// The global id: `game_summary:<the user's ULID>:<the game's key>`.
+    #[main]
     pub async fn id(&self) -> ID {
-        self.global_id()
+        ids::Kind::GameSummary.id_of(self.0.user.ulid(), &self.0.game.key)
     }
 
     /// Always GAME.
+    #[main]
     pub async fn kind(&self) -> ProgressKind {
         ProgressKind::Game
     }
 
     /// The game's title.
-    pub async fn title(&self) -> String {
-        self.0.game.title.clone()
+    #[main]
+    pub async fn title(&self) -> &str {
+        &self.0.game.title
     }
 
     /// How many achievements are unlocked; the same as `numAchieved`.
+    #[main]
     pub async fn done(&self) -> i32 {
         self.0.achieved.score.num_achieved
     }
 
     /// How many achievements there are; the same as `numPossible`.
+    #[main]
     pub async fn total(&self) -> i32 {
         self.0.game.num_possible
     }
 
     /// `done` out of `total`, from 0 to 1; 0 when the game has no achievements.
+    #[main]
     pub async fn ratio(&self) -> f64 {
-        self.ratio_done()
+        progress::ratio(self.0.achieved.score.num_achieved, self.0.game.num_possible)
     }
 
     /// COMPLETED when every published achievement is unlocked.
+    #[main]
     pub async fn state(&self) -> ProgressState {
-        self.state_now()
+        progress::state(self.0.achieved.score.num_achieved, self.is_complete())
     }
 
     /// When all achievements were unlocked for the first time. Null while one is locked, also one that is new; the
     /// award that was earned before stays in `awards`.
     pub async fn completed_at(&self) -> Option<Timestamp> {
-        self.completed()
+        self.0.achieved.awards.completed.filter(|_| self.is_complete())
     }
 
     /// The game.
+    #[main]
     async fn game(&self) -> Ready<Game> {
         Ready(Game(Arc::clone(&self.0.game)))
     }
 
     /// How many published achievements the game has.
+    #[main]
     async fn num_possible(&self) -> i32 {
         self.0.game.num_possible
     }
 
     /// The points of all published achievements together.
+    #[main]
     async fn possible_score(&self) -> i32 {
         self.0.game.possible_score
     }
 
     /// How many achievements the user unlocked, in hardcore mode or not.
+    #[main]
     async fn num_achieved(&self) -> i32 {
         self.0.achieved.score.num_achieved
     }
 
     /// The points of the unlocked achievements.
+    #[main]
     async fn score_achieved(&self) -> i32 {
         self.0.achieved.score.score_achieved
     }
 
     /// How many achievements the user unlocked in hardcore mode.
+    #[main]
     async fn num_achieved_hardcore(&self) -> i32 {
         self.0.achieved.score.num_achieved_hardcore
     }
 
     /// The points of the achievements unlocked in hardcore mode.
+    #[main]
     async fn score_achieved_hardcore(&self) -> i32 {
         self.0.achieved.score.score_achieved_hardcore
     }
@@ -457,7 +387,7 @@ fn place(achievement: &Arc<StoredAchievement>) -> (i64, i64) {
 }
 
 /// A user's progress with an achievement.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Plain, SimpleObject)]
 pub struct AchievementProgress {
     /// The achievement.
     achievement: Achievement,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_graphql::parser::types::Field;
 use async_graphql::{Context, ID, Object, SimpleObject};
 
 pub use super::rules::InstanceStatus as StudyPlanInstanceStatus;
@@ -14,9 +13,7 @@ use waymark_db::Extent;
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::pagination::{Connection, PageArgs};
-use waymark_graphql_kit::plan;
-use waymark_graphql_kit::plan::{Plain, Writer};
-use waymark_graphql_kit::ready::{MostlyReady, Ready};
+use waymark_graphql_kit::plan::{Plain, Ready, object};
 use waymark_graphql_kit::search::Search;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
@@ -29,27 +26,8 @@ use waymark_vocabulary::progress::{ProgressKind, ProgressState};
 #[derive(Debug, Clone)]
 pub struct Resource(pub Arc<StoredResource>);
 
-impl MostlyReady for Resource {
-    const WAITING: &'static [&'static str] = &[];
-}
-
-impl Plain for Resource {
-    fn writer(field: &Field) -> Option<Writer<Self>> {
-        match field.name.node.as_str() {
-            "id" => plan::value(|resource: &Self| ids::Kind::Resource.id(&resource.0.key)),
-            "key" => plan::text(|resource: &Self| &resource.0.key),
-            "title" => plan::text(|resource: &Self| &resource.0.title),
-            "type" => plan::text(|resource: &Self| &resource.0.kind),
-            "section" => plan::value(|resource: &Self| resource.0.section.clone()),
-            "url" => plan::value(|resource: &Self| resource.0.url.clone()),
-            "estimatedMinutes" => plan::value(|resource: &Self| resource.0.estimated_minutes),
-            _ => None,
-        }
-    }
-}
-
 /// Something to learn from: a course, a text, a film. A user's progress with it is the same in every study plan.
-#[Object]
+#[object]
 impl Resource {
     /// The global id: `resource:<key>`.
     pub async fn id(&self) -> ID {
@@ -103,7 +81,7 @@ impl Resource {
 pub struct StudyPlan(pub Arc<StoredPlan>);
 
 /// An ordered list of resources. Users follow instances of it, which keep the list as it was when they were made.
-#[Object]
+#[object]
 impl StudyPlan {
     /// The global id: `study_plan:<key>`.
     pub async fn id(&self) -> ID {
@@ -146,20 +124,6 @@ impl ResourceProgress {
         self.0.progress.as_ref().is_some_and(|stored| stored.completed)
     }
 
-    fn global_id(&self) -> ID {
-        ids::Kind::ResourceProgress.id_of(self.0.user.ulid(), &self.0.key)
-    }
-
-    fn shown_title(&self) -> &str {
-        self.0.resource.as_ref().map_or(&self.0.key, |resource| &resource.title)
-    }
-
-    fn state_now(&self) -> ProgressState {
-        let touched =
-            self.0.progress.as_ref().is_some_and(|stored| stored.percent > 0 || stored.time_spent_minutes > 0);
-        progress::state(i32::from(touched), self.is_completed())
-    }
-
     /// 100 when completed, else the percentage that was recorded.
     fn percent_done(&self) -> i32 {
         if self.is_completed() { 100 } else { self.0.progress.as_ref().map_or(0, |stored| i32::from(stored.percent)) }
@@ -182,113 +146,78 @@ impl ResourceProgress {
     }
 }
 
-impl MostlyReady for ResourceProgress {
-    const WAITING: &'static [&'static str] = &["notes"];
-}
-
-impl Plain for ResourceProgress {
-    const MAIN: &'static [&'static str] = &[
-        "id",
-        "kind",
-        "title",
-        "total",
-        "ratio",
-        "resource",
-        "resourceKey",
-        "completed",
-        "done",
-        "progress",
-        "completedAt",
-    ];
-
-    fn writer(field: &Field) -> Option<Writer<Self>> {
-        match field.name.node.as_str() {
-            "id" => plan::value(Self::global_id),
-            "kind" => plan::name(|_: &Self| ProgressKind::Resource),
-            "title" => plan::text(Self::shown_title),
-            "total" => plan::value(|_: &Self| 100),
-            "ratio" => plan::value(|progress: &Self| progress::ratio(progress.percent_done(), 100)),
-            "state" => plan::name(Self::state_now),
-            "resource" => plan::optional(field, |progress: &Self| progress.0.resource.clone().map(Resource)),
-            "resourceKey" => plan::text(|progress: &Self| &progress.0.key),
-            "completed" => plan::value(Self::is_completed),
-            "done" => plan::value(Self::percent_done),
-            "progress" => {
-                plan::value(|progress: &Self| progress.0.progress.as_ref().map_or(0, |stored| stored.percent))
-            }
-            "timeSpent" => plan::value(|progress: &Self| {
-                progress.0.progress.as_ref().map_or(0, |stored| stored.time_spent_minutes)
-            }),
-            "completedAt" => {
-                plan::instant(|progress: &Self| progress.0.progress.as_ref().and_then(|stored| stored.completed_at))
-            }
-            "lastAccessedAt" => {
-                plan::instant(|progress: &Self| progress.0.progress.as_ref().map(|stored| stored.last_accessed_at))
-            }
-            _ => None,
-        }
-    }
-}
-
 /// How far a user is with a resource. It is the same in every study plan that has the resource.
-#[Object]
+#[object]
 impl ResourceProgress {
     /// The global id: `resource_progress:<the user's ULID>:<the resource's key>`.
+    #[main]
     pub async fn id(&self) -> ID {
-        self.global_id()
+        ids::Kind::ResourceProgress.id_of(self.0.user.ulid(), &self.0.key)
     }
 
     /// Always RESOURCE.
+    #[main]
     pub async fn kind(&self) -> ProgressKind {
         ProgressKind::Resource
     }
 
     /// The resource's title; its key where the catalogue does not describe it.
-    pub async fn title(&self) -> String {
-        self.shown_title().to_owned()
+    #[main]
+    pub async fn title(&self) -> &str {
+        self.0.resource.as_ref().map_or(&self.0.key, |resource| &resource.title)
     }
 
     /// How much is done, in percent: 100 when completed, else the same as `progress`.
+    #[main]
     pub async fn done(&self) -> i32 {
         self.percent_done()
     }
 
     /// Always 100.
+    #[main]
     pub async fn total(&self) -> i32 {
         100
     }
 
     /// `done` out of `total`, from 0 to 1.
+    #[main]
     pub async fn ratio(&self) -> f64 {
         progress::ratio(self.percent_done(), 100)
     }
 
     /// COMPLETED when the resource is marked complete; the percentage does not count.
     pub async fn state(&self) -> ProgressState {
-        self.state_now()
+        let touched =
+            self.0.progress.as_ref().is_some_and(|stored| stored.percent > 0 || stored.time_spent_minutes > 0);
+        progress::state(i32::from(touched), self.is_completed())
     }
 
     /// When it was marked complete. Null when it is not complete.
+    #[main]
     pub async fn completed_at(&self) -> Option<Timestamp> {
         self.0.progress.as_ref().and_then(|stored| stored.completed_at)
     }
 
     /// The resource. Null when the catalogue does not describe it: progress is kept for resources that live elsewhere.
+    #[main]
     async fn resource(&self) -> Option<Ready<Resource>> {
         self.0.resource.clone().map(Resource).map(Ready)
     }
 
     /// The operator's key of the resource.
+    #[main]
     async fn resource_key(&self) -> &str {
         &self.0.key
     }
 
     /// Whether the resource is marked complete.
+    #[main]
     async fn completed(&self) -> bool {
         self.is_completed()
     }
 
     /// How much of it was recorded as done, in percent from 0 to 100. It says nothing about `completed`.
+    #[main]
     async fn progress(&self) -> i32 {
         self.0.progress.as_ref().map_or(0, |stored| i32::from(stored.percent))
     }
@@ -325,7 +254,7 @@ pub struct StudyPlanInstance(pub Followed);
 
 /// A study plan as one user follows it. It keeps the plan's list of resources as it was when it was made; what counts
 /// as done is the user's progress with each resource, wherever it was made.
-#[Object]
+#[object]
 impl StudyPlanInstance {
     /// The global id: `study_plan_instance:<the user's ULID>:<external id>`.
     pub async fn id(&self) -> ID {
@@ -440,7 +369,7 @@ fn clamped(count: u64) -> i32 {
 }
 
 /// A resource of a study plan instance.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Plain, SimpleObject)]
 pub struct StudyPlanInstanceResource {
     /// The resource. Null when the catalogue does not describe it.
     resource: Option<Resource>,

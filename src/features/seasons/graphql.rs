@@ -12,7 +12,7 @@ use waymark_credits::graphql::CreditAmount;
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::pagination::{Connection, PageArgs};
-use waymark_graphql_kit::ready::{MostlyReady, Ready};
+use waymark_graphql_kit::plan::{Plain, Ready, object};
 use waymark_graphql_kit::scalars::seconds;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
@@ -26,7 +26,7 @@ use waymark_vocabulary::progress::{ProgressKind, ProgressState};
 pub struct Season(pub Timed);
 
 /// A season: a stretch of time with weeks, pauses and goals. Seasons do not overlap.
-#[Object]
+#[object]
 impl Season {
     /// The global id: `season:<key>`.
     pub async fn id(&self) -> ID {
@@ -107,7 +107,7 @@ impl Season {
 }
 
 /// A week of a season.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Plain, SimpleObject)]
 pub struct Week {
     /// Its number; the first is 1.
     number: i32,
@@ -134,7 +134,7 @@ impl Week {
 }
 
 /// An interruption of a season.
-#[derive(Debug, SimpleObject)]
+#[derive(Debug, Plain, SimpleObject)]
 pub struct SeasonPause {
     /// When it begins or began.
     from: Timestamp,
@@ -146,12 +146,8 @@ pub struct SeasonPause {
 #[derive(Debug, Clone)]
 pub struct Goal(pub Arc<StoredGoal>);
 
-impl MostlyReady for Goal {
-    const WAITING: &'static [&'static str] = &["season"];
-}
-
 /// Something to do in a season, counted in steps and rewarded with credits.
-#[Object]
+#[object]
 impl Goal {
     /// The global id: `goal:<key>`.
     pub async fn id(&self) -> ID {
@@ -216,12 +212,8 @@ impl Goal {
 #[derive(Debug)]
 pub struct SeasonProgress(pub Participation);
 
-impl MostlyReady for SeasonProgress {
-    const WAITING: &'static [&'static str] = &[];
-}
-
 /// A user in a season: whether the user takes part, the season's clock, and the goals.
-#[Object]
+#[object]
 impl SeasonProgress {
     /// The season.
     async fn season(&self) -> Season {
@@ -302,12 +294,8 @@ impl GoalProgress {
     }
 }
 
-impl MostlyReady for GoalProgress {
-    const WAITING: &'static [&'static str] = &[];
-}
-
 /// How far a user is with a goal.
-#[Object]
+#[object]
 impl GoalProgress {
     /// The global id: `goal_progress:<the user's ULID>:<the goal's key>`.
     pub async fn id(&self) -> ID {

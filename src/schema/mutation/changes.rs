@@ -12,7 +12,7 @@ use waymark_games as games;
 use waymark_games::graphql::{GameSummary, NewAward};
 use waymark_graphql_kit::context::{Nullable, nullable, present};
 use waymark_graphql_kit::list::List;
-use waymark_graphql_kit::ready::Ready;
+use waymark_graphql_kit::plan::Ready;
 use waymark_history::graphql::ProgressEvent;
 use waymark_kernel::error::Result;
 use waymark_learning as learning;

@@ -13,7 +13,7 @@ use waymark_collections::write::{
 };
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
-use waymark_graphql_kit::ready::Ready;
+use waymark_graphql_kit::plan::Ready;
 use waymark_kernel::error::Result;
 use waymark_request::Ask as _;
 use waymark_vocabulary::ids::Kind;

@@ -10,7 +10,7 @@ use waymark_games::graphql::GameSummary;
 use waymark_games::write::{NewUnlock, RelockAchievements, UnlockAchievements, Unlocked};
 use waymark_graphql_kit::context::{Nullable, present};
 use waymark_graphql_kit::list::List;
-use waymark_graphql_kit::ready::Ready;
+use waymark_graphql_kit::plan::Ready;
 use waymark_graphql_kit::scalars::Lenient;
 use waymark_kernel::clock::Timestamp;
 use waymark_vocabulary::ids::Kind;

@@ -9,7 +9,7 @@ use super::pipeline::Items;
 use waymark_auth::policy::ActingUser;
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
-use waymark_graphql_kit::ready::Ready;
+use waymark_graphql_kit::plan::Ready;
 use waymark_kernel::error::{Error, Result};
 use waymark_learning as learning;
 use waymark_learning::graphql::{ResourceProgress, StudyPlanInstance};

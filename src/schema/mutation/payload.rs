@@ -10,7 +10,7 @@ use waymark_auth::policy::OwnUser;
 use waymark_credits::graphql::CreditAccount;
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
-use waymark_graphql_kit::ready::Ready;
+use waymark_graphql_kit::plan::Ready;
 use waymark_kernel::error::Result;
 use waymark_request::Request;
 use waymark_users::service::User as Stored;

@@ -11,7 +11,7 @@ use waymark_auth::policy::{ActingUser, Operator, RecordedUser};
 use waymark_credits::graphql::CreditAmount;
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
-use waymark_graphql_kit::ready::Ready;
+use waymark_graphql_kit::plan::Ready;
 use waymark_graphql_kit::scalars::Lenient;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
