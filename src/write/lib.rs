@@ -31,7 +31,7 @@ use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
 use waymark_vocabulary::ids::Kind;
 
-pub use input::{Checks, Deleted, Notes, Patch, Retire, Telling, Upserted, arranged, told};
+pub use input::{Checks, Deletable, Deleted, Notes, Patch, Retire, Telling, Upserted, arranged, told};
 pub use notifier::Following;
 pub use probe::attempt as try_to_write;
 pub use repo::{STATEMENTS, append_entry, append_event, audited, forget_writes, share_catalogue, take_catalogue};
@@ -90,9 +90,9 @@ pub trait Write: Serialize + Send + Sync + 'static {
     }
 }
 
-/// Where a fact comes from that nobody asks for now: it is told of, with the instant at which it happened. No window, no
-/// budget and no order of things keeps it out, and it is merged with what is there so that the order in which facts come
-/// does not matter.
+/// Where a fact comes from that nobody asks for now: it is told of, with the instant at which it happened. No window,
+/// no budget and no order of things keeps it out, and it is merged with what is there so that the order in which facts
+/// come does not matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// Somebody's own file: histories tell of what it changes.

@@ -7,6 +7,8 @@
 
 mod compile;
 mod cost;
+mod descriptions;
+mod faults;
 mod inputs;
 mod introspection;
 mod measure;
@@ -74,6 +76,8 @@ pub struct Gate {
 pub struct Document {
     number: u64,
     checked: Valid<ExecutableDocument>,
+    /// The text with its descriptions, if it has some.
+    described: Option<String>,
     operations: Vec<Known>,
 }
 
@@ -250,7 +254,14 @@ impl Gate {
 
     fn check(&self, text: &str) -> Result<Document, Refusal> {
         let mut parser = Parser::new().token_limit(MAX_TOKENS).recursion_limit(MAX_RECURSION);
-        let parsed = parser.parse_ast(text, FILE);
+        let mut described = None;
+        let parsed = parser.parse_ast(text, FILE).or_else(|faults| match descriptions::without(text) {
+            Some(plain) => {
+                described = Some(text.to_owned());
+                parser.parse_ast(plain, FILE)
+            }
+            None => Err(faults),
+        });
         let syntax = parsed.map_err(|faults| {
             let too_long = parser.tokens_reached() > MAX_TOKENS || parser.recursion_reached() > MAX_RECURSION;
             let code = if too_long { Code::LimitExceeded } else { Code::GraphqlParseFailed };
@@ -274,7 +285,7 @@ impl Gate {
         });
         let operations = operations.collect();
         let number = self.documents.fetch_add(1, Ordering::Relaxed);
-        Ok(Document { number, checked, operations })
+        Ok(Document { number, checked, described, operations })
     }
 
     /// Logs which trusted documents would be refused.
@@ -333,12 +344,15 @@ impl Gate {
         let values = inputs::with_whole_numbers(&self.schema, operation, values);
         let coerced =
             apollo_compiler::request::coerce_variable_values(&self.schema, operation, &values).map_err(|error| {
-                let fault = error.to_graphql_error(&document.checked.sources);
-                Refusal { code: Code::BadUserInput, faults: vec![fault], retry_after: None, work: 0 }
+                faults::of_variables(&self.schema, &document.checked, operation, &values).unwrap_or_else(|| {
+                    let fault = error.to_graphql_error(&document.checked.sources);
+                    Refusal { faults: vec![fault], ..Refusal::new(Code::BadUserInput, "") }
+                })
             })?;
         let coerced = coerced.into_inner();
         inputs::check_variables(&self.schema, &document.checked, operation, &coerced)?;
-        inputs::check_strict(document.known(operation).map_or(&[], |known| &known.strict), &coerced)?;
+        let strict = document.known(operation).map_or(&[][..], |known| &known.strict);
+        inputs::check_strict(strict, &coerced, &document.checked.sources)?;
         let mut variables = Variables::default();
         for (name, value) in coerced {
             variables.insert(EngineName::new(name.as_str()), engine_value(value));
@@ -352,6 +366,7 @@ impl Document {
     pub fn hash(&self) -> String {
         let text = self.checked.sources.values().find(|source| source.path() == Path::new(FILE));
         let text = text.map(|source| source.source_text()).unwrap_or_default();
+        let text = self.described.as_deref().unwrap_or(text);
         Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
