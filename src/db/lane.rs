@@ -1,4 +1,5 @@
-//! Connections for a purpose, within the deadlines of their line.
+//! Connections for a purpose, within the deadlines of their line. Where a pooler is between, each statement is a
+//! transaction, because what a session was told is gone with the next one.
 
 use std::sync::Arc;
 
@@ -6,6 +7,7 @@ use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
 use super::line::{ACQUIRE, Generation, Line};
+use super::transaction::Brief;
 
 /// What connections are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,24 +49,36 @@ impl ConnectionTrait for Lane {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        if self.line.in_transaction().is_some() {
+            return Brief::begin(self).await?.execute(statement).await;
+        }
         let generation = self.line.current()?;
         let work = generation.pool(self.purpose).execute_raw(statement);
         self.line.within(&generation, ACQUIRE + self.line.answer(), work).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        if self.line.in_transaction().is_some() {
+            return Brief::begin(self).await?.execute_unprepared(sql).await;
+        }
         let generation = self.line.current()?;
         let work = generation.pool(self.purpose).execute_unprepared(sql);
         self.line.within(&generation, ACQUIRE + self.line.answer(), work).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        if self.line.in_transaction().is_some() {
+            return Ok(Brief::begin(self).await?.query(statement).await?.into_iter().next());
+        }
         let generation = self.line.current()?;
         let work = generation.pool(self.purpose).query_one_raw(statement);
         self.line.within(&generation, ACQUIRE + self.line.answer(), work).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        if self.line.in_transaction().is_some() {
+            return Brief::begin(self).await?.query(statement).await;
+        }
         let generation = self.line.current()?;
         let work = generation.pool(self.purpose).query_all_raw(statement);
         self.line.within(&generation, ACQUIRE + self.line.answer(), work).await

@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod edits;
 pub mod entity;
 pub mod file;
+mod hosts;
 mod lane;
 mod line;
 pub mod notices;
@@ -41,7 +42,7 @@ use tokio::sync::Mutex;
 pub use lane::Lane;
 use lane::Purpose;
 pub use line::STATEMENT;
-use line::{Generation, Line, Patience};
+use line::{Approach, Generation, Line, Patience};
 use pool::{ConnectionPool, Stock};
 pub use row::{Column, Columns, FromRow, Only, Row};
 pub use sea_orm::DbErr;
@@ -55,7 +56,7 @@ pub use transaction::Transaction;
 pub use waymark_kernel::failure::is_held;
 use waymark_kernel::failure::{Failure, said};
 
-use waymark_kernel::config::Config;
+use waymark_kernel::config::{Config, Pooler, Secret};
 use waymark_kernel::error::{Code, Error, Result};
 use waymark_kernel::metrics::Sql as Observer;
 
@@ -101,10 +102,12 @@ pub struct Db {
     storage: Arc<Storage>,
     /// Whether it is a file that this process may not write.
     is_read_only: bool,
+    /// Whether this process is to write nothing.
+    refuses: bool,
 }
 
 /// How a database is opened.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Opening {
     /// How many connections there may be, at least 1: of readers on SQLite, in all on PostgreSQL.
     pub max_connections: u32,
@@ -112,21 +115,49 @@ pub struct Opening {
     pub create: bool,
     /// Whether an SQLite file that this process may only read is opened all the same.
     pub read_only: bool,
+    /// Whether nothing is to be written, whatever is asked for.
+    pub refuses: bool,
     /// How long one statement of a request may take on PostgreSQL.
     pub statement: Duration,
+    /// Whether a pooler is before PostgreSQL that gives a session away with every transaction.
+    pub pooler: bool,
+    /// The way to PostgreSQL for the session that listens, and others that last, where it is another one.
+    pub listen_url: Option<Secret>,
 }
 
 impl Opening {
     /// As the settings say.
     pub fn of(config: &Config, create: bool) -> Self {
-        let statement = Duration::from_secs(config.database_statement_seconds.into());
-        Self { max_connections: config.database_max_connections, create, read_only: false, statement }
+        Self {
+            statement: Duration::from_secs(config.database_statement_seconds.into()),
+            pooler: config.database_pooler == Pooler::Transaction,
+            listen_url: config.database_listen_url.clone().map(Secret::new),
+            ..Self::plain(config.database_max_connections, create)
+        }
+    }
+
+    const fn plain(max_connections: u32, create: bool) -> Self {
+        Self {
+            max_connections,
+            create,
+            read_only: false,
+            refuses: false,
+            statement: STATEMENT,
+            pooler: false,
+            listen_url: None,
+        }
     }
 
     /// The same for what reads only, and works on a file that nobody may write too.
     #[must_use]
-    pub const fn to_read(self) -> Self {
+    pub fn to_read(self) -> Self {
         Self { read_only: true, ..self }
+    }
+
+    /// The same for a server that refuses writes.
+    #[must_use]
+    pub fn to_serve_reads(self) -> Self {
+        Self { read_only: true, refuses: true, ..self }
     }
 }
 
@@ -167,7 +198,7 @@ impl Db {
     /// # Errors
     /// [`Code::BadUserInput`] for a URL of another kind, [`Code::Unavailable`] when the database cannot be reached.
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self> {
-        Self::open(url, Opening { max_connections, create: true, read_only: false, statement: STATEMENT }).await
+        Self::open(url, Opening::plain(max_connections, true)).await
     }
 
     /// Opens the database at `url` like [`Db::connect`], and makes none: a mistyped path is no empty database.
@@ -175,7 +206,7 @@ impl Db {
     /// # Errors
     /// Those of [`Db::connect`], and [`Code::BadUserInput`] when there is no such file.
     pub async fn connect_existing(url: &str, max_connections: u32) -> Result<Self> {
-        Self::open(url, Opening { max_connections, create: false, read_only: false, statement: STATEMENT }).await
+        Self::open(url, Opening::plain(max_connections, false)).await
     }
 
     /// Opens the database at `url` as `opening` says.
@@ -183,15 +214,23 @@ impl Db {
     /// # Errors
     /// Those of [`Db::connect_existing`].
     pub async fn open(url: &str, opening: Opening) -> Result<Self> {
+        let refuses = opening.refuses;
         if url.starts_with("sqlite:") {
             let statements = Arc::new(Statements::new("sqlite"));
             let (line, is_read_only) = Self::open_file(url, opening, &statements).await?;
-            Ok(Self { is_read_only, ..Self::over(Kind::Sqlite, line, statements) })
+            Ok(Self { is_read_only, refuses, ..Self::over(Kind::Sqlite, line, statements) })
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let statements = Arc::new(Statements::new("postgresql"));
-            let most = opening.max_connections.max(1);
-            let line = Line::to_postgres(url, most, opening.statement, Arc::clone(&statements)).await?;
-            Ok(Self::over(Kind::Postgres, line, statements))
+            let approach = Approach {
+                url,
+                listen_url: opening.listen_url.as_ref().map(Secret::expose),
+                pooler: opening.pooler,
+                to_read: refuses,
+                max_connections: opening.max_connections.max(1),
+                statement: opening.statement,
+            };
+            let line = Line::to_postgres(approach, Arc::clone(&statements)).await?;
+            Ok(Self { refuses, ..Self::over(Kind::Postgres, line, statements) })
         } else {
             Err(Error::bad_input("the database URL must begin with sqlite:// or postgres://"))
         }
@@ -205,7 +244,17 @@ impl Db {
         let lane = |purpose| Lane::new(Arc::clone(&line), purpose, backend);
         let (reads, writes) = (lane(Purpose::Reads), lane(Purpose::Writes));
         let loaders = ConnectionPool::new(Arc::clone(&line), reads.clone());
-        Self { kind, line, reads, writes, loaders, statements, storage: Arc::default(), is_read_only: false }
+        Self {
+            kind,
+            line,
+            reads,
+            writes,
+            loaders,
+            statements,
+            storage: Arc::default(),
+            is_read_only: false,
+            refuses: false,
+        }
     }
 
     async fn open_file(url: &str, opening: Opening, statements: &Arc<Statements>) -> Result<(Arc<Line>, bool)> {
@@ -251,7 +300,7 @@ impl Db {
         let reads = Self::open_sqlite(url, most - for_loaders, way, statements).await?;
         let loaders =
             (for_loaders > 0).then(|| Stock::of_sqlite(reads.get_sqlite_connection_pool().clone(), for_loaders));
-        let line = Line::of_sqlite(Generation::new(1, reads, writes, loaders), Arc::clone(statements));
+        let line = Line::of_sqlite(Generation::new(1, None, reads, writes, loaders), Arc::clone(statements));
         Ok((line, matches!(way, Way::Read { .. })))
     }
 
@@ -372,26 +421,54 @@ impl Db {
         self.line.reach()
     }
 
+    /// Why the database cannot be reached, with its host and port, while that is so.
+    pub fn away(&self) -> Option<Arc<str>> {
+        self.line.away()
+    }
+
+    /// Why nothing is written here, if that is how it is meant to be.
+    pub fn only_reads(&self) -> Option<&'static str> {
+        if self.refuses {
+            Some("this server only reads")
+        } else if self.line.is_standby() {
+            Some("the database is a standby, which only reads")
+        } else {
+            None
+        }
+    }
+
+    /// Refuses what would write where nothing is to be written.
+    ///
+    /// # Errors
+    /// [`Code::ReadOnly`] then.
+    pub fn check_writes(&self) -> Result<()> {
+        self.only_reads().map_or(Ok(()), |why| Err(Error::new(Code::ReadOnly, why).noted()))
+    }
+
+    async fn begin_write(&self, wait: Option<Duration>) -> Result<Transaction> {
+        self.check_writes()?;
+        Transaction::begin(&self.writes, Beginning::Write(wait), &self.statements, &self.storage).await
+    }
+
     /// Begins a transaction that writes. On SQLite it takes the write lock at once, so that it never has to be
     /// given up half-way because another writer came first.
     ///
     /// # Errors
     /// When the database cannot be reached or takes no writes, or its writer stays busy for ten seconds.
     pub async fn begin(&self) -> Result<Transaction> {
-        Transaction::begin(&self.writes, Beginning::Write(None), &self.statements, &self.storage).await
+        self.begin_write(None).await
     }
 
     /// Begins a transaction that writes, and waits at most `wait` for locks of others. On SQLite, which has one writer
     /// at a time, the same as [`Db::begin`].
     pub async fn begin_waiting(&self, wait: Duration) -> Result<Transaction> {
-        Transaction::begin(&self.writes, Beginning::Write(Some(wait)), &self.statements, &self.storage).await
+        self.begin_write(Some(wait)).await
     }
 
     /// Begins a transaction of what operators run, which may take long; it waits for so long at most for what others
     /// have locked, if that is said.
     pub async fn begin_long(&self, wait: Option<Duration>) -> Result<Transaction> {
-        let begun = Transaction::begin(&self.writes, Beginning::Write(wait), &self.statements, &self.storage).await?;
-        Ok(begun.take_long().await?)
+        Ok(self.begin_write(wait).await?.take_long().await?)
     }
 
     /// Begins a transaction that changes nothing and reads one state of the database, unaffected by writes of others.
@@ -406,7 +483,7 @@ impl Db {
 
     /// Runs a statement that may take long, and may be one that no transaction allows.
     pub async fn run_long(&self, sql: &str) -> Result<()> {
-        self.at_length(async |connection| connection.execute_unprepared(sql).await.map(drop)).await
+        self.at_length(Session::Any, async |connection| connection.execute_unprepared(sql).await.map(drop)).await
     }
 
     /// Whether the database can store anything, as far as is known.
@@ -419,7 +496,8 @@ impl Db {
     /// # Errors
     /// When a migration fails; what it had done by then is undone where the engine can.
     pub async fn migrate(&self) -> Result<()> {
-        self.at_length(async |connection| Migrator::up(connection, None).await).await
+        self.check_writes()?;
+        self.at_length(Session::Own, async |connection| Migrator::up(connection, None).await).await
     }
 
     /// Undoes the newest migration.
@@ -427,15 +505,28 @@ impl Db {
     /// # Errors
     /// When the migration cannot be undone.
     pub async fn migrate_down(&self) -> Result<()> {
-        self.at_length(async |connection| Migrator::down(connection, Some(1)).await).await
+        self.check_writes()?;
+        self.at_length(Session::Own, async |connection| Migrator::down(connection, Some(1)).await).await
     }
 
     /// Does `work` on a connection that is patient.
-    async fn at_length(&self, work: impl AsyncFnOnce(&DatabaseConnection) -> Result<(), DbErr>) -> Result<()> {
+    async fn at_length(
+        &self,
+        session: Session,
+        work: impl AsyncFnOnce(&DatabaseConnection) -> Result<(), DbErr>,
+    ) -> Result<()> {
         let generation = self.line.current()?;
-        let Some(options) = self.line.options() else { return Ok(work(&generation.writes).await?) };
-        // What is asked for later counts.
-        let options = options.clone().options(Patience::Long.settings());
+        let Some(options) = self.line.options(&generation) else { return Ok(work(&generation.writes).await?) };
+        let options = match self.line.direct(&generation).await? {
+            // What is asked for later counts.
+            Some((direct, _)) => direct.options(Patience::Long.settings()),
+            None if session == Session::Any => options,
+            None => {
+                return Err(Error::bad_input(
+                    "this needs a session of its own, which a pooler does not give: set WAYMARK_DATABASE_LISTEN_URL to the                      way past it",
+                ));
+            }
+        };
         let pool = line::pool_options(1).connect_lazy_with(options);
         let connection = line::counted(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), &self.statements);
         let done = self.line.within(&generation, Patience::Long.answer(), work(&connection)).await;
@@ -477,6 +568,15 @@ impl Db {
     pub async fn close(self) -> Result<()> {
         Ok(self.line.close().await?)
     }
+}
+
+/// The session for what takes long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Session {
+    /// A pooler's will do.
+    Any,
+    /// One that stays the same from one transaction to the next.
+    Own,
 }
 
 /// What the loaders hang on: reads outside transactions.

@@ -7,25 +7,29 @@
 //! generation is given up with everything that waits on it. When there is no fresh connection either, the database is
 //! away: statements fail at once, with the reason, until one can be opened.
 //!
+//! Several servers may be named. All connections of a generation go to one of them, the first that is the wanted one
+//! when the heartbeat looks; when that stops to be it, another one is looked for, and everything moves there.
+//!
 //! SQLite has one generation, no heartbeat and no deadlines but that for locks.
 
 use std::fmt;
 use std::pin::pin;
-use std::str::FromStr as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, Executor as _};
+use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, Row as _};
 use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, SqlxPostgresConnector};
 use tokio::sync::{Notify, SetOnce};
 use tokio::task::JoinHandle;
 
+use super::hosts::{self, Hosts, Standing, Wanted, place};
 use super::lane::Purpose;
 use super::pool::Stock;
 use super::statements::Statements;
 use waymark_kernel::error::{Code, Error, Result};
+use waymark_kernel::failure::{Failure, Trouble};
 
 /// How long opening a connection may take.
 pub(super) const CONNECT: Duration = Duration::from_secs(3);
@@ -49,6 +53,10 @@ const GONE: [(&str, &str); 4] = [
     ("tcp_keepalives_count", "3"),
     ("tcp_user_timeout", "25000"),
 ];
+
+/// Statements differ in what they are asked for and not in how they are best answered: a plan made once is as good, and
+/// making one costs more than most of them.
+const PLANS: (&str, &str) = ("plan_cache_mode", "force_generic_plan");
 
 /// How long the first connection may take, and one that is to show whether the database can be reached.
 const START: Duration = Duration::from_secs(10);
@@ -123,6 +131,12 @@ impl Patience {
         ]
     }
 
+    /// What a transaction asks of the server whose session is not ours for longer, as commands behind `BEGIN`.
+    fn in_transaction(self) -> String {
+        let limits = self.settings().map(|(name, millis)| format!("; SET LOCAL {name} = {millis}"));
+        format!("{}; SET LOCAL {} = {}", limits.concat(), PLANS.0, PLANS.1)
+    }
+
     /// How long to wait for the answer to a statement.
     pub(super) fn answer(self) -> Duration {
         self.statement() + ON_THE_WAY
@@ -132,6 +146,8 @@ impl Patience {
 /// Connections that were opened since the last ones were given up.
 pub(super) struct Generation {
     number: u64,
+    /// Where they lead; `None` for SQLite.
+    options: Option<Arc<PgConnectOptions>>,
     pub(super) reads: DatabaseConnection,
     pub(super) writes: DatabaseConnection,
     pub(super) loaders: Option<Stock>,
@@ -144,11 +160,12 @@ pub(super) struct Generation {
 impl Generation {
     pub(super) const fn new(
         number: u64,
+        options: Option<Arc<PgConnectOptions>>,
         reads: DatabaseConnection,
         writes: DatabaseConnection,
         loaders: Option<Stock>,
     ) -> Self {
-        Self { number, reads, writes, loaders, proven: AtomicBool::new(false), ended: SetOnce::const_new() }
+        Self { number, options, reads, writes, loaders, proven: AtomicBool::new(false), ended: SetOnce::const_new() }
     }
 
     /// The connections for some purpose.
@@ -157,6 +174,11 @@ impl Generation {
             Purpose::Reads => &self.reads,
             Purpose::Writes => &self.writes,
         }
+    }
+
+    /// Where they lead, for messages.
+    fn place(&self) -> String {
+        self.options.as_deref().map_or_else(|| "SQLite".to_owned(), place)
     }
 
     /// Closes every connection that is given back, instead of testing it, because a test of a silent connection does
@@ -201,6 +223,12 @@ impl State {
         self.past.push(Arc::downgrade(&old));
     }
 
+    /// Lets connections to the same server follow.
+    fn restart(&mut self, remote: &Remote, statements: &Arc<Statements>) {
+        let Some(options) = self.generation.options.clone() else { return };
+        self.follow(remote.generation(self.generation.number + 1, &options, statements));
+    }
+
     /// Gives up everything that is under way on generations before the current one.
     fn end_past(&mut self, reason: &Arc<str>) {
         self.past.drain(..).filter_map(|past| past.upgrade()).for_each(|past| past.end(reason));
@@ -214,11 +242,31 @@ pub(super) struct Line {
     pub(super) statements: Arc<Statements>,
     /// How often the database was away.
     outages: AtomicU64,
+    /// Whether the server only replays what another one writes, as far as is known.
+    standby: AtomicBool,
+}
+
+/// How PostgreSQL is to be reached.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Approach<'a> {
+    pub(super) url: &'a str,
+    /// The way for the session that listens, and others that last, where it is another one.
+    pub(super) listen_url: Option<&'a str>,
+    /// Whether a pooler is between that gives a session away with every transaction.
+    pub(super) pooler: bool,
+    /// Whether nothing is to be written, so that any of several servers will do.
+    pub(super) to_read: bool,
+    pub(super) max_connections: u32,
+    pub(super) statement: Duration,
 }
 
 /// How to reach PostgreSQL.
 struct Remote {
-    options: PgConnectOptions,
+    hosts: Hosts,
+    /// The way for what needs a session of its own; `None` when there is none.
+    direct: Option<Hosts>,
+    /// What follows `BEGIN` where a pooler is between.
+    in_transaction: Option<String>,
     split: Split,
     patience: Patience,
     /// Wakes the heartbeat before its time.
@@ -230,48 +278,84 @@ struct Remote {
 /// Shows no options: they hold the password.
 impl fmt::Debug for Line {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "Line({})",
-            self.remote.as_ref().map_or_else(|| "SQLite".to_owned(), |remote| place(&remote.options))
-        )
+        write!(out, "Line({})", self.last().place())
     }
 }
 
-/// How to connect to the server at `url` for what takes as long as `patience` says.
-pub(super) fn options(url: &str, patience: Patience) -> Result<PgConnectOptions> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|_| Error::bad_input("the database URL cannot be read; try postgres://user:password@host/database"))?;
-    Ok(options
-        .application_name("waymark")
-        .options(patience.settings())
-        .options(GONE)
-        // Statements differ in what they are asked for and not in how they are best answered: a plan made once
-        // is as good, and making one costs more than most of them.
-        .options([("plan_cache_mode", "force_generic_plan")])
-        .disable_statement_logging())
+/// How to connect to a server itself for what takes as long as `patience` says.
+fn direct(options: PgConnectOptions, patience: Patience) -> PgConnectOptions {
+    named(options).options(patience.settings()).options(GONE).options([PLANS])
 }
 
-/// Where a server is, for messages.
-fn place(options: &PgConnectOptions) -> String {
-    match options.get_socket() {
-        Some(socket) => format!("{}:{}", socket.display(), options.get_port()),
-        None => format!("{}:{}", options.get_host(), options.get_port()),
-    }
+/// How to connect to a pooler, which lets no client set anything for longer than a transaction.
+fn pooled(options: PgConnectOptions) -> PgConnectOptions {
+    named(options).extra_float_digits(None)
+}
+
+fn named(options: PgConnectOptions) -> PgConnectOptions {
+    options.application_name("waymark")
+}
+
+/// A connection that is known to answer.
+struct Found {
+    connection: PgConnection,
+    options: Arc<PgConnectOptions>,
+    standing: Standing,
+}
+
+/// Why there is no server of the wanted kind.
+struct Unfound {
+    reason: Arc<str>,
+    /// Where a server is that answered and took no connection.
+    refusing: Vec<String>,
 }
 
 /// Opens a connection that is known to answer.
-async fn open(options: &PgConnectOptions, longest: Duration) -> Result<PgConnection, sqlx::Error> {
+async fn open(options: &Arc<PgConnectOptions>, longest: Duration) -> Result<Found, sqlx::Error> {
     let opening = async {
-        let mut connection = options.connect().await?;
-        ask(&mut connection).await?;
-        Ok(connection)
+        let (mut connection, options) = match options.connect().await {
+            Ok(connection) => (connection, Arc::clone(options)),
+            Err(error) => {
+                let Some(clear) = hosts::in_the_clear(options, &error) else { return Err(error) };
+                tracing::warn!(%error, "the connection to the database at {} is not encrypted", place(options));
+                (clear.connect().await?, Arc::new(clear))
+            }
+        };
+        let standing = ask(&mut connection).await?;
+        Ok(Found { connection, options, standing })
     };
     tokio::select! {
         biased;
         opened = opening => opened,
         () = turns(longest) => Err(silent()),
     }
+}
+
+/// Opens a connection to the first server that is the wanted one.
+async fn find(hosts: &Hosts, longest: Duration) -> Result<Found, Unfound> {
+    // All at once, so that those that are silent take no more time than one.
+    let opening = |options: &Arc<PgConnectOptions>| {
+        let options = Arc::clone(options);
+        tokio::spawn(async move { open(&options, longest).await })
+    };
+    let opening: Vec<_> = hosts.all.iter().map(opening).collect();
+    let (mut spare, mut reasons, mut refusing) = (None, Vec::new(), Vec::new());
+    for (opening, options) in opening.into_iter().zip(&hosts.all) {
+        match opening.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) {
+            Ok(found) => match hosts.wanted.misses(found.standing) {
+                None => return Ok(found),
+                Some(_) if hosts.wanted == Wanted::PreferStandby => spare = spare.or(Some(found)),
+                Some(why) => reasons.push(format!("the database at {} cannot be used: {why}", place(options))),
+            },
+            Err(error) => {
+                if error.as_database_error().is_some() {
+                    refusing.push(place(options));
+                }
+                reasons.push(reason(&place(options), &error));
+            }
+        }
+    }
+    spare.ok_or_else(|| Unfound { reason: Arc::from(reasons.join("; ")), refusing })
 }
 
 fn silent() -> sqlx::Error {
@@ -294,21 +378,28 @@ async fn turn() -> Duration {
     began.elapsed().min(2 * TURN)
 }
 
-async fn ask(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    connection.execute("SELECT 1").await.map(drop)
+async fn ask(connection: &mut PgConnection) -> Result<Standing, sqlx::Error> {
+    let question = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'";
+    let answer = sqlx::raw_sql(question).fetch_one(connection).await?;
+    Ok(Standing { is_standby: answer.try_get(0)?, is_read_only: answer.try_get(1)? })
 }
 
-/// What the server said, or what happened on the way to it, without what the driver says around it.
+/// What the server said, or what happened on the way to it, without what the driver says around it, and what may help.
 fn words(error: &sqlx::Error) -> String {
     match error {
-        sqlx::Error::Database(error) => error.message().to_owned(),
+        sqlx::Error::Database(error) => match error.message() {
+            said if said.contains("startup parameter") => {
+                format!("{said} (if a pooler is there, set WAYMARK_DATABASE_POOLER=transaction)")
+            }
+            said => said.to_owned(),
+        },
         sqlx::Error::Io(error) => error.to_string(),
         error => error.to_string(),
     }
 }
 
-fn reason(options: &PgConnectOptions, error: &sqlx::Error) -> Arc<str> {
-    Arc::from(format!("the database at {} cannot be reached: {}", place(options), words(error)))
+fn reason(place: &str, error: &sqlx::Error) -> String {
+    format!("the database at {place} cannot be reached: {}", words(error))
 }
 
 fn gone(reason: &str) -> DbErr {
@@ -318,37 +409,28 @@ fn gone(reason: &str) -> DbErr {
 impl Line {
     /// The one and only generation of an SQLite database.
     pub(super) fn of_sqlite(generation: Generation, statements: Arc<Statements>) -> Arc<Self> {
-        let state = RwLock::new(State::new(generation));
-        Arc::new(Self { state, remote: None, statements, outages: AtomicU64::new(0) })
+        Arc::new(Self::new(generation, None, statements))
+    }
+
+    fn new(generation: Generation, remote: Option<Remote>, statements: Arc<Statements>) -> Self {
+        let (outages, standby) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { state: RwLock::new(State::new(generation)), remote, statements, outages, standby }
     }
 
     /// Reaches PostgreSQL, and keeps watch over it as long as the line is used.
     ///
     /// # Errors
     /// [`Code::Unavailable`], with the place and what is wrong there.
-    pub(super) async fn to_postgres(
-        url: &str,
-        max_connections: u32,
-        statement: Duration,
-        statements: Arc<Statements>,
-    ) -> Result<Arc<Self>> {
-        let patience = Patience::Request(statement);
-        let options = options(url, patience)?;
-        let connection =
-            open(&options, START).await.map_err(|error| Error::new(Code::Unavailable, reason(&options, &error)))?;
-        let remote = Remote {
-            options,
-            split: Split::of(max_connections),
-            patience,
-            doubts: Notify::new(),
-            closed: Notify::new(),
-            heart: Mutex::default(),
-        };
-        let state = RwLock::new(State::new(remote.generation(1, &statements)));
-        let line = Self { state, remote: Some(remote), statements, outages: AtomicU64::new(0) };
-        let line = Arc::new(line);
+    pub(super) async fn to_postgres(approach: Approach<'_>, statements: Arc<Statements>) -> Result<Arc<Self>> {
+        let remote = Remote::of(approach)?;
+        let longest = if remote.hosts.can_change() { CONNECT } else { START };
+        let found = find(&remote.hosts, longest).await;
+        let found = found.map_err(|unfound| Error::new(Code::Unavailable, unfound.reason))?;
+        let generation = remote.generation(1, &found.options, &statements);
+        let line = Arc::new(Self::new(generation, Some(remote), statements));
+        line.stands(found.standing);
         if let Some(remote) = &line.remote {
-            let heart = tokio::spawn(beat(Arc::downgrade(&line), connection));
+            let heart = tokio::spawn(beat(Arc::downgrade(&line), found.connection));
             *remote.heart.lock().unwrap_or_else(PoisonError::into_inner) = Some(heart);
         }
         Ok(line)
@@ -377,14 +459,57 @@ impl Line {
         (state.away.is_none(), self.outages.load(Ordering::Relaxed))
     }
 
+    /// Why the database cannot be reached, with the place, while that is so.
+    pub(super) fn away(&self) -> Option<Arc<str>> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).away.clone()
+    }
+
+    /// Whether the server only replays what another one writes, as far as is known.
+    pub(super) fn is_standby(&self) -> bool {
+        self.standby.load(Ordering::Relaxed)
+    }
+
+    fn stands(&self, standing: Standing) {
+        if self.standby.swap(standing.is_standby, Ordering::Relaxed) != standing.is_standby {
+            let (place, what) = (self.last().place(), if standing.is_standby { "a standby" } else { "the primary" });
+            tracing::warn!("the database at {place} is {what} now");
+        }
+    }
+
     /// How long the answer to a statement of a request may take.
     pub(super) fn answer(&self) -> Duration {
         self.remote.as_ref().map_or(LONG, |remote| remote.patience.answer())
     }
 
-    /// How to connect to PostgreSQL in the way of the line; `None` for SQLite.
-    pub(super) fn options(&self) -> Option<&PgConnectOptions> {
-        self.remote.as_ref().map(|remote| &remote.options)
+    /// Whether the database is PostgreSQL.
+    pub(super) const fn is_remote(&self) -> bool {
+        self.remote.is_some()
+    }
+
+    /// What follows `BEGIN` where a pooler is between: what a session would be asked for. `None` without one.
+    pub(super) fn in_transaction(&self) -> Option<&str> {
+        self.remote.as_ref()?.in_transaction.as_deref()
+    }
+
+    /// How to connect for what needs a session of its own, and whether a standby is there; `None` for SQLite, and where
+    /// a pooler is between and no way past it is known.
+    ///
+    /// # Errors
+    /// When that server cannot be reached.
+    pub(super) async fn direct(&self, generation: &Generation) -> Result<Option<(PgConnectOptions, bool)>> {
+        let Some(remote) = &self.remote else { return Ok(None) };
+        if let Some(hosts) = &remote.direct {
+            let found = find(hosts, PROBE).await;
+            let Found { options, standing, .. } = found.map_err(|unfound| gone(&unfound.reason))?;
+            return Ok(Some((PgConnectOptions::clone(&options), standing.is_standby)));
+        }
+        let options = generation.options.as_deref().filter(|_| remote.in_transaction.is_none());
+        Ok(options.map(|options| (options.clone(), self.is_standby())))
+    }
+
+    /// How to connect to the database or the pooler that this generation leads to.
+    pub(super) fn options(&self, generation: &Generation) -> Option<PgConnectOptions> {
+        generation.options.as_deref().cloned()
     }
 
     /// Does `work` on connections of `generation`, unless it takes longer than `longest` or the generation is given up.
@@ -407,6 +532,12 @@ impl Line {
                         generation.proven.store(true, Ordering::Relaxed);
                     }
                     Err(error) if is_broken(error) => self.retire(generation),
+                    Err(error) if Failure::of(error) == Failure::Storage(Trouble::ReadOnly) => {
+                        if remote.hosts.can_change() {
+                            self.retire(generation);
+                        }
+                        remote.doubts.notify_one();
+                    }
                     _ => {}
                 }
                 done
@@ -416,7 +547,7 @@ impl Line {
                 // Before the work is dropped, and gives its connection back.
                 generation.take_nothing_back();
                 self.retire(generation);
-                Err(gone(&format!("the database at {} did not answer within {longest:?}", place(&remote.options))))
+                Err(gone(&format!("the database at {} did not answer within {longest:?}", generation.place())))
             }
         }
     }
@@ -458,7 +589,7 @@ impl Line {
         let Some(remote) = &self.remote else { return };
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if state.generation.number == number {
-            state.follow(remote.generation(number + 1, &self.statements));
+            state.restart(remote, &self.statements);
         }
     }
 
@@ -470,6 +601,15 @@ impl Line {
         self.state.write().unwrap_or_else(PoisonError::into_inner).end_past(reason);
     }
 
+    /// Gives up all connections with all that waits on them, because they lead to where the database is no more.
+    fn move_to(&self, options: &Arc<PgConnectOptions>, reason: &Arc<str>) {
+        let Some(remote) = &self.remote else { return };
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let number = state.generation.number + 1;
+        state.follow(remote.generation(number, options, &self.statements));
+        state.end_past(reason);
+    }
+
     /// Lets everything fail until the database is [back](Line::is_back).
     fn is_away(&self, reason: &Arc<str>) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -477,8 +617,7 @@ impl Line {
             self.outages.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(remote) = &self.remote {
-            let number = state.generation.number + 1;
-            state.follow(remote.generation(number, &self.statements));
+            state.restart(remote, &self.statements);
             state.end_past(reason);
         }
     }
@@ -518,16 +657,37 @@ impl Line {
 }
 
 impl Remote {
-    fn generation(&self, number: u64, statements: &Arc<Statements>) -> Generation {
+    fn of(approach: Approach<'_>) -> Result<Self> {
+        let Approach { url, listen_url, pooler, to_read, max_connections, statement } = approach;
+        let patience = Patience::Request(statement);
+        let set = |options| if pooler { pooled(options) } else { direct(options, patience) };
+        let mut hosts = Hosts::of(url, set)?;
+        if to_read && hosts.wanted == Wanted::ReadWrite {
+            hosts.wanted = Wanted::Any;
+        }
+        let listen = listen_url.map(|url| Hosts::of(url, |options| direct(options, patience))).transpose()?;
+        Ok(Self {
+            hosts,
+            direct: listen,
+            in_transaction: pooler.then(|| patience.in_transaction()),
+            split: Split::of(max_connections),
+            patience,
+            doubts: Notify::new(),
+            closed: Notify::new(),
+            heart: Mutex::default(),
+        })
+    }
+
+    fn generation(&self, number: u64, options: &Arc<PgConnectOptions>, statements: &Arc<Statements>) -> Generation {
         let Split { loaders, reads, writes } = self.split;
         let pool = |most: u32| {
-            let pool = pool_options(most).connect_lazy_with(self.options.clone());
+            let pool = pool_options(most).connect_lazy_with(PgConnectOptions::clone(options));
             counted(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), statements)
         };
         let reads = pool(reads);
         let writes = if writes == 0 { reads.clone() } else { pool(writes) };
         let loaders = (loaders > 0).then(|| Stock::of_postgres(reads.get_postgres_connection_pool().clone(), loaders));
-        Generation::new(number, reads, writes, loaders)
+        Generation::new(number, Some(Arc::clone(options)), reads, writes, loaders)
     }
 }
 
@@ -561,13 +721,13 @@ pub(super) fn is_broken(error: &DbErr) -> bool {
 
 /// The result of one heartbeat.
 enum Beat {
-    Answered,
-    /// The connection broke.
+    Answered(Standing),
+    /// The connection broke, or its server is the wanted one no more.
     Broken,
     /// Nothing came, and this fresh connection answers.
-    Silent(PgConnection),
+    Silent(Found),
     /// Nothing came, not even to a fresh connection.
-    Dead(sqlx::Error),
+    Dead(Unfound),
 }
 
 /// Watches over a line as long as it is used.
@@ -610,52 +770,71 @@ impl Heart {
     async fn beat(&mut self, line: &Line, remote: &Remote) {
         let generation = line.last();
         let beat = match self.connection.take() {
-            Some(mut connection) => match remote.listen(&mut connection).await {
-                Beat::Answered => {
+            Some(mut connection) => match remote.listen(&mut connection, &generation).await {
+                Beat::Answered(standing) if remote.hosts.suits(standing) => {
+                    line.stands(standing);
                     self.connection = Some(connection);
                     return;
                 }
+                Beat::Answered(_) => Beat::Broken,
                 beat => beat,
             },
             None => Beat::Broken,
         };
         match beat {
-            Beat::Answered => {}
-            Beat::Silent(fresh) => {
-                let reason = Arc::from(format!("connections to the database at {} went silent", remote.place()));
+            Beat::Answered(_) => {}
+            Beat::Silent(found) => {
+                let reason = Arc::from(format!("connections to the database at {} went silent", generation.place()));
                 tracing::warn!("{reason}; new ones are opened");
-                line.abandon(&generation, &reason);
-                self.connection = Some(fresh);
+                self.moves(line, found, &reason, || line.abandon(&generation, &reason));
             }
-            Beat::Dead(error) => self.cannot(line, remote, &error),
-            Beat::Broken => match open(&remote.options, PROBE).await {
-                Ok(fresh) => self.can(line, remote, &generation, fresh),
+            Beat::Dead(unfound) => self.cannot(line, unfound.reason),
+            Beat::Broken => match find(&remote.hosts, PROBE).await {
+                Ok(found) => self.can(line, &generation, found),
                 // The server answers, and other connections to it work.
-                Err(sqlx::Error::Database(_))
-                    if self.away.is_none()
+                Err(unfound)
+                    if unfound.refusing.contains(&generation.place())
+                        && self.away.is_none()
                         && line.is_current(&generation)
                         && generation.proven.load(Ordering::Relaxed) => {}
-                Err(error) => self.cannot(line, remote, &error),
+                Err(unfound) => self.cannot(line, unfound.reason),
             },
         }
     }
 
     /// There is a connection again.
-    fn can(&mut self, line: &Line, remote: &Remote, generation: &Generation, fresh: PgConnection) {
-        self.connection = Some(fresh);
-        if let Some((began, _)) = self.away.take() {
+    fn can(&mut self, line: &Line, generation: &Generation, found: Found) {
+        let away = self.away.take();
+        let to = place(&found.options);
+        let reason = Arc::from(format!("the database is no more at {}, but at {to}", generation.place()));
+        // What broke this connection may have broken the others: the server was restarted.
+        self.moves(line, found, &reason, || {
+            if away.is_none() {
+                line.replace(generation.number);
+            }
+        });
+        if let Some((began, _)) = away {
             line.is_back();
             let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(millis, "the database at {} can be reached again", remote.place());
-        } else {
-            // What broke this connection may have broken the others: the server was restarted.
-            line.replace(generation.number);
+            tracing::warn!(millis, "the database at {to} can be reached again");
         }
     }
 
+    /// Goes on with what was found: everything moves there if it is elsewhere, and else what `stays` does is done.
+    fn moves(&mut self, line: &Line, found: Found, reason: &Arc<str>, stays: impl FnOnce()) {
+        let is_same = line.last().options.as_deref().is_some_and(|known| hosts::is_same(known, &found.options));
+        if is_same {
+            stays();
+        } else {
+            tracing::warn!("{reason}");
+            line.move_to(&found.options, reason);
+        }
+        line.stands(found.standing);
+        self.connection = Some(found.connection);
+    }
+
     /// There is none.
-    fn cannot(&mut self, line: &Line, remote: &Remote, error: &sqlx::Error) {
-        let why = reason(&remote.options, error);
+    fn cannot(&mut self, line: &Line, why: Arc<str>) {
         match &mut self.away {
             Some((_, known)) if *known == why => {}
             Some((_, known)) => {
@@ -673,15 +852,11 @@ impl Heart {
 }
 
 impl Remote {
-    fn place(&self) -> String {
-        place(&self.options)
-    }
-
     /// Asks over a connection that should be there, and over a fresh one when it is silent.
-    async fn listen(&self, connection: &mut PgConnection) -> Beat {
-        let heard = |answer: Result<(), sqlx::Error>| if answer.is_ok() { Beat::Answered } else { Beat::Broken };
+    async fn listen(&self, connection: &mut PgConnection, generation: &Generation) -> Beat {
+        let heard = |answer: Result<Standing, sqlx::Error>| answer.map_or(Beat::Broken, Beat::Answered);
         let mut answer = pin!(ask(connection));
-        let (mut opening, mut fresh) = (pin!(open(&self.options, PROBE)), None);
+        let (mut opening, mut fresh) = (pin!(find(&self.hosts, PROBE)), None);
         let mut silence = Duration::ZERO;
         while silence < AWAY {
             tokio::select! {
@@ -696,8 +871,11 @@ impl Remote {
         }
         match fresh {
             Some(Ok(fresh)) => Beat::Silent(fresh),
-            Some(Err(error)) => Beat::Dead(error),
-            None => Beat::Dead(silent()),
+            Some(Err(unfound)) => Beat::Dead(unfound),
+            None => {
+                let reason = Arc::from(reason(&generation.place(), &silent()));
+                Beat::Dead(Unfound { reason, refusing: Vec::new() })
+            }
         }
     }
 }
@@ -720,10 +898,10 @@ mod tests {
 
     #[test]
     fn a_server_is_named_without_the_password() {
-        let options = options("postgres://me:hunter2@db.example:6543/waymark", Patience::Long).unwrap();
-        assert_eq!(place(&options), "db.example:6543");
+        let hosts = Hosts::of("postgres://me:hunter2@db.example:6543/waymark", named).unwrap();
+        assert_eq!(place(&hosts.all[0]), "db.example:6543");
         let error = sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
-        assert!(!reason(&options, &error).contains("hunter2"));
+        assert!(!reason(&place(&hosts.all[0]), &error).contains("hunter2"));
     }
 
     #[tokio::test]

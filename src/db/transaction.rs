@@ -69,14 +69,18 @@ pub(super) enum Beginning {
 }
 
 impl Beginning {
-    fn sql(self, backend: DbBackend) -> AssertSqlSafe<String> {
+    /// The command, with what a pooler has to be told in each transaction.
+    fn sql(self, backend: DbBackend, line: &Line) -> AssertSqlSafe<String> {
+        let limits = line.in_transaction().unwrap_or_default();
         AssertSqlSafe(match (self, backend) {
             // It takes the lock of writers at once, and never has to give up half-way because another one came first.
             (Self::Write(_), DbBackend::Sqlite) => "BEGIN IMMEDIATE".to_owned(),
             (Self::Snapshot, DbBackend::Sqlite) => "BEGIN".to_owned(),
-            (Self::Write(None), _) => "BEGIN".to_owned(),
-            (Self::Write(Some(wait)), _) => format!("BEGIN; SET LOCAL lock_timeout = {}", wait.as_millis().max(1)),
-            (Self::Snapshot, _) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned(),
+            (Self::Write(None), _) => format!("BEGIN{limits}"),
+            (Self::Write(Some(wait)), _) => {
+                format!("BEGIN{limits}; SET LOCAL lock_timeout = {}", wait.as_millis().max(1))
+            }
+            (Self::Snapshot, _) => format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY{limits}"),
         })
     }
 }
@@ -105,7 +109,7 @@ impl Transaction {
         let pool = generation.pool(lane.purpose());
         let begun = async {
             let mut lent = Lent::from(pool).await?;
-            lent.run(beginning.sql(pool.get_database_backend())).await.map_err(failed)?;
+            lent.run(beginning.sql(pool.get_database_backend(), line)).await.map_err(failed)?;
             Ok(lent)
         };
         let begun = line.within(&generation, ACQUIRE + line.answer(), begun).await;
@@ -166,7 +170,11 @@ impl Transaction {
             let sql = AssertSqlSafe(format!("RELEASE SAVEPOINT s{}", self.level));
             return Ok(self.open.with(async |lent| lent.run(sql).await).await?);
         }
-        let Some(lent) = self.open.connection.lock().await.take() else { return Err(given_up().into()) };
+        Ok(self.commit_now().await?)
+    }
+
+    async fn commit_now(&self) -> Result<(), DbErr> {
+        let Some(lent) = self.open.connection.lock().await.take() else { return Err(given_up()) };
         match self.open.line.within(&self.open.generation, self.open.answer, lent.end("COMMIT")).await {
             Ok(()) => {
                 if self.open.wrote.load(Ordering::Acquire) {
@@ -176,7 +184,7 @@ impl Transaction {
             }
             Err(error) => {
                 self.open.storage.note(Failure::of(&error));
-                Err(error.into())
+                Err(error)
             }
         }
     }
@@ -232,7 +240,56 @@ impl fmt::Debug for Transaction {
     }
 }
 
+/// A transaction of one statement, where a pooler is between.
+pub(super) struct Brief(Transaction);
+
+impl Brief {
+    /// Begins one on a connection of `lane`.
+    pub(super) async fn begin(lane: &Lane) -> Result<Self, DbErr> {
+        let statements = Arc::clone(&lane.now()?.0.statements);
+        let storage = Arc::default();
+        // Boxed: it is rare, and would make every statement's future larger.
+        let begun = Box::pin(Transaction::begin_once(lane, Beginning::Write(None), &statements, &storage)).await;
+        match begun {
+            Err(error) if is_broken(&error) => {
+                Box::pin(Transaction::begin_once(lane, Beginning::Write(None), &statements, &storage)).await.map(Self)
+            }
+            begun => begun.map(Self),
+        }
+    }
+
+    pub(super) async fn execute(self, statement: Statement) -> Result<ExecResult, DbErr> {
+        let done = self.0.execute_raw(statement).await;
+        self.end(done).await
+    }
+
+    pub(super) async fn execute_unprepared(self, sql: &str) -> Result<ExecResult, DbErr> {
+        let done = self.0.execute_unprepared(sql).await;
+        self.end(done).await
+    }
+
+    pub(super) async fn query(self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let done = self.0.query_all_raw(statement).await;
+        self.end(done).await
+    }
+
+    async fn end<T>(mut self, done: Result<T, DbErr>) -> Result<T, DbErr> {
+        self.0.ended = true;
+        if done.is_err() {
+            self.0.end().await;
+            return done;
+        }
+        self.0.commit_now().await?;
+        done
+    }
+}
+
 impl Open {
+    /// Whether prepared statements stay with the connection. A pooler gives each transaction another session.
+    fn keeps_statements(&self) -> bool {
+        self.line.in_transaction().is_none()
+    }
+
     /// Runs something on the connection, unless something has failed before.
     async fn with<T>(&self, work: impl AsyncFnOnce(&mut Lent) -> Result<T, sqlx::Error>) -> Result<T, DbErr> {
         let mut connection = self.connection.lock().await;
@@ -282,12 +339,14 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        let reads = statement.sql.starts_with("SELECT");
+        let (reads, kept) = (statement.sql.starts_with("SELECT"), self.open.keeps_statements());
         let done: ExecResult = self
             .open
             .state(statement, async |lent, sql, values| {
                 Ok(match &mut lent.connection {
-                    Connection::Postgres(one) => sqlx::query_with(sql, values).execute(&mut **one).await?.into(),
+                    Connection::Postgres(one) => {
+                        sqlx::query_with(sql, values).persistent(kept).execute(&mut **one).await?.into()
+                    }
                     Connection::Sqlite(one) => sqlx::query_with(sql, values).execute(&mut **one).await?.into(),
                 })
             })
@@ -311,11 +370,13 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let kept = self.open.keeps_statements();
         self.open
             .state(statement, async |lent, sql, values| {
                 Ok(match &mut lent.connection {
                     Connection::Postgres(one) => {
-                        sqlx::query_with(sql, values).fetch_optional(&mut **one).await?.map(Into::into)
+                        let query = sqlx::query_with(sql, values).persistent(kept);
+                        query.fetch_optional(&mut **one).await?.map(Into::into)
                     }
                     Connection::Sqlite(one) => {
                         sqlx::query_with(sql, values).fetch_optional(&mut **one).await?.map(Into::into)
@@ -326,11 +387,12 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let kept = self.open.keeps_statements();
         self.open
             .state(statement, async |lent, sql, values| {
                 Ok(match &mut lent.connection {
                     Connection::Postgres(one) => {
-                        let rows = sqlx::query_with(sql, values).fetch_all(&mut **one).await?;
+                        let rows = sqlx::query_with(sql, values).persistent(kept).fetch_all(&mut **one).await?;
                         rows.into_iter().map(Into::into).collect()
                     }
                     Connection::Sqlite(one) => {

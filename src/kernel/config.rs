@@ -38,6 +38,11 @@ pub struct Config {
     /// `sqlite://…` or `postgres://…`; may hold a password.
     #[serde(default, serialize_with = "without_password")]
     pub database_url: Option<String>,
+    /// The way to PostgreSQL for the session that listens; [`Config::database_url`] when not set. May hold a password.
+    #[serde(default, serialize_with = "without_password")]
+    pub database_listen_url: Option<String>,
+    /// What is between the server and PostgreSQL.
+    pub database_pooler: Pooler,
     /// How many connections of readers there may be (SQLite), or of all kinds together (PostgreSQL), at least 1.
     pub database_max_connections: u32,
     /// Seconds that one statement of a request may take on PostgreSQL, at least 1.
@@ -108,6 +113,16 @@ pub struct Config {
     pub proxies: u32,
     /// What one request may ask.
     pub limits: Limits,
+}
+
+/// What is between a server and PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooler {
+    /// Nothing.
+    None,
+    /// A pooler that gives a session away with every transaction.
+    Transaction,
 }
 
 /// Who may read `/metrics`.
@@ -256,6 +271,7 @@ impl Config {
         let limits = &self.limits;
         let checks = [
             ("database_url", self.database_url.as_deref().is_none_or(is_database_url)),
+            ("database_listen_url", self.database_listen_url.as_deref().is_none_or(is_postgres_url)),
             ("database_max_connections", self.database_max_connections > 0),
             ("database_statement_seconds", self.database_statement_seconds > 0),
             ("jwt_secret", self.jwt_secret.as_ref().is_none_or(|it| it.expose().len() >= SHORTEST_JWT_SECRET)),
@@ -450,7 +466,7 @@ fn wrong_value(sources: &Figment, path: &str) -> ConfigError {
     let source = sources.find_metadata(path).map_or("the settings", |metadata| &metadata.name);
     let key = path.rsplit('.').next().unwrap_or(path);
     let mut text = format!("{} in {source}: must be {}", spelling(key, source), expected(key));
-    if !matches!(key, "jwt_secret" | "database_url")
+    if !matches!(key, "jwt_secret" | "database_url" | "database_listen_url")
         && let Ok(value) = sources.find_value(path)
     {
         let value = match value {
@@ -475,6 +491,8 @@ fn expected(key: &str) -> &'static str {
     match key {
         "listen" => "an IP address and a port such as 127.0.0.1:8080",
         "database_url" => "a URL that begins with sqlite:// or postgres://",
+        "database_listen_url" => "a URL that begins with postgres://",
+        "database_pooler" => "none or transaction",
         "jwt_secret" => "a text of at least 32 bytes (make one with `openssl rand -hex 32`)",
         "jwt_jwks_file" | "trusted_documents" => "the path of a file",
         "jwt_jwks_url" => "a URL that begins with https:// or http://",
@@ -500,6 +518,10 @@ fn expected(key: &str) -> &'static str {
         "limits" => "a section of limits",
         _ => "a whole number of at least 1",
     }
+}
+
+fn is_postgres_url(url: &str) -> bool {
+    ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
 }
 
 fn is_database_url(url: &str) -> bool {

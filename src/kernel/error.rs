@@ -38,6 +38,8 @@ pub enum Code {
     IdempotencyKeyReused,
     /// The user, or the one whose cursor this is, has been merged into another one; begin anew with the other.
     UserMerged,
+    /// This server only reads: it is a copy of another one, or its database is; send what writes there.
+    ReadOnly,
     /// The database or another part cannot be reached at the moment; trying again may help.
     Unavailable,
     /// A fault of ours. An id beside the code stands in the log with the cause.
@@ -61,6 +63,7 @@ impl Code {
             Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
             Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
             Self::UserMerged => "USER_MERGED",
+            Self::ReadOnly => "READ_ONLY",
             Self::Unavailable => "UNAVAILABLE",
             Self::Internal => "INTERNAL",
         }

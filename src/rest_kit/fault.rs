@@ -94,7 +94,7 @@ impl From<Error> for Fault {
             Code::Forbidden => StatusCode::FORBIDDEN,
             Code::IdempotencyKeyReused => StatusCode::CONFLICT,
             Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::Unavailable | Code::ReadOnly => StatusCode::SERVICE_UNAVAILABLE,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Code::BadUserInput
             | Code::LimitExceeded

@@ -214,6 +214,9 @@ impl App {
             loop {
                 tokio::time::sleep(MAINTENANCE).await;
                 let Some(app) = app.upgrade() else { break };
+                if app.db.only_reads().is_some() {
+                    continue;
+                }
                 match app.maintain().await {
                     Ok(0) => {}
                     Ok(lots) => tracing::debug!(lots, "credits that had expired were written to the ledger"),

@@ -24,8 +24,8 @@ pub(super) async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// `GET /readyz`: the database can be reached and written, its schema is current, and the server does not stop. A wrong
-/// clock of this machine is reported, and harmless: the database's clock decides.
+/// `GET /readyz`: the database can be reached and written (or only reads, as it is meant to), its schema is current, and
+/// the server does not stop. A wrong clock of this machine is reported, and harmless: the database's clock decides.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, String) {
     let (status, said) = readiness(&app).await;
     match app.clock.apart_millis() {
@@ -42,16 +42,20 @@ async fn readiness(app: &App) -> (StatusCode, String) {
     if *app.stopping.borrow() {
         return not("stopping");
     }
-    if let Some(trouble) = app.db.storage().trouble() {
+    let only_reads = app.db.only_reads();
+    if let Some(trouble) = app.db.storage().trouble().filter(|_| only_reads.is_none()) {
         return (StatusCode::SERVICE_UNAVAILABLE, trouble.line().to_owned());
     }
     match tokio::time::timeout(PATIENCE, app.db.migrations()).await {
-        Ok(Ok(migrations)) if migrations.iter().all(|(_, applied)| *applied) => (StatusCode::OK, "ready\n".to_owned()),
+        Ok(Ok(migrations)) if migrations.iter().all(|(_, applied)| *applied) => {
+            let only_reads = only_reads.map_or_else(String::new, |why| format!("read-only: {why}\n"));
+            (StatusCode::OK, format!("ready\n{only_reads}"))
+        }
         Ok(Ok(_)) => not("migrations are pending"),
         Ok(Err(error)) => {
             tracing::warn!(error = error.chain(), "not ready");
-            // The cause, with the place, is for the log.
-            not(error.message())
+            // Other causes are for the log.
+            not(app.db.away().as_deref().unwrap_or_else(|| error.message()))
         }
         Err(_) => {
             tracing::warn!("not ready: the database does not answer");

@@ -81,6 +81,9 @@ enum Command {
         /// Bring the database's schema up to date first, instead of refusing to start when it is not.
         #[arg(long)]
         migrate: bool,
+        /// Refuse everything that writes: for a copy of the database, such as a standby.
+        #[arg(long, conflicts_with = "migrate")]
+        read_only: bool,
     },
     /// Change the schema of the configured database, or show where it stands.
     #[command(after_help = "Examples:
@@ -327,7 +330,9 @@ async fn execute(cli: Cli) -> Result<()> {
         telemetry::log(json);
     }
     match command {
-        Command::Serve { migrate } => serve::traced(load(file)?, json, |config| serve::serve(config, migrate)).await,
+        Command::Serve { migrate, read_only } => {
+            serve::traced(load(file)?, json, |config| serve::serve(config, migrate, read_only)).await
+        }
         Command::Migrate { to } => data::migrate(&load(file)?, to).await,
         Command::Demo { users, scale } => {
             let scale: Scale =
@@ -364,6 +369,13 @@ async fn open(config: &Config) -> Result<Db> {
 /// Does the same for what only reads, which works on a file too that may not be written.
 async fn open_to_read(config: &Config) -> Result<Db> {
     let db = open_whatever_to_read(config).await?;
+    check_schema(&db).await?;
+    Ok(db)
+}
+
+/// Opens the configured database for a server that refuses writes.
+async fn open_to_serve_reads(config: &Config) -> Result<Db> {
+    let db = Db::open(database_url(config)?, Opening::of(config, false).to_serve_reads()).await?;
     check_schema(&db).await?;
     Ok(db)
 }

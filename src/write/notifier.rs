@@ -62,6 +62,11 @@ pub struct Following {
 }
 
 impl Following {
+    /// Whether the user's history is known to go beyond the event of this number.
+    pub fn is_beyond(&self, number: i64) -> bool {
+        *self.newest.borrow() > number
+    }
+
     /// Waits until the user's history is known to go beyond the event of this number. May be given up at any time.
     pub async fn beyond(&mut self, number: i64) {
         // The sender lives as long as there is a follower.
@@ -272,7 +277,7 @@ async fn hear(notifier: &Weak<Notifier>, notices: &mut Notices) -> Heard {
                 return Heard::Broken;
             }
         };
-        let Some(numbers) = text.as_deref().and_then(read) else { return Heard::Look };
+        let Some(numbers) = read(&text) else { return Heard::Look };
         let Some(notifier) = notifier.upgrade() else { return Heard::Look };
         notifier.wake(numbers.into_iter());
     }

@@ -120,8 +120,8 @@ impl Writer {
     ///
     /// # Errors
     /// The errors of the use case, [`Code::IdempotencyKeyReused`] when its key came before with another input,
-    /// [`Code::InvalidCredential`] when its signature did, and [`Code::Unavailable`] when it lost against other writes
-    /// too often, or nothing can be written.
+    /// [`Code::InvalidCredential`] when its signature did, [`Code::ReadOnly`] where nothing is to be written, and
+    /// [`Code::Unavailable`] when it lost against other writes too often, or nothing can be written.
     pub async fn run<W: Write>(&self, write: W, order: Order) -> Result<Written<W::Outcome>> {
         self.run_any(Arc::new(Erased(write)), order).await?.named()
     }
@@ -136,6 +136,7 @@ impl Writer {
     }
 
     async fn carry_out(&self, write: Arc<dyn UseCase>, order: Order) -> Result<Written<Outcome>> {
+        self.tools.db.check_writes()?;
         let traits = write.traits();
         let idempotency = order.key.as_deref().map(|key| idempotency(&*write, &order, key)).transpose()?;
         // SQLite has one writer for all writes. On PostgreSQL writes wait for each other only where that pays.

@@ -47,6 +47,7 @@ mod pages;
 mod pagination;
 mod plan;
 mod profile;
+mod replicas;
 mod rest;
 mod schema;
 mod seasons;
@@ -114,6 +115,10 @@ fn main() -> ExitCode {
         ("pagination", pagination::TESTS),
         ("plan", plan::TESTS),
         ("profile", profile::TESTS),
+        ("replicas::encrypted", replicas::encrypted::TESTS),
+        ("replicas::failover", replicas::failover::TESTS),
+        ("replicas::poolers", replicas::poolers::TESTS),
+        ("replicas::read_only", replicas::read_only::TESTS),
         ("rest::achievements", rest::achievements::TESTS),
         ("rest::collections", rest::collections::TESTS),
         ("rest::credits", rest::credits::TESTS),

@@ -27,6 +27,8 @@ use waymark_write::{Event, Following};
 /// How often in a row it is tried to reach a database that is away, and after which pause.
 const PATIENCE: u32 = 30;
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long it is waited for what was told of and is not there yet.
+const EARLY: Duration = Duration::from_millis(100);
 
 /// The marks of a stream whose client keeps account of them: behind which event it begins, and which was told last.
 #[derive(Debug, Clone, Default)]
@@ -67,6 +69,8 @@ struct Live {
     newest: i64,
     /// How often in a row the log could not be read.
     failures: u32,
+    /// How often in a row it had nothing, though there was news: a standby has not got it yet.
+    early: u32,
     waiting: VecDeque<Event>,
     /// What the stream ends with when all that waits has been taken.
     end: Option<Error>,
@@ -108,6 +112,7 @@ pub async fn follow(
         position,
         newest,
         failures: 0,
+        early: 0,
         waiting: VecDeque::new(),
         end: None,
         ended: false,
@@ -157,7 +162,10 @@ impl Live {
                 Ok(()) => {
                     self.failures = 0;
                     if self.waiting.is_empty() && self.end.is_none() {
+                        self.rest().await;
                         self.wait().await;
+                    } else {
+                        self.early = 0;
                     }
                 }
                 Err(error) if error.code() == Code::Unavailable && self.failures < PATIENCE => {
@@ -198,6 +206,17 @@ impl Live {
             None => self.end = end,
         }
         Ok(())
+    }
+
+    /// Pauses when there is news that cannot be read yet. Not the first time: it may have come just now.
+    async fn rest(&mut self) {
+        if !self.following.is_beyond(self.position.max(self.newest)) {
+            self.early = 0;
+        } else if self.early == 0 {
+            self.early = 1;
+        } else {
+            tokio::time::sleep(EARLY).await;
+        }
     }
 
     /// Waits until there may be something to read, or somebody else to read it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use super::{admin, check_clock, check_schema, data, open, open_or_make, say};
+use super::{admin, check_clock, check_schema, data, open, open_or_make, open_to_serve_reads, say};
 use crate::telemetry;
 use waymark_auth::{Scope, api_key};
 use waymark_demo as demo;
@@ -128,7 +128,7 @@ async fn demo_credentials(app: &App, address: SocketAddr) -> Result<Vec<Credenti
 }
 
 /// The configured server.
-pub(super) async fn serve(config: Config, migrate: bool) -> Result<()> {
+pub(super) async fn serve(config: Config, migrate: bool, read_only: bool) -> Result<()> {
     check_clock(&config)?;
     check_authentication(&config)?;
     let db = if migrate {
@@ -136,6 +136,8 @@ pub(super) async fn serve(config: Config, migrate: bool) -> Result<()> {
         db.migrate().await?;
         check_schema(&db).await?;
         db
+    } else if read_only {
+        open_to_serve_reads(&config).await?
     } else {
         open(&config).await?
     };
@@ -148,6 +150,9 @@ pub(super) async fn serve(config: Config, migrate: bool) -> Result<()> {
     // Signals are handled before any client can reach the server.
     let told = server::signalled();
     say(&format!("Serving on http://{address}/"));
+    if let Some(why) = app.db.only_reads() {
+        tracing::warn!("writes are refused: {why}");
+    }
     if (app.config.jwt_jwks_file.is_some() || app.config.jwt_jwks_url.is_some()) && app.config.jwt_audience.is_none() {
         tracing::warn!(
             "tokens are taken for every audience: set WAYMARK_JWT_AUDIENCE, or a token of the same issuer for another service can be used here"

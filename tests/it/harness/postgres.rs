@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 const SCRIPT: &str = r#"
 set -e
-bin=$1 port=$2 more=$3
+bin=$1 port=$2 more=$3 primary=$4
 directory=$(mktemp -d "${TMPDIR:-/tmp}/waymark-postgres.XXXXXX")
 finish() {
     status=$?
@@ -23,7 +23,13 @@ finish() {
 }
 trap finish EXIT
 trap '' INT
-"$bin/initdb" -D "$directory/data" -U waymark -A trust -E UTF8 --locale=C --no-sync >"$directory/log" 2>&1
+if [ -n "$primary" ]; then
+    # A link on the PATH need not have all programs beside it.
+    programs=$(dirname "$(readlink -f "$bin/postgres")")
+    "$programs/pg_basebackup" -h 127.0.0.1 -p "$primary" -U waymark -D "$directory/data" -R -c fast -X stream >"$directory/log" 2>&1
+else
+    "$bin/initdb" -D "$directory/data" -U waymark -A trust -E UTF8 --locale=C --no-sync >"$directory/log" 2>&1
+fi
 start() {
     "$bin/pg_ctl" -D "$directory/data" -l "$directory/log" -w -t 60 \
         -o "-c port=$port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$directory -c max_connections=300" \
@@ -35,8 +41,23 @@ ours() {
         [ "$(readlink "$process/cwd" 2>/dev/null)" != "$directory/data" ] || echo "${process#/proc/}"
     done
 }
+# A certificate for localhost and the authority behind it: authority.crt, or one of the first version of X.509.
+certify() {
+    cd "$directory/data"
+    openssl req -new -x509 -nodes -newkey rsa:2048 -days 2 -subj /CN=authority -keyout authority.key -out authority.crt
+    openssl req -new -nodes -newkey rsa:2048 -subj /CN=localhost -keyout server.key -out server.csr
+    printf 'subjectAltName=DNS:localhost\n' >extensions
+    if [ "$1" = third ]; then set -- -extfile extensions; else set --; fi
+    openssl x509 -req -in server.csr -CA authority.crt -CAkey authority.key -CAcreateserial -days 2 "$@" -out server.crt
+    chmod 600 server.key
+    cp authority.crt "$directory/authority.crt"
+    chmod 755 "$directory" && chmod 644 "$directory/authority.crt"
+    echo 'ssl = on' >>postgresql.auto.conf
+    cd /
+    "$bin/pg_ctl" -D "$directory/data" reload
+}
 start
-echo ready
+echo "ready $directory"
 while read -r word; do
     case $word in
         kill)
@@ -47,6 +68,8 @@ while read -r word; do
             # Who is dead and was not waited for yet counts as running: for the directory, and for the socket.
             rm -f "$directory/data/postmaster.pid" "$directory/.s.PGSQL.$port.lock" ;;
         start) start || { sleep 0.5; start; } ;;
+        promote) "$bin/pg_ctl" -D "$directory/data" -w promote >/dev/null 2>&1 ;;
+        first|third) certify "$word" >>"$directory/log" 2>&1 ;;
     esac
     echo "$word"
 done
@@ -56,6 +79,8 @@ done
 pub(crate) struct Cluster {
     script: Child,
     said: BufReader<ChildStdout>,
+    /// Where its files are.
+    pub(crate) directory: PathBuf,
     pub(crate) port: u16,
     /// Where the database that every cluster has is found.
     pub(crate) url: String,
@@ -81,7 +106,25 @@ impl Cluster {
     /// `postgres`; `None` where its programs are not installed.
     pub(crate) fn to_be_killed(settings: &str) -> Option<Self> {
         let settings = format!("-c synchronous_commit=on -c full_page_writes=on {settings}");
-        installed().map(|bin| Self::start_with(&bin, &settings).expect("PostgreSQL starts"))
+        let port = free_port().expect("a port is free");
+        installed().map(|bin| Self::start_with(&bin, &settings, port, None).expect("PostgreSQL starts"))
+    }
+
+    /// Starts a standby of this cluster at `port`, which keeps what it has acknowledged too.
+    pub(crate) fn standby(&self, port: u16) -> Self {
+        let bin = installed().expect("PostgreSQL is installed");
+        let settings = "-c synchronous_commit=on -c full_page_writes=on";
+        Self::start_with(&bin, settings, port, Some(self.port)).expect("a standby starts")
+    }
+
+    /// Makes a standby the primary.
+    pub(crate) fn promote(&mut self) {
+        self.tell("promote");
+    }
+
+    /// Takes encrypted connections from now on, by a certificate for localhost in the `first` or the `third` version.
+    pub(crate) fn encrypt(&mut self, version: &str) {
+        self.tell(version);
     }
 
     /// Kills all its processes, as a crash does.
@@ -110,32 +153,33 @@ impl Cluster {
 
     /// Starts a cluster with the programs in `bin`.
     pub(super) fn start(bin: &Path) -> Result<Self, String> {
-        Self::start_with(bin, "")
+        Self::start_with(bin, "", free_port().ok_or("there is no free port")?, None)
     }
 
-    fn start_with(bin: &Path, settings: &str) -> Result<Self, String> {
-        let port = free_port().ok_or("there is no free port")?;
+    fn start_with(bin: &Path, settings: &str, port: u16, primary: Option<u16>) -> Result<Self, String> {
+        let primary = primary.map(|port| port.to_string()).unwrap_or_default();
         let mut command = unprivileged()?;
-        command.args(["sh", "-c", SCRIPT, "sh"]).arg(bin).arg(port.to_string()).arg(settings).current_dir("/");
+        command.args(["sh", "-c", SCRIPT, "sh"]).arg(bin).arg(port.to_string()).arg(settings).arg(primary);
+        command.current_dir("/");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut script = command.spawn().map_err(|error| format!("PostgreSQL cannot be started: {error}"))?;
         let mut line = String::new();
         let mut said = BufReader::new(script.stdout.take().ok_or("the script has no output")?);
         // An unreadable line is as good as none: what went wrong stands on stderr.
         let _ = said.read_line(&mut line);
-        if line.trim() != "ready" {
+        let Some(directory) = line.trim().strip_prefix("ready ").map(PathBuf::from) else {
             let mut reason = String::new();
             if let Some(mut errors) = script.stderr.take() {
                 let _ = errors.read_to_string(&mut reason);
             }
             return Err(format!("PostgreSQL in {} did not start (or set TEST_DATABASE_URL):\n{reason}", bin.display()));
-        }
-        Ok(Self { script, said, port, url: format!("postgres://waymark@127.0.0.1:{port}/postgres") })
+        };
+        Ok(Self { script, said, directory, port, url: format!("postgres://waymark@127.0.0.1:{port}/postgres") })
     }
 }
 
 /// A port that no connection gets by chance, as it might while the cluster is down that is to come back there.
-fn free_port() -> Option<u16> {
+pub(crate) fn free_port() -> Option<u16> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     let numbers = std::iter::repeat_with(|| {
@@ -148,6 +192,51 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         drop(self.script.stdin.take());
         let _ = self.script.wait();
+    }
+}
+
+/// PgBouncer in transaction mode before a cluster, as distributions package it.
+pub(crate) struct Pooler {
+    process: Child,
+    directory: PathBuf,
+    pub(crate) port: u16,
+}
+
+impl Pooler {
+    /// Starts it; `None` where it is not installed.
+    pub(crate) fn before(cluster: &Cluster) -> Option<Self> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let places = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+        let program = places.map(|place| place.join("pgbouncer")).find(|program| program.is_file())?;
+        let port = free_port().expect("a port is free");
+        let directory = std::env::temp_dir().join(format!("waymark-pgbouncer-{port}"));
+        std::fs::create_dir_all(&directory).expect("a directory is made");
+        let settings = directory.join("pgbouncer.ini");
+        let text = format!(
+            "[databases]\n* = host=127.0.0.1 port={} user=waymark\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n\
+             default_pool_size = 4\nmax_client_conn = 500\n",
+            cluster.port
+        );
+        std::fs::write(&settings, text).expect("the settings are written");
+        let mut command = unprivileged().expect("somebody may run it");
+        command.arg(program).arg("-q").arg(settings).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().expect("PgBouncer starts");
+        for _ in 0..200 {
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Some(Self { process, directory, port });
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("PgBouncer takes no connections");
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
 
