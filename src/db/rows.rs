@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::sea_query::{Alias, Expr, Value};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait as _, Query, Value};
 use sea_orm::{
     ConnectionTrait, DbBackend, EntityName as _, EntityTrait, FromQueryResult, IdenStatic as _, Iterable as _,
     ModelTrait, PrimaryKeyToColumn as _, QueryFilter as _, QuerySelect as _, Statement,
 };
 
 use super::bulk;
-use super::select::IsAny as _;
+use super::row::Only;
+use super::select::{IsAny as _, query};
 use super::sql::Param;
 use waymark_kernel::error::Result;
 
@@ -108,6 +109,79 @@ pub async fn any<M: Row>(connection: &impl ConnectionTrait, column: &str, values
     }
     let rows = M::Entity::find().filter(Expr::col(Alias::new(column)).is_any(connection, values.to_vec())).limit(1);
     Ok(!rows.into_model::<M>().all(connection).await?.is_empty())
+}
+
+/// The users of a table in spans of their ids, ascending. What no index leads to is looked for span by span, so that no
+/// statement takes the longer the more users there are.
+#[derive(Debug)]
+pub struct Spans {
+    span: Option<(i64, i64)>,
+    last: i64,
+}
+
+/// How many ids are in a span.
+const SPAN: i64 = 10_000;
+
+impl Spans {
+    /// Begins with the first users of whom the table has rows.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn of<M: ModelTrait>(connection: &impl ConnectionTrait) -> Result<Self> {
+        let last = Query::select().expr(Expr::col("user_id").max()).from(M::Entity::default()).take();
+        let last = query(connection, &last).await?.pop().and_then(|Only(last): Only<Option<i64>>| last).unwrap_or(0);
+        Ok(Self { span: Some((1, SPAN)).filter(|_| last > 0), last })
+    }
+
+    /// Returns the first and the last id to look at next; `None`: all users were looked at.
+    pub const fn next(&self) -> Option<(i64, i64)> {
+        self.span
+    }
+
+    /// Goes on: behind the last of the users that were found, if their number was limited, else behind the span.
+    pub fn pass(&mut self, found: Option<&i64>) {
+        self.span = self.span.and_then(|(_, end)| match found {
+            Some(user) if *user < end => Some((user + 1, end)),
+            _ => (end < self.last).then(|| (end + 1, end + SPAN)),
+        });
+    }
+}
+
+/// Tells whether a row of a table of users meets a condition that no index helps with.
+pub async fn any_of_users<M: Row>(connection: &impl ConnectionTrait, condition: Expr) -> Result<bool> {
+    let mut spans = Spans::of::<M>(connection).await?;
+    while let Some((first, last)) = spans.next() {
+        let within = Expr::col("user_id").between(first, last);
+        let rows = M::Entity::find().filter(within).filter(condition.clone()).limit(1);
+        if !rows.into_model::<M>().all(connection).await?.is_empty() {
+            return Ok(true);
+        }
+        spans.pass(None);
+    }
+    Ok(false)
+}
+
+/// Returns those of `ids` that stand in `column` of rows of a table of users that meet a condition.
+pub async fn named_by_users<M: ModelTrait>(
+    connection: &impl ConnectionTrait,
+    column: Column<M>,
+    ids: &[i64],
+    condition: Option<Expr>,
+) -> Result<BTreeSet<i64>> {
+    let mut named = BTreeSet::new();
+    if ids.is_empty() {
+        return Ok(named);
+    }
+    let mut spans = Spans::of::<M>(connection).await?;
+    while let Some((first, last)) = spans.next().filter(|_| named.len() < ids.len()) {
+        let mut rows = Query::select();
+        rows.distinct().column(column).from(M::Entity::default());
+        rows.and_where(Expr::col("user_id").between(first, last));
+        rows.and_where(Expr::col(column).is_any(connection, ids.to_vec())).and_where_option(condition.clone());
+        named.extend(query(connection, &rows).await?.into_iter().map(|Only(id): Only<i64>| id));
+        spans.pass(None);
+    }
+    Ok(named)
 }
 
 async fn with<M: Row>(connection: &impl ConnectionTrait, column: &str, values: impl Into<Param>) -> Result<Vec<M>> {

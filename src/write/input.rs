@@ -119,6 +119,9 @@ impl Deleted {
     pub const IN_PROGRESS: Self = Self::InUse("somebody has progress with it");
 }
 
+/// A thing of the catalogue that may be deleted, or why it may not.
+pub type Deletable<M> = std::result::Result<M, Deleted>;
+
 /// Collects all faults of an input, so that they are reported at once.
 #[derive(Debug, Default)]
 pub struct Checks {

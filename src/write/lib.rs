@@ -31,7 +31,7 @@ use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
 use waymark_vocabulary::ids::Kind;
 
-pub use input::{Checks, Deleted, Notes, Patch, Retire, Telling, Upserted, arranged, told};
+pub use input::{Checks, Deletable, Deleted, Notes, Patch, Retire, Telling, Upserted, arranged, told};
 pub use notifier::Following;
 pub use probe::attempt as try_to_write;
 pub use repo::{STATEMENTS, append_entry, append_event, audited, forget_writes, share_catalogue, take_catalogue};

@@ -1,11 +1,23 @@
 //! Deleting collections and cards with which nobody has progress.
 
-use super::entity::{card, collection, owned_card, progress, reward};
+use super::entity::{card, collection, progress, reward};
 use super::operate::complete;
 use super::repo;
 use waymark_db::rows;
 use waymark_kernel::error::Result;
-use waymark_write::{Deleted, Origin, Unit};
+use waymark_write::{Deletable, Deleted, Origin, Unit};
+
+/// Returns the collection with this key, if nobody has progress with it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn deletable_collection(unit: &Unit<'_>, key: &str) -> Result<Deletable<collection::Model>> {
+    let transaction = unit.transaction();
+    let Some(row) = rows::by_key::<collection::Model>(transaction, key).await? else {
+        return Ok(Err(Deleted::Unknown));
+    };
+    Ok(if repo::is_collected(transaction, row.id).await? { Err(Deleted::IN_PROGRESS) } else { Ok(row) })
+}
 
 /// Deletes a collection, of which nobody owns a card, with its cards and its reward.
 ///
@@ -13,30 +25,40 @@ use waymark_write::{Deleted, Origin, Unit};
 /// When the database fails.
 pub async fn collection(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
     let transaction = unit.transaction();
-    let Some(row) = rows::by_key::<collection::Model>(transaction, key).await? else { return Ok(Deleted::Unknown) };
-    if repo::is_collected(transaction, row.id).await? {
-        return Ok(Deleted::IN_PROGRESS);
-    }
-    let id = [row.id];
+    let id = match deletable_collection(unit, key).await? {
+        Ok(row) => [row.id],
+        Err(stays) => return Ok(stays),
+    };
+    let cards = rows::with_int::<card::Model>(transaction, "collection_id", &id).await?;
+    repo::remove_cards(transaction, cards.into_iter().map(|card| card.id).collect()).await?;
     // Those whose cards were removed left rows of zeros behind.
-    rows::remove::<owned_card::Model>(transaction, "collection_id", &id).await?;
     rows::remove::<progress::Model>(transaction, "collection_id", &id).await?;
     rows::remove::<reward::Model>(transaction, "collection_id", &id).await?;
-    rows::remove::<card::Model>(transaction, "collection_id", &id).await?;
     rows::remove::<collection::Model>(transaction, "id", &id).await?;
     Ok(Deleted::Done)
 }
 
-/// Deletes a card that nobody owns. Who owns all the others has completed the collection by that, if it runs.
+/// Returns the card with this key, if nobody owns it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn deletable_card(unit: &Unit<'_>, key: &str) -> Result<Deletable<card::Model>> {
+    let transaction = unit.transaction();
+    let Some(row) = rows::by_key::<card::Model>(transaction, key).await? else { return Ok(Err(Deleted::Unknown)) };
+    let owned = repo::owned_by_anybody(transaction, &[row.id]).await?;
+    Ok(if owned.is_empty() { Ok(row) } else { Err(Deleted::IN_PROGRESS) })
+}
+
+/// Deletes a card. Who owns all the others has completed the collection by that, if it runs.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn card(unit: &mut Unit<'_>, key: &str) -> Result<Deleted> {
     let transaction = unit.transaction();
-    let Some(row) = rows::by_key::<card::Model>(transaction, key).await? else { return Ok(Deleted::Unknown) };
-    if !repo::owned_by_anybody(transaction, vec![row.id]).await?.is_empty() {
-        return Ok(Deleted::IN_PROGRESS);
-    }
+    let row = match deletable_card(unit, key).await? {
+        Ok(row) => row,
+        Err(stays) => return Ok(stays),
+    };
     repo::remove_cards(transaction, vec![row.id]).await?;
     let size = repo::sizes(transaction, vec![row.collection_id]).await?.pop().map_or(0, |(_, size)| size);
     let found = rows::with_int::<collection::Model>(transaction, "id", &[row.collection_id]).await?.pop();

@@ -10,13 +10,13 @@ use super::repo;
 use super::rules::{self, Completion, Window};
 use waymark_auth::policy::Operator;
 use waymark_db::edits::Edits;
-use waymark_db::rows;
+use waymark_db::rows::{self, Spans};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
 use waymark_kernel::limits;
 use waymark_kernel::text::no_key;
 use waymark_vocabulary::ids::Kind;
-use waymark_vocabulary::refusal::UserErrorCode;
+use waymark_vocabulary::refusal::{Refusal, UserErrorCode};
 use waymark_write::{
     Checks, HistoryKind, Notes, Origin, Patch, Retire, Taken, Telling, Unit, Upserted, Write, arranged,
 };
@@ -110,38 +110,21 @@ impl Write for UpsertCollection {
     type Outcome = Upserted;
 
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<Upserted> {
+        // All writes wait for the lock, and no index leads from cards to their owners.
+        if self.removes_what_is_owned(unit).await?
+            && let Err(refusals) = self.edit(unit).await?
+        {
+            return Ok(Upserted::refused(refusals));
+        }
         unit.lock_catalogue().await?;
-        let cards = self.cards.iter().map(|one| &one.key).chain(&self.remove_cards);
-        let mut shelf = Shelf::read(unit, [self], cards.map(|key| (self.key.as_str(), key.as_str()))).await?;
-        let mut checks = Checks::default();
-        let created = shelf.collections.before(&self.key).is_none();
-        shelf.put_collection(&mut checks, self, Telling::NOW, unit.now);
-        let removed = self.removed(unit, &mut checks, &shelf).await?;
-        shelf.notes.note_removed(&self.key, &self.remove_cards);
-        checks.distinct("cards", self.cards.iter().map(|one| one.key.as_str()));
-        let positions = shelf.positions(&self.key, &self.cards);
-        let id = shelf.id(&self.key);
-        for key in &self.remove_cards {
-            shelf.sets.entry(id).or_default().remove(key);
-            shelf.touch(id, Telling::NOW);
-        }
-        for ((place, given), position) in self.cards.iter().enumerate().zip(positions) {
-            checks.enter("cards", place);
-            shelf.put_card(&mut checks, (&self.key, given), position, Telling::NOW, unit.now);
-        }
-        checks.leave();
-        if let Some(message) = shelf.too_many(&self.key, Telling::NOW) {
-            checks.invalid("cards", message);
-        }
-        checks.enter_member("reward");
-        let reward = shelf.edit_reward(&mut checks, self, 0, Telling::NOW);
-        if checks.failed() {
-            return Ok(Upserted::refused(checks.into_refusals()));
-        }
-        shelf.put_reward(&self.key, reward, Telling::NOW);
+        let (mut shelf, removed) = match self.edit(unit).await? {
+            Ok(edit) => edit,
+            Err(refusals) => return Ok(Upserted::refused(refusals)),
+        };
         if shelf.notes.is_empty() {
             return Ok(Upserted::done(false));
         }
+        let created = shelf.collections.before(&self.key).is_none();
         if let Some(row) = shelf.collections.get(&self.key).cloned() {
             shelf.collections.put(collection::Model { updated_at: unit.now, ..row });
         }
@@ -211,8 +194,8 @@ struct Shelf {
     /// The cards of the collections that get some or whose cards change, by the collections' ids: by the key of each
     /// its position, and whether it counts, which one that is retired does not.
     sets: HashMap<i64, HashMap<String, (i32, bool)>>,
-    /// The collections of which a card that is stored came to count, or not to.
-    recounted: BTreeSet<i64>,
+    /// By collections, the cards that are stored and came to count, or not to.
+    recounted: BTreeMap<i64, Vec<i64>>,
     /// How many cards count in the collections that are stored.
     sizes: HashMap<i64, usize>,
     /// By the ids of the collections.
@@ -262,7 +245,7 @@ impl Shelf {
             rewards: stored.into_iter().map(|row| (row.collection_id, row)).collect(),
             changed_rewards: BTreeMap::new(),
             told: BTreeMap::new(),
-            recounted: BTreeSet::new(),
+            recounted: BTreeMap::new(),
             notes: Notes::default(),
             collections,
             cards,
@@ -353,7 +336,7 @@ impl Shelf {
         let is_news = given.put(&mut row, position, telling, now) || created;
         let counts = row.retired_at.is_none();
         if counted.is_some_and(|counted| counted != counts) {
-            self.recounted.insert(id);
+            self.recounted.entry(id).or_default().push(row.id);
         }
         if is_news {
             if telling.is_told() {
@@ -458,13 +441,13 @@ impl Shelf {
             };
             let size = self.sizes.get(&row.id).copied().unwrap_or(0);
             let after = self.sets.get(&row.id).map_or(size, counted);
-            let is_recounted = self.recounted.contains(&row.id);
-            if is_recounted {
-                repo::recount(unit.transaction(), row.id).await?;
+            let recounted = self.recounted.get(&row.id);
+            if let Some(changed) = recounted {
+                recount(unit, row.id, changed).await?;
             }
             // More cards take away what was to be completed at a start that lies ahead, and nothing else.
             let takes_away = after > size && row.starts_at.is_some_and(|at| at > unit.now);
-            if window(row) != window(before) || after < size || takes_away || is_recounted {
+            if window(row) != window(before) || after < size || takes_away || recounted.is_some() {
                 complete(unit, row, after, *origin).await?;
             }
         }
@@ -522,13 +505,52 @@ impl UpsertCollection {
         }
     }
 
+    /// Tells whether somebody owns a card that is to be removed.
+    async fn removes_what_is_owned(&self, unit: &Unit<'_>) -> Result<bool> {
+        let removed = rows::with_text::<card::Model>(unit.transaction(), "key", self.remove_cards.clone()).await?;
+        let removed: Vec<i64> = removed.iter().map(|card| card.id).collect();
+        Ok(!repo::owned_by_anybody(unit.transaction(), &removed).await?.is_empty())
+    }
+
+    /// Returns the collection as it will be, and the ids of the cards that go; or why that cannot be.
+    async fn edit(&self, unit: &Unit<'_>) -> Result<Result<(Shelf, Vec<i64>), Vec<Refusal>>> {
+        let cards = self.cards.iter().map(|one| &one.key).chain(&self.remove_cards);
+        let mut shelf = Shelf::read(unit, [self], cards.map(|key| (self.key.as_str(), key.as_str()))).await?;
+        let mut checks = Checks::default();
+        shelf.put_collection(&mut checks, self, Telling::NOW, unit.now);
+        let removed = self.removed(unit, &mut checks, &shelf).await?;
+        shelf.notes.note_removed(&self.key, &self.remove_cards);
+        checks.distinct("cards", self.cards.iter().map(|one| one.key.as_str()));
+        let positions = shelf.positions(&self.key, &self.cards);
+        let id = shelf.id(&self.key);
+        for key in &self.remove_cards {
+            shelf.sets.entry(id).or_default().remove(key);
+            shelf.touch(id, Telling::NOW);
+        }
+        for ((place, given), position) in self.cards.iter().enumerate().zip(positions) {
+            checks.enter("cards", place);
+            shelf.put_card(&mut checks, (&self.key, given), position, Telling::NOW, unit.now);
+        }
+        checks.leave();
+        if let Some(message) = shelf.too_many(&self.key, Telling::NOW) {
+            checks.invalid("cards", message);
+        }
+        checks.enter_member("reward");
+        let reward = shelf.edit_reward(&mut checks, self, 0, Telling::NOW);
+        if checks.failed() {
+            return Ok(Err(checks.into_refusals()));
+        }
+        shelf.put_reward(&self.key, reward, Telling::NOW);
+        Ok(Ok((shelf, removed)))
+    }
+
     /// Returns the ids of the cards that are to be removed.
     async fn removed(&self, unit: &Unit<'_>, checks: &mut Checks, shelf: &Shelf) -> Result<Vec<i64>> {
         let own = self.remove_cards.iter().filter_map(|key| shelf.cards.before(key));
         let own = own.filter(|row| row.collection_id == shelf.id(&self.key));
         let known: HashMap<&str, i64> = own.map(|row| (row.key.as_str(), row.id)).collect();
         let ids: Vec<i64> = known.values().copied().collect();
-        let owned = repo::owned_by_anybody(unit.transaction(), ids.clone()).await?;
+        let owned = repo::owned_by_anybody(unit.transaction(), &ids).await?;
         for (place, key) in self.remove_cards.iter().enumerate() {
             checks.enter("removeCards", place);
             match known.get(key.as_str()) {
@@ -632,6 +654,16 @@ impl GivenReward {
     }
 }
 
+/// Counts anew how many cards of a collection those own who own one of `changed`.
+async fn recount(unit: &Unit<'_>, collection: i64, changed: &[i64]) -> Result<()> {
+    let mut spans = Spans::of::<progress::Model>(unit.transaction()).await?;
+    while let Some(span) = spans.next() {
+        repo::recount(unit.transaction(), collection, span, changed.to_vec()).await?;
+        spans.pass(None);
+    }
+    Ok(())
+}
+
 /// Completes a collection, which now has `size` cards, for every user who owns as many, if it runs or is still to start.
 /// Who had completed it stays so. What is completed at a start that lies ahead is not told of before.
 pub async fn complete(unit: &mut Unit<'_>, row: &collection::Model, size: usize, origin: Origin) -> Result<()> {
@@ -640,11 +672,10 @@ pub async fn complete(unit: &mut Unit<'_>, row: &collection::Model, size: usize,
     if size > 0 && row.ends_at.is_some_and(|ends| ends <= unit.now) {
         complete_late(unit, row, size, origin).await?;
     }
-    let mut after = 0;
-    while rules::is_completed(completion, unit.now) {
-        let users = repo::completing(unit.transaction(), row.id, after, size, unit.now).await?;
-        let Some(last) = users.last() else { break };
-        after = *last;
+    let mut spans = Spans::of::<progress::Model>(unit.transaction()).await?;
+    while let Some(span) = spans.next().filter(|_| rules::is_completed(completion, unit.now)) {
+        let users = repo::completing(unit.transaction(), row.id, span, size, unit.now).await?;
+        spans.pass(users.last());
         unit.lock_more(users.clone()).await?;
         for user in users {
             // Whoever has been merged or erased has no history to go on.
@@ -654,18 +685,23 @@ pub async fn complete(unit: &mut Unit<'_>, row: &collection::Model, size: usize,
             }
         }
     }
-    repo::complete(unit.transaction(), row.id, size, completion, unit.now).await
+    let mut spans = Spans::of::<progress::Model>(unit.transaction()).await?;
+    while let Some(span) = spans.next() {
+        repo::complete(unit.transaction(), row.id, span, size, completion, unit.now).await?;
+        spans.pass(None);
+    }
+    Ok(())
 }
 
 /// Completes a collection that is over for every user who owns all cards that it has now, and got the last of them
 /// inside its dates.
 async fn complete_late(unit: &mut Unit<'_>, row: &collection::Model, size: i64, origin: Origin) -> Result<()> {
     let counted = repo::counted(unit.transaction(), row.id).await?;
-    let (ids, mut after) = ([row.id], 0);
-    loop {
-        let users = repo::completing(unit.transaction(), row.id, after, size, unit.now).await?;
-        let Some(last) = users.last() else { return Ok(()) };
-        after = *last;
+    let ids = [row.id];
+    let mut spans = Spans::of::<progress::Model>(unit.transaction()).await?;
+    while let Some(span) = spans.next() {
+        let users = repo::completing(unit.transaction(), row.id, span, size, unit.now).await?;
+        spans.pass(users.last());
         unit.lock_more(users.clone()).await?;
         let mut got: HashMap<i64, Vec<Timestamp>> = HashMap::new();
         let wanted = users.iter().map(|user| (*user, ids.as_slice()));
@@ -690,4 +726,5 @@ async fn complete_late(unit: &mut Unit<'_>, row: &collection::Model, size: i64, 
         done.sort_unstable_by_key(|progress| progress.user_id);
         repo::store_progress(unit.transaction(), &done).await?;
     }
+    Ok(())
 }

@@ -1,16 +1,16 @@
 //! SQL of collections, cards and what users own.
 
 use super::entity::{card, collection, owned_card, progress, reward};
-use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     QueryTrait as _,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use waymark_db::bulk;
 use waymark_db::bulk::Stores;
 use waymark_db::records::{As, Records};
-use waymark_db::{ColumnIsAny as _, Extent, counts, pairs, row, select, values};
+use waymark_db::{ColumnIsAny as _, Extent, counts, pairs, row, rows, select, values};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
 
@@ -189,28 +189,29 @@ pub(super) async fn take_reward(connection: &impl ConnectionTrait, collection: i
 }
 
 /// Those of these cards that somebody owns.
-pub(super) async fn owned_by_anybody(connection: &impl ConnectionTrait, cards: Vec<i64>) -> Result<HashSet<i64>> {
+pub(super) async fn owned_by_anybody(connection: &impl ConnectionTrait, cards: &[i64]) -> Result<BTreeSet<i64>> {
+    use owned_card::Column;
+    rows::named_by_users::<owned_card::Model>(connection, Column::CardId, cards, Some(Column::Quantity.gt(0))).await
+}
+
+/// Cards that are owned by the users of the rows of how far users are with collections.
+fn owned_with_progress() -> SelectStatement {
     use owned_card::{Column, Entity};
-    if cards.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let found = Entity::find().filter(Column::CardId.is_any(connection, cards)).filter(Column::Quantity.gt(0));
-    Ok(values(connection, found.distinct(), Column::CardId).await?.into_iter().collect())
+    let mut owned = Query::select();
+    owned.expr(Expr::val(1)).from(Entity);
+    owned.and_where(Expr::col((Entity, Column::UserId)).equals((progress::Entity, progress::Column::UserId)));
+    owned.and_where(Expr::col((Entity, Column::Quantity)).gt(0));
+    owned
 }
 
 /// Whether somebody owns a card of a collection, has completed it, or has claimed its reward.
 pub(super) async fn is_collected(connection: &impl ConnectionTrait, collection: i64) -> Result<bool> {
-    use progress::{Column, Entity};
-    let owned = owned_card::Entity::find()
-        .filter(owned_card::Column::CollectionId.eq(collection))
-        .filter(owned_card::Column::Quantity.gt(0))
-        .limit(1);
-    let done = Entity::find()
-        .filter(Column::CollectionId.eq(collection))
-        .filter(Column::CompletedAt.is_not_null().or(Column::RewardClaimedAt.is_not_null()))
-        .limit(1);
-    Ok(!values::<_, i64>(connection, owned, owned_card::Column::UserId).await?.is_empty()
-        || !values::<_, i64>(connection, done, Column::UserId).await?.is_empty())
+    use progress::Column;
+    let mut owned = owned_with_progress();
+    owned.and_where(owned_card::Column::CollectionId.eq(collection));
+    let collected =
+        Column::CompletedAt.is_not_null().or(Column::RewardClaimedAt.is_not_null()).or(Expr::exists(owned));
+    rows::any_of_users::<progress::Model>(connection, Column::CollectionId.eq(collection).and(collected)).await
 }
 
 /// Removes cards that nobody owns, and the trace of whoever once did.
@@ -228,19 +229,19 @@ pub(super) async fn remove_cards(connection: &impl ConnectionTrait, cards: Vec<i
         .map(drop)?)
 }
 
-/// A thousand users behind the user `after`, by their ids, who own `size` cards or more and have not completed the
-/// collection by `now`.
+/// The first thousand of the users with these ids who own `size` cards or more and have not completed the collection by
+/// `now`.
 pub(super) async fn completing(
     connection: &impl ConnectionTrait,
     collection: i64,
-    after: i64,
+    (first, last): (i64, i64),
     size: i64,
     now: Timestamp,
 ) -> Result<Vec<i64>> {
     use progress::{Column, Entity};
     let completing = Entity::find()
         .filter(Column::CollectionId.eq(collection))
-        .filter(Column::UserId.gt(after))
+        .filter(Column::UserId.between(first, last))
         .filter(Column::CollectedCount.gte(size))
         .filter(Column::CompletedAt.is_null().or(Column::CompletedAt.gt(now)))
         .order_by_asc(Column::UserId)
@@ -255,8 +256,14 @@ pub(super) async fn counted(connection: &impl ConnectionTrait, collection: i64) 
     Ok(values(connection, cards, Column::Id).await?.into_iter().collect())
 }
 
-/// Counts anew how many cards of a collection users own, without those that are retired.
-pub(super) async fn recount(connection: &impl ConnectionTrait, collection: i64) -> Result<()> {
+/// Counts anew how many cards of a collection those of these users own who own one of `changed`, without cards that are
+/// retired.
+pub(super) async fn recount(
+    connection: &impl ConnectionTrait,
+    collection: i64,
+    (first, last): (i64, i64),
+    changed: Vec<i64>,
+) -> Result<()> {
     use progress::{Column, Entity};
     let counting = card::Entity::find()
         .select_only()
@@ -270,9 +277,13 @@ pub(super) async fn recount(connection: &impl ConnectionTrait, collection: i64) 
         .filter(owned_card::Column::CardId.in_subquery(counting.into_query()))
         .filter(owned_card::Column::Quantity.gt(0))
         .into_query();
+    let mut own = owned_with_progress();
+    own.and_where(owned_card::Column::CardId.is_any(connection, changed));
     let rows = Entity::update_many()
         .col_expr(Column::CollectedCount, Expr::SubQuery(None, Box::new(owned.take().into())))
-        .filter(Column::CollectionId.eq(collection));
+        .filter(Column::CollectionId.eq(collection))
+        .filter(Column::UserId.between(first, last))
+        .filter(Expr::exists(own));
     Ok(rows.exec(connection).await.map(drop)?)
 }
 
@@ -288,11 +299,12 @@ pub(super) async fn sizes(connection: &impl ConnectionTrait, collections: Vec<i6
     Ok(sizes.into_iter().map(|(collection, size)| (collection, usize::try_from(size).unwrap_or_default())).collect())
 }
 
-/// Stores what a change at `now` means for whoever owns cards of a collection: `completion` is when those have
+/// Stores what a change at `now` means for those of these users who own cards of a collection: `completion` is when those have
 /// completed it who own `size` cards, `None` when nobody can. What was completed before `now` stays so.
 pub(super) async fn complete(
     connection: &impl ConnectionTrait,
     collection: i64,
+    (first, last): (i64, i64),
     size: i64,
     completion: Option<Timestamp>,
     now: Timestamp,
@@ -304,6 +316,7 @@ pub(super) async fn complete(
             .col_expr(Column::CompletedAt, Expr::value(at.map(|at| at.millis())))
             .col_expr(Column::UpdatedAt, Expr::value(now))
             .filter(Column::CollectionId.eq(collection))
+            .filter(Column::UserId.between(first, last))
     };
     if completion.is_some() {
         let done = Column::CollectedCount.gte(size).and(Column::CompletedAt.is_null().or(open()));

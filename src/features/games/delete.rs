@@ -1,11 +1,21 @@
 //! Deleting games and achievements with which nobody has progress.
 
-use super::entity::{achievement, award_ground, award_set, game, summary, unlock};
+use super::entity::{achievement, award_ground, award_set, game, summary};
 use super::publish::count_anew;
 use super::repo;
 use waymark_db::rows;
 use waymark_kernel::error::Result;
-use waymark_write::{Deleted, Origin, Unit};
+use waymark_write::{Deletable, Deleted, Origin, Unit};
+
+/// Returns the game with this key, if nobody has progress with it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn deletable_game(unit: &Unit<'_>, key: &str) -> Result<Deletable<game::Model>> {
+    let transaction = unit.transaction();
+    let Some(row) = rows::by_key::<game::Model>(transaction, key).await? else { return Ok(Err(Deleted::Unknown)) };
+    Ok(if repo::is_played(transaction, row.id).await? { Err(Deleted::IN_PROGRESS) } else { Ok(row) })
+}
 
 /// Deletes a game with its achievements.
 ///
@@ -13,11 +23,10 @@ use waymark_write::{Deleted, Origin, Unit};
 /// When the database fails.
 pub async fn game(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
     let transaction = unit.transaction();
-    let Some(game) = rows::by_key::<game::Model>(transaction, key).await? else { return Ok(Deleted::Unknown) };
-    let id = [game.id];
-    if rows::any::<unlock::Model>(transaction, "game_id", &id).await? || repo::is_awarded(transaction, game.id).await? {
-        return Ok(Deleted::IN_PROGRESS);
-    }
+    let id = match deletable_game(unit, key).await? {
+        Ok(row) => [row.id],
+        Err(stays) => return Ok(stays),
+    };
     // Those who were relocked left rows of zeros behind.
     rows::remove::<award_ground::Model>(transaction, "game_id", &id).await?;
     rows::remove::<award_set::Model>(transaction, "game_id", &id).await?;
@@ -27,20 +36,31 @@ pub async fn game(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
     Ok(Deleted::Done)
 }
 
-/// Deletes an achievement. Its game is counted anew for those who play it.
+/// Returns the achievement with this key and the sets that it is in, if nobody has progress with it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn deletable_achievement(unit: &Unit<'_>, key: &str) -> Result<Deletable<(achievement::Model, Vec<i64>)>> {
+    let transaction = unit.transaction();
+    let Some(row) = rows::by_key::<achievement::Model>(transaction, key).await? else {
+        return Ok(Err(Deleted::Unknown));
+    };
+    let sets = rows::with_int::<award_set::Model>(transaction, "game_id", &[row.game_id]).await?;
+    let sets: Vec<i64> = sets.iter().filter(|set| repo::has(set, row.id)).map(|set| set.id).collect();
+    let is_achieved = repo::is_achieved(transaction, (row.game_id, row.id), &sets).await?;
+    Ok(if is_achieved { Err(Deleted::IN_PROGRESS) } else { Ok((row, sets)) })
+}
+
+/// Deletes an achievement. Those who play its game get the awards that they have earned by that.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn achievement(unit: &mut Unit<'_>, key: &str) -> Result<Deleted> {
     let transaction = unit.transaction();
-    let Some(row) = rows::by_key::<achievement::Model>(transaction, key).await? else { return Ok(Deleted::Unknown) };
-    let sets = rows::with_int::<award_set::Model>(transaction, "game_id", &[row.game_id]).await?;
-    let sets: Vec<i64> = sets.iter().filter(|set| repo::has(set, row.id)).map(|set| set.id).collect();
-    let in_progress = rows::any::<unlock::Model>(transaction, "achievement_id", &[row.id]).await?
-        || rows::any::<award_ground::Model>(transaction, "set_id", &sets).await?;
-    if in_progress {
-        return Ok(Deleted::IN_PROGRESS);
-    }
+    let (row, sets) = match deletable_achievement(unit, key).await? {
+        Ok(found) => found,
+        Err(stays) => return Ok(stays),
+    };
     rows::remove::<award_set::Model>(transaction, "id", &sets).await?;
     rows::remove::<achievement::Model>(transaction, "id", &[row.id]).await?;
     let Some(game) = rows::with_int::<game::Model>(transaction, "id", &[row.game_id]).await?.pop() else {
@@ -55,7 +75,7 @@ pub async fn achievement(unit: &mut Unit<'_>, key: &str) -> Result<Deleted> {
     };
     rows::store(transaction, std::slice::from_ref(&game)).await?;
     if published.is_some() {
-        count_anew(unit, game.id, &game.key, Origin::Told).await?;
+        count_anew(unit, (game.id, &game.key), Vec::new(), Origin::Told).await?;
     }
     Ok(Deleted::Done)
 }

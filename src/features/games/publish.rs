@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 use serde_json::json;
 
-use super::entity::{AchievementKind, achievement, game};
+use super::entity::{AchievementKind, achievement, game, summary};
 use super::repo::{self, Achieved};
 use super::rules::{self, AchievementFacts};
 use waymark_auth::policy::Operator;
 use waymark_db::edits::Edits;
-use waymark_db::{Extent, rows};
+use waymark_db::rows::{self, Spans};
+use waymark_db::Extent;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
 use waymark_kernel::limits;
@@ -161,8 +162,9 @@ struct Shelf {
     sets: HashMap<i64, Set>,
     /// The keys of the games that have these numbers.
     numbers: HashMap<i64, String>,
-    /// Games, by their keys, whose players may have achieved something else by what is told.
-    counted: BTreeMap<String, Origin>,
+    /// Games, by their keys, whose players may have achieved something else by what is told, with the ids of the achievements
+    /// that count otherwise than before.
+    counted: BTreeMap<String, (Origin, Vec<i64>)>,
     notes: Notes,
 }
 
@@ -310,7 +312,8 @@ impl Shelf {
                 self.notes.note_part(game, &given.key, created);
             }
             if !created && counted != (row.published, row.points, row.kind) {
-                let origin = self.counted.entry(game.to_owned()).or_insert(telling.origin);
+                let (origin, changed) = self.counted.entry(game.to_owned()).or_insert((telling.origin, Vec::new()));
+                changed.push(id);
                 *origin = if telling.is_told() { telling.origin } else { *origin };
             }
             self.sets.entry(game_id).or_default().put(&given.key, Some(&row));
@@ -345,8 +348,8 @@ impl Shelf {
         }
         self.games.store(unit.transaction()).await?;
         self.achievements.store(unit.transaction()).await?;
-        for (key, origin) in &self.counted {
-            count_anew(unit, self.id(key), key, *origin).await?;
+        for (key, (origin, changed)) in &self.counted {
+            count_anew(unit, (self.id(key), key), changed.clone(), *origin).await?;
         }
         self.notes.audit(unit, "UPSERT_GAME", Kind::Game, "achievements");
         Ok(())
@@ -426,11 +429,13 @@ async fn award(
     let least = [least(published.len()), least(beating)];
 
     let games = [game];
-    let mut after = 0;
-    loop {
-        let users = repo::contenders(unit.transaction(), game, after, least).await?;
-        let Some(last) = users.last() else { return Ok(()) };
-        after = *last;
+    let mut spans = Spans::of::<summary::Model>(unit.transaction()).await?;
+    while let Some(span) = spans.next() {
+        let users = repo::contenders(unit.transaction(), game, span, least).await?;
+        spans.pass(users.last());
+        if users.is_empty() {
+            continue;
+        }
         let wanted = || users.iter().map(|user| (*user, games.as_slice()));
         let unlocks: HashMap<(i64, i64), repo::Unlock> = repo::unlocks(unit.transaction(), wanted())
             .await?
@@ -464,13 +469,23 @@ async fn award(
         repo::store_grounds(unit.transaction(), unit.stores(), grounds).await?;
         repo::store_summaries(unit.stores(), summaries);
     }
+    Ok(())
 }
 
-/// Counts anew what players have achieved in a game whose achievements have changed, and gives them the awards that they have
-/// earned by that.
-pub async fn count_anew(unit: &mut Unit<'_>, game: i64, key: &str, origin: Origin) -> Result<()> {
+/// Counts anew what players have achieved in a game, by its id and key, by those of its achievements that have changed, and
+/// gives them the awards that they have earned by that.
+pub async fn count_anew(
+    unit: &mut Unit<'_>,
+    (game, key): (i64, &str),
+    changed: Vec<i64>,
+    origin: Origin,
+) -> Result<()> {
     let achievements = repo::achievements(unit.transaction(), game).await?;
-    repo::summarise_all(unit.transaction(), game).await?;
+    let mut spans = Spans::of::<summary::Model>(unit.transaction()).await?;
+    while let Some(span) = spans.next().filter(|_| !changed.is_empty()) {
+        repo::summarise_all(unit.transaction(), game, span, changed.clone()).await?;
+        spans.pass(None);
+    }
     award(unit, (game, key), &achievements, origin).await
 }
 

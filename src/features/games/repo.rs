@@ -3,16 +3,16 @@
 use super::catalogue::Achievement;
 use super::entity::{achievement, award_ground, award_set, game, summary, unlock};
 use super::rules::{self, AchievementFacts, Award, Awards, Held, HeldAwards, Score, Summary};
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use waymark_db::bulk::Stores;
 use waymark_db::page::{List, Slice};
 use waymark_db::records::{As, Records};
-use waymark_db::{ColumnIsAny as _, Extent, Param, Sql, execute, pairs, query, row, select, values};
+use waymark_db::{ColumnIsAny as _, Extent, Param, Sql, execute, pairs, query, row, rows, select, values};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
 
@@ -417,14 +417,38 @@ pub(super) async fn achievements(connection: &impl ConnectionTrait, game: i64) -
         .await?)
 }
 
-/// Whether somebody holds an award of a game.
-pub(super) async fn is_awarded(connection: &impl ConnectionTrait, game: i64) -> Result<bool> {
-    use summary::{Column, Entity};
-    let awarded = [Column::BeatenAt, Column::BeatenHardcoreAt, Column::CompletedAt, Column::MasteredAt]
+/// The rows of a table, of which these are the columns of user and game, that go with those of the summaries.
+fn with_summary<C: ColumnTrait>([user, game]: [C; 2]) -> SelectStatement {
+    let own = |column: C| Expr::col((C::EntityName::default(), column));
+    let mut rows = Query::select();
+    rows.expr(Expr::val(1)).from(C::EntityName::default());
+    rows.and_where(own(user).equals((summary::Entity, summary::Column::UserId)));
+    rows.and_where(own(game).equals((summary::Entity, summary::Column::GameId)));
+    rows
+}
+
+/// Whether somebody has unlocked an achievement of a game or holds an award of it.
+pub(super) async fn is_played(connection: &impl ConnectionTrait, game: i64) -> Result<bool> {
+    use summary::Column;
+    let unlocks = with_summary([unlock::Column::UserId, unlock::Column::GameId]);
+    let played = [Column::BeatenAt, Column::BeatenHardcoreAt, Column::CompletedAt, Column::MasteredAt]
         .into_iter()
-        .fold(Condition::any(), |any, award| any.add(award.is_not_null()));
-    let found = Entity::find().filter(Column::GameId.eq(game)).filter(awarded).limit(1);
-    Ok(!values::<_, i64>(connection, found, Column::UserId).await?.is_empty())
+        .fold(Expr::exists(unlocks), |played, award| played.or(award.is_not_null()));
+    rows::any_of_users::<summary::Model>(connection, Column::GameId.eq(game).and(played)).await
+}
+
+/// Whether somebody has unlocked an achievement of a game, or holds an award that rests on one of these sets.
+pub(super) async fn is_achieved(
+    connection: &impl ConnectionTrait,
+    (game, achievement): (i64, i64),
+    sets: &[i64],
+) -> Result<bool> {
+    let mut unlocks = with_summary([unlock::Column::UserId, unlock::Column::GameId]);
+    unlocks.and_where(unlock::Column::AchievementId.eq(achievement));
+    let mut grounds = with_summary([award_ground::Column::UserId, award_ground::Column::GameId]);
+    grounds.and_where(award_ground::Column::SetId.is_any(connection, sets.to_vec()));
+    let achieved = Expr::exists(unlocks).or(Expr::exists(grounds));
+    rows::any_of_users::<summary::Model>(connection, summary::Column::GameId.eq(game).and(achieved)).await
 }
 
 /// Whether an achievement is in a set.
@@ -445,20 +469,27 @@ static SUMMARISE: Sql = Sql::new(
      max(COALESCE(u.unlocked_hardcore_at, u.unlocked_at)) \
      FROM achievement_unlocks u JOIN achievements a ON a.id = u.achievement_id \
      WHERE u.user_id = game_summaries.user_id AND u.game_id = game_summaries.game_id AND a.published) \
-     WHERE game_id = $1",
+     WHERE game_id = $1 AND user_id BETWEEN $2 AND $3 AND EXISTS (SELECT 1 FROM achievement_unlocks c \
+     WHERE c.user_id = game_summaries.user_id AND c.achievement_id = ANY($4))",
 );
 
-/// Counts anew what every player of a game has achieved, awards left alone.
-pub(super) async fn summarise_all(connection: &impl ConnectionTrait, game: i64) -> Result<u64> {
-    execute(connection, &SUMMARISE, [Param::Int(game)]).await
+/// Counts anew what those of these users have achieved in a game who have unlocked one of `changed`, awards left alone.
+pub(super) async fn summarise_all(
+    connection: &impl ConnectionTrait,
+    game: i64,
+    (first, last): (i64, i64),
+    changed: Vec<i64>,
+) -> Result<u64> {
+    let params = [Param::Int(game), Param::Int(first), Param::Int(last), Param::Ints(changed)];
+    execute(connection, &SUMMARISE, params).await
 }
 
-/// A thousand players of a game behind the user `after`, by their ids, who lack an award and have as many achievements
+/// The first thousand players of a game, of the users with these ids, who lack an award and have as many achievements
 /// as it takes: `all` for one over all achievements, `some` for beating the game.
 pub(super) async fn contenders(
     connection: &impl ConnectionTrait,
     game: i64,
-    after: i64,
+    (first, last): (i64, i64),
     [all, some]: [i64; 2],
 ) -> Result<Vec<i64>> {
     use summary::{Column, Entity};
@@ -470,7 +501,7 @@ pub(super) async fn contenders(
         .add(lacks(Column::BeatenHardcoreAt, Column::NumAchievedHardcore, some));
     let players = Entity::find()
         .filter(Column::GameId.eq(game))
-        .filter(Column::UserId.gt(after))
+        .filter(Column::UserId.between(first, last))
         .filter(lacking)
         .order_by_asc(Column::UserId)
         .limit(1000);

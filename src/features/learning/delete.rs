@@ -1,45 +1,69 @@
 //! Deleting resources and study plans with which nobody has progress.
 
+use sea_orm::ColumnTrait as _;
+
 use super::entity::{instance, instance_resource, plan, plan_resource, progress, resource};
 use super::operate::canonical;
 use waymark_db::rows;
 use waymark_kernel::error::Result;
-use waymark_write::{Deleted, Unit};
+use waymark_write::{Deletable, Deleted, Unit};
+
+/// Returns the resource with this key, if nobody has progress with it and no study plan lists it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn deletable_resource(unit: &Unit<'_>, key: &str) -> Result<Deletable<resource::Model>> {
+    let transaction = unit.transaction();
+    let found = rows::by_key::<resource::Model>(transaction, &canonical(key)).await?;
+    // Who only has progress with a resource has not put it into the catalogue.
+    let Some(row) = found.filter(|row| row.catalogued) else { return Ok(Err(Deleted::Unknown)) };
+    let (progress, listed) = (progress::Column::ResourceId.eq(row.id), instance_resource::Column::ResourceId.eq(row.id));
+    if rows::any_of_users::<progress::Model>(transaction, progress).await?
+        || rows::any_of_users::<instance_resource::Model>(transaction, listed).await?
+    {
+        return Ok(Err(Deleted::IN_PROGRESS));
+    }
+    if rows::any::<plan_resource::Model>(transaction, "resource_id", &[row.id]).await? {
+        return Ok(Err(Deleted::InUse("a study plan lists it")));
+    }
+    Ok(Ok(row))
+}
 
 /// Deletes a resource that no study plan lists.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn resource(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
-    let transaction = unit.transaction();
-    let found = rows::by_key::<resource::Model>(transaction, &canonical(key)).await?;
-    // Who only has progress with a resource has not put it into the catalogue.
-    let Some(row) = found.filter(|row| row.catalogued) else { return Ok(Deleted::Unknown) };
-    let id = [row.id];
-    let in_progress = rows::any::<progress::Model>(transaction, "resource_id", &id).await?
-        || rows::any::<instance_resource::Model>(transaction, "resource_id", &id).await?;
-    if in_progress {
-        return Ok(Deleted::IN_PROGRESS);
-    }
-    if rows::any::<plan_resource::Model>(transaction, "resource_id", &id).await? {
-        return Ok(Deleted::InUse("a study plan lists it"));
-    }
-    rows::remove::<resource::Model>(transaction, "id", &id).await?;
-    Ok(Deleted::Done)
+    Ok(match deletable_resource(unit, key).await? {
+        Ok(row) => {
+            rows::remove::<resource::Model>(unit.transaction(), "id", &[row.id]).await?;
+            Deleted::Done
+        }
+        Err(stays) => stays,
+    })
 }
 
-/// Deletes a study plan of which nobody has an instance.
+/// Returns the study plan with this key, if nobody has an instance of it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn deletable_plan(unit: &Unit<'_>, key: &str) -> Result<Deletable<plan::Model>> {
+    let transaction = unit.transaction();
+    let Some(row) = rows::by_key::<plan::Model>(transaction, key).await? else { return Ok(Err(Deleted::Unknown)) };
+    let is_in_progress = rows::any_of_users::<instance::Model>(transaction, instance::Column::PlanId.eq(row.id)).await?;
+    Ok(if is_in_progress { Err(Deleted::IN_PROGRESS) } else { Ok(row) })
+}
+
+/// Deletes a study plan with the list of its resources.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn plan(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
-    let transaction = unit.transaction();
-    let Some(row) = rows::by_key::<plan::Model>(transaction, key).await? else { return Ok(Deleted::Unknown) };
-    let id = [row.id];
-    if rows::any::<instance::Model>(transaction, "plan_id", &id).await? {
-        return Ok(Deleted::IN_PROGRESS);
-    }
-    rows::remove::<plan_resource::Model>(transaction, "plan_id", &id).await?;
-    rows::remove::<plan::Model>(transaction, "id", &id).await?;
+    let id = match deletable_plan(unit, key).await? {
+        Ok(row) => [row.id],
+        Err(stays) => return Ok(stays),
+    };
+    rows::remove::<plan_resource::Model>(unit.transaction(), "plan_id", &id).await?;
+    rows::remove::<plan::Model>(unit.transaction(), "id", &id).await?;
     Ok(Deleted::Done)
 }

@@ -1,31 +1,51 @@
 //! Deleting seasons and goals with which nobody has progress.
 
+use std::collections::BTreeSet;
+
+use sea_orm::ColumnTrait as _;
+
 use super::Seasons;
 use super::entity::{budget, enrolment, goal, pause, season, week};
 use super::repo;
-use waymark_credits::delete::has_paid;
+use waymark_credits::delete::paid;
+use waymark_db::catalogue::Part as _;
 use waymark_db::rows;
 use waymark_kernel::error::Result;
-use waymark_write::{Deleted, Unit};
+use waymark_write::{Deletable, Deleted, Unit};
 
-/// Deletes a season, in which nobody takes part, with its goals.
+/// Returns the season with this key, if nobody takes part in it and nothing else stands against deleting it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn deletable_season(unit: &Unit<'_>, key: &str) -> Result<Deletable<season::Model>> {
+    let transaction = unit.transaction();
+    let Some(row) = rows::by_key::<season::Model>(transaction, key).await? else { return Ok(Err(Deleted::Unknown)) };
+    let goals = rows::with_int::<goal::Model>(transaction, "season_id", &[row.id]).await?;
+    let goals: Vec<i64> = goals.into_iter().map(|goal| goal.id).collect();
+    let enrolled = enrolment::Column::SeasonId.eq(row.id);
+    if rows::any_of_users::<enrolment::Model>(transaction, enrolled).await?
+        || !in_progress(unit, &goals).await?.is_empty()
+    {
+        return Ok(Err(Deleted::IN_PROGRESS));
+    }
+    let seasons = Seasons::read(transaction).await?;
+    let mut next = seasons.scheduled(unit.now).skip_while(|(season, _)| season.key != key).skip(1);
+    if next.next().is_some_and(|(season, schedule)| season.starts_at != schedule.starts_at) {
+        return Ok(Err(Deleted::InUse("its pauses push back the season behind it")));
+    }
+    Ok(Ok(row))
+}
+
+/// Deletes a season with its goals.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn season(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
     let transaction = unit.transaction();
-    let Some(row) = rows::by_key::<season::Model>(transaction, key).await? else { return Ok(Deleted::Unknown) };
-    let id = [row.id];
-    let goals = rows::with_int::<goal::Model>(transaction, "season_id", &id).await?;
-    let goals = goals.into_iter().map(|goal| goal.id).collect();
-    if rows::any::<enrolment::Model>(transaction, "season_id", &id).await? || is_touched(unit, goals).await? {
-        return Ok(Deleted::IN_PROGRESS);
-    }
-    let seasons = unit.catalogue::<Seasons>()?;
-    let mut next = seasons.scheduled(unit.now).skip_while(|(season, _)| season.key != key).skip(1);
-    if next.next().is_some_and(|(season, schedule)| season.starts_at != schedule.starts_at) {
-        return Ok(Deleted::InUse("its pauses push back the season behind it"));
-    }
+    let id = match deletable_season(unit, key).await? {
+        Ok(row) => [row.id],
+        Err(stays) => return Ok(stays),
+    };
     rows::remove::<pause::Model>(transaction, "season_id", &id).await?;
     rows::remove::<week::Model>(transaction, "season_id", &id).await?;
     rows::remove::<budget::Model>(transaction, "season_id", &id).await?;
@@ -34,22 +54,35 @@ pub async fn season(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
     Ok(Deleted::Done)
 }
 
+/// Returns the goal with this key, if nobody has progress with it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn deletable_goal(unit: &Unit<'_>, key: &str) -> Result<Deletable<goal::Model>> {
+    let Some(row) = rows::by_key::<goal::Model>(unit.transaction(), key).await? else {
+        return Ok(Err(Deleted::Unknown));
+    };
+    let is_in_progress = !in_progress(unit, &[row.id]).await?.is_empty();
+    Ok(if is_in_progress { Err(Deleted::IN_PROGRESS) } else { Ok(row) })
+}
+
 /// Deletes a goal.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn goal(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
-    let transaction = unit.transaction();
-    let Some(row) = rows::by_key::<goal::Model>(transaction, key).await? else { return Ok(Deleted::Unknown) };
-    if is_touched(unit, vec![row.id]).await? {
-        return Ok(Deleted::IN_PROGRESS);
-    }
-    rows::remove::<goal::Model>(transaction, "id", &[row.id]).await?;
-    Ok(Deleted::Done)
+    Ok(match deletable_goal(unit, key).await? {
+        Ok(row) => {
+            repo::remove_goals(unit.transaction(), vec![row.id]).await?;
+            Deleted::Done
+        }
+        Err(stays) => stays,
+    })
 }
 
-/// Whether somebody has made steps of one of these goals, claimed it, or has a lot that it paid.
-async fn is_touched(unit: &Unit<'_>, goals: Vec<i64>) -> Result<bool> {
-    let touched = repo::touched_goals(unit.transaction(), goals.clone()).await?;
-    Ok(!touched.is_empty() || has_paid(unit, &goals).await?)
+/// Returns those of these goals that stay: somebody has made steps of them, claimed them, or has a lot that they paid.
+pub(super) async fn in_progress(unit: &Unit<'_>, goals: &[i64]) -> Result<BTreeSet<i64>> {
+    let mut touched = repo::touched_goals(unit.transaction(), goals).await?;
+    touched.extend(paid(unit, goals).await?);
+    Ok(touched)
 }

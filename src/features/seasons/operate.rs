@@ -8,14 +8,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::entity::{budget, goal, season};
+use super::delete::in_progress;
+use super::entity::{budget, goal, goal_progress, season};
 use super::repo;
 use super::rules::{self, Pause, PauseMode, SeasonState};
 use super::{Goal, Season, Seasons};
 use waymark_auth::policy::Operator;
 use waymark_db::catalogue::Part as _;
 use waymark_db::edits::Edits;
-use waymark_db::rows;
+use waymark_db::rows::{self, Spans};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
 use waymark_kernel::limits;
@@ -197,6 +198,12 @@ impl Write for UpsertSeason {
     }
 
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<SeasonEdited> {
+        // All writes wait for the lock, and no index leads from goals to progress with them.
+        if self.removes_what_is_in_progress(unit).await?
+            && let Err(refusals) = self.edit(unit, &Seasons::read(unit.transaction()).await?, None, Checks::default()).await?
+        {
+            return Ok(SeasonEdited::refused(refusals));
+        }
         unit.lock_catalogue().await?;
         let seasons = Seasons::read(unit.transaction()).await?;
         let edit = match self.edit(unit, &seasons, None, Checks::default()).await? {
@@ -471,6 +478,13 @@ impl UpsertSeason {
         }
     }
 
+    /// Tells whether somebody has progress with a goal that is to be removed.
+    async fn removes_what_is_in_progress(&self, unit: &Unit<'_>) -> Result<bool> {
+        let removed = rows::with_text::<goal::Model>(unit.transaction(), "key", self.remove_goals.clone()).await?;
+        let removed: Vec<i64> = removed.iter().map(|goal| goal.id).collect();
+        Ok(!in_progress(unit, &removed).await?.is_empty())
+    }
+
     /// The goals as they will be, and those that go.
     async fn edit_goals(&self, unit: &Unit<'_>, checks: &mut Checks, season: &Season) -> Result<(Goals, Vec<i64>)> {
         let mut goals = Goals::read(unit, self.goals.iter().map(|one| (season.id, one)), &self.remove_goals).await?;
@@ -478,7 +492,7 @@ impl UpsertSeason {
         let own: HashMap<&str, i64> =
             own.filter(|row| row.season_id == season.id).map(|row| (row.key.as_str(), row.id)).collect();
         let removed: Vec<i64> = own.values().copied().collect();
-        let touched = repo::touched_goals(unit.transaction(), removed.clone()).await?;
+        let touched = in_progress(unit, &removed).await?;
         for (place, key) in self.remove_goals.iter().enumerate() {
             checks.enter("removeGoals", place);
             match own.get(key.as_str()) {
@@ -693,7 +707,7 @@ struct Goals {
     /// The positions of the goals of the seasons that get some or whose goals change, by the seasons' ids and the goals' keys.
     sets: HashMap<i64, HashMap<String, i32>>,
     /// Those that are to move into another week, and whose reward somebody has claimed out of the budget of theirs.
-    claimed: HashSet<i64>,
+    claimed: BTreeSet<i64>,
     /// The keys of those that take more or fewer steps than before; whether histories are to tell of it.
     resized: Vec<(String, Origin)>,
     notes: Notes,
@@ -720,7 +734,7 @@ impl Goals {
             let row = rows.before(&one.key)?;
             one.week.is_some_and(|week| week != row.week).then_some(row.id)
         });
-        let claimed = repo::claimed_goals(transaction, moved.collect()).await?;
+        let claimed = repo::claimed_goals(transaction, &moved.collect::<Vec<_>>()).await?;
         Ok(Self { rows, sets, claimed, resized: Vec::new(), notes: Notes::default(), now: unit.now })
     }
 
@@ -813,16 +827,20 @@ async fn resize(unit: &mut Unit<'_>, (goal, key): (i64, &str), steps: i32, origi
     if origin == Origin::Told {
         tell_completions(unit, (goal, key), steps).await?;
     }
-    repo::complete(unit.transaction(), goal, steps, unit.now).await
+    let mut spans = Spans::of::<goal_progress::Model>(unit.transaction()).await?;
+    while let Some(span) = spans.next() {
+        repo::complete(unit.transaction(), goal, span, steps, unit.now).await?;
+        spans.pass(None);
+    }
+    Ok(())
 }
 
 /// Tells the histories of those who have made so many steps of a goal that is not complete yet.
 async fn tell_completions(unit: &mut Unit<'_>, (goal, key): (i64, &str), steps: i32) -> Result<()> {
-    let mut after = 0;
-    loop {
-        let users = repo::reached(unit.transaction(), goal, after, steps).await?;
-        let Some(last) = users.last() else { return Ok(()) };
-        after = *last;
+    let mut spans = Spans::of::<goal_progress::Model>(unit.transaction()).await?;
+    while let Some(span) = spans.next() {
+        let users = repo::reached(unit.transaction(), goal, span, steps).await?;
+        spans.pass(users.last());
         unit.lock_more(users.clone()).await?;
         for user in users {
             // Whoever has been merged or erased has no history to go on.
@@ -832,6 +850,7 @@ async fn tell_completions(unit: &mut Unit<'_>, (goal, key): (i64, &str), steps: 
             }
         }
     }
+    Ok(())
 }
 
 /// Returns what has been granted in a season, in micros, as a new budget for this week begins with it; 0: the whole season.

@@ -3,17 +3,17 @@
 use super::catalogue::{Goal, Season};
 use super::entity::{budget, enrolment, goal, goal_claim, goal_progress, pause, season, week};
 use super::rules::Pause;
-use sea_orm::sea_query::{Expr, ExprTrait as _, Func, UnionType};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, QueryTrait as _, Select,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use waymark_db::bulk;
 use waymark_db::bulk::Stores;
 use waymark_db::records::{As, Records};
 use waymark_db::{
-    ColumnIsAny as _, Extent, Only, Param, Sql, counts, execute, fetch, pairs, query, row, select, values,
+    ColumnIsAny as _, Extent, Param, Sql, counts, execute, fetch, pairs, row, rows, select, values,
 };
 use waymark_graphql_kit::batcher::grouped;
 use waymark_kernel::clock::Timestamp;
@@ -226,30 +226,16 @@ pub(super) async fn season(connection: &impl ConnectionTrait, key: &str) -> Resu
 }
 
 /// Those of these goals on which somebody made a step or has a claim.
-pub(super) async fn touched_goals(connection: &impl ConnectionTrait, goals: Vec<i64>) -> Result<HashSet<i64>> {
-    use goal_progress::{Column, Entity};
-    if goals.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let begun =
-        Entity::find().select_only().column(Column::GoalId).filter(Column::GoalId.is_any(connection, goals.clone()));
-    let mut touched = begun.into_query();
-    touched.union(UnionType::Distinct, claims_of(connection, goals).into_query());
-    Ok(query(connection, &touched).await?.into_iter().map(|Only(goal)| goal).collect())
-}
-
-fn claims_of(connection: &impl ConnectionTrait, goals: Vec<i64>) -> Select<goal_claim::Entity> {
-    use goal_claim::{Column, Entity};
-    Entity::find().select_only().column(Column::GoalId).filter(Column::GoalId.is_any(connection, goals))
+pub(super) async fn touched_goals(connection: &impl ConnectionTrait, goals: &[i64]) -> Result<BTreeSet<i64>> {
+    let column = goal_progress::Column::GoalId;
+    let mut touched = rows::named_by_users::<goal_progress::Model>(connection, column, goals, None).await?;
+    touched.extend(claimed_goals(connection, goals).await?);
+    Ok(touched)
 }
 
 /// Those of these goals whose reward somebody has claimed.
-pub(super) async fn claimed_goals(connection: &impl ConnectionTrait, goals: Vec<i64>) -> Result<HashSet<i64>> {
-    if goals.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let claimed = values(connection, claims_of(connection, goals).distinct(), goal_claim::Column::GoalId).await?;
-    Ok(claimed.into_iter().collect())
+pub(super) async fn claimed_goals(connection: &impl ConnectionTrait, goals: &[i64]) -> Result<BTreeSet<i64>> {
+    rows::named_by_users::<goal_claim::Model>(connection, goal_claim::Column::GoalId, goals, None).await
 }
 
 /// The budgets of a season.
@@ -352,12 +338,17 @@ pub(super) async fn end_pauses(connection: &impl ConnectionTrait, season: i64, n
     Ok(())
 }
 
-/// A thousand users behind the user `after`, by their ids, who have made `steps` steps of a goal that is not complete.
-pub(super) async fn reached(connection: &impl ConnectionTrait, goal: i64, after: i64, steps: i32) -> Result<Vec<i64>> {
+/// The first thousand of the users with these ids who have made `steps` steps of a goal that is not complete.
+pub(super) async fn reached(
+    connection: &impl ConnectionTrait,
+    goal: i64,
+    (first, last): (i64, i64),
+    steps: i32,
+) -> Result<Vec<i64>> {
     use goal_progress::{Column, Entity};
     let reached = Entity::find()
         .filter(Column::GoalId.eq(goal))
-        .filter(Column::UserId.gt(after))
+        .filter(Column::UserId.between(first, last))
         .filter(Column::CompletedSteps.gte(steps))
         .filter(Column::CompletedAt.is_null())
         .order_by_asc(Column::UserId)
@@ -365,8 +356,14 @@ pub(super) async fn reached(connection: &impl ConnectionTrait, goal: i64, after:
     values(connection, reached, Column::UserId).await
 }
 
-/// Stores how far users are with a goal that now takes this many steps.
-pub(super) async fn complete(connection: &impl ConnectionTrait, goal: i64, steps: i32, now: Timestamp) -> Result<()> {
+/// Stores how far the users with these ids are with a goal that now takes this many steps.
+pub(super) async fn complete(
+    connection: &impl ConnectionTrait,
+    goal: i64,
+    (first, last): (i64, i64),
+    steps: i32,
+    now: Timestamp,
+) -> Result<()> {
     use goal_progress::{Column, Entity};
     let reached = Column::CompletedSteps.eq(steps).and(Column::CompletedAt.is_null());
     // Steps beyond those that a goal asks for do not stay: they would count again if it asked for more one day.
@@ -375,6 +372,7 @@ pub(super) async fn complete(connection: &impl ConnectionTrait, goal: i64, steps
         .col_expr(Column::CompletedAt, Func::coalesce([Expr::col(Column::CompletedAt), Expr::value(now)]).into())
         .col_expr(Column::UpdatedAt, Expr::value(now))
         .filter(Column::GoalId.eq(goal))
+        .filter(Column::UserId.between(first, last))
         .filter(Column::CompletedSteps.gt(steps).or(reached))
         .exec(connection)
         .await?;
@@ -382,6 +380,7 @@ pub(super) async fn complete(connection: &impl ConnectionTrait, goal: i64, steps
     Entity::update_many()
         .col_expr(Column::CompletedAt, Expr::value(None::<i64>))
         .filter(Column::GoalId.eq(goal))
+        .filter(Column::UserId.between(first, last))
         .filter(Column::CompletedSteps.lt(steps))
         .filter(Column::CompletedAt.is_not_null())
         .exec(connection)
