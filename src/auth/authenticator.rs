@@ -277,8 +277,8 @@ async fn player(
     Ok(nobody.of(owner))
 }
 
-/// Notes down that a credential was good just now, which is known for as long as `kept`. That is done anew when half of the
-/// time is over: to store something costs many times what it costs to look.
+/// Notes down that a credential was good just now, which is known for as long as `kept`. That is done anew when half of
+/// the time is over: to store something costs many times what it costs to look.
 fn remember(cache: &moka::sync::Cache<[u8; 32], Instant>, key: [u8; 32], kept: Duration) {
     if cache.get(&key).is_none_or(|since| since.elapsed() >= kept / 2) {
         cache.insert(key, Instant::now());

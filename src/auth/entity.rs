@@ -10,8 +10,8 @@ waymark_db::names! {
     pub enum Visibility {
         /// The user, and API keys with the scope progress:read.
         Private = "PRIVATE",
-        /// Every signed-in user, and API keys; the default. A user with a wallet is signed in once an app or operator has
-        /// written for the user or linked an account.
+        /// Every signed-in user, and API keys; the default. A user with a wallet is signed in once an app or operator
+        /// has written for the user or linked an account.
         Members = "MEMBERS",
         /// Everyone, also without a credential.
         Public = "PUBLIC",

@@ -17,7 +17,8 @@ pub struct Edits<M> {
 }
 
 impl<M: Row> Edits<M> {
-    /// Reads the rows of these keys; what is not there yet gets an id, in the order of the keys. `key` says which key a row has.
+    /// Reads the rows of these keys; what is not there yet gets an id, in the order of the keys. `key` says which key a
+    /// row has.
     pub async fn read<'a>(
         connection: &impl ConnectionTrait,
         keys: impl IntoIterator<Item = &'a str>,

@@ -1,11 +1,11 @@
 //! The file of an SQLite database and what stands beside it.
 //!
-//! SQLite replays whatever write-ahead log it finds beside a file. When a copy was put in the place of the file, that is
-//! the log of another one: its pages come over those of the copy, which is malformed then, or shows what was undone. So
-//! the log is looked at before SQLite sees it. Before a database is opened of which no log is left, its number in the
-//! first page (`user_version`) is raised, in the file itself and while nobody else can open it. So a first page in a log
-//! tells whether the file is of the same time; a log need not have one. A copy of ours has a [mark](mark_copy) on top of
-//! that, as long as it was not opened.
+//! SQLite replays whatever write-ahead log it finds beside a file. When a copy was put in the place of the file, that
+//! is the log of another one: its pages come over those of the copy, which is malformed then, or shows what was undone.
+//! So the log is looked at before SQLite sees it. Before a database is opened of which no log is left, its number in
+//! the first page (`user_version`) is raised, in the file itself and while nobody else can open it. So a first page in
+//! a log tells whether the file is of the same time; a log need not have one. A copy of ours has a [mark](mark_copy) on
+//! top of that, as long as it was not opened.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -102,8 +102,8 @@ pub struct Claim(File);
 /// Claims the database in `file`.
 ///
 /// # Errors
-/// [`Code::BadUserInput`](waymark_kernel::error::Code::BadUserInput) when another process has it open, or the file cannot
-/// be written.
+/// [`Code::BadUserInput`](waymark_kernel::error::Code::BadUserInput) when another process has it open, or the file
+/// cannot be written.
 pub fn claim(file: &Path) -> Result<Claim> {
     let unwritable = |error| Error::bad_input(format!("cannot write {}: {error}", file.display()));
     let open = File::options().read(true).write(true).open(file).map_err(unwritable)?;
@@ -168,8 +168,8 @@ async fn fits(url: &str, file: &Path) -> Result<bool, sqlx::Error> {
     if std::fs::metadata(&log).map_or(0, |found| found.len()) == 0 {
         return Ok(true);
     }
-    // By SQLite: where this process has the file open elsewhere, closing it would end the locks on it. Without its log, and
-    // before that is read: what is written meanwhile comes into the log first.
+    // By SQLite: where this process has the file open elsewhere, closing it would end the locks on it. Without its log,
+    // and before that is read: what is written meanwhile comes into the log first.
     let options = SqliteConnectOptions::from_str(url)?.read_only(true).immutable(true);
     let mut connection = SqliteConnection::connect_with(&options).await?;
     let number: i32 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await?;

@@ -95,7 +95,8 @@ pub struct Db {
     line: Arc<Line>,
     reads: Lane,
     writes: Lane,
-    kept: ConnectionPool,
+    /// Where loaders read.
+    loaders: ConnectionPool,
     statements: Arc<Statements>,
     storage: Arc<Storage>,
     /// Whether it is a file that this process may not write.
@@ -203,8 +204,8 @@ impl Db {
         };
         let lane = |purpose| Lane::new(Arc::clone(&line), purpose, backend);
         let (reads, writes) = (lane(Purpose::Reads), lane(Purpose::Writes));
-        let kept = ConnectionPool::new(Arc::clone(&line), reads.clone());
-        Self { kind, line, reads, writes, kept, statements, storage: Arc::default(), is_read_only: false }
+        let loaders = ConnectionPool::new(Arc::clone(&line), reads.clone());
+        Self { kind, line, reads, writes, loaders, statements, storage: Arc::default(), is_read_only: false }
     }
 
     async fn open_file(url: &str, opening: Opening, statements: &Arc<Statements>) -> Result<(Arc<Line>, bool)> {
@@ -232,7 +233,7 @@ impl Db {
             }
         };
         let most = opening.max_connections.max(1);
-        let kept = most * 3 / 5;
+        let for_loaders = most * 3 / 5;
         if is_quiet
             && matches!(way, Way::Write { .. })
             && let Err(error) = file::begin(&path)
@@ -247,8 +248,9 @@ impl Db {
                 format!("another file was put in the place of {} while it was opened; start again", path.display());
             return Err(Error::new(Code::Unavailable, message));
         }
-        let reads = Self::open_sqlite(url, most - kept, way, statements).await?;
-        let loaders = (kept > 0).then(|| Stock::of_sqlite(reads.get_sqlite_connection_pool().clone(), kept));
+        let reads = Self::open_sqlite(url, most - for_loaders, way, statements).await?;
+        let loaders =
+            (for_loaders > 0).then(|| Stock::of_sqlite(reads.get_sqlite_connection_pool().clone(), for_loaders));
         let line = Line::of_sqlite(Generation::new(1, reads, writes, loaders), Arc::clone(statements));
         Ok((line, matches!(way, Way::Read { .. })))
     }
@@ -318,8 +320,8 @@ impl Db {
         most as usize
     }
 
-    /// Returns how many SQL statements were run for `asker` since the database was opened, transactions' own commands not
-    /// counted.
+    /// Returns how many SQL statements were run for `asker` since the database was opened, transactions' own commands
+    /// not counted.
     #[must_use]
     pub fn statements(&self, asker: Asker) -> u64 {
         self.statements.count(asker)
@@ -492,7 +494,7 @@ impl Reader {
 
     /// Returns how loaders reach the database outside transactions.
     pub const fn connection(&self) -> &ConnectionPool {
-        &self.db.kept
+        &self.db.loaders
     }
 }
 

@@ -168,8 +168,8 @@ pub struct Row<'r> {
 }
 
 impl Row<'_> {
-    /// Reads the next of the [`Columns`]; [`row!`](crate::row!) calls this. Which types the columns have is up to our own
-    /// statements, and is not compared for each value.
+    /// Reads the next of the [`Columns`]; [`row!`](crate::row!) calls this. Which types the columns have is up to our
+    /// own statements, and is not compared for each value.
     ///
     /// # Errors
     /// When the column holds something else, or was not asked for.
@@ -247,8 +247,8 @@ pub(super) fn read<T: FromRow>(rows: &[QueryResult], extent: Extent) -> Result<V
     rows.iter().map(|result| T::read(&mut Row { result, places: places.iter() })).collect()
 }
 
-/// Declares an enumeration whose values are stored under names: `names! { pub enum Scope { Claim = "CLAIM", … } }`. It can
-/// be a column of an entity, and is read and written as JSON by the same names.
+/// Declares an enumeration whose values are stored under names: `names! { pub enum Scope { Claim = "CLAIM", … } }`. It
+/// can be a column of an entity, and is read and written as JSON by the same names.
 #[macro_export]
 macro_rules! names {
     ($(#[$meta:meta])* pub enum $of:ident { $($(#[$of_value:meta])* $value:ident = $name:literal),+ $(,)? }) => {

@@ -16,8 +16,8 @@ use waymark_kernel::error::Result;
 
 /// A statement in PostgreSQL's spelling with parameters `$1`, `$2`, …
 ///
-/// Besides plain SQL that both engines know, `= ANY($n)` over an array parameter is understood. The query builder is the
-/// rule; each of these says why it is none, and stands in the list `STATEMENTS` of its file, for the tests.
+/// Besides plain SQL that both engines know, `= ANY($n)` over an array parameter is understood. The query builder is
+/// the rule; each of these says why it is none, and stands in the list `STATEMENTS` of its file, for the tests.
 #[derive(Debug)]
 pub struct Sql {
     postgres: &'static str,

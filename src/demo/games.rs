@@ -266,8 +266,8 @@ fn tell_unlock(page: &mut Page<'_>, achievement: &Achievement, hardcore: bool, a
     page.tell(at, HistoryKind::AchievementUnlocked, Actor::App, "achievement", &achievement.key, changes);
 }
 
-/// Gives the user of `page` the awards that follow from unlocks, which stand under the positions of their achievements, each
-/// with its date and that in hardcore mode.
+/// Gives the user of `page` the awards that follow from unlocks, which stand under the positions of their achievements,
+/// each with its date and that in hardcore mode.
 fn award(
     page: &mut Page<'_>,
     game: &Game,

@@ -2,7 +2,8 @@
 //!
 //! Everything is derived from the day on which it is made and the number of a user, so that the same day gives the same
 //! records, and filling can go on where it stopped. Records are those of an export, histories included, and an import
-//! takes them: users in chunks, each in one transaction. [`load`] is another matter. Only databases that are empty or hold this data are filled.
+//! takes them: users in chunks, each in one transaction. [`load`] is another matter. Only databases that are empty or
+//! hold this data are filled.
 
 mod collections;
 mod dice;
@@ -180,7 +181,8 @@ pub async fn fill(db: &Db, options: Options, now: Timestamp, progress: &(dyn Fn(
         done = until;
         progress(unsigned(done), unsigned(wanted));
     }
-    // Lets PostgreSQL know what it holds now, so that the first queries are planned well and answered from indexes alone.
+    // Lets PostgreSQL know what it holds now, so that the first queries are planned well and answered from indexes
+    // alone.
     if report.changed() && db.kind() == Kind::Postgres {
         db.run_long("VACUUM (ANALYZE)").await?;
     }
@@ -262,8 +264,8 @@ impl Data {
         }
     }
 
-    /// How many users of this data are among the `found` ones, as far as it matters for making `wanted`. Others may have
-    /// joined behind them, but then no more are made: they might have what belongs to one of these.
+    /// How many users of this data are among the `found` ones, as far as it matters for making `wanted`. Others may
+    /// have joined behind them, but then no more are made: they might have what belongs to one of these.
     async fn users_in(&self, db: &Db, found: i64, wanted: i64) -> Result<i64> {
         if found == 0 || wanted == 0 {
             return Ok(0);

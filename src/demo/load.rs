@@ -4,8 +4,8 @@
 //! 10 goals that are all current. Every user is enrolled, has steps of every goal, two lots of credits, 20 played games
 //! with one or two unlocked achievements each, progress on 20 resources, and 30 cards. There are no histories.
 //!
-//! An import takes the catalogue. The users are rows: as records, merged into what is there, they would take three times as
-//! long, and they are many.
+//! An import takes the catalogue. The users are rows: as records, merged into what is there, they would take three
+//! times as long, and they are many.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

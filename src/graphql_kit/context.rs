@@ -5,8 +5,8 @@ use futures_util::future::BoxFuture;
 
 use waymark_kernel::error::Result;
 
-/// Whether the elements of the connection that is being answered are asked for this field. Long texts are not loaded where
-/// nobody asks for them, because nobody pays for them there.
+/// Whether the elements of the connection that is being answered are asked for this field. Long texts are not loaded
+/// where nobody asks for them, because nobody pays for them there.
 pub fn elements_show(context: &Context<'_>, field: &str) -> bool {
     let asked = context.look_ahead();
     asked.field("nodes").field(field).exists() || asked.field("edges").field("node").field(field).exists()

@@ -3,7 +3,8 @@
 //! The engine begins all elements of a list at once and keeps all their answers as trees until the whole is done: a
 //! list of lists takes many times the memory of the answer, and nothing can stop it. Here the elements are begun one
 //! after the other, each is counted by the request's [`Meter`], and it is written as JSON as soon as it is done: in a
-//! compiled document each key of an object stands once, so that nothing has to be merged into it later. All lists of the schema are of this kind, which `tests/it/architecture.rs` sees to.
+//! compiled document each key of an object stands once, so that nothing has to be merged into it later. All lists of
+//! the schema are of this kind, which `tests/it/architecture.rs` sees to.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,11 +15,14 @@ use std::task::{Context, Poll};
 
 use async_graphql::parser::types::Field;
 use async_graphql::registry::Registry;
-use async_graphql::{ContextSelectionSet, OutputType, Positioned, QueryPathSegment, ServerError, ServerResult, Value};
+use async_graphql::{
+    ContextSelectionSet, OutputType, Pos, Positioned, QueryPathSegment, ServerError, ServerResult, Value,
+};
 
 use super::batcher::Gathering;
 use super::meter::{Meter, Open};
 use super::ready;
+use waymark_kernel::error::Error;
 
 /// A list of the schema.
 #[derive(Debug, Clone)]
@@ -219,6 +223,7 @@ fn compact(value: Value, meter: &Meter) -> ServerResult<Value> {
     Ok(Value::Binary(json.into()))
 }
 
-fn unwritten(error: serde_json::Error) -> ServerError {
-    ServerError::new(error.to_string(), None)
+/// The error of an answer that cannot be written as JSON.
+pub fn unwritten(error: serde_json::Error) -> ServerError {
+    async_graphql::Error::from(Error::internal(error)).into_server_error(Pos::default())
 }

@@ -3,9 +3,9 @@
 //! The engine gives every field of every object a boxed future and joins them. A list of fifty users with ten games
 //! each has thousands of fields that only hand out what their object holds, and this is then most of the work of the
 //! request. [`Ready`] asks such fields one after the other and writes their answers as JSON at once: in a compiled
-//! document each key of an object stands once, so that nothing has to be merged into it. An object with a field that has
-//! to wait goes the engine's way. Extensions of the engine that look at single fields do not see those answered here;
-//! none is in use.
+//! document each key of an object stands once, so that nothing has to be merged into it. An object with a field that
+//! has to wait goes the engine's way. Extensions of the engine that look at single fields do not see those answered
+//! here; none is in use.
 
 use std::borrow::Cow;
 use std::pin::pin;

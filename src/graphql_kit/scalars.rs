@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use async_graphql::parser::types::Field;
 use async_graphql::registry::Registry;
 use async_graphql::{
-    ContextSelectionSet, InputType, InputValueError, InputValueResult, OutputType, Pos, Positioned, Scalar, ScalarType,
+    ContextSelectionSet, InputType, InputValueError, InputValueResult, OutputType, Positioned, Scalar, ScalarType,
     ServerResult, Value,
 };
 
@@ -29,6 +29,32 @@ impl ScalarType for BigInt {
     }
 }
 
+/// What a scalar takes, in words that follow "takes".
+#[must_use]
+pub fn expected(scalar: &str) -> &'static str {
+    match scalar {
+        "Int" => "a whole number of 32 bits",
+        "BigInt" => "a whole number of 64 bits",
+        "Float" => "a number",
+        "Boolean" => "true or false",
+        "ID" => "an ID as a text",
+        "Credits" => "a decimal number in a string with at most six decimals, such as \"12.5\"",
+        "DateTime" => "an RFC 3339 date and time in a string, such as \"2026-03-15T14:30:00Z\"",
+        "String" => "a text",
+        _ => "another value",
+    }
+}
+
+/// The beginning of a text that is shown to say what was found.
+#[must_use]
+pub fn beginning(text: &str) -> String {
+    const LONGEST: usize = 80;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 /// A value of a member of an item of a list, where one that cannot be read refuses the item and not the whole request.
 #[derive(Debug, Clone)]
 pub struct Lenient<T>(
@@ -48,7 +74,9 @@ impl<T: InputType> InputType for Lenient<T> {
     }
 
     fn parse(value: Option<Value>) -> InputValueResult<Self> {
-        Ok(Self(T::parse(value).map_err(|error| error.into_server_error(Pos::default()).message)))
+        let found = value.clone().unwrap_or_default();
+        let reason = |_| format!("takes {}, and not {}", expected(&T::type_name()), beginning(&found.to_string()));
+        Ok(Self(T::parse(value).map_err(reason)))
     }
 
     fn to_value(&self) -> Value {

@@ -29,7 +29,8 @@ pub enum Code {
     RateLimited,
     /// There is no trusted document with this id.
     PersistedDocumentNotFound,
-    /// The request names a query by its hash alone; this server keeps none under hashes, so the client has to send the text.
+    /// The request names a query by its hash alone; this server keeps none under hashes, so the client has to send the
+    /// text.
     PersistedQueryNotSupported,
     /// The request names a query by a hash that is not known here yet; the client has to send the text with it once.
     PersistedQueryNotFound,

@@ -33,8 +33,8 @@ const URL: RangeInclusive<usize> = 1..=2000;
 /// How long a word of the operator's own may be, in characters.
 const LABEL: RangeInclusive<usize> = 1..=100;
 
-/// Why this is no key of a thing whose ids begin with `kind`. Any text that people can read is one, as long as an id made of it
-/// can be told apart.
+/// Why this is no key of a thing whose ids begin with `kind`. Any text that people can read is one, as long as an id
+/// made of it can be told apart.
 pub fn no_key(kind: &str, key: &str) -> Option<String> {
     if key.strip_prefix(kind).is_some_and(|rest| rest.starts_with(':')) {
         return Some(format!("no key begins with \"{kind}:\", as ids do"));
@@ -130,7 +130,8 @@ fn json_length_of(letter: char) -> usize {
     }
 }
 
-/// Returns a text that takes at most `most` bytes as JSON, with its quotes: its beginning and `…` where it would take more.
+/// Returns a text that takes at most `most` bytes as JSON, with its quotes: its beginning and `…` where it would take
+/// more.
 #[must_use]
 pub fn cut(text: String, most: usize) -> String {
     // No text has more bytes as JSON than six times its own.
@@ -169,6 +170,21 @@ pub fn from_json<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
         Cow::Owned(mended) => serde_json::from_slice(&mended),
         Cow::Borrowed(_) => Err(error),
     })
+}
+
+/// Says in our words where a text is no JSON.
+#[must_use]
+pub fn no_json(error: &serde_json::Error) -> String {
+    let (said, place) = (error.to_string(), format!("line {}, column {}", error.line(), error.column()));
+    if error.is_eof() {
+        format!("the JSON ends too early, in {place}")
+    } else if said.starts_with("recursion limit") {
+        format!("the JSON is nested too deeply, in {place}")
+    } else if said.starts_with("number out of range") {
+        format!("there is a number that is too large, in {place}")
+    } else {
+        format!("it is no JSON from {place} on")
+    }
 }
 
 /// Whether JSON may hold an escaped NUL or half of a surrogate pair; most does not, which is found out quickly.

@@ -48,7 +48,8 @@ impl Write for DeleteCatalogueItem {
     }
 
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<DeletedItem> {
-        // All writes wait for the lock, and no index leads from things to progress with them: what is in use is refused without.
+        // All writes wait for the lock, and no index leads from things to progress with them: what is in use is refused
+        // without.
         let refusal = match against(unit, self.kind, &self.key).await? {
             Some(stays) => refusal(stays, self.kind, &self.key),
             None => {
@@ -78,7 +79,8 @@ async fn against(unit: &Unit<'_>, kind: Kind, key: &str) -> Result<Option<Delete
     })
 }
 
-/// Deletes the thing of this kind with `key`, and tells the audit log; or says why that cannot be. The catalogue is locked.
+/// Deletes the thing of this kind with `key`, and tells the audit log; or says why that cannot be. The catalogue is
+/// locked.
 async fn delete(unit: &mut Unit<'_>, kind: Kind, key: &str) -> Result<Option<Refusal>> {
     let (deleted, action) = match kind {
         Kind::Season => (seasons::season(unit, key).await?, "DELETE_SEASON"),

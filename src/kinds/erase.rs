@@ -61,8 +61,8 @@ impl Write for EraseUser {
     }
 }
 
-/// Takes away what is personal of a user beside the user's own row: accounts, API keys, texts that people wrote, and what makes
-/// the user's writes safe to repeat.
+/// Takes away what is personal of a user beside the user's own row: accounts, API keys, texts that people wrote, and
+/// what makes the user's writes safe to repeat.
 pub async fn forget(unit: &mut Unit<'_>, user: i64) -> Result<()> {
     let transaction = unit.transaction();
     let accounts = repo::accounts(transaction, vec![user]).await?;

@@ -4,8 +4,8 @@
 //!
 //! - `entity`: the tables. `repo`: SQL, many keys in, rows out. `loader`: questions answered in batches.
 //! - `catalogue`: what operators define, in memory. `rules`: pure functions. `service`: use cases.
-//! - `write`: what changes users' progress. `told`: the same by dated facts that files tell. `operate` (for games `publish`):
-//!   what operators write into the catalogue.
+//! - `write`: what changes users' progress. `told`: the same by dated facts that files tell. `operate` (for games
+//!   `publish`): what operators write into the catalogue.
 //! - `graphql`: objects, inputs and the feature's queries. `rest`: a dialect of REST. `check`: what has to hold of the
 //!   tables.
 //!

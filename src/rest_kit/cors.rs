@@ -21,8 +21,8 @@ pub fn origins(config: &Config) -> AllowOrigin {
     AllowOrigin::list(config.cors_origins.iter().filter_map(|origin| origin.parse().ok()))
 }
 
-/// Returns what pages of `origins` may send, which is these headers and those that are always allowed, and what they may read;
-/// still without methods.
+/// Returns what pages of `origins` may send, which is these headers and those that are always allowed, and what they
+/// may read; still without methods.
 pub fn cors(config: &Config, origins: AllowOrigin, headers: impl IntoIterator<Item = HeaderName>) -> CorsLayer {
     let always = OF_TRACES.map(HeaderName::from_static);
     let more = config.cors_headers.iter().filter_map(|name| name.parse().ok());

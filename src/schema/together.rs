@@ -9,9 +9,7 @@ use std::borrow::Cow;
 
 use async_graphql::parser::types::{Field, Selection};
 use async_graphql::registry::Registry;
-use async_graphql::{
-    ContainerType as _, ContextSelectionSet, ID, OutputType, Positioned, ServerError, ServerResult, Value,
-};
+use async_graphql::{ContainerType as _, ContextSelectionSet, ID, OutputType, Positioned, ServerResult, Value};
 use futures_util::future::{BoxFuture, join_all};
 
 use super::user::User;
@@ -154,8 +152,7 @@ async fn answer(request: &Request, columns: Columns<'_>, users: &[Placed<'_>]) -
                 None => {
                     let answer = answers.next().flatten().unwrap_or(Ok(Value::Null))?;
                     let start = json.len();
-                    let own =
-                        write_json(&mut json, &answer).map_err(|error| ServerError::new(error.to_string(), None))?;
+                    let own = write_json(&mut json, &answer).map_err(list::unwritten)?;
                     inner += json.len() - start - own;
                 }
             }

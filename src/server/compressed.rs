@@ -20,7 +20,8 @@ const SHORTEST: u64 = 1024;
 #[derive(Clone, Copy)]
 pub(super) struct Whole;
 
-/// The response for a client that takes what `accepted` says. Events go out as they are, so that none waits for the next.
+/// The response for a client that takes what `accepted` says. Events go out as they are, so that none waits for the
+/// next.
 pub(super) async fn answer(accepted: HeaderValue, response: Response) -> Response {
     let worthwhile = SizeAbove::new(SHORTEST).and(NotForContentType::SSE).and(NotForContentType::IMAGES);
     if response.headers().contains_key(CONTENT_ENCODING) || !worthwhile.should_compress(&response) {

@@ -27,9 +27,9 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// Reads the trusted documents of the settings: a JSON object of ids and texts, as code generators for clients write
-    /// it. An id is the SHA-256 of the text with or without `sha256:` before it. Without a file clients run what they
-    /// like.
+    /// Reads the trusted documents of the settings: a JSON object of ids and texts, as code generators for clients
+    /// write it. An id is the SHA-256 of the text with or without `sha256:` before it. Without a file clients run what
+    /// they like.
     ///
     /// # Errors
     /// [`Code::BadUserInput`] when it cannot be read or is something else.

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use apollo_compiler::response::{JsonMap, JsonValue};
 use axum::Extension;
 use axum::body;
 use axum::extract::{Request, State};
@@ -22,6 +23,7 @@ use super::sse;
 use crate::app::App;
 use waymark_auth::signed_fetch::Signed;
 use waymark_auth::{Caller, SIGNATURE, extract};
+use waymark_graphql_kit::scalars::beginning;
 use waymark_history::live::Marks;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Code, Error};
@@ -55,7 +57,7 @@ pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Respo
     let json = text::without_mark(&body);
     // Serde would take an array for the object, member by member.
     let parsed = match json.trim_ascii_start().first() {
-        Some(b'{') => text::from_json::<Asked>(json).map_err(|error| error.to_string()),
+        Some(b'{') => text::from_json::<Asked>(json).map_err(|_| why_not(json)),
         _ => Err("it is no object".to_owned()),
     };
     match parsed {
@@ -74,6 +76,23 @@ pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Respo
             )),
         ),
     }
+}
+
+/// Says why an object is not what is asked.
+fn why_not(json: &[u8]) -> String {
+    let members: JsonMap = match text::from_json(json) {
+        Ok(members) => members,
+        Err(error) => return text::no_json(&error),
+    };
+    let wrong = |(name, wanted, fits): (&str, &str, fn(&JsonValue) -> bool)| {
+        let found = members.get(name).filter(|value| !value.is_null() && !fits(value))?;
+        Some(format!("{name} is {wanted}, and not {}", beginning(&found.to_string())))
+    };
+    let texts = ["query", "documentId", "operationName"].map(|name| (name, "a text", JsonValue::is_string as _));
+    let objects = ["variables", "extensions"].map(|name| (name, "an object", JsonValue::is_object as _));
+    let wrong = texts.into_iter().chain(objects).find_map(wrong);
+    // Of members that are given twice the last one is kept.
+    wrong.unwrap_or_else(|| "a member is given twice".to_owned())
 }
 
 /// `GET /graphql`: queries, and subscriptions as events.
@@ -105,16 +124,19 @@ fn from_query(query: &str) -> Result<Asked, Error> {
         variables: Option<String>,
         extensions: Option<String>,
     }
-    let parameters: Parameters = serde_urlencoded::from_str(query).map_err(|error| {
-        Error::bad_input(format!(
-            "the parameters query or documentId, variables, operationName and extensions are read: {error}"
-        ))
+    let parameters: Parameters = serde_urlencoded::from_str(query).map_err(|_| {
+        Error::bad_input(
+            "the parameters query or documentId, variables, operationName and extensions are read, each given once",
+        )
     })?;
     let map = |name: &str, text: Option<String>| {
-        text.filter(|text| !text.is_empty())
-            .map(|text| text::from_json(text.as_bytes()))
-            .transpose()
-            .map_err(|error| Error::bad_input(format!("{name} must be a JSON object: {error}")))
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+        match text::from_json::<JsonValue>(text.as_bytes()) {
+            Ok(JsonValue::Object(members)) => Ok(Some(members)),
+            Ok(other) => Err(format!("it is {}", beginning(&other.to_string()))),
+            Err(error) => Err(text::no_json(&error)),
+        }
+        .map_err(|reason| Error::bad_input(format!("{name} must be a JSON object: {reason}")))
     };
     Ok(Asked {
         query: parameters.query,

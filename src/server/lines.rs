@@ -265,8 +265,8 @@ impl Drop for Entry {
     }
 }
 
-/// A request over HTTP/2. It takes as much as a connection, so that what is true of connections is true of requests: how
-/// many there may be, and how many from one address.
+/// A request over HTTP/2. It takes as much as a connection, so that what is true of connections is true of requests:
+/// how many there may be, and how many from one address.
 pub(super) struct Stream {
     lines: Arc<Lines>,
     origin: IpAddr,

@@ -25,7 +25,8 @@ pub(super) struct Accepts {
 }
 
 impl Accepts {
-    /// What the header `Accept` asks for; `None` when it takes nothing that there is. Plain JSON is for those who do not say.
+    /// What the header `Accept` asks for; `None` when it takes nothing that there is. Plain JSON is for those who do
+    /// not say.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let ranges: Vec<Range<'_>> = accepted.flat_map(|list| list.split(',')).filter_map(Range::parse).collect();

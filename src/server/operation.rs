@@ -176,6 +176,17 @@ impl Answer {
         })
     }
 
+    /// Whether a field failed for what it was given.
+    pub(super) fn is_bad_input(&self) -> bool {
+        let bad = Code::BadUserInput.as_str();
+        self.errors.iter().any(|fault| match fault {
+            Fault::Document(fault) => fault.extensions.get("code").is_some_and(|code| code == bad),
+            Fault::Execution(error) => {
+                error.extensions.as_ref().and_then(|all| all.get("code")) == Some(&Value::from(bad))
+            }
+        })
+    }
+
     /// Whether something went wrong.
     pub(super) const fn has_errors(&self) -> bool {
         !self.errors.is_empty()
@@ -461,7 +472,11 @@ fn explain(app: &App, now: Timestamp, error: &mut ServerError) {
             extensions.set("code", ours.code().as_str());
             extensions.set("id", id);
         }
-        // The engine's own: an argument that no type could take.
-        None => extensions.set("code", Code::BadUserInput.as_str()),
+        // The engine's own, in words that are not for the clients of ours: what it could refuse was refused before.
+        None => {
+            tracing::error!(error = error.message, path = ?error.path, "the engine refused what was let pass");
+            "an argument of this field has a value that is not of its type".clone_into(&mut error.message);
+            extensions.set("code", Code::BadUserInput.as_str());
+        }
     }
 }

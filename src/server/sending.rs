@@ -1,7 +1,7 @@
 //! How answers are sent: as they are over HTTP/1.1, whose connection says when nothing is taken; in pieces over HTTP/2.
 //!
-//! There a client says of each stream how much it takes, so that a stream may stand still on a connection that does not.
-//! A stream of which a piece is not taken in time is given up, and with it what it holds.
+//! There a client says of each stream how much it takes, so that a stream may stand still on a connection that does
+//! not. A stream of which a piece is not taken in time is given up, and with it what it holds.
 
 use std::cell::Cell;
 use std::future::poll_fn;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
@@ -79,8 +79,13 @@ fn next(answer: &Answer) -> Option<String> {
     match answer.to_json() {
         // JSON has no line breaks, so it is one line of data.
         Ok(json) => {
-            // By which a browser's own client comes back, see `Last-Event-ID`.
-            let id = answer.mark.as_ref().map_or_else(String::new, |mark| format!("id: {mark}\n"));
+            // By which a browser's own client comes back, see `Last-Event-ID`. One that came with a cursor that is of no
+            // use here would come back with it again and again; an empty id makes it forget that.
+            let id = match &answer.mark {
+                Some(mark) => format!("id: {mark}\n"),
+                None if answer.is_bad_input() => "id:\n".to_owned(),
+                None => String::new(),
+            };
             Some(format!("event: next\n{id}data: {}\n\n", String::from_utf8_lossy(&json)))
         }
         Err(error) => {
@@ -94,6 +99,7 @@ fn respond(body: Body) -> Response {
     let headers = [
         (CONTENT_TYPE, "text/event-stream; charset=utf-8"),
         (CACHE_CONTROL, "no-cache"),
+        (VARY, "accept, accept-encoding"),
         // Asks nginx not to hold events back.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];

@@ -20,8 +20,8 @@ impl Tagged {
         Self { text, tag: format!("W/\"{tag}\"") }
     }
 
-    /// Answers with the text, or with 304 when the client of these request headers has it. `headers` stand on either answer,
-    /// `described` on the first alone.
+    /// Answers with the text, or with 304 when the client of these request headers has it. `headers` stand on either
+    /// answer, `described` on the first alone.
     pub(super) fn answer(
         &self,
         asked: &HeaderMap,

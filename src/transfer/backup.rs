@@ -9,12 +9,12 @@ use waymark_db::file::{self, beside};
 use waymark_db::{Db, Kind};
 use waymark_kernel::error::{Error, Result};
 
-/// Copies the live SQLite database `db` into the new file `to`, while others read and write: the copy is the database as
-/// it was at one instant.
+/// Copies the live SQLite database `db` into the new file `to`, while others read and write: the copy is the database
+/// as it was at one instant.
 ///
 /// # Errors
-/// [`Code::BadUserInput`](waymark_kernel::error::Code::BadUserInput) when `to` is there already or cannot be written, or the
-/// database is no SQLite or has no schema; otherwise when the database fails.
+/// [`Code::BadUserInput`](waymark_kernel::error::Code::BadUserInput) when `to` is there already or cannot be written,
+/// or the database is no SQLite or has no schema; otherwise when the database fails.
 pub async fn backup(db: &Db, to: &Path) -> Result<()> {
     if db.kind() == Kind::Postgres {
         return Err(Error::bad_input(
@@ -74,7 +74,8 @@ pub async fn restore(url: &str, from: &Path) -> Result<PathBuf> {
     let made = async {
         io::copy(&mut File::open(from).map_err(unwritten)?, &mut copy).map_err(unwritten)?;
         check_copy(partial, from).await?;
-        // From here to where the old log is gone, a start finds that the two do not belong together, and waits for both.
+        // From here to where the old log is gone, a start finds that the two do not belong together, and waits for
+        // both.
         file::mark_copy(partial)
             .and_then(|()| if old.is_some() { own_as(&to, partial) } else { Ok(()) })
             .map_err(unwritten)?;

@@ -35,9 +35,9 @@ pub fn check(text: &str) -> Result<(), String> {
     })
 }
 
-/// The numbers and dates of a record that is imported at `now`, by name, each with what lies just below its range, the least
-/// and the most of it, and what lies just above, as they stand in a line. What stands in a list or an object has the name of
-/// that before its own, and a point.
+/// The numbers and dates of a record that is imported at `now`, by name, each with what lies just below its range, the
+/// least and the most of it, and what lies just above, as they stand in a line. What stands in a list or an object has
+/// the name of that before its own, and a point.
 ///
 /// # Errors
 /// Why the line is no record.

@@ -1,7 +1,7 @@
 //! That the numbers and dates of a record lie in their ranges, before anything else is looked at.
 //!
-//! Every record is taken apart member by member, without a rest: a member that is new does not compile until it is dealt
-//! with here, and a test goes through all numbers and dates of all records at the edges of their ranges.
+//! Every record is taken apart member by member, without a rest: a member that is new does not compile until it is
+//! dealt with here, and a test goes through all numbers and dates of all records at the edges of their ranges.
 
 use std::ops::RangeInclusive;
 

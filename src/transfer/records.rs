@@ -820,7 +820,8 @@ impl Record {
         TYPES.iter().find(|(name, _)| *name == kind).map(|(_, pass)| *pass)
     }
 
-    /// Whether this is something that has happened to a user, and comes to the same before and after others of its kind.
+    /// Whether this is something that has happened to a user, and comes to the same before and after others of its
+    /// kind.
     pub(super) const fn is_fact(&self) -> bool {
         matches!(
             self,

@@ -10,8 +10,9 @@ use waymark_kernel::error::Result;
 /// One thing that has to follow from another, and how to look for where it does not.
 ///
 /// Most are SQL in PostgreSQL's spelling, as [`Sql`] takes it. One of users gets their ids as `$1`, and its SELECT
-/// gives a row per difference: `user_id`, `what` differs as text, what is `stored` and what is `expected`, both as `bigint`
-/// that may be null. One of rows that belong to no user gets no parameter, and gives the same without the user.
+/// gives a row per difference: `user_id`, `what` differs as text, what is `stored` and what is `expected`, both as
+/// `bigint` that may be null. One of rows that belong to no user gets no parameter, and gives the same without the
+/// user.
 #[derive(Clone, Copy)]
 pub struct Check {
     /// The feature and what is checked, such as `credits.remaining`.

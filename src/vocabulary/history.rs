@@ -7,9 +7,9 @@ use async_graphql::resolver_utils::EnumType as _;
 
 /// What happened in an event of a user's history. Clients may rely on these names; new ones may be added.
 ///
-/// Every event names its subject, and carries in `changes` a small JSON object, which is given here for each kind. Amounts of credits are
-/// decimal strings (`"2.5"`), instants RFC 3339. Nothing personal stands in it (no handle, no account's id, no notes),
-/// so that erasing a user leaves the history as it is.
+/// Every event names its subject, and carries in `changes` a small JSON object, which is given here for each kind.
+/// Amounts of credits are decimal strings (`"2.5"`), instants RFC 3339. Nothing personal stands in it (no handle, no
+/// account's id, no notes), so that erasing a user leaves the history as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
 #[graphql(name = "ProgressEventKind")]
 pub enum HistoryKind {

@@ -71,7 +71,8 @@ impl Kind {
         Ok(key)
     }
 
-    /// Returns the key in `id`, or what a malformed id begins with: nothing has that key. So one item of a list fails alone.
+    /// Returns the key in `id`, or what a malformed id begins with: nothing has that key. So one item of a list fails
+    /// alone.
     pub fn key_or_all(self, id: &str) -> String {
         self.key(id).map_or_else(|_| text::cut(id.to_owned(), MOST_KEY_BYTES), str::to_owned)
     }

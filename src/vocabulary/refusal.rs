@@ -94,8 +94,8 @@ pub enum UserErrorCode {
 /// How many bytes the message of a refusal takes at most, as JSON.
 pub const MOST_MESSAGE_BYTES: usize = 400;
 
-/// The most bytes of an id in an answer, as JSON with its quotes: a key of 255 characters of four bytes, behind the name of a
-/// type and of a user.
+/// The most bytes of an id in an answer, as JSON with its quotes: a key of 255 characters of four bytes, behind the
+/// name of a type and of a user.
 pub const MOST_ID_BYTES: usize = 1_076;
 
 /// Something a mutation refused. Nothing was changed for it.
@@ -112,8 +112,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Makes a refusal that names no place in the input. The message is cut behind [`MOST_MESSAGE_BYTES`]: keys that a client
-    /// sent stand in it.
+    /// Makes a refusal that names no place in the input. The message is cut behind [`MOST_MESSAGE_BYTES`]: keys that a
+    /// client sent stand in it.
     pub fn new(code: UserErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: text::cut(message.into(), MOST_MESSAGE_BYTES), path: Vec::new() }
     }
@@ -164,8 +164,8 @@ impl ItemOutcome {
         Self { id, status: WriteStatus::Unchanged, error: None }
     }
 
-    /// Makes the outcome of an item that was refused for this reason. The id may be anything that was sent, and is cut behind
-    /// [`MOST_ID_BYTES`].
+    /// Makes the outcome of an item that was refused for this reason. The id may be anything that was sent, and is cut
+    /// behind [`MOST_ID_BYTES`].
     pub fn refused(id: async_graphql::ID, refusal: Refusal) -> Self {
         let id = async_graphql::ID(text::cut(id.0, MOST_ID_BYTES));
         Self { id, status: WriteStatus::Refused, error: Some(refusal) }

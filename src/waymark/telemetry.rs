@@ -123,8 +123,8 @@ pub(crate) fn start(json: bool, endpoint: Option<&str>) -> Result<Traces> {
     Ok(Traces(Some(provider)))
 }
 
-/// Which lines are logged. Spans of traces are never part of the log, also when `RUST_LOG` names them, and neither is what
-/// the driver says of the database's URL: a parameter that it does not know may be a mistyped password.
+/// Which lines are logged. Spans of traces are never part of the log, also when `RUST_LOG` names them, and neither is
+/// what the driver says of the database's URL: a parameter that it does not know may be a mistyped password.
 fn lines() -> EnvFilter {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,waymark=info"));
     [trace::TARGET, "sqlx_postgres::options::parse"].into_iter().fold(filter, |filter, target| {

@@ -90,9 +90,9 @@ pub trait Write: Serialize + Send + Sync + 'static {
     }
 }
 
-/// Where a fact comes from that nobody asks for now: it is told of, with the instant at which it happened. No window, no
-/// budget and no order of things keeps it out, and it is merged with what is there so that the order in which facts come
-/// does not matter.
+/// Where a fact comes from that nobody asks for now: it is told of, with the instant at which it happened. No window,
+/// no budget and no order of things keeps it out, and it is merged with what is there so that the order in which facts
+/// come does not matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// Somebody's own file: histories tell of what it changes.

@@ -1,8 +1,8 @@
 //! Who waits for events of which users, and how they are woken.
 //!
-//! The notifier carries no events. It knows the number of the newest event of each followed user, and wakes the followers
-//! who are behind it; what happened is then read from the log, which has it in order and without gaps. So nothing is
-//! kept per subscriber, and a hint that gets lost or comes twice does no harm.
+//! The notifier carries no events. It knows the number of the newest event of each followed user, and wakes the
+//! followers who are behind it; what happened is then read from the log, which has it in order and without gaps. So
+//! nothing is kept per subscriber, and a hint that gets lost or comes twice does no harm.
 //!
 //! Numbers come from three sides. A write of this process tells its own at once. On PostgreSQL, processes tell each
 //! other by `NOTIFY`: not inside the writing transaction, whose commit would then wait for one lock of the whole

@@ -124,8 +124,8 @@ async fn lock(transaction: &Transaction, lock: &'static Sql, users: Vec<i64>) ->
     Ok(Locks { users, version, time })
 }
 
-// Numbers of any number of users by one statement, which the builder has no arrays for. On PostgreSQL it is the end of a
-// longer one.
+// Numbers of any number of users by one statement, which the builder has no arrays for. On PostgreSQL it is the end of
+// a longer one.
 static NUMBER: Sql = Sql::new(
     "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq, \
      self_made = users.self_made AND k.vouched = 0 \

@@ -1,5 +1,5 @@
-//! What exports bring along of what was written: events of histories, references, entries of the audit log. Each is put back
-//! as it was, and what is there is never changed.
+//! What exports bring along of what was written: events of histories, references, entries of the audit log. Each is put
+//! back as it was, and what is there is never changed.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,10 +10,12 @@ use super::{Event, HistoryKind, Taken, Unit};
 use waymark_db::{ColumnIsAny as _, bulk, rows};
 use waymark_kernel::error::Result;
 
-/// Puts events back into histories of locked users, in the order of their numbers.
-pub async fn restore_events(unit: &mut Unit<'_>, events: Vec<event::Model>) -> Result<Vec<Taken>> {
+/// Puts events back into histories of locked users, in the order of their numbers, each with what its file calls the
+/// user.
+pub async fn restore_events(unit: &mut Unit<'_>, events: Vec<(event::Model, &str)>) -> Result<Vec<Taken>> {
     let known: BTreeSet<(i64, i64)> = events
         .iter()
+        .map(|(row, _)| row)
         .filter(|row| unit.last_history_number(row.user_id).is_ok_and(|last| row.seq <= last))
         .map(|row| (row.user_id, row.seq))
         .collect();
@@ -21,14 +23,14 @@ pub async fn restore_events(unit: &mut Unit<'_>, events: Vec<event::Model>) -> R
     let mut stored: HashMap<(i64, i64), event::Model> =
         stored.into_iter().map(|row| ((row.user_id, row.seq), row)).collect();
     let mut taken = Vec::with_capacity(events.len());
-    for row in events {
+    for (row, user) in events {
         let place = (row.user_id, row.seq);
         let next = unit.last_history_number(row.user_id)? + 1;
         taken.push(match stored.get(&place) {
             _ if HistoryKind::parse(&row.kind).is_none() => Err(format!("there is no kind of event {:?}", row.kind)),
             Some(there) if *there == row => Ok(false),
-            Some(_) => Err(format!("event {} is there already and is another", row.seq)),
-            None if row.seq != next => Err(format!("the next event of this user has the number {next}")),
+            Some(_) => Err(format!("event {} of the user {user:?} is there already and is another", row.seq)),
+            None if row.seq != next => Err(format!("the next event of the user {user:?} has the number {next}")),
             None => {
                 unit.restore_event(row.user_id, Event::of(row.clone()))?;
                 stored.insert(place, row);
@@ -63,8 +65,8 @@ pub async fn restore_references(unit: &Unit<'_>, references: Vec<write_ref::Mode
     Ok(taken)
 }
 
-/// Appends entries to the audit log that are not there. They have no name of their own; those that are equal are told apart by
-/// how many there are.
+/// Appends entries to the audit log that are not there. They have no name of their own; those that are equal are told
+/// apart by how many there are.
 pub async fn restore_audit(unit: &Unit<'_>, entries: Vec<audit_entry::Model>) -> Result<Vec<Taken>> {
     let times: BTreeSet<i64> = entries.iter().map(|row| row.recorded_at.millis()).collect();
     let times: Vec<i64> = times.into_iter().collect();

@@ -133,8 +133,8 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// A unit for facts that a file tells, at this instant and in the operator's name. It knows no catalogue, and no users
-    /// but those whom it is told of.
+    /// A unit for facts that a file tells, at this instant and in the operator's name. It knows no catalogue, and no
+    /// users but those whom it is told of.
     pub fn of_facts(transaction: &'a Transaction, now: Timestamp, ids: &'a Ids, config: &'a Config) -> Self {
         let moment = Moment { now, by_database: false };
         Self::new(transaction, moment, Wish { actor: "operator", vouches: true }, ids, config, Snapshot::none())

@@ -92,12 +92,24 @@ async fn variables_that_nest_without_end_are_refused(stage: Stage) {
 }
 
 async fn numbers_that_no_type_holds_are_refused(stage: Stage) {
-    for number in ["1e400", "-1e400", "99999999999999999999999999", "2147483648", "1.5", &"9".repeat(10_000)] {
-        // What JSON calls whole is whole, and what is too small to be told from 0 is 0.
+    let asked = async |number: &str| {
         let body = format!(
             r#"{{"query": "query($n: Int) {{ games(first: $n) {{ nodes {{ id }} }} }}", "variables": {{"n": {number}}}}}"#
         );
-        send(&stage, body).await.refused(400, "BAD_USER_INPUT");
+        send(&stage, body).await
+    };
+    for number in ["1e400", "-1e400", "99999999999999999999999999", "2147483648", "1.5", &"9".repeat(10_000)] {
+        asked(number).await.refused(400, "BAD_USER_INPUT");
+    }
+    // What JSON calls whole is whole.
+    for number in ["1", "1.0", "1e0", "10e-1"] {
+        assert_eq!(asked(number).await.data()["games"]["nodes"].as_array().unwrap().len(), 1, "{number}");
+    }
+    // What is too small to be told from 0 is 0.
+    let nothing = asked("0").await;
+    assert!(nothing.message().contains("first"), "{}", nothing.text);
+    for number in ["0.0", "-0.0", "1e-400", "-1e-400"] {
+        assert_eq!(asked(number).await.json["errors"], nothing.json["errors"], "{number}");
     }
 }
 

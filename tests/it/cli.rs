@@ -342,10 +342,20 @@ impl Server {
             let Some(Ok(line)) = lines.next() else { panic!("the server stopped: {said}") };
             said.push_str(&line);
             said.push('\n');
-            if let Some((_, address)) = line.split_once(words) {
-                // As JSON, a quote ends it.
-                let address = address.split('"').next().unwrap_or_default();
-                break address.trim().trim_end_matches('/').to_owned();
+            // As JSON it is a message, whole.
+            let told = match serde_json::from_str::<Value>(&line) {
+                Ok(json) => {
+                    json["fields"]["message"].as_str().unwrap_or_else(|| panic!("no message: {line}")).to_owned()
+                }
+                Err(_) => line,
+            };
+            if let Some((_, address)) = told.split_once(words) {
+                let address = address.trim().trim_end_matches('/');
+                assert!(
+                    address.strip_prefix("http://127.0.0.1:").is_some_and(|port| port.parse::<u16>().is_ok()),
+                    "{told}"
+                );
+                break address.to_owned();
             }
         };
         // Somebody has to go on reading, or the server would write into a closed pipe.

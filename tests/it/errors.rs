@@ -30,6 +30,8 @@ tests! {
     ],
     own: [
         nothing_is_carried_out_of_a_document_with_a_bad_value_anywhere,
+        what_is_wrong_with_a_value_is_told_with_its_place_in_our_words,
+        what_is_wrong_with_a_body_is_told_in_our_words,
         a_malformed_item_of_a_list_fails_alone_in_every_mutation,
         what_was_sent_for_an_id_is_answered_in_no_more_than_an_id_takes,
     ],
@@ -529,4 +531,200 @@ async fn an_address_that_is_not_there_is_not_found(stage: Stage) {
 async fn skipped_fields_are_not_there(stage: Stage) {
     let query = "query($no: Boolean!) { viewer { kind @skip(if: true) now @include(if: $no) appName @include(if: true) @skip(if: $no) } }";
     assert_eq!(stage.anonymous().data(query, json!({ "no": false })).await, json!({ "viewer": { "appName": null } }));
+}
+
+/// Asserts that an answer has one error with a message of ours, and none of the libraries'.
+#[track_caller]
+fn is_ours(answer: &Answer, message: &str) {
+    let errors = answer.json["errors"].as_array().unwrap_or_else(|| panic!("{message}: {}", answer.text));
+    assert_eq!((errors.len(), answer.message()), (1, message), "{}", answer.text);
+    for theirs in
+        ["occurred while parsing", "Failed to parse", "Expected input type", "at line", "invalid type", "coerce"]
+    {
+        assert!(!answer.text.contains(theirs), "{}", answer.text);
+    }
+}
+
+async fn what_is_wrong_with_a_value_is_told_with_its_place_in_our_words(stage: Stage) {
+    let admin = stage.app(&[Scope::Admin, Scope::ProgressWrite]).await;
+    let credits = "a decimal number in a string with at most six decimals, such as \"12.5\"";
+    let date = "an RFC 3339 date and time in a string, such as \"2026-03-15T14:30:00Z\"";
+    let season = "upsertSeason(input: { key: \"s\", ";
+    let grant = "grantCredits(input: { user: { handle: \"xelnia\" }, amount: ";
+    // Written into the document: the field, where the value begins in it, and what is said.
+    let written = [
+        (
+            season,
+            "budgets: [{ cap: @{credits: \"1\"} }] }) { created }",
+            format!("input.budgets.0.cap takes {credits}, and not {{credits: \"1\"}}"),
+        ),
+        (
+            season,
+            "goals: [{ key: \"g\", reward: @5 }] }) { created }",
+            format!("input.goals.0.reward takes {credits}, and not 5"),
+        ),
+        (season, "startDate: @[] }) { created }", format!("input.startDate takes {date}, and not []")),
+        (
+            season,
+            "startDate: @\"tomorrow\" }) { created }",
+            format!("input.startDate takes {date}, and not \"tomorrow\""),
+        ),
+        (
+            grant,
+            "{ credits: @\"1e3\" } }) { status }",
+            format!("input.amount.credits takes {credits}, and not \"1e3\""),
+        ),
+        (
+            grant,
+            "{ micros: @1.5 } }) { status }",
+            "input.amount.micros takes a whole number of 64 bits, and not 1.5".to_owned(),
+        ),
+        (
+            grant,
+            "{ micros: @[1] } }) { status }",
+            "input.amount.micros takes a whole number of 64 bits, and not [1]".to_owned(),
+        ),
+        (grant, "{ micros: 1, micros: @2 } }) { status }", "input.amount.micros is given twice".to_owned()),
+        (
+            grant,
+            "@{ micros: 1, credits: \"1\" } }) { status }",
+            "input.amount takes exactly one of credits, micros, which is not null, and not {micros: 1, credits: \"1\"}"
+                .to_owned(),
+        ),
+    ];
+    for (before, field, message) in &written {
+        let text = format!("mutation {{ {before}{field} }}");
+        let column = text.find('@').unwrap() + 1;
+        let answer = admin.query(&text.replacen('@', "", 1), Value::Null).await;
+        is_ours(&answer, message);
+        let place = json!([{ "line": 1, "column": column }]);
+        assert_eq!(answer.json["errors"][0]["locations"], place, "{}", answer.text);
+    }
+    // The same and more in variables, which are named by the argument into which they go; the place is the variable's.
+    let season = |more: Value| {
+        let mut input = json!({ "key": "s" });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ("upsertSeason", "UpsertSeasonInput", "created", input)
+    };
+    let grant = |amount: Value| {
+        let input = json!({ "user": { "handle": "xelnia" }, "amount": amount });
+        ("grantCredits", "GrantCreditsInput", "status", input)
+    };
+    let cards = |item: Value| {
+        let input = json!({ "user": { "handle": "xelnia" }, "cards": [{ "cardId": "founders-01" }, item] });
+        ("grantCards", "GrantCardsInput", "results { status }", input)
+    };
+    for ((mutation, kind, asked, input), message) in [
+        (
+            season(json!({ "budgets": [{ "cap": { "credits": "1" } }] })),
+            format!("input.budgets.0.cap takes {credits}, and not {{\"credits\":\"1\"}}"),
+        ),
+        (season(json!({ "startDate": [] })), format!("input.startDate takes {date}, and not []")),
+        (season(json!({ "startDate": "tomorrow" })), format!("input.startDate takes {date}, and not \"tomorrow\"")),
+        (
+            season(json!({ "pauseMode": "NEVER" })),
+            "input.pauseMode takes one of FREEZE, RUN_ON, and not \"NEVER\"".to_owned(),
+        ),
+        (
+            season(json!({ "title": { "a": "b".repeat(100) } })),
+            format!("input.title takes a text, and not {{\"a\":\"{}…", "b".repeat(74)),
+        ),
+        (season(json!({ "duration": 1.5 })), "input.duration takes a whole number of 32 bits, and not 1.5".to_owned()),
+        (season(json!({ "dryRun": "no" })), "input.dryRun takes true or false, and not \"no\"".to_owned()),
+        (
+            season(json!({ "removeGoals": [["a"]] })),
+            "input.removeGoals.0 takes an ID as a text, and not [\"a\"]".to_owned(),
+        ),
+        (
+            season(json!({ "goals": 5 })),
+            "input.goals takes an object with the members of GoalInput, and not 5".to_owned(),
+        ),
+        (
+            grant(json!({ "micros": "7" })),
+            "input.amount.micros takes a whole number of 64 bits, and not \"7\"".to_owned(),
+        ),
+        (
+            grant(json!({ "micros": [1] })),
+            "input.amount.micros takes a whole number of 64 bits, and not [1]".to_owned(),
+        ),
+        (
+            grant(json!({})),
+            "input.amount takes exactly one of credits, micros, which is not null, and not {}".to_owned(),
+        ),
+        (
+            grant(json!(null)),
+            "input.amount takes an object with the members of CreditAmountInput, and not null".to_owned(),
+        ),
+        (
+            grant(json!({ "coins": 1 })),
+            "input.amount.coins is unknown; CreditAmountInput has credits, micros".to_owned(),
+        ),
+        (cards(json!({ "quantity": 2 })), "input.cards.1.cardId is missing".to_owned()),
+        (cards(json!({ "cardId": 1.5 })), "input.cards.1.cardId takes an ID as a text, and not 1.5".to_owned()),
+        (cards(json!({ "cardId": null })), "input.cards.1.cardId takes an ID as a text, and not null".to_owned()),
+    ] {
+        let document = format!("mutation($any: {kind}!) {{ {mutation}(input: $any) {{ {asked} }} }}");
+        let answer = admin.query(&document, json!({ "any": input })).await;
+        is_ours(&answer, &message);
+        let place = json!([{ "line": 1, "column": 10 }]);
+        assert_eq!(answer.json["errors"][0]["locations"], place, "{}", answer.text);
+    }
+    for (document, variables, message) in [
+        ("query($n: Int!) { games(first: $n) { nodes { id } } }", json!({}), "first needs a value, and $n has none"),
+        (
+            "query($by: UserBy!) { user(by: $by) { id } }",
+            json!({ "by": { "handle": 3 } }),
+            "by.handle takes a text, and not 3",
+        ),
+        (
+            "query($at: Int = 5) { games(first: $at) { nodes { id } } }",
+            json!({ "at": "x" }),
+            "first takes a whole number of 32 bits, and not \"x\"",
+        ),
+        ("query($h: String) { user(by: { handle: $h }) { id } }", json!({ "h": null }), "by.handle takes no null"),
+    ] {
+        let answer = admin.query(document, variables).await;
+        is_ours(&answer, message);
+        assert!(answer.json["errors"][0]["locations"][0]["column"].is_u64(), "{}", answer.text);
+    }
+    // An item of a list fails alone, in the same words.
+    let unlock = "mutation { unlockAchievements(input: { user: { handle: \"xelnia\" }, unlocks: [
+        { achievementId: \"1-01\", unlockedAt: \"soon\" }] }) { results { error { message } } } }";
+    let data = admin.data(unlock, Value::Null).await;
+    let message = &data["unlockAchievements"]["results"][0]["error"]["message"];
+    assert_eq!(message, &format!("unlockedAt takes {date}, and not \"soon\""));
+}
+
+async fn what_is_wrong_with_a_body_is_told_in_our_words(stage: Stage) {
+    let wanted = "the body must be a JSON object with query or documentId, and optionally variables, operationName and extensions";
+    for (body, reason) in [
+        (r#"{"query": 5}"#, "query is a text, and not 5"),
+        (r#"{"query": "{ a }", "operationName": {}}"#, "operationName is a text, and not {}"),
+        (r#"{"query": "{ a }", "variables": "x"}"#, r#"variables is an object, and not "x""#),
+        (r#"{"query": "{ a }", "extensions": [1]}"#, "extensions is an object, and not [1]"),
+        (r#"{"query": "{ a }", "query": "{ b }"}"#, "a member is given twice"),
+        (r#"{"query": "{ a }""#, "the JSON ends too early, in line 1, column 17"),
+        ("{\"query\": \n nonsense}", "it is no JSON from line 2, column 3 on"),
+        (
+            r#"{"query": "{ a }", "variables": {"n": 1e999}}"#,
+            "there is a number that is too large, in line 1, column 43",
+        ),
+        ("[]", "it is no object"),
+    ] {
+        let answer = post(&stage, "application/json", body.to_owned()).await;
+        is_ours(&answer, &format!("{wanted}: {reason}"));
+        answer.refused(400, "BAD_USER_INPUT");
+    }
+    for (address, message) in [
+        ("query={a}&variables=[1]", "variables must be a JSON object: it is [1]"),
+        ("query={a}&extensions={", "extensions must be a JSON object: the JSON ends too early, in line 1, column 1"),
+        (
+            "query={a}&query={b}",
+            "the parameters query or documentId, variables, operationName and extensions are read, each given once",
+        ),
+    ] {
+        let address = address.replace('{', "%7B").replace('}', "%7D").replace('[', "%5B").replace(']', "%5D");
+        let request = Request::get(format!("/graphql?{address}")).body(Body::empty()).unwrap();
+        is_ours(&stage.anonymous().send(request).await, message);
+    }
 }

@@ -240,13 +240,25 @@ async fn a_mutation_is_no_refusal_for_who_takes_no_encoding(stage: Stage) {
 
 async fn answers_name_what_they_depend_on(stage: Stage) {
     let stage = stage.with(&[("WAYMARK_CORS_ORIGINS", "https://example.org")]).await;
-    let get = |path: &str| Request::get(path).header("accept-encoding", "gzip").body(Body::empty()).unwrap();
-    for (path, names) in [
-        ("/graphql?query=%7B__typename%7D", &["accept", "accept-encoding", "origin"][..]),
-        ("/schema.graphql", &["accept-encoding", "origin"]),
-        ("/openapi.json", &["accept-encoding", "origin"]),
+    let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();
+    let post = |accept: &str, query: &str| {
+        let request = Request::post("/graphql").header("content-type", "application/json").header("accept", accept);
+        request.body(Body::from(json!({ "query": query }).to_string())).unwrap()
+    };
+    let negotiated = &["accept", "accept-encoding", "origin"][..];
+    for (request, names) in [
+        (get("/graphql?query=%7B__typename%7D"), negotiated),
+        (post("*/*", "{ __typename }"), negotiated),
+        (post("application/json", "{ nothing }"), negotiated),
+        (post("text/event-stream", "{ __typename }"), negotiated),
+        (post("image/png", "{ __typename }"), negotiated),
+        (get("/schema.graphql"), &["accept-encoding", "origin"]),
+        (get("/openapi.json"), &["accept-encoding", "origin"]),
     ] {
-        let answer = stage.anonymous().send(get(path)).await;
+        let path = format!("{} {} {:?}", request.method(), request.uri(), request.headers().get("accept"));
+        let mut request = request;
+        request.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
+        let answer = stage.anonymous().send(request).await;
         let vary = answer.headers.get_all("vary").iter().flat_map(|value| value.to_str().unwrap().split(','));
         let vary: Vec<String> = vary.map(|name| name.trim().to_ascii_lowercase()).collect();
         for name in names {

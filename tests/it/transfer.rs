@@ -41,6 +41,7 @@ tests! {
         a_duplicate_is_refused_at_once_and_alone,
         names_are_stored_in_one_spelling,
         users_are_merged_by_exports_only_and_never_in_a_circle,
+        what_is_wrong_with_an_event_is_told_with_its_user,
         what_a_visibility_means_follows_from_the_version_of_the_file,
         imports_at_the_same_time_do_not_get_in_each_others_way,
         a_changed_achievement_changes_every_summary,
@@ -815,7 +816,11 @@ async fn users_are_merged_by_exports_only_and_never_in_a_circle(stage: Stage) {
     let exported = [header, &merge("eve", "fay"), &merge("fay", "gus"), &merge("gus", "eve")].concat();
     let (done, complaints) = import_all(stage.db(), vec![scratch.file("exported.ndjson", exported)]).await;
     assert_eq!((done.new, complaints.len(), complaints[0].line), (2, 1, 4), "{complaints:?}");
+    assert!(complaints[0].reason.contains(r#"the user "eve" was merged into "gus""#), "{complaints:?}");
     assert_eq!(count(stage.db(), merged).await, 2);
+    let itself = [header, &merge("gus", "gus")].concat();
+    let (_, complaints) = import_all(stage.db(), vec![scratch.file("itself.ndjson", itself)]).await;
+    assert!(complaints[0].reason.contains(r#"the user "gus" cannot be merged into itself"#), "{complaints:?}");
     assert_eq!(count(stage.db(), "SELECT count(*) FROM users WHERE handle = 'gus' AND merged_into IS NULL").await, 1);
 
     let erased = "UPDATE users SET erased_at = 0, handle = 'x1', handle_lower = 'x1' WHERE handle = 'gus'";
@@ -825,6 +830,27 @@ async fn users_are_merged_by_exports_only_and_never_in_a_circle(stage: Stage) {
     let into_nobody = [header, &merge("hal", &gus)].concat();
     let (_, complaints) = import_all(stage.db(), vec![scratch.file("nobody.ndjson", into_nobody)]).await;
     assert!(complaints[0].reason.contains("erased"), "{complaints:?}");
+}
+
+async fn what_is_wrong_with_an_event_is_told_with_its_user(stage: Stage) {
+    let scratch = Scratch::new();
+    import(stage.db(), r#"{"type":"user","handle":"eve"}"#).await;
+    let header = "{\"type\":\"waymark\",\"version\":2,\"history\":true}";
+    let at = "2026-06-01T00:00:00Z";
+    let event = |number: u32| {
+        format!(
+            r#"{{"type":"event","user":"eve","number":{number},"kind":"PROFILE_CHANGED","actor":"operator","subject":{{"type":"user","key":"x"}},"changes":{{}},"occurredAt":"{at}","recordedAt":"{at}"}}"#
+        )
+    };
+    let text = [header, &event(1), &event(7)].join("\n");
+    let (_, mut complaints) = import_all(stage.db(), vec![scratch.file("events.ndjson", text)]).await;
+    complaints.sort_by_key(|complaint| complaint.line);
+    let reasons: Vec<&str> = complaints.iter().map(|complaint| complaint.reason.as_str()).collect();
+    let expected = [
+        r#"event 1 of the user "eve" is there already and is another"#,
+        r#"the next event of the user "eve" has the number 2"#,
+    ];
+    assert_eq!(reasons, expected);
 }
 
 async fn imports_at_the_same_time_do_not_get_in_each_others_way(stage: Stage) {

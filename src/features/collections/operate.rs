@@ -134,8 +134,8 @@ impl Write for UpsertCollection {
     }
 }
 
-/// Takes what a file tells of collections and their rewards, without their cards. A reward that is not named stays. Beside each
-/// stands how often the reward was claimed, as an export says.
+/// Takes what a file tells of collections and their rewards, without their cards. A reward that is not named stays.
+/// Beside each stands how often the reward was claimed, as an export says.
 pub async fn take_collections(unit: &mut Unit<'_>, told: &[(UpsertCollection, i64, Telling)]) -> Result<Vec<Taken>> {
     let mut shelf = Shelf::read(unit, told.iter().map(|(one, ..)| one), std::iter::empty()).await?;
     let mut taken = Vec::with_capacity(told.len());
@@ -362,8 +362,8 @@ impl Shelf {
         (telling.is_told() && count > MOST_CARDS).then(|| format!("a collection has at most {MOST_CARDS} cards"))
     }
 
-    /// The reward as it will be; `None` when it stays as it is. What an export says of claims counts if it says more; what was
-    /// claimed elsewhere comes as progress, and is counted then.
+    /// The reward as it will be; `None` when it stays as it is. What an export says of claims counts if it says more;
+    /// what was claimed elsewhere comes as progress, and is counted then.
     fn edit_reward(
         &self,
         checks: &mut Checks,
@@ -664,8 +664,8 @@ async fn recount(unit: &Unit<'_>, collection: i64, changed: &[i64]) -> Result<()
     Ok(())
 }
 
-/// Completes a collection, which now has `size` cards, for every user who owns as many, if it runs or is still to start.
-/// Who had completed it stays so. What is completed at a start that lies ahead is not told of before.
+/// Completes a collection, which now has `size` cards, for every user who owns as many, if it runs or is still to
+/// start. Who had completed it stays so. What is completed at a start that lies ahead is not told of before.
 pub async fn complete(unit: &mut Unit<'_>, row: &collection::Model, size: usize, origin: Origin) -> Result<()> {
     let size = i64::try_from(size).unwrap_or(i64::MAX);
     let completion = rules::completion(None, &window(row), size, size, unit.now);

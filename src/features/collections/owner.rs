@@ -56,19 +56,21 @@ pub async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<()> {
         )
         .await?;
     let collections = unit.catalogue::<Collections>()?;
-    let mut counts: HashMap<i64, i32> = HashMap::new();
+    let mut got: HashMap<i64, Vec<Timestamp>> = HashMap::new();
     for card in cards.iter().filter(|card| card.quantity > 0 && collections.counts(card.card_id)) {
-        *counts.entry(card.collection_id).or_default() += 1;
+        got.entry(card.collection_id).or_default().push(card.first_acquired_at);
     }
     let mut progress = Vec::with_capacity(stored.len());
     for row in stored {
         let Some(collection) = collections.by_id(row.collection_id) else { continue };
-        let collected_count = counts.get(&row.collection_id).copied().unwrap_or_default();
-        let (collected, size) = (i64::from(collected_count), i64::from(collection.size()));
-        let completed_at = rules::completion(row.completed_at, &collection.window(), collected, size, now);
-        if rules::is_completed(completed_at, now) && !rules::is_completed(row.completed_at, now) {
+        let got = got.remove(&row.collection_id).unwrap_or_default();
+        let collected_count = i32::try_from(got.len()).unwrap_or(i32::MAX);
+        let (window, size) = (collection.window(), i64::from(collection.size()));
+        // What two had together is completed by the dates of all their cards, also when the collection is over.
+        let completed_at = rules::completion_by_cards(row.completed_at, &window, got.into_iter(), size, now);
+        if let Some(at) = completed_at.filter(|at| *at <= now && row.completed_at.is_none_or(|before| before > now)) {
             let subject = (Kind::Collection, collection.row.key.as_str());
-            unit.record(into, HistoryKind::CollectionCompleted, subject, &json!({ "size": size }))?;
+            unit.record_at(into, HistoryKind::CollectionCompleted, subject, &json!({ "size": size }), at)?;
         }
         progress.push(progress::Model { collected_count, completed_at, updated_at: now, ..row });
     }

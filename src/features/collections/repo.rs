@@ -209,8 +209,7 @@ pub(super) async fn is_collected(connection: &impl ConnectionTrait, collection: 
     use progress::Column;
     let mut owned = owned_with_progress();
     owned.and_where(owned_card::Column::CollectionId.eq(collection));
-    let collected =
-        Column::CompletedAt.is_not_null().or(Column::RewardClaimedAt.is_not_null()).or(Expr::exists(owned));
+    let collected = Column::CompletedAt.is_not_null().or(Column::RewardClaimedAt.is_not_null()).or(Expr::exists(owned));
     rows::any_of_users::<progress::Model>(connection, Column::CollectionId.eq(collection).and(collected)).await
 }
 
@@ -299,8 +298,8 @@ pub(super) async fn sizes(connection: &impl ConnectionTrait, collections: Vec<i6
     Ok(sizes.into_iter().map(|(collection, size)| (collection, usize::try_from(size).unwrap_or_default())).collect())
 }
 
-/// Stores what a change at `now` means for those of these users who own cards of a collection: `completion` is when those have
-/// completed it who own `size` cards, `None` when nobody can. What was completed before `now` stays so.
+/// Stores what a change at `now` means for those of these users who own cards of a collection: `completion` is when
+/// those have completed it who own `size` cards, `None` when nobody can. What was completed before `now` stays so.
 pub(super) async fn complete(
     connection: &impl ConnectionTrait,
     collection: i64,

@@ -84,6 +84,20 @@ pub fn completion(
     (size > 0 && collected >= size && !window.is_after(at)).then_some(at)
 }
 
+/// The completion to store after a change at `now` of the user's cards, which came at the instants `got`: one that was
+/// reached stays, else the dates of all cards decide, as [`Completion::by_cards`] says.
+#[must_use]
+pub fn completion_by_cards(
+    stored: Option<Timestamp>,
+    window: &Window,
+    got: impl Iterator<Item = Timestamp> + Clone,
+    size: i64,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let reached = stored.filter(|_| is_completed(stored, now));
+    reached.or_else(|| Completion::default().by_cards(window, got, size, [None; 2]).at)
+}
+
 /// When a collection was completed, as far as that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Completion {
@@ -94,8 +108,8 @@ pub struct Completion {
 }
 
 impl Completion {
-    /// With what is told of it: a date that was told goes before one that follows from the cards, and of two of one sort the
-    /// earlier stays.
+    /// With what is told of it: a date that was told goes before one that follows from the cards, and of two of one
+    /// sort the earlier stays.
     #[must_use]
     pub fn merged(self, other: Self) -> Self {
         match (self.at, other.at) {
@@ -112,9 +126,9 @@ impl Completion {
         }
     }
 
-    /// With the dates at which the user got the cards, of which there are `size`, and what is known of claims before and now:
-    /// the last missing card completes the collection, if it came inside the dates. What was completed stays so, and what was
-    /// claimed was completed by then.
+    /// With the dates at which the user got the cards, of which there are `size`, and what is known of claims before
+    /// and now: the last missing card completes the collection, if it came inside the dates. What was completed stays
+    /// so, and what was claimed was completed by then.
     #[must_use]
     pub fn by_cards(
         self,
@@ -320,6 +334,20 @@ mod tests {
         {
             assert_eq!((one.merged(two), two.merged(one)), (merged, merged));
         }
+    }
+
+    #[test]
+    fn a_change_of_the_cards_completes_by_all_their_dates() {
+        let by = |stored: Option<i64>, got: &[i64], now: i64| {
+            let got = got.iter().map(|second| at(*second));
+            completion_by_cards(stored.map(at), &WINDOW, got, 3, at(now))
+        };
+        assert_eq!(by(None, &[12, 15, 11], 30), Some(at(15)), "put together after the end, all got before");
+        assert_eq!(by(None, &[12, 25, 11], 30), None);
+        assert_eq!(by(Some(18), &[12, 15, 11], 30), Some(at(18)), "what was reached stays");
+        assert_eq!(by(Some(18), &[12], 30), Some(at(18)));
+        assert_eq!(by(Some(10), &[2, 3], 5), None, "what lay ahead does not");
+        assert_eq!(by(Some(10), &[2, 3, 5], 5), Some(at(10)));
     }
 
     #[test]

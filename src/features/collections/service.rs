@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
+
 use super::loader::{CardsOf, ClaimsOf, CollectedBy};
 pub use super::repo::RECORDS;
 pub use super::repo::{Collected, Owned};
@@ -89,11 +91,26 @@ pub fn shown_card<'a>(request: &'a Request, key: &str) -> Result<Option<&'a Arc<
     }))
 }
 
-/// How far a user is with each of the collections that are shown now; retired ones only where the user has got cards.
+/// How far a user is with each of the collections that are shown now; retired ones only where the user has cards, or
+/// has completed them.
 pub async fn collections(request: &Request, user: &VisibleUser) -> Result<Vec<Collecting>> {
-    let mut collecting = collecting(request, user, shown(request)?).await?;
-    collecting.retain(|one| one.collection.row.retired_at.is_none() || one.collected.updated_at.is_some());
-    Ok(collecting)
+    let collecting = collecting(request, user, shown(request)?).await?;
+    let listed = try_join_all(collecting.iter().map(|one| is_listed(request, one))).await?;
+    Ok(collecting.into_iter().zip(listed).filter_map(|(one, is_listed)| is_listed.then_some(one)).collect())
+}
+
+/// Tells whether a collection stands in the user's list: one that was retired does not where the user has nothing of
+/// it.
+async fn is_listed(request: &Request, collecting: &Collecting) -> Result<bool> {
+    let Collected { count, completed_at, reward_claimed_at, updated_at, .. } = collecting.collected;
+    if collecting.collection.row.retired_at.is_none() || updated_at.is_none() {
+        return Ok(collecting.collection.row.retired_at.is_none());
+    }
+    if count > 0 || completed_at.is_some() || reward_claimed_at.is_some() {
+        return Ok(true);
+    }
+    // Cards that are retired too do not count.
+    Ok(cards(request, collecting).await?.iter().any(|owned| owned.quantity > 0))
 }
 
 /// How far a user is with each of these collections.

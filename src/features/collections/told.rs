@@ -1,4 +1,5 @@
-//! What files tell of cards and collections: facts with their dates, which come to the same in whatever order they are taken.
+//! What files tell of cards and collections: facts with their dates, which come to the same in whatever order they are
+//! taken.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -47,8 +48,8 @@ pub struct ToldProgress<'a> {
     pub origin: Origin,
 }
 
-/// Takes what is told of collections and cards. Of quantities the largest stays, of dates the earliest; what an export says of
-/// a card that is there counts if it is newer.
+/// Takes what is told of collections and cards. Of quantities the largest stays, of dates the earliest; what an export
+/// says of a card that is there counts if it is newer.
 pub async fn take_told(
     unit: &mut Unit<'_>,
     progress: &[ToldProgress<'_>],

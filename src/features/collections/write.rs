@@ -287,13 +287,11 @@ impl Owners {
         for ((user, id), cards) in &self.moved {
             let Some(collection) = collections.by_id(*id) else { continue };
             let stored = self.collected.get(&(*user, *id)).copied().unwrap_or_default();
-            let has = |card: &&std::sync::Arc<Card>| {
-                self.owned.get(&(*user, card.id)).is_some_and(|owned| owned.quantity > 0)
-            };
-            let count = i32::try_from(collection.cards.iter().filter(has).count()).unwrap_or(i32::MAX);
-            let size = i64::from(collection.size());
-            let completed_at =
-                rules::completion(stored.completed_at, &collection.window(), count.into(), size, unit.now);
+            let owned = collection.cards.iter().filter_map(|card| self.owned.get(&(*user, card.id)));
+            let got = owned.filter(|owned| owned.quantity > 0).map(|owned| owned.first_acquired_at);
+            let count = i32::try_from(got.clone().count()).unwrap_or(i32::MAX);
+            let (window, size) = (collection.window(), i64::from(collection.size()));
+            let completed_at = rules::completion_by_cards(stored.completed_at, &window, got, size, unit.now);
             let changes = json!({ "cards": cards, "collectedCount": count });
             unit.record(*user, direction.told_as(), (Kind::Collection, &collection.row.key), &changes)?;
             tell_completion(unit, *user, collection, &stored, completed_at)?;

@@ -26,8 +26,8 @@ pub struct StoredLot {
     pub lot: Lot,
     /// Where its credits come from.
     pub source: LotSource,
-    /// Why they were granted, for people; `None`: no reason was given. Shared with what shows the lot: a reason may have
-    /// 2 KB.
+    /// Why they were granted, for people; `None`: no reason was given. Shared with what shows the lot: a reason may
+    /// have 2 KB.
     pub reason: Option<Arc<str>>,
 }
 

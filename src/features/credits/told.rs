@@ -1,5 +1,5 @@
-//! What files tell of credits: lots, entries of ledgers and blocks. What a ledger says is never changed, and lots, entries and
-//! blocks come to the same in whatever order they are taken.
+//! What files tell of credits: lots, entries of ledgers and blocks. What a ledger says is never changed, and lots,
+//! entries and blocks come to the same in whatever order they are taken.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -186,8 +186,8 @@ impl Books {
         Ok(books)
     }
 
-    /// Takes what is told of a lot. One with a number gets the entry that grants it by itself; one without is granted with
-    /// its entry, once per reference.
+    /// Takes what is told of a lot. One with a number gets the entry that grants it by itself; one without is granted
+    /// with its entry, once per reference.
     pub fn take_lot(&mut self, unit: &mut Unit<'_>, told: &ToldLot<'_>) -> Result<Taken> {
         if let Err(reason) = check_lot(told, unit.now) {
             return Ok(Err(reason));
@@ -395,9 +395,9 @@ fn tell(unit: &mut Unit<'_>, user: i64, kind: HistoryKind, changes: &serde_json:
     unit.record_at(user, kind, (Kind::User, &ulid), changes, at)
 }
 
-/// Settles lots for which nothing comes any more: what is left of a lot is what its entries leave, and the reward of a goal
-/// has a claim; `claims` says in which lots those are, by user and goal. The ledgers are made whole by what there is. Returns
-/// what was wrong with which lot.
+/// Settles lots for which nothing comes any more: what is left of a lot is what its entries leave, and the reward of a
+/// goal has a claim; `claims` says in which lots those are, by user and goal. The ledgers are made whole by what there
+/// is. Returns what was wrong with which lot.
 pub async fn settle(
     unit: &mut Unit<'_>,
     unsettled: &BTreeMap<Place, Unsettled>,
@@ -446,8 +446,8 @@ pub async fn settle(
     Ok(wrong)
 }
 
-/// Takes what is told of blocks: one per user, scope and beginning. Of two ends and of two dates on which it was lifted the
-/// earlier stays.
+/// Takes what is told of blocks: one per user, scope and beginning. Of two ends and of two dates on which it was lifted
+/// the earlier stays.
 pub async fn take_blocks(unit: &mut Unit<'_>, told: &[ToldBlock<'_>]) -> Result<Vec<Taken>> {
     let users: BTreeSet<i64> = told.iter().map(|block| block.user).collect();
     let users: Vec<i64> = users.into_iter().collect();

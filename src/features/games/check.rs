@@ -67,8 +67,8 @@ pub const CHECKS: &[Check] = &[
     ),
 ];
 
-/// Shows what users have unlocked and what is stored of it, game by game, for each that they ever touched: what is stored,
-/// what it should be, and the awards of both with what they rest on.
+/// Shows what users have unlocked and what is stored of it, game by game, for each that they ever touched: what is
+/// stored, what it should be, and the awards of both with what they rest on.
 async fn visit(look: Look<'_>, mut show: impl FnMut(i64, &Game, [&Achieved; 2], [HeldAwards; 2])) -> Result<()> {
     let games = look.catalogue::<Games>()?;
     let mut unlocked: BTreeMap<(i64, i64), BTreeMap<i64, Unlock>> = BTreeMap::new();
@@ -86,8 +86,8 @@ async fn visit(look: Look<'_>, mut show: impl FnMut(i64, &Game, [&Achieved; 2], 
         let stored = stored.remove(&place).unwrap_or(Achieved { game_id: game.id, ..Achieved::default() });
         let unlock = |id: i64| unlocked.get(&id).copied();
         let facts = game.facts(unlock);
-        // An award once earned is kept with its date as long as what it rests on is unlocked, also when the game grows or
-        // shrinks; what is missing is an error.
+        // An award once earned is kept with its date as long as what it rests on is unlocked, also when the game grows
+        // or shrinks; what is missing is an error.
         let before = held.remove(&place).unwrap_or_default();
         let sound = Award::ALL.map(|award| before[award as usize].clone().filter(|held| held.is_sound(award, unlock)));
         let after = rules::with_earned(&sound, &facts);

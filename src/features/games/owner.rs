@@ -13,8 +13,8 @@ use waymark_kernel::error::Result;
 use waymark_vocabulary::ids::Kind;
 use waymark_write::{HistoryKind, Unit};
 
-/// Hands unlocks over, of two the earlier in each mode, and sums up anew what they come to. Of an award of both the earlier
-/// stays as it is; the history tells of those that neither had.
+/// Hands unlocks over, of two the earlier in each mode, and sums up anew what they come to. Of an award of both the
+/// earlier stays as it is; the history tells of those that neither had.
 pub async fn merge(unit: &mut Unit<'_>, merger: Merger) -> Result<()> {
     let (transaction, into) = (unit.transaction(), merger.into);
     let unlocks = merger

@@ -9,9 +9,9 @@ use super::entity::{AchievementKind, achievement, game, summary};
 use super::repo::{self, Achieved};
 use super::rules::{self, AchievementFacts};
 use waymark_auth::policy::Operator;
+use waymark_db::Extent;
 use waymark_db::edits::Edits;
 use waymark_db::rows::{self, Spans};
-use waymark_db::Extent;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
 use waymark_kernel::limits;
@@ -162,8 +162,8 @@ struct Shelf {
     sets: HashMap<i64, Set>,
     /// The keys of the games that have these numbers.
     numbers: HashMap<i64, String>,
-    /// Games, by their keys, whose players may have achieved something else by what is told, with the ids of the achievements
-    /// that count otherwise than before.
+    /// Games, by their keys, whose players may have achieved something else by what is told, with the ids of the
+    /// achievements that count otherwise than before.
     counted: BTreeMap<String, (Origin, Vec<i64>)>,
     notes: Notes,
 }
@@ -313,7 +313,7 @@ impl Shelf {
             }
             if !created && counted != (row.published, row.points, row.kind) {
                 let (origin, changed) = self.counted.entry(game.to_owned()).or_insert((telling.origin, Vec::new()));
-                changed.push(id);
+                changed.push(row.id);
                 *origin = if telling.is_told() { telling.origin } else { *origin };
             }
             self.sets.entry(game_id).or_default().put(&given.key, Some(&row));
@@ -472,8 +472,8 @@ async fn award(
     Ok(())
 }
 
-/// Counts anew what players have achieved in a game, by its id and key, by those of its achievements that have changed, and
-/// gives them the awards that they have earned by that.
+/// Counts anew what players have achieved in a game, by its id and key, by those of its achievements that have changed,
+/// and gives them the awards that they have earned by that.
 pub async fn count_anew(
     unit: &mut Unit<'_>,
     (game, key): (i64, &str),

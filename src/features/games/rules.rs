@@ -161,14 +161,14 @@ impl Awards {
 pub struct Held {
     /// When it was earned.
     pub at: Timestamp,
-    /// The achievements that it required then, by their ids in ascending order: it rests on these. `None`: its date was told
-    /// and follows from nothing; then it rests on all unlocks in its mode that are not later.
+    /// The achievements that it required then, by their ids in ascending order: it rests on these. `None`: its date was
+    /// told and follows from nothing; then it rests on all unlocks in its mode that are not later.
     pub on: Option<Vec<i64>>,
 }
 
 impl Held {
-    /// The award with what a file tells of it: a date that was told goes before one that follows from unlocks, and of two of
-    /// one sort the earlier stays.
+    /// The award with what a file tells of it: a date that was told goes before one that follows from unlocks, and of
+    /// two of one sort the earlier stays.
     #[must_use]
     pub fn merged(held: Option<Self>, told: Self) -> Self {
         match held {

@@ -186,8 +186,8 @@ pub struct ToldAwards<'a> {
     pub origin: Origin,
 }
 
-/// Takes what is told of awards and unlocks, in whatever order. Of two unlocks in one mode the earlier stays, of an award what
-/// [`Held::merged`] says.
+/// Takes what is told of awards and unlocks, in whatever order. Of two unlocks in one mode the earlier stays, of an
+/// award what [`Held::merged`] says.
 pub async fn take_told(
     unit: &mut Unit<'_>,
     awards: &[ToldAwards<'_>],
@@ -294,7 +294,8 @@ impl Write for RelockAchievements {
     }
 }
 
-/// By what the unlocks of a user in a game have changed. What comes later in this order decides what the awards come to.
+/// By what the unlocks of a user in a game have changed. What comes later in this order decides what the awards come
+/// to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum How {
     /// Told by an export, which tells of the awards too.

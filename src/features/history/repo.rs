@@ -25,8 +25,8 @@ fn filter(kinds: &[HistoryKind]) -> Option<Param> {
     (!kinds.is_empty()).then(|| Param::Texts(kinds.iter().map(|kind| kind.as_str().to_owned()).collect()))
 }
 
-/// One page of each user's history, the newest event first; only events of these kinds, or of all when there are none. The
-/// main part of an event does not say what changed.
+/// One page of each user's history, the newest event first; only events of these kinds, or of all when there are none.
+/// The main part of an event does not say what changed.
 pub(super) async fn page(
     connection: &impl ConnectionTrait,
     users: Vec<i64>,

@@ -32,8 +32,8 @@ pub(super) async fn check_owner(request: &Request, user: &OwnUser, owner: i64) -
     }
 }
 
-/// One page of a user's history, the newest event first; only events of these kinds, or of all when there are none. What
-/// changed is empty unless `changes` is set, and the number of events is there only where `count` is.
+/// One page of a user's history, the newest event first; only events of these kinds, or of all when there are none.
+/// What changed is empty unless `changes` is set, and the number of events is there only where `count` is.
 pub async fn events(
     request: &Request,
     user: &OwnUser,

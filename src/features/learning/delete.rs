@@ -17,7 +17,8 @@ pub async fn deletable_resource(unit: &Unit<'_>, key: &str) -> Result<Deletable<
     let found = rows::by_key::<resource::Model>(transaction, &canonical(key)).await?;
     // Who only has progress with a resource has not put it into the catalogue.
     let Some(row) = found.filter(|row| row.catalogued) else { return Ok(Err(Deleted::Unknown)) };
-    let (progress, listed) = (progress::Column::ResourceId.eq(row.id), instance_resource::Column::ResourceId.eq(row.id));
+    let (progress, listed) =
+        (progress::Column::ResourceId.eq(row.id), instance_resource::Column::ResourceId.eq(row.id));
     if rows::any_of_users::<progress::Model>(transaction, progress).await?
         || rows::any_of_users::<instance_resource::Model>(transaction, listed).await?
     {
@@ -50,7 +51,8 @@ pub async fn resource(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
 pub async fn deletable_plan(unit: &Unit<'_>, key: &str) -> Result<Deletable<plan::Model>> {
     let transaction = unit.transaction();
     let Some(row) = rows::by_key::<plan::Model>(transaction, key).await? else { return Ok(Err(Deleted::Unknown)) };
-    let is_in_progress = rows::any_of_users::<instance::Model>(transaction, instance::Column::PlanId.eq(row.id)).await?;
+    let is_in_progress =
+        rows::any_of_users::<instance::Model>(transaction, instance::Column::PlanId.eq(row.id)).await?;
     Ok(if is_in_progress { Err(Deleted::IN_PROGRESS) } else { Ok(row) })
 }
 

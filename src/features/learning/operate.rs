@@ -127,8 +127,8 @@ impl Resources {
         Ok(Self { rows, owners, notes: Notes::default() })
     }
 
-    /// Puts what is given of a resource, with an id of 24 digits and whether it is described, in its place. Whether that is
-    /// news.
+    /// Puts what is given of a resource, with an id of 24 digits and whether it is described, in its place. Whether
+    /// that is news.
     fn put(
         &mut self,
         checks: &mut Checks,
@@ -356,7 +356,8 @@ impl Plans {
         true
     }
 
-    /// The ids of resources. Those that nobody described get a row by somebody's progress, and are in no plan but in exports.
+    /// The ids of resources. Those that nobody described get a row by somebody's progress, and are in no plan but in
+    /// exports.
     fn find(&self, checks: &mut Checks, keys: &[String], telling: Telling) -> Vec<i64> {
         let (mut ids, mut seen) = (Vec::with_capacity(keys.len()), HashSet::new());
         for (place, key) in keys.iter().enumerate() {

@@ -333,8 +333,8 @@ pub(super) enum Which {
 /// The hand-written statements of this file.
 pub static STATEMENTS: [&Sql; 3] = [&AT_PLACES, &BY_ID, &BY_NUMBER];
 
-// An instance is one row, with its resources as JSON: a user may have a thousand instances with a long title each, which
-// would come along with each of their resources. The builder has no JSON of ordered rows.
+// An instance is one row, with its resources as JSON: a user may have a thousand instances with a long title each,
+// which would come along with each of their resources. The builder has no JSON of ordered rows.
 macro_rules! instances {
     ($of:literal) => {
         Sql::new(instances!($of, "json_agg(json_build_array("))

@@ -1,5 +1,5 @@
-//! What files tell of learning: facts with their dates, which come to the same in whatever order they are taken. Nothing is
-//! taken back by them: what is complete stays so.
+//! What files tell of learning: facts with their dates, which come to the same in whatever order they are taken.
+//! Nothing is taken back by them: what is complete stays so.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -71,8 +71,8 @@ pub struct ToldInstance<'a> {
     pub origin: Origin,
 }
 
-/// Takes what is told of progress and instances. Of figures the greatest stay, of dates of completion the earliest, and of
-/// notes the newest; what an export says of progress that is there counts if it is newer.
+/// Takes what is told of progress and instances. Of figures the greatest stay, of dates of completion the earliest, and
+/// of notes the newest; what an export says of progress that is there counts if it is newer.
 pub async fn take_told(
     unit: &mut Unit<'_>,
     progress: &[ToldProgress<'_>],
@@ -417,7 +417,8 @@ impl Instances {
     }
 }
 
-/// The resources of an instance with their marks: those of the record, else those that the plan offered when it was made.
+/// The resources of an instance with their marks: those of the record, else those that the plan offered when it was
+/// made.
 fn wanted(
     plan: &Plan,
     resources: &Resources<'_>,

@@ -97,8 +97,8 @@ impl Season {
 
 impl Seasons {
     /// All seasons by their start, each as it is scheduled at `now`: a season whose end is pushed back by a pause that
-    /// still lasts pushes back the start of the next one. One that is retired is in no other's way, unless it was over by
-    /// then: what it pushed back stays where it was.
+    /// still lasts pushes back the start of the next one. One that is retired is in no other's way, unless it was over
+    /// by then: what it pushed back stays where it was.
     pub fn scheduled(&self, now: Timestamp) -> impl Iterator<Item = (&Arc<Season>, Schedule<'_>)> {
         self.seasons.iter().scan(None, move |previous: &mut Option<Schedule<'_>>, season| {
             let own = season.schedule();

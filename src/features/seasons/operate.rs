@@ -200,7 +200,8 @@ impl Write for UpsertSeason {
     async fn perform(&self, unit: &mut Unit<'_>) -> Result<SeasonEdited> {
         // All writes wait for the lock, and no index leads from goals to progress with them.
         if self.removes_what_is_in_progress(unit).await?
-            && let Err(refusals) = self.edit(unit, &Seasons::read(unit.transaction()).await?, None, Checks::default()).await?
+            && let Err(refusals) =
+                self.edit(unit, &Seasons::read(unit.transaction()).await?, None, Checks::default()).await?
         {
             return Ok(SeasonEdited::refused(refusals));
         }
@@ -580,8 +581,8 @@ impl UpsertSeason {
                 checks.invalid("spent", "no more is spent of a budget than its cap");
             }
             if checks.is_lenient() {
-                // What was granted since is not forgotten, even if the cap was lowered below it; claims that come along count
-                // themselves.
+                // What was granted since is not forgotten, even if the cap was lowered below it; claims that come along
+                // count themselves.
                 row.cap_micros = cap_micros.max(spent_micros);
             } else if known.is_none_or(|row| row.cap_micros != cap_micros) && (0..spent_micros).contains(&cap_micros) {
                 checks.invalid("cap", "more than that has been granted already");
@@ -704,7 +705,8 @@ impl GivenGoal {
 /// Goals as they are, and as they will be.
 struct Goals {
     rows: Edits<goal::Model>,
-    /// The positions of the goals of the seasons that get some or whose goals change, by the seasons' ids and the goals' keys.
+    /// The positions of the goals of the seasons that get some or whose goals change, by the seasons' ids and the
+    /// goals' keys.
     sets: HashMap<i64, HashMap<String, i32>>,
     /// Those that are to move into another week, and whose reward somebody has claimed out of the budget of theirs.
     claimed: BTreeSet<i64>,
@@ -821,8 +823,8 @@ impl Goals {
     }
 }
 
-/// Carries over to everybody that a goal, by its id and key, takes more or fewer steps than before: who has done them has
-/// completed it, and who has not has not.
+/// Carries over to everybody that a goal, by its id and key, takes more or fewer steps than before: who has done them
+/// has completed it, and who has not has not.
 async fn resize(unit: &mut Unit<'_>, (goal, key): (i64, &str), steps: i32, origin: Origin) -> Result<()> {
     if origin == Origin::Told {
         tell_completions(unit, (goal, key), steps).await?;
@@ -853,7 +855,8 @@ async fn tell_completions(unit: &mut Unit<'_>, (goal, key): (i64, &str), steps: 
     Ok(())
 }
 
-/// Returns what has been granted in a season, in micros, as a new budget for this week begins with it; 0: the whole season.
+/// Returns what has been granted in a season, in micros, as a new budget for this week begins with it; 0: the whole
+/// season.
 fn spent_before(granted: &HashMap<i32, i64>, week: i32) -> i64 {
     if week == 0 {
         granted.values().copied().fold(0, i64::saturating_add)

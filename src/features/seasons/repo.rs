@@ -12,9 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 use waymark_db::bulk;
 use waymark_db::bulk::Stores;
 use waymark_db::records::{As, Records};
-use waymark_db::{
-    ColumnIsAny as _, Extent, Param, Sql, counts, execute, fetch, pairs, row, rows, select, values,
-};
+use waymark_db::{ColumnIsAny as _, Extent, Param, Sql, counts, execute, fetch, pairs, row, rows, select, values};
 use waymark_graphql_kit::batcher::grouped;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;

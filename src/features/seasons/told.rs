@@ -1,4 +1,5 @@
-//! What files tell of seasons and goals: facts with their dates, which come to the same in whatever order they are taken.
+//! What files tell of seasons and goals: facts with their dates, which come to the same in whatever order they are
+//! taken.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -75,8 +76,8 @@ pub struct TakenCredits {
     pub unsettled: Vec<(usize, Place, Unsettled)>,
 }
 
-/// Takes what is told of enrolments and steps. Of enrolments and completions the earliest date stays, of steps the most; what
-/// an export says of steps that are there counts if it is newer.
+/// Takes what is told of enrolments and steps. Of enrolments and completions the earliest date stays, of steps the
+/// most; what an export says of steps that are there counts if it is newer.
 pub async fn take_told(
     unit: &mut Unit<'_>,
     enrolments: &[ToldEnrolment<'_>],
@@ -222,8 +223,8 @@ fn tell(
     Ok(())
 }
 
-/// Takes what is told of lots, each with the key of the goal that it is the reward of, of entries and of claims. A goal is
-/// claimed once: of two claims the one stays that opened a lot here, then the earlier.
+/// Takes what is told of lots, each with the key of the goal that it is the reward of, of entries and of claims. A goal
+/// is claimed once: of two claims the one stays that opened a lot here, then the earlier.
 pub async fn take_credits(
     unit: &mut Unit<'_>,
     mut lots: Vec<(ToldLot<'_>, Option<&str>)>,
@@ -336,8 +337,8 @@ impl Claimed {
         Ok(Ok(true))
     }
 
-    /// Makes a lot the reward of a claim, which its budgets pay. What was granted already as an export says raises their
-    /// caps.
+    /// Makes a lot the reward of a claim, which its budgets pay. What was granted already as an export says raises
+    /// their caps.
     fn pay(&mut self, books: &mut Books, goal: &Goal, claim: &goal_claim::Model, is_told: bool) -> Result<(), String> {
         let micros = claim.reward_micros;
         if micros == 0 {

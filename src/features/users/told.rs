@@ -1,6 +1,6 @@
-//! What files tell of users, their accounts, keys and mergers. What a record says of a user who is there replaces what was
-//! there, what it leaves out stays; accounts are only added. The record of an export says all there is to say, of a user who
-//! is there only if it is the newer one. Of a user who was erased nothing comes back.
+//! What files tell of users, their accounts, keys and mergers. What a record says of a user who is there replaces what
+//! was there, what it leaves out stays; accounts are only added. The record of an export says all there is to say, of a
+//! user who is there only if it is the newer one. Of a user who was erased nothing comes back.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -65,7 +65,8 @@ pub struct TakenUsers {
     pub taken: Vec<Taken>,
     /// The users who are locked now, as they are after it.
     pub users: Vec<Standing>,
-    /// The internal ids of those whom an export says to have been erased meanwhile: what is theirs is still to be forgotten.
+    /// The internal ids of users who are there and whom an export tells of as erased. The caller deletes what they
+    /// have.
     pub erased: Vec<i64>,
     /// When the profile or the accounts of each changed last.
     pub profiles: Vec<(i64, Timestamp)>,
@@ -87,7 +88,7 @@ struct Slot {
     changed: bool,
     /// When the profile or the accounts changed last. Looked up only where an export tells of the user.
     updated_at: Timestamp,
-    /// Whether the export says that the user, who is there, was erased meanwhile.
+    /// Whether the user was there, and an export tells that the user was erased since.
     erased: bool,
 }
 
@@ -119,8 +120,8 @@ enum Owner {
     Somebody,
 }
 
-/// Takes what is told of users. `profiles`: how new those are, by internal ids, that were told of before, where histories do
-/// not say it yet.
+/// Takes what is told of users. `profiles`: how new those are, by internal ids, that were told of before, where
+/// histories do not say it yet.
 pub async fn take_users(
     unit: &mut Unit<'_>,
     told: Vec<ToldUser>,
@@ -224,7 +225,9 @@ impl Users {
     /// A new user with nothing but names.
     fn add(&mut self, unit: &Unit<'_>, record: &ToldUser, at: Timestamp) -> Result<usize, String> {
         let has_history = record.has_history();
-        let handle = record.handle.clone().ok_or("a new user needs a handle")?;
+        let needed =
+            || format!("a new user needs a handle, and {:?} has none", record.id.as_deref().unwrap_or_default());
+        let handle = record.handle.clone().ok_or_else(needed)?;
         let row = user::Model {
             id: 0,
             ulid: record.id.clone().unwrap_or_else(|| unit.ids.ulid(at)),
@@ -347,8 +350,8 @@ impl ToldUser {
 }
 
 impl Slot {
-    /// Notes that a file of the operator knows of the user, unless it says that nobody else did; whether that is news. It is,
-    /// however old the file is: whoever was vouched for once stays so.
+    /// Notes that a file of the operator knows of the user, unless it says that nobody else did; whether that is news.
+    /// It is, however old the file is: whoever was vouched for once stays so.
     fn is_vouched_for(&mut self, record: &ToldUser) -> bool {
         let news = self.row.self_made && !record.self_made && self.row.erased_at.is_none();
         self.row.self_made &= !news;
@@ -356,8 +359,8 @@ impl Slot {
         news
     }
 
-    /// Whether a record says nothing that is news of this user: nothing is of those who were erased or merged, and what an
-    /// export says is only if it is newer than what is there. An erasure is news whenever it was.
+    /// Whether a record says nothing that is news of this user: nothing is of those who were erased or merged, and what
+    /// an export says is only if it is newer than what is there. An erasure is news whenever it was.
     fn has_nothing_to_learn(&self, record: &ToldUser) -> bool {
         let known = record.updated_at.is_none_or(|at| at <= self.updated_at);
         self.row.erased_at.is_some()
@@ -457,16 +460,24 @@ pub async fn take_keys(unit: &Unit<'_>, told: Vec<api_key::Model>) -> Result<Vec
     Ok(taken)
 }
 
-/// Takes that a locked user was merged into another one, as an export says; both by their internal ids.
-pub async fn take_merger(unit: &Unit<'_>, user: i64, into: i64, origin: Origin) -> Result<Taken> {
+/// Takes that a locked user was merged into another one, as an export says; both by their internal ids, with what the
+/// file calls them.
+pub async fn take_merger(
+    unit: &Unit<'_>,
+    (user, name): (i64, &str),
+    (into, survivor): (i64, &str),
+    origin: Origin,
+) -> Result<Taken> {
     if origin == Origin::Told {
         // What was theirs would be nobody's.
         return Ok(Err("only an export says that users were merged; the mutation mergeUsers merges them".to_owned()));
     }
     if repo::leads_to(unit.transaction(), into, user).await? {
-        let why =
-            if into == user { "a user cannot be merged into itself" } else { "that user was merged into this one" };
-        return Ok(Err(why.to_owned()));
+        return Ok(Err(if into == user {
+            format!("the user {name:?} cannot be merged into itself")
+        } else {
+            format!("the user {survivor:?} was merged into {name:?}")
+        }));
     }
     repo::mark_merged(unit.transaction(), user, into).await.map(Ok)
 }

@@ -127,8 +127,8 @@ impl ClaimCollectionRewardPayload {
         .await
     }
 
-    /// How far the user is with the collection. Null when there is none with this id, when it is not shown now, and when
-    /// there is no such user.
+    /// How far the user is with the collection. Null when there is none with this id, when it is not shown now, and
+    /// when there is no such user.
     async fn collection(&self, context: &Context<'_>) -> Nullable<Ready<CollectionProgress>> {
         nullable(async {
             let Some((request, user)) = self.about.shown(context)? else { return Ok(None) };

@@ -25,8 +25,8 @@ use async_graphql::MergedObject;
 use waymark_graphql_kit::scalars::Lenient;
 use waymark_vocabulary::refusal::{Refusal, UserErrorCode};
 
-/// The members of items of lists that are read with the item, so that one that is malformed fails alone: the type of the item
-/// and the member's name.
+/// The members of items of lists that are read with the item, so that one that is malformed fails alone: the type of
+/// the item and the member's name.
 pub const READ_WITH_THE_ITEM: [(&str, &str); 4] = [
     ("GoalStepsInput", "occurredAt"),
     ("GoalStepsEventInput", "occurredAt"),
@@ -54,6 +54,9 @@ fn given<T: Clone>(value: Option<&Lenient<T>>, name: &str) -> (Option<T>, Option
     match value.map(|value| &value.0) {
         None => (None, None),
         Some(Ok(value)) => (Some(value.clone()), None),
-        Some(Err(message)) => (None, Some(Refusal::new(UserErrorCode::InvalidInput, message.as_str()).at([name]))),
+        Some(Err(reason)) => {
+            let message = format!("{name} {reason}");
+            (None, Some(Refusal::new(UserErrorCode::InvalidInput, message).at([name])))
+        }
     }
 }

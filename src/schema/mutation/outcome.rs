@@ -11,7 +11,8 @@ use waymark_vocabulary::refusal::{ItemOutcome, Refusal, WriteStatus, refusals};
 
 /// The outcome of a use case about one user.
 pub(super) trait Outcome: Sized {
-    /// Returns what was refused, each with its place in the input. `field` is the list whose items are answered one by one.
+    /// Returns what was refused, each with its place in the input. `field` is the list whose items are answered one by
+    /// one.
     fn refusals(&self, field: &str) -> Vec<Refusal>;
 
     /// Makes the outcome of a write of which nothing was done for this reason.

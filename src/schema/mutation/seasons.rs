@@ -76,8 +76,8 @@ pub(crate) struct GoalStepsInput {
     pub(super) goal_id: ID,
     /// How many steps to add, at least 1. Steps beyond what the goal has left are dropped.
     add: Option<i32>,
-    /// How many steps are done in all, at least 0. Fewer than are done already change nothing; steps beyond what the goal
-    /// has are dropped.
+    /// How many steps are done in all, at least 0. Fewer than are done already change nothing; steps beyond what the
+    /// goal has are dropped.
     set_to: Option<i32>,
     /// When they were done, not in the future and at most a year ago (a setting of the server); by default now. Steps
     /// of a week that is over are taken for another 24 hours when this lies in that week.

@@ -256,8 +256,8 @@ about_user! {
 }
 
 impl EraseUserInput {
-    /// Erases the user whom an operator names, or the caller. What an operator names is looked up by the use case, so that
-    /// it is answered the same again under its idempotency key.
+    /// Erases the user whom an operator names, or the caller. What an operator names is looked up by the use case, so
+    /// that it is answered the same again under its idempotency key.
     async fn answer(self, request: &Request) -> Result<EraseUserPayload> {
         let (user, stored) = match (policy::operate(&request.caller), self.user) {
             (Ok(operator), Some(by)) => {

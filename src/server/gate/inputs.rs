@@ -1,8 +1,8 @@
 //! What validation leaves open about input: objects of which exactly one field is to be given, fields given twice,
 //! values of our own scalars, texts that cannot be stored, and variables without a value.
 //!
-//! The engine reads the values of scalars field by field while it executes. What it would refuse then is refused here, so
-//! that no mutation has been carried out when a later one cannot be.
+//! The engine reads the values of scalars field by field while it executes. What it would refuse then is refused here,
+//! so that no mutation has been carried out when a later one cannot be.
 //!
 //! A text that holds a NUL refuses the whole request and is named by its place, unless it stands in a list: items of
 //! lists are checked one by one by the resolver, and fail one by one.
@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use apollo_compiler::ast::{Type, Value};
 use apollo_compiler::executable::{Operation, Selection, SelectionSet};
+use apollo_compiler::parser::{SourceMap, SourceSpan};
 use apollo_compiler::response::{JsonMap, JsonValue};
 use apollo_compiler::schema::InputObjectType;
 use apollo_compiler::validation::Valid;
@@ -19,13 +20,14 @@ use async_graphql::parser::types::{
     DocumentOperations, ExecutableDocument as EngineDocument, Selection as EngineSelection,
     SelectionSet as EngineSelectionSet,
 };
-use async_graphql::{InputType, Pos, Positioned, ScalarType};
+use async_graphql::{Positioned, ScalarType};
 use async_graphql_value::indexmap::IndexMap;
 use async_graphql_value::{ConstValue, Value as EngineValue};
 
 use super::Refusal;
+use super::faults::Fault;
 use waymark_credits::graphql::Credits;
-use waymark_graphql_kit::scalars::BigInt;
+use waymark_graphql_kit::scalars::{BigInt, beginning, expected};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Code;
 use waymark_kernel::text;
@@ -33,66 +35,76 @@ use waymark_schema::READ_WITH_THE_ITEM;
 
 /// Checks every value that is written in a document.
 pub(super) fn check_document(schema: &Valid<Schema>, document: &ExecutableDocument) -> Result<(), Refusal> {
-    let operations = document.operations.iter();
-    for operation in operations {
+    let check = |name: &Name, ty: &Type, value: &Node<Value>| {
+        let fault = match nul_in_value(value) {
+            Some(fault) => Err(fault),
+            None => check_value(schema, ty, value),
+        };
+        fault.map_err(|fault| fault.at(value.location()).refuse(name, &document.sources))
+    };
+    for operation in document.operations.iter() {
         for variable in &operation.variables {
             if let Some(default) = &variable.default_value {
-                refuse_nul(Code::GraphqlValidationFailed, &variable.name, nul_in_value(default))?;
-                check_value(schema, &variable.ty, default)?;
+                check(&variable.name, &variable.ty, default)?;
             }
         }
-        check_selections(schema, &operation.selection_set)?;
+        check_selections(&operation.selection_set, &check)?;
     }
-    document.fragments.values().try_for_each(|fragment| check_selections(schema, &fragment.selection_set))
+    document.fragments.values().try_for_each(|fragment| check_selections(&fragment.selection_set, &check))
 }
 
-fn check_selections(schema: &Valid<Schema>, selections: &SelectionSet) -> Result<(), Refusal> {
+fn check_selections(
+    selections: &SelectionSet,
+    check: &impl Fn(&Name, &Type, &Node<Value>) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
     for selection in &selections.selections {
         match selection {
             Selection::Field(field) => {
                 for argument in &field.arguments {
                     if let Some(definition) = field.definition.argument_by_name(&argument.name) {
-                        refuse_nul(Code::GraphqlValidationFailed, &argument.name, nul_in_value(&argument.value))?;
-                        check_value(schema, &definition.ty, &argument.value)?;
+                        check(&argument.name, &definition.ty, &argument.value)?;
                     }
                 }
-                check_selections(schema, &field.selection_set)?;
+                check_selections(&field.selection_set, check)?;
             }
-            Selection::InlineFragment(inline) => check_selections(schema, &inline.selection_set)?,
+            Selection::InlineFragment(inline) => check_selections(&inline.selection_set, check)?,
             Selection::FragmentSpread(_) => {}
         }
     }
     Ok(())
 }
 
-fn check_value(schema: &Valid<Schema>, ty: &Type, value: &Value) -> Result<(), Refusal> {
-    match value {
+fn check_value(schema: &Valid<Schema>, ty: &Type, value: &Node<Value>) -> Result<(), Fault> {
+    let found = || value.serialize().no_indent().to_string();
+    let scalar = |read| check_scalar(ty, read, found).map_err(|fault| fault.at(value.location()));
+    match &**value {
         Value::List(items) if ty.is_list() => {
-            items.iter().try_for_each(|item| check_value(schema, ty.item_type(), item))
+            let mut items = items.iter().enumerate();
+            items.try_for_each(|(place, item)| {
+                check_value(schema, ty.item_type(), item).map_err(|fault| fault.inside(place))
+            })
         }
-        Value::List(_) => check_scalar(ty, ConstValue::List(Vec::new())),
+        Value::List(_) => scalar(ConstValue::List(Vec::new())),
         Value::Object(members) => {
             let Some(object) = schema.get_input_object(ty.inner_named_type()) else {
-                return check_scalar(ty, ConstValue::Object(IndexMap::new()));
+                return scalar(ConstValue::Object(IndexMap::new()));
             };
-            if let Some((name, _)) = first_twice(members) {
-                return refuse(
-                    Code::GraphqlValidationFailed,
-                    format!("{name:?} is given twice in one {}", object.name),
-                );
+            if let Some((name, value)) = first_twice(members) {
+                let twice = Fault::new(Code::GraphqlValidationFailed, value.location(), "is given twice");
+                return Err(twice.inside(name));
             }
             if is_one_of(object) && (members.len() != 1 || members.iter().any(|(_, value)| value.is_null())) {
-                return refuse(Code::GraphqlValidationFailed, one_of(object));
+                let message = one_of(object, &found());
+                return Err(Fault::new(Code::GraphqlValidationFailed, value.location(), message));
             }
             members.iter().try_for_each(|(name, value)| match object.fields.get(name) {
-                Some(field) if !is_read_later(object, name) => check_value(schema, &field.ty, value),
+                Some(field) if !is_read_later(object, name) => {
+                    check_value(schema, &field.ty, value).map_err(|fault| fault.inside(name))
+                }
                 _ => Ok(()),
             })
         }
-        single => match literal(single) {
-            Some(value) => check_scalar(ty, value),
-            None => Ok(()),
-        },
+        single => literal(single).map_or(Ok(()), scalar),
     }
 }
 
@@ -112,18 +124,15 @@ fn literal(value: &Value) -> Option<ConstValue> {
 }
 
 /// Reads a value as the engine will where it is of a scalar of ours.
-fn check_scalar(ty: &Type, value: ConstValue) -> Result<(), Refusal> {
-    fn read<S: ScalarType + InputType>(value: ConstValue) -> Result<(), String> {
-        <S as ScalarType>::parse(value).map(drop).map_err(|error| error.into_server_error(Pos::default()).message)
-    }
+fn check_scalar(ty: &Type, value: ConstValue, found: impl Fn() -> String) -> Result<(), Fault> {
     let name = ty.inner_named_type().as_str();
-    let outcome = match name {
-        "BigInt" => read::<BigInt>(value),
-        "Credits" => read::<Credits>(value),
-        "DateTime" => read::<Timestamp>(value),
-        _ => Ok(()),
+    let is_read = match name {
+        "BigInt" => <BigInt as ScalarType>::parse(value).is_ok(),
+        "Credits" => <Credits as ScalarType>::parse(value).is_ok(),
+        "DateTime" => <Timestamp as ScalarType>::parse(value).is_ok(),
+        _ => true,
     };
-    outcome.or_else(|message| refuse(Code::BadUserInput, message))
+    if is_read { Ok(()) } else { Err(Fault::of_type(expected(name), found())) }
 }
 
 /// Whether a member of an item of a list is read by the resolver, which refuses the item alone.
@@ -146,31 +155,25 @@ pub(super) fn check_variables(
     operation: &Operation,
     values: &JsonMap,
 ) -> Result<(), Refusal> {
-    operation.variables.iter().try_for_each(|variable| match values.get(variable.name.as_str()) {
-        Some(value) => {
-            if let Some(place) = nul_in_json(value) {
-                let argument = argument_of(document, operation, &variable.name);
-                let argument = argument.unwrap_or_else(|| variable.name.to_string());
-                return refuse_nul(Code::BadUserInput, &argument, Some(place));
-            }
-            check_json(schema, &variable.ty, value)
-        }
-        None => Ok(()),
+    operation.variables.iter().try_for_each(|variable| {
+        let Some(value) = values.get(variable.name.as_str()) else { return Ok(()) };
+        let fault = match nul_in_json(value) {
+            Some(fault) => Err(fault),
+            None => check_json(schema, &variable.ty, value),
+        };
+        fault.map_err(|fault| {
+            let name = argument_of(document, operation, &variable.name);
+            fault.at(variable.location()).refuse(&name, &document.sources)
+        })
     })
 }
 
-/// Refuses the argument or variable `name` in whose value there is a NUL at this place, if there is one.
-fn refuse_nul(code: Code, name: &str, place: Option<String>) -> Result<(), Refusal> {
-    match place {
-        Some(place) => refuse(code, format!("{name}{place} {}", text::HOLDS_NUL)),
-        None => Ok(()),
-    }
-}
-
-/// The argument into which a variable goes first, with the steps inside of it.
-fn argument_of(document: &ExecutableDocument, operation: &Operation, variable: &Name) -> Option<String> {
+/// The argument into which a variable goes first, with the steps inside of it; of one that goes nowhere its own name.
+pub(super) fn argument_of(document: &ExecutableDocument, operation: &Operation, variable: &Name) -> String {
     let fragments = document.fragments.values().map(|fragment| &fragment.selection_set);
-    std::iter::once(&operation.selection_set).chain(fragments).find_map(|set| argument_in(set, variable))
+    let argument =
+        std::iter::once(&operation.selection_set).chain(fragments).find_map(|set| argument_in(set, variable));
+    argument.unwrap_or_else(|| variable.to_string())
 }
 
 fn argument_in(selections: &SelectionSet, variable: &Name) -> Option<String> {
@@ -198,22 +201,25 @@ fn variable_in(value: &Value, variable: &Name) -> Option<String> {
     }
 }
 
-/// Where a text that is written in a document holds a NUL, outside of lists: `.account.id`, or nothing for the value
-/// itself.
-fn nul_in_value(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => text.contains('\0').then(String::new),
-        Value::Object(members) => members.iter().find_map(|(name, member)| nul_in_value(member).map(in_member(name))),
+/// The fault of a text that is written in a document and holds a NUL, outside of lists.
+fn nul_in_value(value: &Node<Value>) -> Option<Fault> {
+    match &**value {
+        Value::String(text) => {
+            text.contains('\0').then(|| Fault::new(Code::GraphqlValidationFailed, value.location(), text::HOLDS_NUL))
+        }
+        Value::Object(members) => members.iter().find_map(|(name, member)| Some(nul_in_value(member)?.inside(name))),
         _ => None,
     }
 }
 
-/// The same in the value of a variable.
-fn nul_in_json(value: &JsonValue) -> Option<String> {
+/// The same of the value of a variable.
+fn nul_in_json(value: &JsonValue) -> Option<Fault> {
     match value {
-        JsonValue::String(text) => text.as_str().contains('\0').then(String::new),
+        JsonValue::String(text) => {
+            text.as_str().contains('\0').then(|| Fault::new(Code::BadUserInput, None, text::HOLDS_NUL))
+        }
         JsonValue::Object(members) => {
-            members.iter().find_map(|(name, member)| nul_in_json(member).map(in_member(name.as_str())))
+            members.iter().find_map(|(name, member)| Some(nul_in_json(member)?.inside(name.as_str())))
         }
         _ => None,
     }
@@ -223,31 +229,34 @@ fn in_member(name: &str) -> impl FnOnce(String) -> String {
     move |rest| format!(".{name}{rest}")
 }
 
-fn check_json(schema: &Valid<Schema>, ty: &Type, value: &JsonValue) -> Result<(), Refusal> {
+fn check_json(schema: &Valid<Schema>, ty: &Type, value: &JsonValue) -> Result<(), Fault> {
+    let scalar = |read| check_scalar(ty, read, || value.to_string());
     match value {
         JsonValue::Array(items) if ty.is_list() => {
-            items.iter().try_for_each(|item| check_json(schema, ty.item_type(), item))
+            let mut items = items.iter().enumerate();
+            items.try_for_each(|(place, item)| {
+                check_json(schema, ty.item_type(), item).map_err(|fault| fault.inside(place))
+            })
         }
-        JsonValue::Array(_) => check_scalar(ty, ConstValue::List(Vec::new())),
+        JsonValue::Array(_) => scalar(ConstValue::List(Vec::new())),
         JsonValue::Object(members) => {
             let Some(object) = schema.get_input_object(ty.inner_named_type()) else {
-                return check_scalar(ty, ConstValue::Object(IndexMap::new()));
+                return scalar(ConstValue::Object(IndexMap::new()));
             };
             if is_one_of(object) && (members.len() != 1 || members.values().any(JsonValue::is_null)) {
-                return refuse(Code::BadUserInput, one_of(object));
+                return Err(Fault::new(Code::BadUserInput, None, one_of(object, &value.to_string())));
             }
             members.iter().try_for_each(|(name, value)| match object.fields.get(name.as_str()) {
-                Some(field) if !is_read_later(object, name.as_str()) => check_json(schema, &field.ty, value),
+                Some(field) if !is_read_later(object, name.as_str()) => {
+                    check_json(schema, &field.ty, value).map_err(|fault| fault.inside(name.as_str()))
+                }
                 _ => Ok(()),
             })
         }
         JsonValue::Null => Ok(()),
-        JsonValue::Bool(is) => check_scalar(ty, ConstValue::Boolean(*is)),
-        JsonValue::Number(number) if ty.inner_named_type() == "ID" && !number.is_i64() => {
-            refuse(Code::BadUserInput, format!("{number} is no ID; send an ID as a text"))
-        }
-        JsonValue::Number(number) => check_scalar(ty, ConstValue::Number(number.clone())),
-        JsonValue::String(text) => check_scalar(ty, ConstValue::String(text.as_str().to_owned())),
+        JsonValue::Bool(is) => scalar(ConstValue::Boolean(*is)),
+        JsonValue::Number(number) => scalar(ConstValue::Number(number.clone())),
+        JsonValue::String(text) => scalar(ConstValue::String(text.as_str().to_owned())),
     }
 }
 
@@ -255,13 +264,9 @@ fn is_one_of(object: &InputObjectType) -> bool {
     object.directives.has("oneOf")
 }
 
-fn one_of(object: &InputObjectType) -> String {
+fn one_of(object: &InputObjectType, found: &str) -> String {
     let fields: Vec<&str> = object.fields.keys().map(Name::as_str).collect();
-    format!("{} takes exactly one of {}, and not null", object.name, fields.join(", "))
-}
-
-fn refuse(code: Code, message: String) -> Result<(), Refusal> {
-    Err(Refusal::new(code, message))
+    format!("takes exactly one of {}, which is not null, and not {}", fields.join(", "), beginning(found))
 }
 
 /// Removes the arguments that stand for a variable without a value, so that they fall back to their defaults. Members
@@ -354,6 +359,7 @@ pub(super) struct Strict {
     place: String,
     /// Whether it has to have a value there, because nothing stands in for it.
     needs_value: bool,
+    at: Option<SourceSpan>,
 }
 
 /// The places of an operation where `null` cannot be.
@@ -375,7 +381,7 @@ pub(super) fn strict_places(
         }
     }
     for variable in super::compile::deciding(document, operation) {
-        found.push(Strict { variable, place: "if".to_owned(), needs_value: true });
+        found.push(Strict { variable, place: "if".to_owned(), needs_value: true, at: None });
     }
     found.retain(|strict| {
         let variable = operation.variables.iter().find(|variable| variable.name == strict.variable);
@@ -388,13 +394,13 @@ fn strict_in(
     schema: &Valid<Schema>,
     ty: &Type,
     needs_value: bool,
-    value: &Value,
+    value: &Node<Value>,
     place: String,
     found: &mut Vec<Strict>,
 ) {
-    match value {
+    match &**value {
         Value::Variable(variable) if ty.is_non_null() => {
-            found.push(Strict { variable: variable.clone(), place, needs_value });
+            found.push(Strict { variable: variable.clone(), place, needs_value, at: value.location() });
         }
         Value::List(items) => {
             items.iter().for_each(|item| strict_in(schema, ty.item_type(), true, item, place.clone(), found));
@@ -406,9 +412,14 @@ fn strict_in(
                 let place = format!("{place}.{name}");
                 match &**member {
                     Value::Variable(variable) if is_one_of(object) => {
-                        found.push(Strict { variable: variable.clone(), place, needs_value: true });
+                        found.push(Strict {
+                            variable: variable.clone(),
+                            place,
+                            needs_value: true,
+                            at: member.location(),
+                        });
                     }
-                    member => {
+                    _ => {
                         strict_in(schema, &field.ty, field.default_value.is_none(), member, place, found);
                     }
                 }
@@ -419,12 +430,13 @@ fn strict_in(
 }
 
 /// Refuses `null` where it cannot be.
-pub(super) fn check_strict(places: &[Strict], values: &JsonMap) -> Result<(), Refusal> {
-    places.iter().try_for_each(|strict| match values.get(strict.variable.as_str()) {
-        Some(JsonValue::Null) => refuse(Code::BadUserInput, format!("{} takes no null", strict.place)),
-        None if strict.needs_value => {
-            refuse(Code::BadUserInput, format!("{} needs a value, and ${} has none", strict.place, strict.variable))
-        }
-        _ => Ok(()),
+pub(super) fn check_strict(places: &[Strict], values: &JsonMap, sources: &SourceMap) -> Result<(), Refusal> {
+    places.iter().try_for_each(|strict| {
+        let message = match values.get(strict.variable.as_str()) {
+            Some(JsonValue::Null) => "takes no null".to_owned(),
+            None if strict.needs_value => format!("needs a value, and ${} has none", strict.variable),
+            _ => return Ok(()),
+        };
+        Err(Fault::new(Code::BadUserInput, strict.at, message).refuse(&strict.place, sources))
     })
 }

@@ -7,6 +7,7 @@
 
 mod compile;
 mod cost;
+mod faults;
 mod inputs;
 mod introspection;
 mod measure;
@@ -333,12 +334,15 @@ impl Gate {
         let values = inputs::with_whole_numbers(&self.schema, operation, values);
         let coerced =
             apollo_compiler::request::coerce_variable_values(&self.schema, operation, &values).map_err(|error| {
-                let fault = error.to_graphql_error(&document.checked.sources);
-                Refusal { code: Code::BadUserInput, faults: vec![fault], retry_after: None, work: 0 }
+                faults::of_variables(&self.schema, &document.checked, operation, &values).unwrap_or_else(|| {
+                    let fault = error.to_graphql_error(&document.checked.sources);
+                    Refusal { faults: vec![fault], ..Refusal::new(Code::BadUserInput, "") }
+                })
             })?;
         let coerced = coerced.into_inner();
         inputs::check_variables(&self.schema, &document.checked, operation, &coerced)?;
-        inputs::check_strict(document.known(operation).map_or(&[], |known| &known.strict), &coerced)?;
+        let strict = document.known(operation).map_or(&[][..], |known| &known.strict);
+        inputs::check_strict(strict, &coerced, &document.checked.sources)?;
         let mut variables = Variables::default();
         for (name, value) in coerced {
             variables.insert(EngineName::new(name.as_str()), engine_value(value));

@@ -1,5 +1,5 @@
-//! What operators define, as the inputs of the use cases that write it. A record says all there is to say of its thing: what it
-//! leaves out is set to its default.
+//! What operators define, as the inputs of the use cases that write it. A record says all there is to say of its thing:
+//! what it leaves out is set to its default.
 
 use super::{Work, only};
 use crate::records::{self, At};

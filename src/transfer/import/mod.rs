@@ -88,9 +88,10 @@ pub async fn import(
     import_scoped(db, ids, now, sources, false, complain, progress).await
 }
 
-/// Imports the records of `sources` into `db` at `now`. With `scope_keys`, keys of achievements and cards are unique only
-/// within their game or collection, and get its key in front. Bad records are given to `complain`; `progress` is told how far
-/// it is after every transaction. What was done stays when this fails or is killed; the same import again goes on.
+/// Imports the records of `sources` into `db` at `now`. With `scope_keys`, keys of achievements and cards are unique
+/// only within their game or collection, and get its key in front. Bad records are given to `complain`; `progress` is
+/// told how far it is after every transaction. What was done stays when this fails or is killed; the same import again
+/// goes on.
 ///
 /// # Errors
 /// When a file cannot be read or has another version, and when the database fails.
@@ -227,8 +228,8 @@ struct Import<'a> {
 struct Worker {
     /// The catalogue as its last transaction left it.
     known: Option<Arc<Snapshot>>,
-    /// How new the profiles are that it took from exports, while the events that say so are still to come. Several files may
-    /// tell of one user; a single one does not.
+    /// How new the profiles are that it took from exports, while the events that say so are still to come. Several
+    /// files may tell of one user; a single one does not.
     profiles: Option<HashMap<i64, Timestamp>>,
     unsettled: Vec<(Lot, (Place, Unsettled))>,
 }

@@ -8,16 +8,19 @@ use waymark_write::{restore_audit, restore_events, restore_references};
 /// Takes the events of histories, which come in the order of their numbers.
 pub(super) async fn take_events(work: &mut Work<'_>) -> Result<()> {
     let items = work.items(only!(Event));
-    let rows = items.iter().map(|item| event::Model {
-        user_id: item.user,
-        seq: item.record.number,
-        kind: item.record.kind.clone(),
-        actor: item.record.actor.clone(),
-        subject_type: item.record.subject.kind.clone(),
-        subject_key: item.record.subject.key.clone(),
-        changes: item.record.changes.to_string(),
-        occurred_at: item.record.occurred_at.0,
-        recorded_at: item.record.recorded_at.0,
+    let rows = items.iter().map(|item| {
+        let row = event::Model {
+            user_id: item.user,
+            seq: item.record.number,
+            kind: item.record.kind.clone(),
+            actor: item.record.actor.clone(),
+            subject_type: item.record.subject.kind.clone(),
+            subject_key: item.record.subject.key.clone(),
+            changes: item.record.changes.to_string(),
+            occurred_at: item.record.occurred_at.0,
+            recorded_at: item.record.recorded_at.0,
+        };
+        (row, item.record.user.as_str())
     });
     let taken = restore_events(&mut work.unit, rows.collect()).await?;
     work.note(items.iter().map(|item| item.at).zip(taken));

@@ -6,6 +6,7 @@ use axum::body::{Body, BodyDataStream};
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, Request, StatusCode};
 use futures_util::StreamExt as _;
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -42,7 +43,7 @@ struct Events {
     headers: HeaderMap,
     body: BodyDataStream,
     text: String,
-    /// The id of the last event that had one.
+    /// The id of the last event; `None`: it says nothing of one.
     id: Option<String>,
 }
 
@@ -94,7 +95,7 @@ impl Events {
                 continue;
             }
             let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-            self.id = field("id:").map(str::to_owned).or_else(|| self.id.take());
+            self.id = field("id:").map(str::to_owned);
             let (event, data) = (field("event:").unwrap(), field("data:").unwrap());
             let data = if data.is_empty() { Value::Null } else { serde_json::from_str(data).unwrap() };
             return Some((event.to_owned(), data));
@@ -177,6 +178,7 @@ async fn events_have_ids_and_who_names_the_last_one_gets_the_rest(stage: Stage) 
     let id = events.id.clone().unwrap();
     assert_eq!(id, cursor(&app, "grace", numbers[0]).await);
     assert_eq!(events.next().await["data"]["userProgress"]["number"], numbers[1]);
+    assert_eq!(events.id, Some(cursor(&app, "grace", numbers[1]).await));
     drop(events);
     let mut events = request(Some(&id)).await;
     for number in &numbers[1..] {
@@ -184,8 +186,27 @@ async fn events_have_ids_and_who_names_the_last_one_gets_the_rest(stage: Stage) 
     }
     let mut events = request(Some("nonsense")).await;
     assert_eq!(events.next().await["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
-    assert_eq!(events.id, None);
+    assert_eq!(events.id.as_deref(), Some(""), "a browser does not come back with it");
     events.completed().await;
+    // Neither with one from before a backup was put back.
+    let ahead = cursor(&app, "grace", numbers[2]).await;
+    for sql in [
+        "DELETE FROM history_events WHERE seq = (SELECT history_seq FROM users WHERE handle = 'grace') \
+         AND user_id = (SELECT id FROM users WHERE handle = 'grace')",
+        "UPDATE users SET history_seq = history_seq - 1 WHERE handle = 'grace'",
+    ] {
+        stage.db().writes().execute_unprepared(sql).await.unwrap();
+    }
+    let mut events = request(Some(&ahead)).await;
+    let next = events.next().await;
+    assert_eq!(next["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
+    assert!(next["errors"][0]["message"].as_str().unwrap().contains("ahead"), "{next}");
+    assert_eq!(events.id.as_deref(), Some(""));
+    events.completed().await;
+    // What is refused for another reason is asked for again from where it stood.
+    let mut events = post(&stage, &stage.user("grace"), FOLLOW, json!({ "user": { "handle": "ada" } })).await;
+    assert_eq!(events.next().await["errors"][0]["extensions"]["code"], "FORBIDDEN");
+    assert_eq!(events.id, None);
 }
 
 async fn a_mutation_is_answered_by_events_too(stage: Stage) {

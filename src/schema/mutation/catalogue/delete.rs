@@ -11,8 +11,8 @@ input! {
     /// Input of `deleteCatalogueItem`.
     DeleteCatalogueItemInput;
 
-    /// The global id of a season, a goal, a resource, a study plan, a game, an achievement, a collection or a card, such
-    /// as `game:14402`.
+    /// The global id of a season, a goal, a resource, a study plan, a game, an achievement, a collection or a card,
+    /// such as `game:14402`.
     id: ID,
     /// Whether the deletion is only tried: nothing changes, and the answer says whether it would.
     #[graphql(default)]
@@ -33,8 +33,9 @@ mutations! {
     CatalogueDeletionMutation;
 
     /// Deletes something from the catalogue, with all that belongs to it: a season with its goals, a game with its
-    /// achievements, a collection with its cards and its reward. Refused with IN_USE as long as a user has progress with
-    /// it; it can be retired then. For API keys with the scope admin. Null with an error when the whole was refused.
+    /// achievements, a collection with its cards and its reward. Refused with IN_USE as long as a user has progress
+    /// with it; it can be retired then. For API keys with the scope admin. Null with an error when the whole was
+    /// refused.
     delete_catalogue_item: by_operator(DeleteCatalogueItemInput, "What is deleted.") -> DeleteCatalogueItemPayload;
 }
 

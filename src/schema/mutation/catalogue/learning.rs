@@ -16,8 +16,8 @@ input! {
     /// given.
     UpsertResourceInput;
 
-    /// The resource's key or its global id: 1 to 255 characters without control characters. A key of 24 hexadecimal digits is
-    /// kept in lower case.
+    /// The resource's key or its global id: 1 to 255 characters without control characters. A key of 24 hexadecimal
+    /// digits is kept in lower case.
     key: ID,
     /// The title, 1 to 500 characters.
     title: Option<String>,

@@ -1,9 +1,11 @@
 //! Renaming, retiring and deleting things of the catalogue, of all types alike.
 
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use waymark::auth::Scope;
+use waymark::db::{Db, Kind};
 
-use super::{audit_log, number, perform, refusals};
+use super::{audit_log, execute, number, perform, refusals};
 use crate::harness::{Actor, Stage, tests};
 
 tests! {
@@ -16,6 +18,10 @@ tests! {
         a_card_of_a_collection_that_is_over_is_retired_or_deleted,
         what_nobody_has_progress_with_is_deleted,
         what_somebody_has_progress_with_stays,
+        a_goal_that_paid_somebody_stays_however_it_is_removed,
+        what_is_in_use_is_refused_while_others_write,
+        only_users_with_what_changed_are_counted_anew_however_many_there_are,
+        a_retired_collection_is_listed_for_those_who_have_something_of_it,
     ],
 }
 
@@ -222,7 +228,7 @@ async fn what_is_retired_is_hidden_and_takes_no_new_progress(stage: Stage) {
         let is_achievement = thing.shown.0 == "Achievement";
         if thing.shown.0 == "Season" {
             let leave = "DELETE FROM season_enrolments";
-            super::execute(&stage, leave).await;
+            execute(&stage, leave).await;
         }
         for _ in 0..2 {
             thing.retire(&admin, true).await;
@@ -373,7 +379,7 @@ async fn what_a_season_pushed_back_stays_there_when_it_is_retired(stage: Stage) 
     (b["key"], b["startsAt"]) = (json!("b"), json!("2026-01-11T00:00:00Z"));
     crate::transfer::import(stage.db(), &format!("{a}\n{b}\n")).await;
     // As if it had been paused at the time.
-    super::execute(
+    execute(
         &stage,
         "INSERT INTO season_pauses (season_id, from_at, until_at) \
          SELECT id, 1767312000000, 1767571200000 FROM seasons WHERE key = 'a'",
@@ -425,7 +431,7 @@ async fn a_card_of_a_collection_that_is_over_is_retired_or_deleted(stage: Stage)
 async fn what_nobody_has_progress_with_is_deleted(stage: Stage) {
     let admin = stage.app(&[Scope::Admin]).await;
     fill(&admin).await;
-    super::execute(&stage, "DELETE FROM season_enrolments").await;
+    execute(&stage, "DELETE FROM season_enrolments").await;
     let before = audit_log(&stage).await.len();
     let in_plan = delete(&admin, "resource:r", false).await;
     assert_eq!((refusals(&in_plan), &in_plan["deletedId"]), (vec!["IN_USE id".to_owned()], &Value::Null));
@@ -497,4 +503,184 @@ async fn what_somebody_has_progress_with_stays(stage: Stage) {
     }
     assert_eq!(number(&stage, "SELECT count(*) FROM game_summaries").await, 0);
     assert_eq!(number(&stage, "SELECT count(*) FROM collection_progress").await, 0);
+}
+
+/// The lists of inputs that remove what belongs to something, with one of [`things`] that is removed so.
+fn removals() -> [(&'static str, Value); 2] {
+    [
+        ("upsertSeason", json!({ "key": "s", "removeGoals": ["step"] })),
+        ("upsertCollection", json!({ "key": "c", "removeCards": ["k"] })),
+    ]
+}
+
+async fn a_goal_that_paid_somebody_stays_however_it_is_removed(stage: Stage) {
+    let admin = stage.app(&[Scope::Admin]).await;
+    fill(&admin).await;
+    let lot = "INSERT INTO credit_lots \
+        (user_id, seq, amount_micros, remaining_micros, granted_at, source, goal_id) \
+        SELECT u.id, 1, 5, 5, 0, 'GOAL', g.id FROM users u, goals g WHERE u.handle = 'ann' AND g.key = 'step'";
+    execute(&stage, lot).await;
+    let (mutation, input) = &removals()[0];
+    assert_eq!(refusals(&perform(&admin, mutation, "__typename", input).await), ["IN_USE removeGoals.0"]);
+    assert_eq!(refusals(&delete(&admin, "goal:step", false).await), ["IN_USE id"]);
+    execute(&stage, "DELETE FROM credit_lots").await;
+    assert_eq!(refusals(&perform(&admin, mutation, "__typename", input).await), [""; 0]);
+}
+
+async fn what_is_in_use_is_refused_while_others_write(stage: Stage) {
+    let admin = stage.app(&[Scope::Admin]).await;
+    fill(&admin).await;
+    for thing in things() {
+        assert_eq!(thing.progress(&admin).await, [""; 0], "{}", thing.id);
+    }
+    let neighbour = Db::connect(&stage.url, 1).await.unwrap();
+    let held = match neighbour.kind() {
+        // As a write of somebody's progress that lasts.
+        Kind::Postgres => {
+            let held = neighbour.begin().await.unwrap();
+            held.execute_unprepared("SELECT pg_advisory_xact_lock_shared(8319)").await.unwrap();
+            Some(held)
+        }
+        Kind::Sqlite => None,
+    };
+    for thing in things() {
+        assert_eq!(refusals(&delete(&admin, thing.id, false).await), ["IN_USE id"], "{}", thing.id);
+    }
+    for (mutation, input) in removals() {
+        // All that is wrong is told.
+        let mut input = input;
+        input["title"] = json!("");
+        if mutation == "upsertCollection" {
+            input["name"] = input["title"].take();
+            input.as_object_mut().unwrap().remove("title");
+        }
+        let refused = refusals(&perform(&admin, mutation, "__typename", &input).await);
+        assert!(refused.len() == 2 && refused.iter().any(|one| one.starts_with("IN_USE remove")), "{refused:?}");
+    }
+    if let Some(held) = held {
+        held.rollback().await.unwrap();
+    }
+}
+
+async fn only_users_with_what_changed_are_counted_anew_however_many_there_are(stage: Stage) {
+    let admin = stage.app(&[Scope::Admin]).await;
+    fill(&admin).await;
+    let upsert = async |handle: &str| {
+        let user = format!("mutation {{ upsertUser(input: {{handle: \"{handle}\"}}) {{ userErrors {{ code }} }} }}");
+        assert_eq!(admin.data(&user, Value::Null).await["upsertUser"]["userErrors"], json!([]));
+    };
+    upsert("bob").await;
+    // Many have come between them.
+    let far = match stage.db().kind() {
+        Kind::Postgres => "SELECT setval(pg_get_serial_sequence('users', 'id'), 25000)",
+        Kind::Sqlite => "UPDATE sqlite_sequence SET seq = 25000 WHERE name = 'users'",
+    };
+    execute(&stage, far).await;
+    upsert("zoe").await;
+    assert!(number(&stage, "SELECT id FROM users WHERE handle = 'zoe'").await > 25_000);
+    for (handle, achievement, card) in [("ann", "a", "k"), ("bob", "b", "l"), ("zoe", "a", "k")] {
+        for (mutation, mut input) in [
+            ("unlockAchievements", json!({ "unlocks": [{ "achievementId": achievement }] })),
+            ("grantCards", json!({ "cards": [{ "cardId": card, "quantity": 1 }] })),
+            ("recordGoalSteps", json!({ "steps": [{ "goalId": "step", "add": 2 }] })),
+        ] {
+            input["user"] = json!({ "handle": handle });
+            let enrol = json!({ "user": input["user"] });
+            perform_for(&admin, "enrollInSeason", &enrol).await;
+            perform_for(&admin, mutation, &input).await;
+        }
+    }
+    // Numbers that would be mended if bob were counted anew.
+    execute(&stage, &format!("UPDATE game_summaries SET score_achieved = 999 WHERE user_id = {BOB}")).await;
+    execute(&stage, &format!("UPDATE collection_progress SET collected_count = 0 WHERE user_id = {BOB}")).await;
+    let of = async |sql: &str| {
+        let one = async |handle: &str| {
+            number(&stage, &format!("{sql} WHERE user_id = (SELECT id FROM users WHERE handle = '{handle}')")).await
+        };
+        [one("ann").await, one("bob").await, one("zoe").await]
+    };
+    let more = json!({ "key": "g", "achievements": [{ "key": "a", "points": 50 }] });
+    assert_eq!(refusals(&perform(&admin, "upsertGame", "__typename", &more).await), [""; 0]);
+    assert_eq!(of("SELECT CAST(score_achieved AS bigint) FROM game_summaries").await, [50, 999, 50]);
+    let retired = json!({ "key": "c", "cards": [{ "key": "k", "retired": true }] });
+    assert_eq!(refusals(&perform(&admin, "upsertCollection", "__typename", &retired).await), [""; 0]);
+    assert_eq!(of("SELECT CAST(collected_count AS bigint) FROM collection_progress").await, [0, 0, 0]);
+    execute(&stage, &format!("UPDATE game_summaries SET score_achieved = 7 WHERE user_id = {BOB}")).await;
+    execute(&stage, &format!("UPDATE collection_progress SET collected_count = 1 WHERE user_id = {BOB}")).await;
+    // Who owns all that counts has completed it; so has who did all steps that are wanted now.
+    let gone = json!({ "key": "c", "cards": [{ "key": "l", "retired": true }, { "key": "k", "retired": false }] });
+    assert_eq!(refusals(&perform(&admin, "upsertCollection", "__typename", &gone).await), [""; 0]);
+    assert_eq!(
+        of("SELECT CAST(completed_at IS NOT NULL AS integer) * CAST(1 AS bigint) FROM collection_progress").await,
+        [1, 0, 1]
+    );
+    let fewer = json!({ "key": "s", "goals": [{ "key": "step", "totalSteps": 2 }] });
+    assert_eq!(refusals(&perform(&admin, "upsertSeason", "__typename", &fewer).await), [""; 0]);
+    assert_eq!(
+        of("SELECT CAST(completed_at IS NOT NULL AS integer) * CAST(1 AS bigint) FROM goal_progress").await,
+        [1, 1, 1]
+    );
+    is_sound(&admin).await;
+    // Who is found last keeps it too.
+    execute(&stage, "DELETE FROM achievement_unlocks WHERE user_id < 25000").await;
+    execute(&stage, "DELETE FROM owned_cards WHERE user_id < 25000").await;
+    for id in ["achievement:a", "card:k", "goal:step"] {
+        assert_eq!(refusals(&delete(&admin, id, false).await), ["IN_USE id"], "{id}");
+    }
+}
+
+/// Bob's internal id in SQL.
+const BOB: &str = "(SELECT id FROM users WHERE handle = 'bob')";
+
+/// Carries a write out that must not be refused, for whom its input names.
+async fn perform_for(app: &Actor, mutation: &str, input: &Value) {
+    let name = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
+    let document = format!("mutation($input: {name}!) {{ {mutation}(input: $input) {{ userErrors {{ code }} }} }}");
+    let payload = app.data(&document, json!({ "input": input })).await[mutation].clone();
+    assert_eq!(payload["userErrors"], json!([]), "{mutation}: {payload}");
+}
+
+async fn a_retired_collection_is_listed_for_those_who_have_something_of_it(stage: Stage) {
+    let admin = stage.app(&[Scope::Admin]).await;
+    fill(&admin).await;
+    let is_listed = async || {
+        let user =
+            ann(&admin, "collections { totalCount nodes { collection { key } } } overview { nodes { title } }").await;
+        let listed = user["collections"]["totalCount"] == 1;
+        assert_eq!(user["collections"]["nodes"].as_array().unwrap().len(), usize::from(listed));
+        let overview = user["overview"]["nodes"].as_array().unwrap();
+        assert_eq!(overview.iter().any(|node| node["title"] == "Long"), listed, "{overview:?}");
+        listed
+    };
+    for thing in ["season:s", "study_plan:p", "game:g", "resource:r", "resource:q"] {
+        delete_for_sure(&stage, &admin, thing).await;
+    }
+    let cards = |quantity: u32| json!({ "cards": [{ "cardId": "k", "quantity": quantity }] });
+    let retire = async |retired: bool| {
+        let input = json!({ "key": "c", "retired": retired, "cards": [{ "key": "k", "retired": retired }] });
+        perform(&admin, "upsertCollection", "__typename", &input).await;
+    };
+    assert!(is_listed().await);
+    retire(true).await;
+    assert!(!is_listed().await, "of it there is nothing");
+    retire(false).await;
+    assert_eq!(write(&admin, "grantCards", &cards(2)).await, [""; 0]);
+    retire(true).await;
+    assert!(is_listed().await, "a card that does not count is something");
+    assert_eq!(write(&admin, "removeCards", &cards(2)).await, [""; 0]);
+    assert!(!is_listed().await, "only zeros are left");
+    retire(false).await;
+    assert!(is_listed().await);
+    assert_eq!(write(&admin, "grantCards", &cards(1)).await, [""; 0]);
+    perform(&admin, "upsertCollection", "__typename", &json!({ "key": "c", "removeCards": ["l"] })).await;
+    assert_eq!(write(&admin, "removeCards", &cards(1)).await, [""; 0]);
+    retire(true).await;
+    assert!(is_listed().await, "it was completed");
+    is_sound(&admin).await;
+}
+
+/// Deletes a thing with which ann alone has progress.
+async fn delete_for_sure(stage: &Stage, admin: &Actor, id: &str) {
+    execute(stage, "DELETE FROM season_enrolments").await;
+    assert_eq!(refusals(&delete(admin, id, false).await), [""; 0], "{id}");
 }

@@ -21,6 +21,9 @@ tests! {
         who_may_merge,
         merging_while_others_write_leaves_nothing_half_done,
     ],
+    empty: [
+        collections_are_as_the_dates_of_the_cards_of_both_say,
+    ],
 }
 
 const MERGE: &str = "mutation($input: MergeUsersInput!) { mergeUsers(input: $input) { absorbedId user { id handle }
@@ -363,4 +366,110 @@ async fn merging_while_others_write_leaves_nothing_half_done(stage: Stage) {
         "studyPlanInstanceResources": [] });
     // What the survivor has agrees with itself.
     check(&none, &merged, &merged);
+}
+
+/// The days of a merge of [`collections_are_as_the_dates_of_the_cards_of_both_say`], of June 2026, and when the collections run.
+const DAYS: [u32; 4] = [10, 12, 14, 16];
+const WINDOWS: [(Option<u32>, Option<u32>); 6] = [
+    (None, None),
+    (Some(11), Some(13)),
+    (None, Some(11)),
+    (Some(13), None),
+    (Some(11), Some(15)),
+    (Some(15), Some(20)),
+];
+
+fn noon(day: u32) -> String {
+    format!("2026-06-{day:02}T12:00:00.000Z")
+}
+
+/// What comes of a mutation, nothing of which is refused.
+async fn done(app: &Actor, mutation: &str, input: Value) {
+    let name = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
+    let document = format!("mutation($input: {name}!) {{ {mutation}(input: $input) {{ userErrors {{ code }} }} }}");
+    let payload = app.data(&document, json!({ "input": input })).await[mutation].clone();
+    assert_eq!(payload["userErrors"], json!([]), "{mutation} {input}: {payload}");
+}
+
+/// Two users get three cards of a collection on some days or never, lose some and get them back, and one is merged into the
+/// other when the collection is still to come, runs or is over.
+async fn collections_are_as_the_dates_of_the_cards_of_both_say(stage: Stage) {
+    let mut state = 20_261_130_u64;
+    let mut below = |count: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % count
+    };
+    let at = async |day: u32| {
+        let stage = stage.with(&[("WAYMARK_CLOCK", &noon(day))]).await;
+        let app = stage.app(&[Scope::Admin, Scope::ProgressWrite]).await;
+        (stage, app)
+    };
+    let (_stage, first) = at(9).await;
+    let cases: Vec<usize> = (0..24).collect();
+    for case in &cases {
+        let (starts, ends) = WINDOWS[case % WINDOWS.len()];
+        let cards = (0..3).map(|card| json!({ "key": format!("c{case}-{card}"), "name": "Card" }));
+        let input = json!({
+            "key": format!("c{case}"), "name": "Cards", "startDate": starts.map(noon), "endDate": ends.map(noon),
+            "cards": cards.collect::<Vec<_>>(),
+        });
+        done(&first, "upsertCollection", input).await;
+        for handle in ["from", "into"] {
+            done(&first, "upsertUser", json!({ "handle": format!("{handle}{case}") })).await;
+        }
+    }
+    // By case, card and user: when the user got it first, and whether the user has it.
+    let mut owned: BTreeMap<(usize, u64, usize), (u32, bool)> = BTreeMap::new();
+    for day in &DAYS[..3] {
+        let (_stage, app) = at(*day).await;
+        for case in &cases {
+            for card in 0..3 {
+                for (place, handle) in ["from", "into"].iter().enumerate() {
+                    let user = json!({ "handle": format!("{handle}{case}") });
+                    let cards = json!([{ "cardId": format!("c{case}-{card}"), "quantity": 1 }]);
+                    let before = owned.get(&(*case, card, place)).copied();
+                    let has = before.is_some_and(|(_, has)| has);
+                    if below(4) == 0 || (has && below(3) > 0) {
+                        continue;
+                    }
+                    let mutation = if has { "removeCards" } else { "grantCards" };
+                    done(&app, mutation, json!({ "user": user, "cards": cards })).await;
+                    owned.insert((*case, card, place), (before.map_or(*day, |(first, _)| first), !has));
+                }
+            }
+        }
+        is_sound(&app).await;
+    }
+    let (_stage, app) = at(DAYS[3]).await;
+    for case in &cases {
+        let status = async |handle: &str| {
+            let query = format!(
+                "{{ user(by: {{handle: \"{handle}{case}\"}}) {{ collection(id: \"c{case}\") {{ status completedAt }} }} }}"
+            );
+            app.data(&query, Value::Null).await["user"]["collection"].clone()
+        };
+        let before = [status("from").await, status("into").await];
+        let completed = before.iter().filter(|one| one["status"] == "COMPLETED");
+        let completed = completed.map(|one| one["completedAt"].as_str().unwrap().to_owned()).min();
+        merge(&app, &format!("from{case}"), &format!("into{case}")).await;
+        let (starts, ends) = WINDOWS[case % WINDOWS.len()];
+        let dates = (0..3).map(|card| {
+            let both = [0, 1].map(|user| owned.get(&(*case, card, user)).copied());
+            let first = both.iter().flatten().map(|(first, _)| *first).min();
+            first.filter(|_| both.iter().flatten().any(|(_, has)| *has))
+        });
+        let last = dates.collect::<Option<Vec<u32>>>().map(|dates| dates.into_iter().max().unwrap());
+        let by_dates = last.map(|last| last.max(starts.unwrap_or(0)));
+        let by_dates = by_dates.filter(|at| *at <= DAYS[3] && ends.is_none_or(|ends| *at < ends)).map(noon);
+        let merged = status("into").await;
+        let expected = completed.or(by_dates);
+        assert_eq!(merged["status"] == "COMPLETED", expected.is_some(), "{case}: {before:?} {merged}");
+        assert_eq!(merged["completedAt"].as_str().map(str::to_owned), expected, "{case}: {before:?} {merged}");
+    }
+    is_sound(&app).await;
+}
+
+async fn is_sound(admin: &Actor) {
+    let verify = "mutation { verify(input: {}) { differences { check what stored expected } } }";
+    assert_eq!(admin.data(verify, Value::Null).await["verify"]["differences"], json!([]));
 }
