@@ -161,6 +161,11 @@ pub async fn any_of_users<M: Row>(connection: &impl ConnectionTrait, condition: 
     Ok(false)
 }
 
+/// Tells whether a row of a table of users has this value of `column`, which no index leads to.
+pub async fn anybody<M: Row>(connection: &impl ConnectionTrait, column: &str, value: i64) -> Result<bool> {
+    any_of_users::<M>(connection, Expr::col(Alias::new(column)).eq(value)).await
+}
+
 /// Returns those of `ids` that stand in `column` of rows of a table of users that meet a condition.
 pub async fn named_by_users<M: ModelTrait>(
     connection: &impl ConnectionTrait,

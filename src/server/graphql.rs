@@ -4,7 +4,6 @@ use std::error::Error as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use apollo_compiler::response::{JsonMap, JsonValue};
 use axum::Extension;
 use axum::body;
 use axum::extract::{Request, State};
@@ -14,6 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use http_body_util::LengthLimitError;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::gate::Refusal;
 use super::media::{self, Accepts, Media};
@@ -80,16 +80,16 @@ pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Respo
 
 /// Says why an object is not what is asked.
 fn why_not(json: &[u8]) -> String {
-    let members: JsonMap = match text::from_json(json) {
+    let members: Map<String, Value> = match text::from_json(json) {
         Ok(members) => members,
         Err(error) => return text::no_json(&error),
     };
-    let wrong = |(name, wanted, fits): (&str, &str, fn(&JsonValue) -> bool)| {
+    let wrong = |(name, wanted, fits): (&str, &str, fn(&Value) -> bool)| {
         let found = members.get(name).filter(|value| !value.is_null() && !fits(value))?;
         Some(format!("{name} is {wanted}, and not {}", beginning(&found.to_string())))
     };
-    let texts = ["query", "documentId", "operationName"].map(|name| (name, "a text", JsonValue::is_string as _));
-    let objects = ["variables", "extensions"].map(|name| (name, "an object", JsonValue::is_object as _));
+    let texts = ["query", "documentId", "operationName"].map(|name| (name, "a text", Value::is_string as _));
+    let objects = ["variables", "extensions"].map(|name| (name, "an object", Value::is_object as _));
     let wrong = texts.into_iter().chain(objects).find_map(wrong);
     // Of members that are given twice the last one is kept.
     wrong.unwrap_or_else(|| "a member is given twice".to_owned())
@@ -130,13 +130,13 @@ fn from_query(query: &str) -> Result<Asked, Error> {
         )
     })?;
     let map = |name: &str, text: Option<String>| {
-        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-        match text::from_json::<JsonValue>(text.as_bytes()) {
-            Ok(JsonValue::Object(members)) => Ok(Some(members)),
-            Ok(other) => Err(format!("it is {}", beginning(&other.to_string()))),
-            Err(error) => Err(text::no_json(&error)),
-        }
-        .map_err(|reason| Error::bad_input(format!("{name} must be a JSON object: {reason}")))
+        let text = text.filter(|text| !text.is_empty());
+        text.as_ref().map(|text| text::from_json(text.as_bytes())).transpose().map_err(|error| {
+            let found: Option<Value> = text.and_then(|text| text::from_json(text.as_bytes()).ok());
+            let it_is = |found: Value| format!("it is {}", beginning(&found.to_string()));
+            let reason = found.map_or_else(|| text::no_json(&error), it_is);
+            Error::bad_input(format!("{name} must be a JSON object: {reason}"))
+        })
     };
     Ok(Asked {
         query: parameters.query,

@@ -77,6 +77,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("credits/service", "entity"),
     // What is entered into the ledger is what is stored.
     ("credits/write", "entity"),
+    // What a season may remove is what may be deleted.
+    ("seasons/operate", "delete"),
 ];
 
 /// Where crates may be used that a room should keep to itself: files, and folders with a slash at the end.

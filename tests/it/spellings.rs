@@ -12,6 +12,7 @@ tests! {
         every_spelling_gets_the_same_answer_by_as_many_statements,
         fields_of_an_interface_come_in_the_order_of_the_document_whatever_fragments_they_stand_in,
         conditions_are_decided_wherever_they_stand,
+        definitions_may_be_described,
     ],
 }
 
@@ -130,5 +131,31 @@ async fn conditions_are_decided_wherever_they_stand(stage: Stage) {
     ] {
         let answer = stage.anonymous().data(query, json!({ "yes": yes, "no": no })).await;
         assert_eq!(answer["game"], expected, "{yes} {no}");
+    }
+}
+
+async fn definitions_may_be_described(stage: Stage) {
+    let documents = [
+        "query First($n: Int = 1) { games(first: $n) { ...Some } } fragment Some on GameConnection { totalCount }",
+        "\"First of all\" query First(\"how many\" $n: Int = 1) { games(first: $n) { ...Some } }
+         \"\"\"
+         Some of them, \\\"\"\" too
+         \"\"\" # indeed
+         fragment Some on GameConnection { totalCount }",
+    ];
+    let mut answers = Vec::new();
+    for document in documents {
+        answers.push(stage.anonymous().query(document, Value::Null).await.data());
+    }
+    assert_eq!(answers[0], answers[1]);
+    // What is wrong is told where it stands.
+    let wrong = "\"What it is\" query { nothing }";
+    let answer = stage.anonymous().query(wrong, Value::Null).await;
+    answer.refused(400, "GRAPHQL_VALIDATION_FAILED");
+    let column = wrong.find("nothing").unwrap() + 1;
+    assert_eq!(answer.json["errors"][0]["locations"], json!([{ "line": 1, "column": column }]));
+    // Nothing else may be described.
+    for document in ["\"x\" { viewer { kind } }", "{ \"x\" viewer { kind } }", "query(\"x\") { viewer { kind } }"] {
+        stage.anonymous().query(document, Value::Null).await.refused(400, "GRAPHQL_PARSE_FAILED");
     }
 }

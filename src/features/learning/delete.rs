@@ -1,7 +1,5 @@
 //! Deleting resources and study plans with which nobody has progress.
 
-use sea_orm::ColumnTrait as _;
-
 use super::entity::{instance, instance_resource, plan, plan_resource, progress, resource};
 use super::operate::canonical;
 use waymark_db::rows;
@@ -17,10 +15,8 @@ pub async fn deletable_resource(unit: &Unit<'_>, key: &str) -> Result<Deletable<
     let found = rows::by_key::<resource::Model>(transaction, &canonical(key)).await?;
     // Who only has progress with a resource has not put it into the catalogue.
     let Some(row) = found.filter(|row| row.catalogued) else { return Ok(Err(Deleted::Unknown)) };
-    let (progress, listed) =
-        (progress::Column::ResourceId.eq(row.id), instance_resource::Column::ResourceId.eq(row.id));
-    if rows::any_of_users::<progress::Model>(transaction, progress).await?
-        || rows::any_of_users::<instance_resource::Model>(transaction, listed).await?
+    if rows::anybody::<progress::Model>(transaction, "resource_id", row.id).await?
+        || rows::anybody::<instance_resource::Model>(transaction, "resource_id", row.id).await?
     {
         return Ok(Err(Deleted::IN_PROGRESS));
     }
@@ -51,8 +47,7 @@ pub async fn resource(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
 pub async fn deletable_plan(unit: &Unit<'_>, key: &str) -> Result<Deletable<plan::Model>> {
     let transaction = unit.transaction();
     let Some(row) = rows::by_key::<plan::Model>(transaction, key).await? else { return Ok(Err(Deleted::Unknown)) };
-    let is_in_progress =
-        rows::any_of_users::<instance::Model>(transaction, instance::Column::PlanId.eq(row.id)).await?;
+    let is_in_progress = rows::anybody::<instance::Model>(transaction, "plan_id", row.id).await?;
     Ok(if is_in_progress { Err(Deleted::IN_PROGRESS) } else { Ok(row) })
 }
 

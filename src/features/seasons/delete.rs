@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::ColumnTrait as _;
-
 use super::Seasons;
 use super::entity::{budget, enrolment, goal, pause, season, week};
 use super::repo;
@@ -22,8 +20,7 @@ pub async fn deletable_season(unit: &Unit<'_>, key: &str) -> Result<Deletable<se
     let Some(row) = rows::by_key::<season::Model>(transaction, key).await? else { return Ok(Err(Deleted::Unknown)) };
     let goals = rows::with_int::<goal::Model>(transaction, "season_id", &[row.id]).await?;
     let goals: Vec<i64> = goals.into_iter().map(|goal| goal.id).collect();
-    let enrolled = enrolment::Column::SeasonId.eq(row.id);
-    if rows::any_of_users::<enrolment::Model>(transaction, enrolled).await?
+    if rows::anybody::<enrolment::Model>(transaction, "season_id", row.id).await?
         || !in_progress(unit, &goals).await?.is_empty()
     {
         return Ok(Err(Deleted::IN_PROGRESS));

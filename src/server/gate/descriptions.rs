@@ -68,11 +68,11 @@ fn describes(place: Place, behind: &str) -> bool {
 }
 
 /// What is left behind blanks, commas and comments.
-fn without_ignored(text: &str) -> &str {
-    let text = text.trim_start_matches([' ', '\t', '\n', '\r', ',', '\u{feff}']);
-    match text.strip_prefix('#') {
-        Some(comment) => without_ignored(comment.find(['\n', '\r']).and_then(|end| comment.get(end..)).unwrap_or("")),
-        None => text,
+fn without_ignored(mut text: &str) -> &str {
+    loop {
+        text = text.trim_start_matches([' ', '\t', '\n', '\r', ',', '\u{feff}']);
+        let Some(comment) = text.strip_prefix('#') else { return text };
+        text = comment.find(['\n', '\r']).and_then(|end| comment.get(end..)).unwrap_or_default();
     }
 }
 
@@ -106,9 +106,14 @@ mod tests {
         for (text, expected) in [
             (r#""What" query A { a }"#, Some("       query A { a }")),
             ("\"\"\"a \\\"\"\" b\nc\"\"\"\nfragment F on T { a }", Some("            \n    \nfragment F on T { a }")),
-            (r#"query A("one" $a: Int = 1, "two" # and
-             $b: [In!] = [{ t: "x" }]) { a(b: "c") }"#, Some(r#"query A(      $a: Int = 1,       # and
-             $b: [In!] = [{ t: "x" }]) { a(b: "c") }"#)),
+            (
+                r#"query A("one" $a: Int = 1, "two" # and
+             $b: [In!] = [{ t: "x" }]) { a(b: "c") }"#,
+                Some(
+                    r#"query A(      $a: Int = 1,       # and
+             $b: [In!] = [{ t: "x" }]) { a(b: "c") }"#,
+                ),
+            ),
             (r#"{ a } "x" mutation { b(c: "query") }"#, Some(r#"{ a }     mutation { b(c: "query") }"#)),
             (r#"query($a: String = "$b") { a(b: "x\" query") }"#, None),
             (r#""x" { a }"#, None),

@@ -7,6 +7,7 @@
 
 mod compile;
 mod cost;
+mod descriptions;
 mod faults;
 mod inputs;
 mod introspection;
@@ -75,6 +76,8 @@ pub struct Gate {
 pub struct Document {
     number: u64,
     checked: Valid<ExecutableDocument>,
+    /// The text with its descriptions, if it has some.
+    described: Option<String>,
     operations: Vec<Known>,
 }
 
@@ -251,7 +254,14 @@ impl Gate {
 
     fn check(&self, text: &str) -> Result<Document, Refusal> {
         let mut parser = Parser::new().token_limit(MAX_TOKENS).recursion_limit(MAX_RECURSION);
-        let parsed = parser.parse_ast(text, FILE);
+        let mut described = None;
+        let parsed = parser.parse_ast(text, FILE).or_else(|faults| match descriptions::without(text) {
+            Some(plain) => {
+                described = Some(text.to_owned());
+                parser.parse_ast(plain, FILE)
+            }
+            None => Err(faults),
+        });
         let syntax = parsed.map_err(|faults| {
             let too_long = parser.tokens_reached() > MAX_TOKENS || parser.recursion_reached() > MAX_RECURSION;
             let code = if too_long { Code::LimitExceeded } else { Code::GraphqlParseFailed };
@@ -275,7 +285,7 @@ impl Gate {
         });
         let operations = operations.collect();
         let number = self.documents.fetch_add(1, Ordering::Relaxed);
-        Ok(Document { number, checked, operations })
+        Ok(Document { number, checked, described, operations })
     }
 
     /// Logs which trusted documents would be refused.
@@ -356,6 +366,7 @@ impl Document {
     pub fn hash(&self) -> String {
         let text = self.checked.sources.values().find(|source| source.path() == Path::new(FILE));
         let text = text.map(|source| source.source_text()).unwrap_or_default();
+        let text = self.described.as_deref().unwrap_or(text);
         Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
