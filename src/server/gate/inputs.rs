@@ -255,6 +255,10 @@ fn check_json(schema: &Valid<Schema>, ty: &Type, value: &JsonValue) -> Result<()
         }
         JsonValue::Null => Ok(()),
         JsonValue::Bool(is) => scalar(ConstValue::Boolean(*is)),
+        // As it comes from a default.
+        JsonValue::Number(number) if ty.inner_named_type() == "ID" && !number.is_i64() => {
+            Err(Fault::of_type(expected("ID"), number))
+        }
         JsonValue::Number(number) => scalar(ConstValue::Number(number.clone())),
         JsonValue::String(text) => scalar(ConstValue::String(text.as_str().to_owned())),
     }
