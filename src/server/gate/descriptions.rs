@@ -105,7 +105,7 @@ mod tests {
     fn descriptions_give_way_to_blanks_and_nothing_else_does() {
         for (text, expected) in [
             (r#""What" query A { a }"#, Some("       query A { a }")),
-            ("\"\"\"a \\\"\"\" b\nc\"\"\"\nfragment F on T { a }", Some("            \n    \nfragment F on T { a }")),
+            ("\"\"\"a \\\"\"\" b\nc\"\"\"\nfragment F on T { a }", Some("           \n    \nfragment F on T { a }")),
             (
                 r#"query A("one" $a: Int = 1, "two" # and
              $b: [In!] = [{ t: "x" }]) { a(b: "c") }"#,
