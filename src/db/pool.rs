@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::lane::Lane;
 use super::line::{ACQUIRE, CONNECT, Generation, Line};
+use super::replicas::Replicas;
 
 /// How the loaders reach the database.
 #[derive(Debug, Clone)]
@@ -28,11 +29,18 @@ pub struct ConnectionPool {
     line: Arc<Line>,
     /// Serves when there are no connections for loaders, and for statements with parameters of rare kinds.
     reads: Lane,
+    /// They are asked first, where there are some.
+    replicas: Option<Arc<Replicas>>,
 }
 
 impl ConnectionPool {
     pub(super) const fn new(line: Arc<Line>, reads: Lane) -> Self {
-        Self { line, reads }
+        Self { line, reads, replicas: None }
+    }
+
+    /// The same, which asks replicas first.
+    pub(super) fn beside(&self, replicas: &Arc<Replicas>) -> Self {
+        Self { replicas: Some(Arc::clone(replicas)), ..self.clone() }
     }
 }
 
@@ -43,6 +51,11 @@ impl ConnectionTrait for ConnectionPool {
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        if let Some(replicas) = &self.replicas
+            && let Some(rows) = replicas.ask(&statement).await
+        {
+            return Ok(rows);
+        }
         let generation = self.line.current()?;
         let Some(stock) = &generation.loaders else { return self.reads.query_all_raw(statement).await };
         if !statement.values.iter().flat_map(|values| &values.0).all(is_plain) {
