@@ -11,7 +11,6 @@ use std::time::Instant;
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::sea_query::{ArrayType, Value};
 use sea_orm::sqlx::database::HasStatementCache;
-use sea_orm::sqlx::query::Query;
 use sea_orm::sqlx::{
     self, Arguments, ConnectOptions as _, Connection as _, Database, Encode, Executor, IntoArguments, Pool, Postgres,
     Sqlite, Type,
@@ -22,6 +21,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::lane::Lane;
 use super::line::{ACQUIRE, CONNECT, Generation, Line};
 use super::replicas::Replicas;
+use super::transaction::fetch_alone;
 
 /// How the loaders reach the database.
 #[derive(Debug, Clone)]
@@ -155,7 +155,7 @@ impl<D: Database + HasStatementCache> Shelf<D> {
         let text = line.statements.want_text().then(|| sql.clone());
         let query = sqlx::query_with(sqlx::AssertSqlSafe(sql), arguments);
         let began = Instant::now();
-        let fetch = async { fetch(&mut connection, query, line.in_transaction()).await.map_err(failed) };
+        let fetch = async { fetch_alone(&mut connection, query, line.in_transaction()).await.map_err(failed) };
         let fetched = line.within(generation, line.answer(), fetch).await;
         line.statements.ran(text.as_deref(), began.elapsed(), fetched.is_err());
         // When a query failed, its connection is closed.
@@ -203,23 +203,6 @@ impl<D: Database + HasStatementCache> Shelf<D> {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<D::Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Fetches all rows. Where a pooler is between, in a transaction that begins by `limits`.
-async fn fetch<D: Database + HasStatementCache>(
-    connection: &mut D::Connection,
-    query: Query<'_, D, D::Arguments>,
-    limits: Option<&str>,
-) -> Result<Vec<D::Row>, sqlx::Error>
-where
-    D::Arguments: IntoArguments<D>,
-    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
-{
-    let Some(limits) = limits else { return query.fetch_all(connection).await };
-    connection.execute(sqlx::AssertSqlSafe(format!("BEGIN READ ONLY{limits}"))).await?;
-    let rows = query.persistent(false).fetch_all(&mut *connection).await?;
-    connection.execute("COMMIT").await?;
-    Ok(rows)
 }
 
 /// Counts a waiting task, for as long as this value lives.
