@@ -18,6 +18,7 @@ pub mod owner;
 pub mod page;
 mod pool;
 pub mod records;
+pub mod replicas;
 pub mod rights;
 mod row;
 pub mod rows;
@@ -42,8 +43,9 @@ use tokio::sync::Mutex;
 pub use lane::Lane;
 use lane::Purpose;
 pub use line::STATEMENT;
-use line::{Approach, Generation, Line, Patience};
+use line::{Approach, Generation, Line, Patience, Use};
 use pool::{ConnectionPool, Stock};
+use replicas::Replicas;
 pub use row::{Column, Columns, FromRow, Only, Row};
 pub use sea_orm::DbErr;
 pub use select::{ColumnIsAny, IsAny, counts, greatest, pair_is_any, pairs, query, select, select_from, values};
@@ -98,6 +100,7 @@ pub struct Db {
     writes: Lane,
     /// Where loaders read.
     loaders: ConnectionPool,
+    replicas: Option<Arc<Replicas>>,
     statements: Arc<Statements>,
     storage: Arc<Storage>,
     /// Whether it is a file that this process may not write.
@@ -123,6 +126,8 @@ pub struct Opening {
     pub pooler: bool,
     /// The way to PostgreSQL for the session that listens, and others that last, where it is another one.
     pub listen_url: Option<Secret>,
+    /// Where replicas of PostgreSQL are, which loaders read from.
+    pub read_url: Option<Secret>,
 }
 
 impl Opening {
@@ -132,6 +137,7 @@ impl Opening {
             statement: Duration::from_secs(config.database_statement_seconds.into()),
             pooler: config.database_pooler == Pooler::Transaction,
             listen_url: config.database_listen_url.clone().map(Secret::new),
+            read_url: config.database_read_url.clone().map(Secret::new),
             ..Self::plain(config.database_max_connections, create)
         }
     }
@@ -145,6 +151,7 @@ impl Opening {
             statement: STATEMENT,
             pooler: false,
             listen_url: None,
+            read_url: None,
         }
     }
 
@@ -225,12 +232,18 @@ impl Db {
                 url,
                 listen_url: opening.listen_url.as_ref().map(Secret::expose),
                 pooler: opening.pooler,
-                to_read: refuses,
+                purpose: if refuses { Use::Reads } else { Use::All },
                 max_connections: opening.max_connections.max(1),
                 statement: opening.statement,
             };
             let line = Line::to_postgres(approach, Arc::clone(&statements)).await?;
-            Ok(Self { refuses, ..Self::over(Kind::Postgres, line, statements) })
+            let db = Self { refuses, ..Self::over(Kind::Postgres, line, statements) };
+            let Opening { read_url, pooler, max_connections, statement, .. } = opening;
+            let replicas = read_url.map(|url| {
+                let way = replicas::Way { url, pooler, max_connections: max_connections.max(1), statement };
+                Replicas::start(way, db.reads.clone(), &db.statements)
+            });
+            Ok(Self { replicas, ..db })
         } else {
             Err(Error::bad_input("the database URL must begin with sqlite:// or postgres://"))
         }
@@ -252,6 +265,7 @@ impl Db {
             loaders,
             statements,
             storage: Arc::default(),
+            replicas: None,
             is_read_only: false,
             refuses: false,
         }
@@ -437,6 +451,24 @@ impl Db {
         }
     }
 
+    /// Whether loaders may read from replicas.
+    pub const fn has_replicas(&self) -> bool {
+        self.replicas.is_some()
+    }
+
+    /// A write of `principal` has ended, here or elsewhere, about these users; about everybody when they are not known.
+    /// Until replicas have it, it is read from the primary.
+    pub fn wrote(&self, principal: Option<&str>, users: Option<&[i64]>) {
+        if let Some(replicas) = &self.replicas {
+            replicas.mark(principal, users);
+        }
+    }
+
+    /// Whether replicas have what this principal must see.
+    pub fn replicas_serve(&self, principal: &str) -> bool {
+        self.replicas.as_ref().is_some_and(|replicas| replicas.may_serve(principal))
+    }
+
     /// Refuses what would write where nothing is to be written.
     ///
     /// # Errors
@@ -566,6 +598,9 @@ impl Db {
     /// # Errors
     /// When the database reports a failure while closing.
     pub async fn close(self) -> Result<()> {
+        if let Some(replicas) = &self.replicas {
+            replicas.close().await?;
+        }
         Ok(self.line.close().await?)
     }
 }
@@ -582,19 +617,25 @@ enum Session {
 /// What the loaders hang on: reads outside transactions.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    db: Db,
+    loaders: ConnectionPool,
 }
 
 impl Reader {
     /// Reads from `db`.
     #[must_use]
-    pub const fn new(db: Db) -> Self {
-        Self { db }
+    pub fn new(db: &Db) -> Self {
+        Self { loaders: db.loaders.clone() }
+    }
+
+    /// Reads from replicas of `db`, where there are some, what need not be fresh.
+    #[must_use]
+    pub fn of_replicas(db: &Db) -> Option<Self> {
+        db.replicas.as_ref().map(|replicas| Self { loaders: db.loaders.beside(replicas) })
     }
 
     /// Returns how loaders reach the database outside transactions.
     pub const fn connection(&self) -> &ConnectionPool {
-        &self.db.loaders
+        &self.loaders
     }
 }
 

@@ -246,6 +246,17 @@ pub(super) struct Line {
     standby: AtomicBool,
 }
 
+/// What a way to PostgreSQL is for, which decides what its server has to be when the URL does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// To write too.
+    All,
+    /// Nothing is to be written, so that any of several servers will do.
+    Reads,
+    /// To read from a replica; other processes are to use others of them.
+    Replica,
+}
+
 /// How PostgreSQL is to be reached.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Approach<'a> {
@@ -254,8 +265,7 @@ pub(super) struct Approach<'a> {
     pub(super) listen_url: Option<&'a str>,
     /// Whether a pooler is between that gives a session away with every transaction.
     pub(super) pooler: bool,
-    /// Whether nothing is to be written, so that any of several servers will do.
-    pub(super) to_read: bool,
+    pub(super) purpose: Use,
     pub(super) max_connections: u32,
     pub(super) statement: Duration,
 }
@@ -658,12 +668,18 @@ impl Line {
 
 impl Remote {
     fn of(approach: Approach<'_>) -> Result<Self> {
-        let Approach { url, listen_url, pooler, to_read, max_connections, statement } = approach;
+        let Approach { url, listen_url, pooler, purpose, max_connections, statement } = approach;
         let patience = Patience::Request(statement);
         let set = |options| if pooler { pooled(options) } else { direct(options, patience) };
         let mut hosts = Hosts::of(url, set)?;
-        if to_read && hosts.wanted == Wanted::ReadWrite {
-            hosts.wanted = Wanted::Any;
+        match (purpose, hosts.wanted) {
+            (Use::Reads, Wanted::ReadWrite) => hosts.wanted = Wanted::Any,
+            (Use::Replica, Wanted::ReadWrite | Wanted::Any) => {
+                hosts.wanted = Wanted::PreferStandby;
+                let first = std::process::id() as usize % hosts.all.len();
+                hosts.all.rotate_left(first);
+            }
+            _ => {}
         }
         let listen = listen_url.map(|url| Hosts::of(url, |options| direct(options, patience))).transpose()?;
         Ok(Self {

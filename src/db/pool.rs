@@ -11,7 +11,6 @@ use std::time::Instant;
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::sea_query::{ArrayType, Value};
 use sea_orm::sqlx::database::HasStatementCache;
-use sea_orm::sqlx::query::Query;
 use sea_orm::sqlx::{
     self, Arguments, ConnectOptions as _, Connection as _, Database, Encode, Executor, IntoArguments, Pool, Postgres,
     Sqlite, Type,
@@ -21,6 +20,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::lane::Lane;
 use super::line::{ACQUIRE, CONNECT, Generation, Line};
+use super::replicas::Replicas;
+use super::transaction::fetch_alone;
 
 /// How the loaders reach the database.
 #[derive(Debug, Clone)]
@@ -28,11 +29,18 @@ pub struct ConnectionPool {
     line: Arc<Line>,
     /// Serves when there are no connections for loaders, and for statements with parameters of rare kinds.
     reads: Lane,
+    /// They are asked first, where there are some.
+    replicas: Option<Arc<Replicas>>,
 }
 
 impl ConnectionPool {
     pub(super) const fn new(line: Arc<Line>, reads: Lane) -> Self {
-        Self { line, reads }
+        Self { line, reads, replicas: None }
+    }
+
+    /// The same, which asks replicas first.
+    pub(super) fn beside(&self, replicas: &Arc<Replicas>) -> Self {
+        Self { replicas: Some(Arc::clone(replicas)), ..self.clone() }
     }
 }
 
@@ -43,6 +51,11 @@ impl ConnectionTrait for ConnectionPool {
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        if let Some(replicas) = &self.replicas
+            && let Some(rows) = replicas.ask(&statement).await
+        {
+            return Ok(rows);
+        }
         let generation = self.line.current()?;
         let Some(stock) = &generation.loaders else { return self.reads.query_all_raw(statement).await };
         if !statement.values.iter().flat_map(|values| &values.0).all(is_plain) {
@@ -142,7 +155,7 @@ impl<D: Database + HasStatementCache> Shelf<D> {
         let text = line.statements.want_text().then(|| sql.clone());
         let query = sqlx::query_with(sqlx::AssertSqlSafe(sql), arguments);
         let began = Instant::now();
-        let fetch = async { fetch(&mut connection, query, line.in_transaction()).await.map_err(failed) };
+        let fetch = async { fetch_alone(&mut connection, query, line.in_transaction()).await.map_err(failed) };
         let fetched = line.within(generation, line.answer(), fetch).await;
         line.statements.ran(text.as_deref(), began.elapsed(), fetched.is_err());
         // When a query failed, its connection is closed.
@@ -190,23 +203,6 @@ impl<D: Database + HasStatementCache> Shelf<D> {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<D::Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Fetches all rows. Where a pooler is between, in a transaction that begins by `limits`.
-async fn fetch<D: Database + HasStatementCache>(
-    connection: &mut D::Connection,
-    query: Query<'_, D, D::Arguments>,
-    limits: Option<&str>,
-) -> Result<Vec<D::Row>, sqlx::Error>
-where
-    D::Arguments: IntoArguments<D>,
-    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
-{
-    let Some(limits) = limits else { return query.fetch_all(connection).await };
-    connection.execute(sqlx::AssertSqlSafe(format!("BEGIN READ ONLY{limits}"))).await?;
-    let rows = query.persistent(false).fetch_all(&mut *connection).await?;
-    connection.execute("COMMIT").await?;
-    Ok(rows)
 }
 
 /// Counts a waiting task, for as long as this value lives.

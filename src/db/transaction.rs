@@ -15,8 +15,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::prelude::async_trait::async_trait;
+use sea_orm::sqlx::database::HasStatementCache;
 use sea_orm::sqlx::pool::PoolConnection;
-use sea_orm::sqlx::{self, AssertSqlSafe, Connection as _, Executor as _, Pool, Postgres, Sqlite};
+use sea_orm::sqlx::query::Query;
+use sea_orm::sqlx::{self, AssertSqlSafe, Connection as _, Database, Executor, IntoArguments, Pool, Postgres, Sqlite};
 use sea_orm::{
     ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
     Statement,
@@ -282,6 +284,24 @@ impl Brief {
         self.0.commit_now().await?;
         done
     }
+}
+
+/// Fetches all rows over a connection of no pool, which is closed when this fails. Where a pooler is between, in a
+/// transaction that begins by `limits`.
+pub(super) async fn fetch_alone<D: Database + HasStatementCache>(
+    connection: &mut D::Connection,
+    query: Query<'_, D, D::Arguments>,
+    limits: Option<&str>,
+) -> Result<Vec<D::Row>, sqlx::Error>
+where
+    D::Arguments: IntoArguments<D>,
+    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
+{
+    let Some(limits) = limits else { return query.fetch_all(connection).await };
+    connection.execute(AssertSqlSafe(format!("BEGIN READ ONLY{limits}"))).await?;
+    let rows = query.persistent(false).fetch_all(&mut *connection).await?;
+    connection.execute("COMMIT").await?;
+    Ok(rows)
 }
 
 impl Open {

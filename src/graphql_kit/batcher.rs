@@ -31,7 +31,7 @@ use tracing::{Instrument as _, Span};
 
 use super::meter::{Meter, TooLong};
 use super::plan::Plans;
-use waymark_db::Reader;
+use waymark_db::{Db, Reader};
 use waymark_kernel::error::{Error, Result};
 use waymark_kernel::metrics::{Histogram, Metrics};
 use waymark_kernel::trace;
@@ -85,12 +85,34 @@ pub struct Batcher {
     queues: RwLock<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     gatherings: AtomicU64,
     metrics: Arc<Metrics>,
+    /// The batches that replicas answer.
+    replicas: Option<(Arc<Self>, Db)>,
 }
 
 impl Batcher {
     /// Makes the batches of a process, which read by `reader` and are counted in `metrics`.
     pub fn new(reader: Reader, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { reader: Arc::new(reader), queues: RwLock::default(), gatherings: AtomicU64::new(0), metrics })
+        Arc::new(Self::of(reader, metrics, None))
+    }
+
+    /// The same for `db`, with further batches for its replicas.
+    pub fn over(db: &Db, metrics: Arc<Metrics>) -> Arc<Self> {
+        let replicas = Reader::of_replicas(db).map(|reader| (Self::new(reader, Arc::clone(&metrics)), db.clone()));
+        Arc::new(Self::of(Reader::new(db), metrics, replicas))
+    }
+
+    fn of(reader: Reader, metrics: Arc<Metrics>, replicas: Option<(Arc<Self>, Db)>) -> Self {
+        let (reader, queues, gatherings) = (Arc::new(reader), RwLock::default(), AtomicU64::new(0));
+        Self { reader, queues, gatherings, metrics, replicas }
+    }
+
+    /// The batches for a request that writes nothing, of a caller with this name: those of replicas, where they have
+    /// what the caller must see.
+    pub fn to_read(self: &Arc<Self>, principal: impl FnOnce() -> String) -> &Arc<Self> {
+        match &self.replicas {
+            Some((replicas, db)) if db.replicas_serve(&principal()) => replicas,
+            _ => self,
+        }
     }
 
     /// Begins to collect for one request.
@@ -510,7 +532,6 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use waymark_db::Db;
 
     /// A question that is never answered. Every other one makes a batch heavy.
     #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -548,7 +569,7 @@ mod tests {
 
     async fn batcher() -> Arc<Batcher> {
         let db = Db::connect("sqlite::memory:", 2).await.unwrap();
-        Batcher::new(Reader::new(db), Arc::new(Metrics::new().unwrap()))
+        Batcher::new(Reader::new(&db), Arc::new(Metrics::new().unwrap()))
     }
 
     #[tokio::test]

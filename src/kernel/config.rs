@@ -41,6 +41,9 @@ pub struct Config {
     /// The way to PostgreSQL for the session that listens; [`Config::database_url`] when not set. May hold a password.
     #[serde(default, serialize_with = "without_password")]
     pub database_listen_url: Option<String>,
+    /// Where replicas of PostgreSQL are, which loaders read from; none when not set. May hold a password.
+    #[serde(default, serialize_with = "without_password")]
+    pub database_read_url: Option<String>,
     /// What is between the server and PostgreSQL.
     pub database_pooler: Pooler,
     /// How many connections of readers there may be (SQLite), or of all kinds together (PostgreSQL), at least 1.
@@ -272,6 +275,7 @@ impl Config {
         let checks = [
             ("database_url", self.database_url.as_deref().is_none_or(is_database_url)),
             ("database_listen_url", self.database_listen_url.as_deref().is_none_or(is_postgres_url)),
+            ("database_read_url", self.database_read_url.as_deref().is_none_or(is_postgres_url)),
             ("database_max_connections", self.database_max_connections > 0),
             ("database_statement_seconds", self.database_statement_seconds > 0),
             ("jwt_secret", self.jwt_secret.as_ref().is_none_or(|it| it.expose().len() >= SHORTEST_JWT_SECRET)),
@@ -466,7 +470,7 @@ fn wrong_value(sources: &Figment, path: &str) -> ConfigError {
     let source = sources.find_metadata(path).map_or("the settings", |metadata| &metadata.name);
     let key = path.rsplit('.').next().unwrap_or(path);
     let mut text = format!("{} in {source}: must be {}", spelling(key, source), expected(key));
-    if !matches!(key, "jwt_secret" | "database_url" | "database_listen_url")
+    if !matches!(key, "jwt_secret" | "database_url" | "database_listen_url" | "database_read_url")
         && let Ok(value) = sources.find_value(path)
     {
         let value = match value {
@@ -491,7 +495,7 @@ fn expected(key: &str) -> &'static str {
     match key {
         "listen" => "an IP address and a port such as 127.0.0.1:8080",
         "database_url" => "a URL that begins with sqlite:// or postgres://",
-        "database_listen_url" => "a URL that begins with postgres://",
+        "database_listen_url" | "database_read_url" => "a URL that begins with postgres://",
         "database_pooler" => "none or transaction",
         "jwt_secret" => "a text of at least 32 bytes (make one with `openssl rand -hex 32`)",
         "jwt_jwks_file" | "trusted_documents" => "the path of a file",

@@ -134,8 +134,8 @@ impl Desk {
         self.authenticator.refuse(self.peer, 0).map_or_else(Fault::from, |()| refusal)
     }
 
-    /// Does the work of a request of `caller` at `now`. Where its answer would be longer than an answer may be, it is
-    /// given up.
+    /// Does the work of a request of `caller` at `now`, which writes nothing. Where its answer would be longer than an
+    /// answer may be, it is given up.
     pub async fn work<F, T, E>(
         &self,
         caller: Arc<Caller>,
@@ -146,9 +146,38 @@ impl Desk {
         F: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
+        let batcher = self.batcher.to_read(|| caller.principal());
+        self.work_by(batcher, caller, now, work).await
+    }
+
+    /// Does the same for a request that may write.
+    pub async fn work_to_write<F, T, E>(
+        &self,
+        caller: Arc<Caller>,
+        now: Timestamp,
+        work: impl FnOnce(Request) -> F,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        self.work_by(&self.batcher, caller, now, work).await
+    }
+
+    async fn work_by<F, T, E>(
+        &self,
+        batcher: &Arc<Batcher>,
+        caller: Arc<Caller>,
+        now: Timestamp,
+        work: impl FnOnce(Request) -> F,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
         let (config, catalogue) = (Arc::clone(&self.config), self.catalogue.current());
         let verifier = Arc::clone(&self.verifier);
-        let request = Request::new(caller, now, config, catalogue, &self.batcher, &self.writer, verifier);
+        let request = Request::new(caller, now, config, catalogue, batcher, &self.writer, verifier);
         let load = Arc::clone(&request.load);
         load.run_within(work(request)).await.unwrap_or_else(|too_long| Err(too_long.into_error().into()))
     }

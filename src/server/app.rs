@@ -13,7 +13,7 @@ use crate::streams::Streams;
 use waymark_auth::rate::Rates;
 use waymark_auth::{Authenticator, Caller, Vigil};
 use waymark_db::catalogue::{Catalogue, Snapshot};
-use waymark_db::{Db, Kind, Opening, Reader};
+use waymark_db::{Db, Kind, Opening};
 use waymark_graphql_kit::batcher::Batcher;
 use waymark_kernel::clock::{Ids, Timestamp, Watch};
 use waymark_kernel::config::Config;
@@ -119,7 +119,7 @@ impl App {
             documents,
             rates: Arc::new(Rates::from_config(&config)),
             sdl: config.introspection.then_some(sdl),
-            batcher: Batcher::new(Reader::new(db.clone()), Arc::clone(&metrics)),
+            batcher: Batcher::over(&db, Arc::clone(&metrics)),
             vigil: Vigil::start(db.clone(), clock.clone()),
             lines: Lines::new(&config, room.most, Arc::clone(&metrics)),
             room,
@@ -150,8 +150,15 @@ impl App {
         Self::new(config, db, ids).await
     }
 
-    /// Begins a request of `caller` at `now`.
+    /// Begins a request of `caller` at `now` that writes nothing.
     pub fn request(&self, caller: Arc<Caller>, now: Timestamp) -> Request {
+        let (catalogue, verifier) = (self.catalogue.current(), Arc::clone(&self.verifier));
+        let batcher = self.batcher.to_read(|| caller.principal());
+        Request::new(Arc::clone(&caller), now, Arc::clone(&self.config), catalogue, batcher, &self.writer, verifier)
+    }
+
+    /// Begins a request of `caller` at `now` that may write.
+    pub fn request_to_write(&self, caller: Arc<Caller>, now: Timestamp) -> Request {
         let catalogue = self.catalogue.current();
         let verifier = Arc::clone(&self.verifier);
         Request::new(caller, now, Arc::clone(&self.config), catalogue, &self.batcher, &self.writer, verifier)

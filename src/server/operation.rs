@@ -358,7 +358,11 @@ pub(super) async fn execute(
     if prepared.kind == Kind::Mutation {
         caller = Box::pin(app.known(caller, now)).await?;
     }
-    let context = app.request(caller, now).signed(mark);
+    let context = match prepared.kind {
+        Kind::Query => app.request(caller, now),
+        Kind::Mutation | Kind::Subscription => app.request_to_write(caller, now),
+    };
+    let context = context.signed(mark);
     let Prepared { kind, document, compiled, name, request, .. } = prepared;
     let watch = Watch::begin(app, kind, cost.requested, name, document, &client.caller, Arc::clone(&context.load));
     let work = app.schema.execute(request.data(Arc::clone(&context.load)).data(context.clone()));

@@ -49,6 +49,9 @@ pub trait Write: Serialize + Send + Sync + 'static {
     /// Whether it changes who a credential belongs to or whether it is good; what is known of credentials is then
     /// forgotten.
     const CREDENTIALS: bool = false;
+    /// Whether it changes what a user is found by, or who may see the user: it then concerns everybody who asks for a
+    /// user.
+    const IDENTITY: bool = false;
 
     /// The outcome: ids and codes, from which an answer is built; kept under the idempotency key, so no secrets.
     type Outcome: Serialize + DeserializeOwned + Send + 'static;

@@ -220,7 +220,7 @@ async fn listen(weak: Weak<Notifier>, first: Arc<Notify>) {
     loop {
         let Some(notifier) = weak.upgrade() else { return };
         let followed = notifier.followed();
-        if followed == 0 {
+        if followed == 0 && !notifier.db.has_replicas() {
             // Notifications that are not read would pile up in the database.
             notices = None;
             drop(notifier);
@@ -277,8 +277,13 @@ async fn hear(notifier: &Weak<Notifier>, notices: &mut Notices) -> Heard {
                 return Heard::Broken;
             }
         };
-        let Some(numbers) = read(&text) else { return Heard::Look };
         let Some(notifier) = notifier.upgrade() else { return Heard::Look };
+        let numbers = read(&text);
+        if notifier.db.has_replicas() {
+            let users = numbers.as_ref().map(|numbers| numbers.iter().map(|(user, _)| *user).collect::<Vec<_>>());
+            notifier.db.wrote(None, users.as_deref());
+        }
+        let Some(numbers) = numbers else { return Heard::Look };
         notifier.wake(numbers.into_iter());
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Traits {
     pub(super) catalogue: bool,
     /// Whether it changes credentials.
     pub(super) credentials: bool,
+    /// Whether it changes what users are found by.
+    pub(super) identity: bool,
     /// Tells writes of this kind from others.
     pub(super) kind: TypeId,
 }
@@ -54,7 +56,13 @@ pub(super) struct Erased<W>(pub(super) W);
 
 impl<W: Write> UseCase for Erased<W> {
     fn traits(&self) -> Traits {
-        Traits { name: W::NAME, catalogue: W::CATALOGUE, credentials: W::CREDENTIALS, kind: TypeId::of::<W>() }
+        Traits {
+            name: W::NAME,
+            catalogue: W::CATALOGUE,
+            credentials: W::CREDENTIALS,
+            identity: W::IDENTITY,
+            kind: TypeId::of::<W>(),
+        }
     }
 
     fn may_be_abandoned(&self) -> bool {

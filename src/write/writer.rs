@@ -153,15 +153,23 @@ impl Writer {
             (None, Some(self.tools.place().await?))
         };
         let (tools, mark) = (Arc::clone(&self.tools), order.mark.clone());
+        let is_about_one = !(traits.catalogue || traits.credentials || traits.identity);
+        let whose =
+            tools.db.has_replicas().then(|| (order.principal.clone(), write.concerns().filter(|_| is_about_one)));
         let (notifier, authenticator) = (Arc::clone(&self.notifier), Arc::clone(&self.authenticator));
         // In a task of its own, because the caller may go away at any time, and no half transaction must be left.
         let work = async move {
             let _turn = turn;
             let written = match together {
-                Some(place) => place.run(write, order, idempotency).await?,
+                Some(place) => place.run(write, order, idempotency).await,
                 // Boxed: it is very large, and would be copied into the task with every write, this one or not.
-                None => Box::pin(tools.run_alone(&*write, &order, idempotency.as_ref(), alone)).await?,
+                None => Box::pin(tools.run_alone(&*write, &order, idempotency.as_ref(), alone)).await,
             };
+            // It may stand, too, when its commit was not answered.
+            if let Some((principal, user)) = whose {
+                tools.db.wrote(Some(&principal), user.as_ref().map(std::slice::from_ref));
+            }
+            let written = written?;
             if let Some(mark) = mark {
                 mark.is_committed();
             }

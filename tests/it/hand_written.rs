@@ -29,6 +29,7 @@ tests! {
 /// The files with hand-written statements, and their lists.
 const LISTS: &[(&str, &[&Sql])] = &[
     ("db/owner.rs", &db::owner::STATEMENTS),
+    ("db/replicas.rs", &db::replicas::STATEMENTS),
     ("db/rights.rs", &db::rights::STATEMENTS),
     ("db/time.rs", &db::time::STATEMENTS),
     ("write/repo.rs", &write::STATEMENTS),

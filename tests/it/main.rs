@@ -119,6 +119,7 @@ fn main() -> ExitCode {
         ("replicas::failover", replicas::failover::TESTS),
         ("replicas::poolers", replicas::poolers::TESTS),
         ("replicas::read_only", replicas::read_only::TESTS),
+        ("replicas::reading", replicas::reading::TESTS),
         ("rest::achievements", rest::achievements::TESTS),
         ("rest::collections", rest::collections::TESTS),
         ("rest::credits", rest::credits::TESTS),

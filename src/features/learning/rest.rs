@@ -257,7 +257,7 @@ async fn update(
     let now = desk.now();
     let caller = authenticate(&desk, &headers, now).await?;
     let new = read_update(&object(&body?)?)?;
-    desk.work(caller, now, async |request| {
+    desk.work_to_write(caller, now, async |request| {
         let user = user(&request).await?;
         let owner = service::owner_of_instance(&request, new.instance.as_deref().unwrap_or_default()).await?;
         if owner.ok_or_else(no_instance)? != user.id {
@@ -357,7 +357,7 @@ async fn bulk(desk: Desk, headers: HeaderMap, body: Result<Bytes, BytesRejection
     let is_id = |id: &Value| id.as_str().is_some_and(rules::is_external_id);
     let resources: Vec<String> =
         ids.iter().filter(|id| is_id(id)).filter_map(|id| id.as_str().map(str::to_owned)).collect();
-    let outcomes = desk.work(caller, now, async |request| {
+    let outcomes = desk.work_to_write(caller, now, async |request| {
         let acting = policy::act_for(&request.caller, &user(&request).await?)?;
         if resources.is_empty() {
             return Ok(Vec::new());

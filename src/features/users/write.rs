@@ -238,6 +238,7 @@ pub struct UpdateProfile {
 
 impl Write for UpdateProfile {
     const NAME: &'static str = "updateProfile";
+    const IDENTITY: bool = true;
 
     type Outcome = Vec<Refusal>;
 
@@ -270,6 +271,7 @@ pub struct SetProfileVisibility {
 
 impl Write for SetProfileVisibility {
     const NAME: &'static str = "setProfileVisibility";
+    const IDENTITY: bool = true;
 
     type Outcome = ();
 

@@ -221,10 +221,10 @@ impl Pooler {
         std::fs::write(&settings, text).expect("the settings are written");
         let mut command = unprivileged().expect("somebody may run it");
         command.arg(program).arg("-q").arg(settings).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = command.spawn().expect("PgBouncer starts");
+        let pooler = Self { process: command.spawn().expect("PgBouncer starts"), directory, port };
         for _ in 0..200 {
             if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Some(Self { process, directory, port });
+                return Some(pooler);
             }
             std::thread::sleep(std::time::Duration::from_millis(50));
         }

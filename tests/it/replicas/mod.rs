@@ -4,6 +4,7 @@ pub(crate) mod encrypted;
 pub(crate) mod failover;
 pub(crate) mod poolers;
 pub(crate) mod read_only;
+pub(crate) mod reading;
 
 use std::time::{Duration, Instant};
 
