@@ -88,9 +88,12 @@ impl<T: Plain> Plan<T> {
     }
 }
 
-/// The plans of a request, each made once however many objects it is for.
+/// A plan of some type of object; `None` where the engine has to see to it.
+type Planned = Option<Arc<dyn Any + Send + Sync>>;
+
+/// The plans of a request by selection and type, each made once however many objects it is for.
 #[derive(Debug, Default)]
-pub struct Plans(Mutex<HashMap<(usize, TypeId), Option<Arc<dyn Any + Send + Sync>>>>);
+pub struct Plans(Mutex<HashMap<(usize, TypeId), Planned>>);
 
 impl Plans {
     /// Forgets them, as the document may be made anew.

@@ -73,7 +73,7 @@ async fn a_server_without_its_database_is_alive_and_not_ready(stage: Stage) {
     assert_eq!(get(&stage.anonymous(), "/readyz").await.status, 200);
     stage.db().clone().close().await.unwrap();
     let answer = get(&stage.anonymous(), "/readyz").await;
-    assert_eq!((answer.status.as_u16(), &*answer.text), (503, "the database cannot be reached at the moment\n"));
+    assert_eq!((answer.status.as_u16(), &*answer.text), (503, "the database was closed\n"));
     assert_eq!(get(&stage.anonymous(), "/healthz").await.status, 200);
     assert_eq!(get(&stage.anonymous(), "/metrics").await.status, 200);
 }

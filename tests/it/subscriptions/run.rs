@@ -205,10 +205,11 @@ async fn every_subscriber_gets_every_event_though_a_server_is_killed(blank: Blan
     let settings = [("WAYMARK_DATABASE_URL", &*url), ("WAYMARK_JWT_SECRET", SECRET)];
     let key = output(&["key", "create", "--name", "run", "--scope", "progress:write"], &settings).trim().to_owned();
     db.close().await.unwrap();
-    let begin = || Server::start(&["serve"], &settings, "Serving on http://");
+    let begin = || Server::start(&["serve"], &settings, "Serving on ");
+    let place = |server: &Server| server.address.strip_prefix("http://").map(str::to_owned);
     let (staying, killed) = (begin(), begin());
     let field = Arc::new(Field {
-        servers: Mutex::new([Some(staying.address.clone()), Some(killed.address.clone())]),
+        servers: Mutex::new([place(&staying), place(&killed)]),
         key,
         begun: Instant::now() + Duration::from_secs(1),
         per_second,
@@ -235,7 +236,7 @@ async fn every_subscriber_gets_every_event_though_a_server_is_killed(blank: Blan
         killed.kill();
         sleep(Duration::from_secs(1)).await;
         let again = tokio::task::block_in_place(begin);
-        field.servers.lock().unwrap()[1] = Some(again.address.clone());
+        field.servers.lock().unwrap()[1] = place(&again);
         again
     };
     let (_, again) = tokio::join!(writing, killing);
