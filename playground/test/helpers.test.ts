@@ -221,11 +221,9 @@ describe('the operator’s page', () => {
   });
 });
 
-it('the words of the engine do not reach people', () => {
-  const amount = 'expected a decimal number in a string with at most six decimals, such as "12.5"';
-  for (const text of [`Failed to parse "Credits": ${amount}`, `Failed to parse "Credits": ${amount} (occurred while parsing "CreditAmountInput")`]) {
-    expect(plainly(text)).toBe(`E${amount.slice(1)}`);
-  }
-  expect(plainly('could not coerce input field UpsertSeasonInput.duration: 99999999999 to type Int')).toBe('99999999999 does not fit duration');
+it('where a value stands in the request does not reach people', () => {
+  const amount = 'a decimal number in a string with at most six decimals, such as "12.5", and not "ten"';
+  expect(plainly(`input.amount.credits takes ${amount}`)).toBe(`Expected ${amount}`);
+  expect(plainly('input.steps.0.setTo takes a whole number, and not 1.5')).toBe('Expected a whole number, and not 1.5');
   expect(plainly('a handle has 2 to 20 letters and digits')).toBe('A handle has 2 to 20 letters and digits');
 });

@@ -286,8 +286,8 @@ export type ProfileSide =
  */
 export type ProfileVisibility =
   /**
-   * Every signed-in user, and API keys; the default. A user with a wallet is signed in once an app or operator has
-   * written for the user or linked an account.
+   * Every signed-in user, and API keys; the default. A user with a wallet is signed in once an app or operator
+   * has written for the user or linked an account.
    */
   | 'MEMBERS'
   /** The user, and API keys with the scope progress:read. */
@@ -298,9 +298,9 @@ export type ProfileVisibility =
 /**
  * What happened in an event of a user's history. Clients may rely on these names; new ones may be added.
  *
- * Every event names its subject, and carries in `changes` a small JSON object, which is given here for each kind. Amounts of credits are
- * decimal strings (`"2.5"`), instants RFC 3339. Nothing personal stands in it (no handle, no account's id, no notes),
- * so that erasing a user leaves the history as it is.
+ * Every event names its subject, and carries in `changes` a small JSON object, which is given here for each kind.
+ * Amounts of credits are decimal strings (`"2.5"`), instants RFC 3339. Nothing personal stands in it (no handle, no
+ * account's id, no notes), so that erasing a user leaves the history as it is.
  */
 export type ProgressEventKind =
   /** An account was linked. Subject: the user. `{"provider": "discord"}`. */

@@ -40,12 +40,9 @@ export function messageOf(error: CombinedError): string {
   return plainly(error.graphQLErrors[0]?.message ?? error.message);
 }
 
-/** What the server says, without the words of the engine that reads requests, which are about documents and not about what somebody filled in. */
+/** What the server says, without the place in the request, which is not what somebody filled in. */
 export function plainly(message: string): string {
-  const coerced = /^could not coerce input field \w+\.(\w+): (.+) to type \w+$/.exec(message);
-  const text = coerced === null
-    ? message.replace(/\s*\(occurred while parsing [^)]*\)/g, '').replace(/^(Invalid value for argument [^,]+, )?Failed to parse "[^"]*": /i, '')
-    : `${coerced[2]} does not fit ${coerced[1]}`;
+  const text = message.replace(/^\w+(?:\.\w+)+ takes /, 'expected ');
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
