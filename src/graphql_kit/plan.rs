@@ -75,6 +75,7 @@ impl<T: Plain> Plan<T> {
     }
 
     /// Writes an object.
+    #[inline]
     pub fn write(&self, object: &T, json: &mut Json) {
         json.push(b'{');
         for (place, (before, writer)) in self.fields.iter().enumerate() {
@@ -177,6 +178,7 @@ pub trait Leaf {
 macro_rules! leaves {
     ($($of:ty),+) => {
         $(impl Leaf for $of {
+            #[inline]
             fn write(&self, json: &mut Json) {
                 // Neither texts and numbers nor a Vec can refuse.
                 let _ = serde_json::to_writer(json, self);
