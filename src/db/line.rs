@@ -458,6 +458,11 @@ impl Line {
         }
     }
 
+    /// Which connections are used: another number for each server, and each time that they were given up.
+    pub(super) fn number(&self) -> u64 {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).generation.number
+    }
+
     /// The connections that were used last, whether the database is away or not.
     pub(super) fn last(&self) -> Arc<Generation> {
         Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner).generation)

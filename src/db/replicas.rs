@@ -53,8 +53,10 @@ pub(super) struct Replicas {
     pool: OnceLock<(ConnectionPool, Arc<Line>)>,
     /// Whether one is in step.
     in_step: AtomicBool,
-    /// All that was committed by this instant is there.
+    /// All that was committed by this instant is there, on the connections of the number `looked_at`.
     caught_up: AtomicU64,
+    /// The number of the connections that were looked at; others may lead to a replica that is further behind.
+    looked_at: AtomicU64,
     marks: Mutex<Marks>,
     marked: Arc<Notify>,
 }
@@ -89,6 +91,7 @@ impl Replicas {
             pool: OnceLock::new(),
             in_step: AtomicBool::new(false),
             caught_up: AtomicU64::new(0),
+            looked_at: AtomicU64::new(0),
             marks: Mutex::default(),
             marked: Arc::default(),
         });
@@ -133,14 +136,23 @@ impl Replicas {
     /// The answer of a replica; `None` when the primary has to be asked, because the statement names somebody about
     /// whom something was written, or no replica can answer.
     pub(super) async fn ask(&self, statement: &Statement) -> Option<Vec<QueryResult>> {
-        let (pool, _) = self.pool.get().filter(|_| self.may_answer(statement))?;
+        let (pool, line) = self.pool.get()?;
+        if !self.was_looked_at(line) || !self.may_answer(statement) {
+            return None;
+        }
         match pool.query_all_raw(statement.clone()).await {
-            Ok(rows) => Some(rows),
+            // Another replica may have taken over in the midst of it.
+            Ok(rows) => self.was_looked_at(line).then_some(rows),
             Err(error) => {
                 tracing::debug!(%error, "a replica could not answer; the primary is asked");
                 None
             }
         }
+    }
+
+    /// Whether it is known how far the replica is that answers now.
+    fn was_looked_at(&self, line: &Line) -> bool {
+        line.number() == self.looked_at.load(Ordering::Acquire)
     }
 
     /// Whether nobody whom a statement may name is marked. Any number may be a user's.
@@ -239,19 +251,23 @@ async fn look(
     statements: &Arc<Statements>,
     next: &mut Option<Position>,
 ) -> Result<()> {
-    let pool = match replicas.pool.get() {
-        Some((pool, _)) => pool,
+    let (pool, line) = match replicas.pool.get() {
+        Some(pool) => pool,
         None => {
             let reached = reach(way, statements).await?;
-            &replicas.pool.get_or_init(|| reached).0
+            replicas.pool.get_or_init(|| reached)
         }
     };
+    let number = line.number();
     let now = Position { at: replicas.now(), log: position(fetch_values(primary, &WRITTEN, []).await?.pop())? };
     // After a failover the new primary may lack what the old one had.
     let wanted = next.filter(|next| next.log <= now.log).unwrap_or(now);
     let has_all = position(fetch_values(pool, &REPLAYED, []).await?.pop())? >= wanted.log;
+    // Where others took over meanwhile, nobody knows which of them has answered.
+    let has_all = has_all && line.number() == number;
     if has_all {
         replicas.caught_up.store(wanted.at, Ordering::Release);
+        replicas.looked_at.store(number, Ordering::Release);
     }
     *next = (!has_all).then_some(wanted);
     Ok(())
@@ -299,6 +315,7 @@ mod tests {
             pool: OnceLock::new(),
             in_step: AtomicBool::new(true),
             caught_up: AtomicU64::new(1),
+            looked_at: AtomicU64::new(0),
             marks: Mutex::default(),
             marked: Arc::default(),
         };
