@@ -10,6 +10,7 @@ use crate::harness::{Stage, tests};
 tests! {
     demo: [
         plans_and_the_engine_give_the_same_answers,
+        a_field_says_the_same_however_much_of_its_row_is_read,
         a_place_without_a_user_stays_empty,
         what_one_user_may_not_see_fails_beside_the_others,
     ],
@@ -25,32 +26,39 @@ const WAITING: [&str; 6] = [
     "RewardProgress.refusal",
 ];
 
+const TYPES: &str = "{ __schema { types { name fields { name args { name } \
+    type { name ofType { name ofType { name ofType { name } } } } } } } }";
+
 /// All fields of a type that plans write, with those of the objects within it.
 fn fields(types: &Value, name: &str) -> String {
-    let named = |name: &str| types.as_array().unwrap().iter().find(|one| one["name"] == name).unwrap();
-    let of = named(name)["fields"].as_array().unwrap().iter().filter_map(|field| {
-        let field_name = field["name"].as_str().unwrap();
-        if field["args"] != json!([]) || WAITING.contains(&&*format!("{name}.{field_name}")) {
-            return None;
-        }
-        let mut ty = &field["type"];
-        while ty["ofType"] != Value::Null {
-            ty = &ty["ofType"];
-        }
-        let inner = ty["name"].as_str().unwrap();
-        let within = named(inner)["fields"].is_array().then(|| fields(types, inner));
-        // Fields of the same name have other types in other kinds of progress.
-        let as_of = format!("{name}_{field_name}: {field_name}");
-        Some(within.map_or(as_of.clone(), |within| format!("{as_of} {{ {within} }}")))
-    });
-    of.collect::<Vec<_>>().join(" ")
+    let of = named(types, name)["fields"].as_array().unwrap().iter();
+    of.filter_map(|field| alone(types, name, field["name"].as_str().unwrap())).collect::<Vec<_>>().join(" ")
+}
+
+fn named<'a>(types: &'a Value, name: &str) -> &'a Value {
+    types.as_array().unwrap().iter().find(|one| one["name"] == name).unwrap()
+}
+
+/// One of them; `None` where no plan writes it.
+fn alone(types: &Value, name: &str, field_name: &str) -> Option<String> {
+    let field = named(types, name)["fields"].as_array().unwrap().iter().find(|field| field["name"] == field_name)?;
+    if field["args"] != json!([]) || WAITING.contains(&&*format!("{name}.{field_name}")) {
+        return None;
+    }
+    let mut ty = &field["type"];
+    while ty["ofType"] != Value::Null {
+        ty = &ty["ofType"];
+    }
+    let inner = ty["name"].as_str().unwrap();
+    // Fields of the same name have other types in other kinds of progress.
+    let as_of = format!("{name}_{field_name}: {field_name}");
+    let within = named(types, inner)["fields"].is_array().then(|| fields(types, inner));
+    Some(within.map_or(as_of.clone(), |within| format!("{as_of} {{ {within} }}")))
 }
 
 async fn plans_and_the_engine_give_the_same_answers(stage: Stage) {
     let app = stage.app(&[Scope::ProgressRead]).await;
-    let introspection = "{ __schema { types { name fields { name args { name } \
-        type { name ofType { name ofType { name ofType { name } } } } } } } }";
-    let types = app.data(introspection, Value::Null).await["__schema"]["types"].clone();
+    let types = app.data(TYPES, Value::Null).await["__schema"]["types"].clone();
     let of = |name: &str| format!("id {}", fields(&types, name));
     let kinds = ["GoalProgress", "ResourceProgress", "GameSummary", "CollectionProgress"];
     let [goal, resource, game, collection] = kinds.map(of);
@@ -96,6 +104,36 @@ async fn plans_and_the_engine_give_the_same_answers(stage: Stage) {
         }
     }
     assert!(compared.len() == kinds.len() && compared.values().sum::<u32>() > 30, "{compared:?}");
+}
+
+async fn a_field_says_the_same_however_much_of_its_row_is_read(stage: Stage) {
+    let app = stage.app(&[Scope::ProgressRead]).await;
+    let types = app.data(TYPES, Value::Null).await["__schema"]["types"].clone();
+    for (list, node, argument, multi, name) in [
+        ("games(first: 100)", "game", "gameIds", "gameSummaries", "GameSummary"),
+        ("resources(first: 100)", "resource", "resourceIds", "resourceProgress", "ResourceProgress"),
+    ] {
+        let touched =
+            format!("{{ user(by: {{ handle: \"ada\" }}) {{ found: {list} {{ nodes {{ {node} {{ id }} }} }} }} }}");
+        let touched = app.data(&touched, Value::Null).await["user"]["found"]["nodes"].clone();
+        let ids: Vec<&Value> = touched.as_array().unwrap().iter().map(|one| &one[node]["id"]).collect();
+        assert!(!ids.is_empty(), "{name}");
+        let ask = async |fields: &str| {
+            let query = format!(
+                "query($ids: [ID!]!) {{ user(by: {{ handle: \"ada\" }}) {{ {multi}({argument}: $ids) {{ {fields} }} }} }}"
+            );
+            app.data(&query, json!({ "ids": ids })).await["user"][multi].as_array().unwrap().clone()
+        };
+        let whole = ask(&fields(&types, name)).await;
+        for field in named(&types, name)["fields"].as_array().unwrap() {
+            let field = field["name"].as_str().unwrap();
+            let key = format!("{name}_{field}");
+            let Some(alone) = alone(&types, name, field) else { continue };
+            for (one, other) in ask(&alone).await.iter().zip(&whole) {
+                assert_eq!(one[&key], other[&key], "{key}");
+            }
+        }
+    }
 }
 
 async fn a_place_without_a_user_stays_empty(stage: Stage) {
