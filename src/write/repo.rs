@@ -395,7 +395,7 @@ pub(super) struct Idempotency {
 }
 
 impl Idempotency {
-    fn id(&self) -> (String, String, String) {
+    pub(super) fn id(&self) -> (String, String, String) {
         (self.principal.clone(), self.mutation.to_owned(), self.key.clone())
     }
 }
@@ -407,61 +407,98 @@ pub(super) struct Earlier {
     pub(super) outcome: String,
 }
 
-// Takes a key or gives back that it is taken, at once: a second write with the key waits here until the first one has
-// ended. The builder has no condition for what a conflict changes.
+// Takes keys, and gives back which were free, at once: a second write with one of them waits here until the first one
+// has ended. The builder has no condition for what a conflict changes.
 static TAKE: Sql = Sql::new(
     "INSERT INTO idempotency_keys (principal, mutation, key, body_hash, outcome, created_at) \
-     VALUES ($1, $2, $3, $4, '', $5) ON CONFLICT (principal, mutation, key) DO UPDATE \
+     SELECT principal, $1::text, key, body_hash, '', $5::bigint \
+     FROM unnest($2::text[], $3::text[], $4::text[]) AS t(principal, key, body_hash) \
+     ON CONFLICT (principal, mutation, key) DO UPDATE \
      SET body_hash = excluded.body_hash, outcome = '', created_at = excluded.created_at \
-     WHERE idempotency_keys.created_at <= excluded.created_at - $6 RETURNING 1",
+     WHERE idempotency_keys.created_at <= excluded.created_at - $6 RETURNING principal, key",
+)
+.on_sqlite(
+    "INSERT INTO idempotency_keys (principal, mutation, key, body_hash, outcome, created_at) \
+     SELECT value ->> 0, $1, value ->> 1, value ->> 2, '', $3 FROM json_each($2) WHERE true \
+     ON CONFLICT (principal, mutation, key) DO UPDATE \
+     SET body_hash = excluded.body_hash, outcome = '', created_at = excluded.created_at \
+     WHERE idempotency_keys.created_at <= excluded.created_at - $4 RETURNING principal, key",
 );
 // The same by the database's clock.
 static TAKE_NOW: Sql = Sql::new(
     "INSERT INTO idempotency_keys (principal, mutation, key, body_hash, outcome, created_at) \
-     VALUES ($1, $2, $3, $4, '', floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) \
+     SELECT principal, $1::text, key, body_hash, '', floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint \
+     FROM unnest($2::text[], $3::text[], $4::text[]) AS t(principal, key, body_hash) \
      ON CONFLICT (principal, mutation, key) DO UPDATE \
      SET body_hash = excluded.body_hash, outcome = '', created_at = excluded.created_at \
-     WHERE idempotency_keys.created_at <= excluded.created_at - $5 RETURNING 1",
+     WHERE idempotency_keys.created_at <= excluded.created_at - $5 RETURNING principal, key",
 )
 .on_postgres_alone();
 
-/// Takes the key for this write; returns the outcome of the earlier write when there was one in the last `kept`
-/// seconds.
-pub(super) async fn take_key(
+row! {
+    /// A key that was free.
+    struct Free { principal: String, key: String }
+}
+
+/// Takes the keys of writes of one kind, no two of which have the same; returns for each the outcome of the earlier
+/// write when there was one in the last `kept` seconds.
+pub(super) async fn take_keys(
     transaction: &Transaction,
-    idempotency: &Idempotency,
+    keys: &[&Idempotency],
     moment: Moment,
     kept: i64,
-) -> Result<Option<Earlier>> {
-    let (principal, mutation, key) = idempotency.id();
-    let mut params = [principal, mutation, key, idempotency.body_hash.clone()].map(Param::Text).to_vec();
+) -> Result<Vec<Option<Earlier>>> {
+    let Some(Idempotency { mutation, .. }) = keys.first() else { return Ok(Vec::new()) };
+    // Taken in one order, so that no two transactions wait for each other.
+    let mut rows: Vec<[&str; 3]> = keys.iter().map(|one| [&*one.principal, &*one.key, &*one.body_hash]).collect();
+    rows.sort_unstable();
+    let mut params = vec![Param::from(*mutation)];
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        let (mut principals, mut names, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
+        for row in &rows {
+            let [principal, name, hash] = row.map(str::to_owned);
+            principals.push(principal);
+            names.push(name);
+            hashes.push(hash);
+        }
+        params.extend([principals, names, hashes].map(Param::Texts));
+    } else {
+        params.push(Param::Text(serde_json::to_string(&rows).map_err(Error::internal)?));
+    }
     if !moment.by_database {
         params.push(Param::Int(moment.now.millis()));
     }
     params.push(Param::Int(kept.saturating_mul(1000)));
     let take = if moment.by_database { &TAKE_NOW } else { &TAKE };
-    let taken: Vec<i32> = fetch_values(transaction, take, params).await?;
-    if !taken.is_empty() {
-        return Ok(None);
+    let free: Vec<Free> = fetch(transaction, take, params).await?;
+    let free: BTreeSet<(String, String)> = free.into_iter().map(|Free { principal, key }| (principal, key)).collect();
+    let mut earlier = Vec::with_capacity(keys.len());
+    for one in keys {
+        if free.contains(&(one.principal.clone(), one.key.clone())) {
+            earlier.push(None);
+            continue;
+        }
+        let row = idempotency_key::Entity::find_by_id(one.id()).one(transaction).await?;
+        // Swept in between: then the write is done again from its beginning.
+        let row = row.ok_or_else(|| Error::internal("an idempotency key went away").passing())?;
+        earlier.push(Some(Earlier { body_hash: row.body_hash, outcome: row.outcome }));
     }
-    let earlier = idempotency_key::Entity::find_by_id(idempotency.id()).one(transaction).await?;
-    let earlier = earlier.map(|row| Earlier { body_hash: row.body_hash, outcome: row.outcome });
-    // Swept in between: then the write is done again from its beginning.
-    earlier.map(Some).ok_or_else(|| Error::internal("an idempotency key went away").passing())
+    Ok(earlier)
 }
 
-/// Keeps the outcome of the write under its key.
-pub(super) async fn keep_outcome(transaction: &Transaction, idempotency: &Idempotency, outcome: String) -> Result<()> {
-    use idempotency_key::{Column, Entity};
-    let Idempotency { principal, mutation, key, .. } = idempotency;
-    Entity::update_many()
-        .col_expr(Column::Outcome, Expr::value(outcome))
-        .filter(Column::Principal.eq(principal))
-        .filter(Column::Mutation.eq(*mutation))
-        .filter(Column::Key.eq(key))
-        .exec(transaction)
-        .await?;
-    Ok(())
+/// Keeps the outcomes of writes under the keys that they have taken.
+pub(super) async fn keep_outcomes(
+    transaction: &Transaction,
+    outcomes: impl IntoIterator<Item = (&Idempotency, String)>,
+) -> Result<()> {
+    // The rows are there: of these nothing but the outcome is stored.
+    let row = |(taken, outcome): (&Idempotency, String)| {
+        let (principal, mutation, key) = taken.id();
+        let (body_hash, created_at) = (String::new(), Timestamp::MIN);
+        idempotency_key::Model { principal, mutation, key, body_hash, outcome, created_at }
+    };
+    let rows: Vec<_> = outcomes.into_iter().map(row).collect();
+    bulk::upsert(transaction, &rows, &[idempotency_key::Column::Outcome]).await
 }
 
 /// The principal of what is stored to see whether anything can be.

@@ -1,6 +1,6 @@
 //! Running writes: retries, idempotency keys, and the way to the engine.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 
 use super::group::WriteGroup;
 use super::notifier::Notifier;
-use super::repo::{self, Idempotency, Locks, Told};
+use super::repo::{self, Earlier, Idempotency, Locks, Told};
 use super::seam::{Erased, Outcome, UseCase};
 use super::turns::{Turns, Whose};
 use super::unit::{Locked, Moment, Unit, Wish};
@@ -345,9 +345,9 @@ impl Tools {
             mark.keep(transaction, order.now).await?;
         }
         if let Some(idempotency) = idempotency
-            && let Some(earlier) = earlier(transaction, write, idempotency, moment).await?
+            && let [Some(before)] = &*repo::take_keys(transaction, &[idempotency], moment, KEPT_SECONDS).await?
         {
-            return Ok(earlier);
+            return repeated(transaction, write, idempotency, before).await;
         }
         let written = if write.may_be_abandoned() {
             // In a transaction of its own inside this one, so that it can be undone without the key.
@@ -370,8 +370,9 @@ impl Tools {
             let outcome = write.perform(&mut unit).await?;
             Written { outcome, at: unit.now, events: unit.finish().await? }
         };
-        let kept = idempotency.map(|_| text(write, &written)).transpose()?;
-        keep(transaction, idempotency, kept).await?;
+        if let Some(idempotency) = idempotency {
+            repo::keep_outcomes(transaction, [(idempotency, text(write, &written)?)]).await?;
+        }
         Ok(written)
     }
 
@@ -393,17 +394,14 @@ impl Tools {
         let locks = repo::lock_free_users(transaction, sorted).await.map_err(in_the_way)?;
         let Locks { users: locked, version, time } = locks;
         let locked: HashMap<i64, Locked> = locked.into_iter().collect();
-        let mut answers = Vec::with_capacity(wanted.len());
-        for (one, user) in wanted.iter().zip(&users) {
-            let free = locked.contains_key(user);
-            answers.push(if free { before(transaction, one, moment).await? } else { None });
-        }
-        // Those that are still to be done.
-        let new: Vec<(i64, &Wanted<'_>)> = (users.iter().zip(wanted).zip(&answers))
-            .filter(|((user, _), answer)| answer.is_none() && locked.contains_key(user))
-            .map(|((user, one), _)| (*user, one))
-            .collect();
-        let mut written = Vec::with_capacity(new.len());
+        let mut keys = HashSet::new();
+        // A write with the key of another one of these is left for later, too.
+        let mut is_first = |one: &Wanted<'_>| one.idempotency.is_none_or(|key| keys.insert(key.id()));
+        let free = users.iter().copied().zip(wanted);
+        let mut new: Vec<(i64, &Wanted<'_>)> =
+            free.filter(|(user, one)| locked.contains_key(user) && is_first(one)).collect();
+        let mut answers = before(transaction, &new, moment).await?;
+        new.retain(|(user, _)| !answers.contains_key(user));
         if !new.is_empty() {
             let catalogue = self.catalogue.current();
             if version != catalogue.version() {
@@ -425,41 +423,54 @@ impl Tools {
             for (user, event) in unit.finish().await? {
                 events.entry(user).or_default().push((user, event));
             }
+            let mut kept = Vec::new();
             for (outcome, (user, one)) in outcomes.into_iter().zip(&new) {
                 let done = Written { outcome, events: events.remove(user).unwrap_or_default(), at };
-                let kept = one.idempotency.map(|_| text(one.write, &done)).transpose()?;
-                written.push((*user, done));
-                keep(transaction, one.idempotency, kept).await?;
+                if let Some(idempotency) = one.idempotency {
+                    kept.push((idempotency, text(one.write, &done)?));
+                }
+                answers.insert(*user, Ok(done));
             }
+            repo::keep_outcomes(transaction, kept).await?;
         }
-        let mut written: HashMap<i64, Written<Outcome>> = written.into_iter().collect();
-        let answer = |(answer, user): (Option<_>, &i64)| answer.or_else(|| written.remove(user).map(Ok));
-        Ok(answers.into_iter().zip(&users).map(answer).collect())
+        Ok(users.iter().map(|user| answers.remove(user)).collect())
     }
 }
 
 /// A place among the transactions of single writes, until it is dropped.
 pub(super) type Place = OwnedSemaphorePermit;
 
-/// Returns the outcome of the same write before, by its signature and its idempotency key; `None` when it is still to
-/// be done.
+/// Returns the answers, by user, of those writes that came before, by their signatures and their idempotency keys. The
+/// keys of the others are taken.
 async fn before(
     transaction: &Transaction,
-    wanted: &Wanted<'_>,
+    wanted: &[(i64, &Wanted<'_>)],
     moment: Moment,
-) -> Result<Option<Result<Written<Outcome>>>> {
-    let Wanted { write, order, idempotency } = wanted;
-    if let Some(mark) = &order.mark {
-        match mark.keep(transaction, order.now).await {
-            Err(error) if error.code() == Code::InvalidCredential => return Ok(Some(Err(error))),
-            kept => kept?,
+) -> Result<HashMap<i64, Result<Written<Outcome>>>> {
+    let mut answers = HashMap::new();
+    let mut keyed = Vec::new();
+    for (user, Wanted { write, order, idempotency }) in wanted {
+        if let Some(mark) = &order.mark {
+            match mark.keep(transaction, order.now).await {
+                Err(error) if error.code() == Code::InvalidCredential => {
+                    answers.insert(*user, Err(error));
+                    continue;
+                }
+                kept => kept?,
+            }
         }
+        keyed.extend(idempotency.map(|idempotency| (*user, *write, idempotency)));
     }
-    let Some(idempotency) = idempotency else { return Ok(None) };
-    match earlier(transaction, *write, idempotency, moment).await {
-        Err(error) if error.code() != Code::IdempotencyKeyReused => Err(error),
-        answer => Ok(answer.transpose()),
+    let keys: Vec<&Idempotency> = keyed.iter().map(|(.., idempotency)| *idempotency).collect();
+    let earlier = repo::take_keys(transaction, &keys, moment, KEPT_SECONDS).await?;
+    for ((user, write, idempotency), earlier) in keyed.into_iter().zip(earlier) {
+        let Some(earlier) = earlier else { continue };
+        match repeated(transaction, write, idempotency, &earlier).await {
+            Err(error) if error.code() != Code::IdempotencyKeyReused => return Err(error),
+            answer => answers.insert(user, answer),
+        };
     }
+    Ok(answers)
 }
 
 /// A change of the catalogue keeps all writes waiting.
@@ -488,14 +499,13 @@ pub(super) fn is_in_the_way(error: &Error) -> bool {
     std::error::Error::source(error).is_some_and(|cause| cause.is::<InTheWay>())
 }
 
-/// Returns the outcome of the write that had this key before. When there was none, the key is taken.
-async fn earlier(
+/// Returns the outcome of the write that had this key before.
+async fn repeated(
     transaction: &Transaction,
     write: &dyn UseCase,
     idempotency: &Idempotency,
-    now: Moment,
-) -> Result<Option<Written<Outcome>>> {
-    let Some(earlier) = repo::take_key(transaction, idempotency, now, KEPT_SECONDS).await? else { return Ok(None) };
+    earlier: &Earlier,
+) -> Result<Written<Outcome>> {
     if earlier.body_hash != idempotency.body_hash {
         return Err(Error::new(
             Code::IdempotencyKeyReused,
@@ -506,7 +516,7 @@ async fn earlier(
     let Kept { outcome, at, told, mut events } = serde_json::from_str(&text).map_err(Error::internal)?;
     let outcome = write.read(&outcome)?;
     events.extend(repo::events(transaction, &told).await?);
-    Ok(Some(Written { outcome, events, at }))
+    Ok(Written { outcome, events, at })
 }
 
 /// The outcome of a write as it is kept under a key; its events stand in the histories.
@@ -542,14 +552,6 @@ fn text(write: &dyn UseCase, written: &Written<Outcome>) -> Result<String> {
         return Err(Error::limit(message));
     }
     Ok(packed)
-}
-
-/// Keeps the outcome of a write under its key, if it has one.
-async fn keep(transaction: &Transaction, idempotency: Option<&Idempotency>, text: Option<String>) -> Result<()> {
-    match idempotency.zip(text) {
-        Some((idempotency, text)) => repo::keep_outcome(transaction, idempotency, text).await,
-        None => Ok(()),
-    }
 }
 
 /// Returns the error for the client when a write lost for the last time.

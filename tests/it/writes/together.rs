@@ -10,6 +10,8 @@ use crate::harness::{Actor, Answer, Stage, tests};
 tests! {
     own: [
         writes_that_arrive_together_share_their_statements,
+        writes_with_keys_share_their_statements_too,
+        of_two_users_with_one_key_at_once_one_gets_it,
         each_write_keeps_its_own_actor_key_and_answer,
         a_write_that_fails_takes_no_other_along,
         a_user_who_is_written_for_twice_at_once_gets_both,
@@ -77,6 +79,48 @@ async fn writes_that_arrive_together_share_their_statements(stage: Stage) {
     assert_eq!(payload(&answers[0])["gameSummaries"], json!([{ "numAchieved": 2 }]));
     assert_eq!(payload(&answers[1])["gameSummaries"], json!([{ "numAchieved": 1 }]));
     assert!(statements < 64 * 3, "{statements} statements for 64 writes");
+    verify(&stage).await;
+}
+
+async fn writes_with_keys_share_their_statements_too(stage: Stage) {
+    let app = stage.app(&[Scope::ProgressWrite]).await;
+    let ([one, two], users) = (achievements(&stage).await, somebodies(&stage, 64).await);
+    payload(&unlock(&app, &users[0].1, &two, Some("known")).await);
+    let keys: Vec<String> = (0..users.len()).map(|place| format!("key {place}")).collect();
+    let send = || join_all(users.iter().zip(&keys).map(|((_, user), key)| unlock(&app, user, &one, Some(key))));
+    let before = stage.db().statements(waymark::db::Asker::Request);
+    let answers = send().await;
+    let statements = stage.db().statements(waymark::db::Asker::Request) - before;
+    assert!(statements < 64 * 3, "{statements} statements for 64 writes");
+    for answer in &answers {
+        assert_eq!(payload(answer)["results"], json!([{ "status": "APPLIED", "error": null }]));
+    }
+    for (answer, again) in answers.iter().zip(send().await) {
+        assert_eq!(payload(answer), payload(&again), "the key gets the same answer");
+    }
+    verify(&stage).await;
+}
+
+async fn of_two_users_with_one_key_at_once_one_gets_it(stage: Stage) {
+    let app = stage.app(&[Scope::ProgressWrite]).await;
+    let ([one, _], users) = (achievements(&stage).await, somebodies(&stage, 32).await);
+    let key = |place: usize| format!("key {}", place / 2);
+    let send = users.iter().enumerate().map(|(place, (_, user))| {
+        let (app, one, key) = (&app, &one, key(place));
+        async move { unlock(app, user, one, Some(&key)).await }
+    });
+    for pair in join_all(send).await.chunks(2) {
+        let (got, refused): (Vec<&Answer>, Vec<&Answer>) =
+            pair.iter().partition(|answer| answer.json["errors"].is_null());
+        assert_eq!(
+            (got.len(), refused.len()),
+            (1, 1),
+            "{:?}",
+            pair.iter().map(|answer| &answer.json).collect::<Vec<_>>()
+        );
+        assert_eq!(payload(got[0])["results"][0]["status"], "APPLIED");
+        assert_eq!(refused[0].json["errors"][0]["extensions"]["code"], "IDEMPOTENCY_KEY_REUSED");
+    }
     verify(&stage).await;
 }
 
