@@ -42,7 +42,7 @@ use tokio::sync::Mutex;
 
 pub use lane::Lane;
 use lane::Purpose;
-pub use line::STATEMENT;
+pub use line::Deadlines;
 use line::{Approach, Generation, Line, Patience, Use};
 use pool::{ConnectionPool, Stock};
 use replicas::Replicas;
@@ -120,8 +120,8 @@ pub struct Opening {
     pub read_only: bool,
     /// Whether nothing is to be written, whatever is asked for.
     pub refuses: bool,
-    /// How long one statement of a request may take on PostgreSQL.
-    pub statement: Duration,
+    /// How long PostgreSQL may take.
+    pub deadlines: Deadlines,
     /// Whether a pooler is before PostgreSQL that gives a session away with every transaction.
     pub pooler: bool,
     /// The way to PostgreSQL for the session that listens, and others that last, where it is another one.
@@ -134,7 +134,10 @@ impl Opening {
     /// As the settings say.
     pub fn of(config: &Config, create: bool) -> Self {
         Self {
-            statement: Duration::from_secs(config.database_statement_seconds.into()),
+            deadlines: Deadlines {
+                statement: Duration::from_secs(config.database_statement_seconds.into()),
+                silence: Duration::from_secs(config.database_silence_seconds.into()),
+            },
             pooler: config.database_pooler == Pooler::Transaction,
             listen_url: config.database_listen_url.clone().map(Secret::new),
             read_url: config.database_read_url.clone().map(Secret::new),
@@ -148,7 +151,7 @@ impl Opening {
             create,
             read_only: false,
             refuses: false,
-            statement: STATEMENT,
+            deadlines: Deadlines::USUAL,
             pooler: false,
             listen_url: None,
             read_url: None,
@@ -234,13 +237,13 @@ impl Db {
                 pooler: opening.pooler,
                 purpose: if refuses { Use::Reads } else { Use::All },
                 max_connections: opening.max_connections.max(1),
-                statement: opening.statement,
+                deadlines: opening.deadlines,
             };
             let line = Line::to_postgres(approach, Arc::clone(&statements)).await?;
             let db = Self { refuses, ..Self::over(Kind::Postgres, line, statements) };
-            let Opening { read_url, pooler, max_connections, statement, .. } = opening;
+            let Opening { read_url, pooler, max_connections, deadlines, .. } = opening;
             let replicas = read_url.map(|url| {
-                let way = replicas::Way { url, pooler, max_connections: max_connections.max(1), statement };
+                let way = replicas::Way { url, pooler, max_connections: max_connections.max(1), deadlines };
                 Replicas::start(way, db.reads.clone(), &db.statements)
             });
             Ok(Self { replicas, ..db })

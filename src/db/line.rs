@@ -35,8 +35,6 @@ use waymark_kernel::failure::{Failure, Trouble};
 pub(super) const CONNECT: Duration = Duration::from_secs(3);
 /// How long a statement waits for a connection that is free or can be opened.
 pub(super) const ACQUIRE: Duration = Duration::from_secs(5);
-/// How long a statement may take, unless the settings say otherwise.
-pub const STATEMENT: Duration = Duration::from_secs(10);
 /// How much longer its answer may take: the server ends it by itself when it can.
 const ON_THE_WAY: Duration = Duration::from_secs(2);
 /// How long a statement waits for a lock that another transaction has.
@@ -66,11 +64,6 @@ const BEAT: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(100);
 /// The shortest time between two beats, however many statements fail.
 const SHORTEST: Duration = Duration::from_millis(50);
-/// Silence after which a fresh connection is tried, after which one that answers proves the old ones dead, and after
-/// which the database is away when neither answers.
-const DOUBTFUL: Duration = Duration::from_millis(1500);
-const DEAD: Duration = Duration::from_millis(2500);
-const AWAY: Duration = Duration::from_secs(4);
 /// What the silence is measured in.
 const TURN: Duration = Duration::from_millis(50);
 
@@ -257,6 +250,30 @@ pub(super) enum Use {
     Replica,
 }
 
+/// How long PostgreSQL may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// For one statement of a request.
+    pub statement: Duration,
+    /// For the answer to a heartbeat, before it is away.
+    pub silence: Duration,
+}
+
+impl Deadlines {
+    /// Unless the settings say otherwise.
+    pub const USUAL: Self = Self { statement: Duration::from_secs(10), silence: Duration::from_secs(4) };
+
+    /// Silence after which a fresh connection is tried.
+    fn doubtful(self) -> Duration {
+        self.silence * 3 / 8
+    }
+
+    /// Silence after which a fresh connection that answers proves the old ones dead.
+    fn dead(self) -> Duration {
+        self.silence * 5 / 8
+    }
+}
+
 /// How PostgreSQL is to be reached.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Approach<'a> {
@@ -267,7 +284,7 @@ pub(super) struct Approach<'a> {
     pub(super) pooler: bool,
     pub(super) purpose: Use,
     pub(super) max_connections: u32,
-    pub(super) statement: Duration,
+    pub(super) deadlines: Deadlines,
 }
 
 /// How to reach PostgreSQL.
@@ -279,6 +296,7 @@ struct Remote {
     in_transaction: Option<String>,
     split: Split,
     patience: Patience,
+    deadlines: Deadlines,
     /// Wakes the heartbeat before its time.
     doubts: Notify,
     closed: Notify,
@@ -673,8 +691,8 @@ impl Line {
 
 impl Remote {
     fn of(approach: Approach<'_>) -> Result<Self> {
-        let Approach { url, listen_url, pooler, purpose, max_connections, statement } = approach;
-        let patience = Patience::Request(statement);
+        let Approach { url, listen_url, pooler, purpose, max_connections, deadlines } = approach;
+        let patience = Patience::Request(deadlines.statement);
         let set = |options| if pooler { pooled(options) } else { direct(options, patience) };
         let mut hosts = Hosts::of(url, set)?;
         match (purpose, hosts.wanted) {
@@ -693,6 +711,7 @@ impl Remote {
             in_transaction: pooler.then(|| patience.in_transaction()),
             split: Split::of(max_connections),
             patience,
+            deadlines,
             doubts: Notify::new(),
             closed: Notify::new(),
             heart: Mutex::default(),
@@ -879,14 +898,14 @@ impl Remote {
         let mut answer = pin!(ask(connection));
         let (mut opening, mut fresh) = (pin!(find(&self.hosts, PROBE)), None);
         let mut silence = Duration::ZERO;
-        while silence < AWAY {
+        while silence < self.deadlines.silence {
             tokio::select! {
                 biased;
                 answer = &mut answer => return heard(answer),
-                opened = &mut opening, if silence >= DOUBTFUL && fresh.is_none() => fresh = Some(opened),
+                opened = &mut opening, if silence >= self.deadlines.doubtful() && fresh.is_none() => fresh = Some(opened),
                 passed = turn() => silence += passed,
             }
-            if silence >= DEAD && matches!(fresh, Some(Ok(_))) {
+            if silence >= self.deadlines.dead() && matches!(fresh, Some(Ok(_))) {
                 break;
             }
         }

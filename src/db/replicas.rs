@@ -17,7 +17,7 @@ use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, QueryResult, Statement};
 use tokio::sync::Notify;
 
 use super::lane::{Lane, Purpose};
-use super::line::{Approach, Line, Use};
+use super::line::{Approach, Deadlines, Line, Use};
 use super::pool::ConnectionPool;
 use super::statements::{Asker, Statements};
 use super::{Sql, fetch_values};
@@ -80,7 +80,7 @@ pub(super) struct Way {
     pub(super) url: Secret,
     pub(super) pooler: bool,
     pub(super) max_connections: u32,
-    pub(super) statement: Duration,
+    pub(super) deadlines: Deadlines,
 }
 
 impl Replicas {
@@ -287,7 +287,7 @@ async fn reach(way: &Way, statements: &Arc<Statements>) -> Result<(ConnectionPoo
         pooler: way.pooler,
         purpose: Use::Replica,
         max_connections: way.max_connections,
-        statement: way.statement,
+        deadlines: way.deadlines,
     };
     let line = Line::to_postgres(approach, Arc::clone(statements)).await?;
     let reads = Lane::new(Arc::clone(&line), Purpose::Reads, DbBackend::Postgres);
