@@ -148,10 +148,15 @@ async fn a_query_by_its_hash_alone_is_asked_for_again(stage: Stage) {
 }
 
 async fn an_offer_of_another_protocol_is_left_alone(stage: Stage) {
-    let request = Request::get("/graphql?query=%7B__typename%7D").header("connection", "Upgrade, HTTP2-Settings");
-    let request = request.header("upgrade", "h2c").header("http2-settings", "AAMAAABkAAQAAP__");
-    let answer = stage.anonymous().send(request.body(Body::empty()).unwrap()).await;
-    assert_eq!((answer.status.as_u16(), &answer.json["data"]["__typename"]), (200, &json!("Query")));
+    // What Java offers with every request, and what was meant for a hop before this one.
+    let h2c = [("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c"), ("http2-settings", "AAMAAABkAAQAAP__")];
+    let passed_on = [("connection", "keep-alive"), ("upgrade", "websocket"), ("sec-websocket-version", "13")];
+    for headers in [h2c, passed_on] {
+        let request = Request::get("/graphql?query=%7B__typename%7D");
+        let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        let answer = stage.anonymous().send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!((answer.status.as_u16(), &answer.json["data"]["__typename"]), (200, &json!("Query")), "{headers:?}");
+    }
 }
 
 async fn what_stands_around_a_request_is_read_or_refused(stage: Stage) {

@@ -41,8 +41,10 @@ const FAREWELL: Duration = Duration::from_secs(3);
 pub(super) async fn get(State(app): State<Arc<App>>, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
     let connection = parts.extensions.get::<Peer>().cloned().map(Extension);
-    // Another protocol than ours, such as the `h2c` that Java offers with every request, is left alone.
-    if !tokens(&parts.headers, UPGRADE).any(|protocol| protocol.eq_ignore_ascii_case("websocket")) {
+    // Another protocol than ours, such as the `h2c` that Java offers with every request, is left alone; and so is what
+    // `Connection` does not name, which was meant for another hop, where there is a query to be answered.
+    let is_named = names(&parts.headers, &CONNECTION, "upgrade") || parts.uri.query().is_none();
+    if !is_named || !names(&parts.headers, &UPGRADE, "websocket") {
         return graphql::get(State(app), connection, parts.method, parts.uri, parts.headers).await;
     }
     let peer = peer::of(&connection, &parts.headers, app.config.proxies);
@@ -74,17 +76,21 @@ struct Upgrade {
 /// What answers to a request for a WebSocket; `None` when it is none.
 fn asked_for(parts: &Parts) -> Option<HeaderValue> {
     let headers = &parts.headers;
-    let is = |name: HeaderName, wanted: &str| tokens(headers, name).any(|token| token.eq_ignore_ascii_case(wanted));
     let fits = parts.method == Method::GET
-        && is(CONNECTION, "upgrade")
-        && is(UPGRADE, "websocket")
-        && is(SEC_WEBSOCKET_VERSION, "13");
+        && names(headers, &CONNECTION, "upgrade")
+        && names(headers, &UPGRADE, "websocket")
+        && names(headers, &SEC_WEBSOCKET_VERSION, "13");
     let key = headers.get(SEC_WEBSOCKET_KEY).filter(|_| fits)?;
     HeaderValue::try_from(frames::accept(key.as_bytes())).ok()
 }
 
+/// Whether a header that is a list names this, in whatever case.
+fn names(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
+    tokens(headers, name).any(|token| token.eq_ignore_ascii_case(wanted))
+}
+
 /// The parts of a header that is a list.
-fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|token| !token.is_empty())
 }
@@ -108,9 +114,9 @@ fn open(app: Arc<App>, asked: Upgrade, headers: &HeaderMap) -> Response {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
         return response;
     };
-    let speaks = tokens(headers, SEC_WEBSOCKET_PROTOCOL).any(|requested| requested == protocol::NAME);
+    let speaks = tokens(headers, &SEC_WEBSOCKET_PROTOCOL).any(|requested| requested == protocol::NAME);
     // A client that speaks something else learns why by a closing frame, which it can read only if we seem to agree.
-    let agreed = if speaks { Some(protocol::NAME) } else { tokens(headers, SEC_WEBSOCKET_PROTOCOL).next() };
+    let agreed = if speaks { Some(protocol::NAME) } else { tokens(headers, &SEC_WEBSOCKET_PROTOCOL).next() };
     let agreed = agreed.and_then(|name| HeaderValue::from_str(name).ok());
     let Upgrade { upgrade, accept, line: Peer(line), peer } = asked;
     tokio::spawn(async move {
