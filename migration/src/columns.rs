@@ -42,6 +42,33 @@ pub(crate) fn user_table(manager: &SchemaManager, name: &'static str) -> TableCr
     table
 }
 
+/// Copies a table of SQLite, with its indexes, into one that is defined otherwise and has the same columns.
+pub(crate) async fn redefine(
+    manager: &SchemaManager<'_>,
+    table: &str,
+    otherwise: impl Fn(&str) -> String,
+) -> Result<(), DbErr> {
+    let definitions = Query::select()
+        .column("sql")
+        .from("sqlite_schema")
+        .and_where(Expr::col("tbl_name").eq(table))
+        .and_where(Expr::col("sql").is_not_null())
+        .order_by_expr(Expr::cust("type = 'table'"), Order::Desc)
+        .take();
+    let connection = manager.get_connection();
+    let definitions = connection.query_all(&definitions).await?;
+    let definitions: Vec<String> = definitions.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?;
+    let Some((definition, indexes)) = definitions.split_first() else { return Ok(()) };
+    let (name, new) = (format!(r#""{table}""#), format!(r#""{table}_new""#));
+    let definition = otherwise(definition).replacen(&name, &new, 1);
+    let copy = format!("INSERT INTO {new} SELECT * FROM {name}");
+    let take_place = format!("DROP TABLE {name}; ALTER TABLE {new} RENAME TO {name}");
+    for sql in [definition, copy, take_place].iter().chain(indexes) {
+        connection.execute_unprepared(sql).await?;
+    }
+    Ok(())
+}
+
 /// Constraints over several columns, or on another table.
 pub(crate) trait Constraints {
     /// The primary key, in this order.

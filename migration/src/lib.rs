@@ -31,6 +31,7 @@ mod m20261130_000012_grounds;
 mod m20261130_000013_steps;
 mod m20261130_000014_resource_keys;
 mod m20261130_000015_retirement;
+mod m20261201_000017_long_rows;
 
 /// All migrations, oldest first; each runs in a transaction of its own. [`MigratorTrait`] has the operations.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,6 +55,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000013_steps::Migration),
             Box::new(m20261130_000014_resource_keys::Migration),
             Box::new(m20261130_000015_retirement::Migration),
+            Box::new(m20261201_000017_long_rows::Migration),
         ]
     }
 }
