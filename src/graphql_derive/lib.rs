@@ -9,21 +9,29 @@ use proc_macro2::TokenStream as Tokens;
 use quote::{format_ident, quote};
 use syn::ext::IdentExt as _;
 use syn::{
-    Attribute, Data, DeriveInput, Fields, FnArg, GenericArgument, Ident, ImplItem, ImplItemFn, ItemImpl, LitStr,
+    Attribute, Data, DeriveInput, Fields, FnArg, GenericArgument, Ident, ImplItem, ImplItemFn, ItemImpl, LitStr, Pat,
     PathArguments, ReturnType, Type, parse_macro_input,
 };
 
 /// `#[object]` is `#[async_graphql::Object]` for an object that is written by plans where that can be; it takes the same
 /// arguments.
 ///
-/// `#[main]` marks a field that takes no more of its row than `Extent::Main`.
+/// `#[main]` marks a field that takes no more of its row than `Extent::Main`. `#[together(path)]` names the
+/// function that answers a field with one argument for many objects at once; its type is called `SideBySide` where the
+/// macro stands.
 #[proc_macro_attribute]
 pub fn object(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let (arguments, mut object) = (Tokens::from(arguments), parse_macro_input!(item as ItemImpl));
-    let (mut written, mut getters) = (Vec::new(), Vec::new());
+    let (mut written, mut getters, mut together) = (Vec::new(), Vec::new(), Vec::new());
     for item in &mut object.items {
         let ImplItem::Fn(method) = item else { continue };
-        let is_main = take(&mut method.attrs, "main");
+        if let Some(way) = take(&mut method.attrs, "together") {
+            let named = name_of(&method.sig.ident, &method.attrs).zip(argument_of(method));
+            let Some((name, argument)) = named else { return error("`together` is for fields with an argument") };
+            let Ok(path) = way.parse_args::<syn::Path>() else { return error("`together` takes a path") };
+            together.push(quote!(#name => Some((#path, #argument)),));
+        }
+        let is_main = take(&mut method.attrs, "main").is_some();
         let Some((ty, name)) = value_of(method).zip(name_of(&method.sig.ident, &method.attrs)) else { continue };
         let getter = format_ident!("{}_now", method.sig.ident.unraw());
         let body = std::mem::replace(&mut method.block, syn::parse_quote!({ self.#getter() }));
@@ -32,10 +40,24 @@ pub fn object(arguments: TokenStream, item: TokenStream) -> TokenStream {
         written.push(Written { name, is_main, ty, value });
     }
     let (ty, plain) = (&object.self_ty, plain(&object.self_ty, &written));
+    let together = (!together.is_empty()).then(|| {
+        quote! {
+            /// Returns what answers the field of this name for many objects at once, and the name of its argument.
+            pub(crate) fn together(name: &str) -> Option<(SideBySide, &'static str)> {
+                match name {
+                    #(#together)*
+                    _ => None,
+                }
+            }
+        }
+    });
     quote! {
         #[::async_graphql::Object(#arguments)]
         #object
-        impl #ty { #(#getters)* }
+        impl #ty {
+            #(#getters)*
+            #together
+        }
         #plain
     }
     .into()
@@ -207,9 +229,19 @@ fn camel_case(snake: &str) -> String {
     camel
 }
 
-/// Removes an attribute; whether it was there.
-fn take(attributes: &mut Vec<Attribute>, name: &str) -> bool {
-    let before = attributes.len();
-    attributes.retain(|attribute| !attribute.path().is_ident(name));
-    attributes.len() < before
+/// The name in the schema of the argument of a field.
+fn argument_of(method: &ImplItemFn) -> Option<LitStr> {
+    method.sig.inputs.iter().find_map(|argument| match argument {
+        FnArg::Typed(argument) if !matches!(*argument.ty, Type::Reference(_)) => match &*argument.pat {
+            Pat::Ident(pattern) => name_of(&pattern.ident, &argument.attrs),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// Removes an attribute, and gives it back.
+fn take(attributes: &mut Vec<Attribute>, name: &str) -> Option<Attribute> {
+    let place = attributes.iter().position(|attribute| attribute.path().is_ident(name))?;
+    Some(attributes.remove(place))
 }

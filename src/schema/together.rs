@@ -91,7 +91,7 @@ impl OutputType for Alone {
 }
 
 /// A user in a place of the answer.
-struct Placed<'a> {
+pub(super) struct Placed<'a> {
     user: &'a User,
     context: &'a ContextSelectionSet<'a>,
 }
@@ -101,7 +101,7 @@ enum Column<'a> {
     /// Each user holds what is asked for.
     Ready(Writer<User>),
     /// One answer per user.
-    Waiting(BoxFuture<'a, Vec<ServerResult<Value>>>),
+    Waiting(Answers<'a>),
 }
 
 /// Fields, each with what stands before its value.
@@ -176,47 +176,63 @@ async fn one_by_one(field: &Positioned<Field>, users: &[Placed<'_>]) -> Vec<Serv
     .await
 }
 
-/// A field that is loaded and written for all users together. `None` for others, and when something is wrong with the
-/// arguments: what that is, the engine tells each user.
+/// What loads and writes a field for all users at once, given the ids in its argument. `None` when the ids are not in
+/// order, or not to be seen: what is wrong, the engine tells each user.
+pub(super) type SideBySide =
+    for<'a> fn(&'a Request, &'a Positioned<Field>, &'a [Placed<'a>], Vec<ID>) -> Option<Answers<'a>>;
+
+/// One answer per user.
+pub(super) type Answers<'a> = BoxFuture<'a, Vec<ServerResult<Value>>>;
+
+/// What `User` names for this field, with the ids in its argument.
 fn side_by_side<'a>(
     request: &'a Request,
     field: &'a Positioned<Field>,
     users: &'a [Placed<'a>],
-) -> Option<BoxFuture<'a, Vec<ServerResult<Value>>>> {
-    let argument = |name| -> Option<Vec<ID>> {
-        let context = users.first()?.context.with_field(field);
-        context.param_value(name, None).ok().map(|(_, ids)| ids)
-    };
-    let selection = &field.node.selection_set.node;
-    match field.node.name.node.as_str() {
-        "gameSummaries" => {
-            let (plan, ids) = (Plan::of(selection)?, argument("gameIds")?);
-            request.check_ids("games", ids.len(), request.config.limits.max_ids).ok()?;
-            if !Kind::Game.keys(&ids).are_well_formed() {
-                return None;
-            }
-            let visible: Vec<_> = users.iter().map(|placed| placed.user.visible()).collect();
-            Some(Box::pin(async move {
-                let keys = Kind::Game.keys(&ids);
-                let lists = games::service::summaries(request, &visible, keys.well_formed(), plan.extent).await;
-                write(request, field, users, &plan, lists, GameSummary).await
-            }))
-        }
-        "resourceProgress" => {
-            let (plan, ids) = (Plan::of(selection)?, argument("resourceIds")?);
-            request.check_ids("resources", ids.len(), request.config.limits.max_resource_ids).ok()?;
-            if !Kind::Resource.keys(&ids).are_well_formed() {
-                return None;
-            }
-            let own: Vec<&OwnUser> = users.iter().map(|placed| placed.user.own()).collect::<Result<_>>().ok()?;
-            Some(Box::pin(async move {
-                let keys = Kind::Resource.keys(&ids);
-                let lists = learning::service::progress(request, &own, keys.well_formed(), plan.extent).await;
-                write(request, field, users, &plan, lists, ResourceProgress).await
-            }))
-        }
-        _ => None,
+) -> Option<Answers<'a>> {
+    let (answers, argument) = User::together(&field.node.name.node)?;
+    let (_, ids) = users.first()?.context.with_field(field).param_value(argument, None).ok()?;
+    answers(request, field, users, ids)
+}
+
+/// `User.gameSummaries`.
+pub(super) fn game_summaries<'a>(
+    request: &'a Request,
+    field: &'a Positioned<Field>,
+    users: &'a [Placed<'a>],
+    ids: Vec<ID>,
+) -> Option<Answers<'a>> {
+    let plan = Plan::of(&field.node.selection_set.node)?;
+    request.check_ids("games", ids.len(), request.config.limits.max_ids).ok()?;
+    if !Kind::Game.keys(&ids).are_well_formed() {
+        return None;
     }
+    let visible: Vec<_> = users.iter().map(|placed| placed.user.visible()).collect();
+    Some(Box::pin(async move {
+        let keys = Kind::Game.keys(&ids);
+        let lists = games::service::summaries(request, &visible, keys.well_formed(), plan.extent).await;
+        write(request, field, users, &plan, lists, GameSummary).await
+    }))
+}
+
+/// `User.resourceProgress`.
+pub(super) fn resource_progress<'a>(
+    request: &'a Request,
+    field: &'a Positioned<Field>,
+    users: &'a [Placed<'a>],
+    ids: Vec<ID>,
+) -> Option<Answers<'a>> {
+    let plan = Plan::of(&field.node.selection_set.node)?;
+    request.check_ids("resources", ids.len(), request.config.limits.max_resource_ids).ok()?;
+    if !Kind::Resource.keys(&ids).are_well_formed() {
+        return None;
+    }
+    let own: Vec<&OwnUser> = users.iter().map(|placed| placed.user.own()).collect::<Result<_>>().ok()?;
+    Some(Box::pin(async move {
+        let keys = Kind::Resource.keys(&ids);
+        let lists = learning::service::progress(request, &own, keys.well_formed(), plan.extent).await;
+        write(request, field, users, &plan, lists, ResourceProgress).await
+    }))
 }
 
 /// Writes a list for each user; where they could not be loaded, `null` with the error beside it.

@@ -6,6 +6,7 @@ use async_graphql::{Context, Enum, ID};
 
 use super::bounds::DEFAULT_FIRST;
 use super::progress::{self, Progress};
+use super::together::{self, SideBySide};
 use waymark_auth::policy;
 use waymark_auth::policy::{OwnUser, VisibleUser};
 use waymark_auth::{Caller, Visibility};
@@ -191,6 +192,7 @@ impl User {
     /// The user's progress with these resources, in the order of the ids; null in place of a resource that neither the
     /// catalogue nor the user's progress knows. The whole is null for those who may not see it: only the user and apps
     /// may.
+    #[together(together::resource_progress)]
     async fn resource_progress(
         &self,
         context: &Context<'_>,
@@ -255,6 +257,7 @@ impl User {
 
     /// What the user achieved in these games, in the order of the ids: zeros for a game never played, null in place of
     /// one that the catalogue does not know. The whole is null when it could not be loaded.
+    #[together(together::game_summaries)]
     async fn game_summaries(
         &self,
         context: &Context<'_>,
