@@ -34,6 +34,8 @@ const BYTES: usize = 8_000_000;
 const AROUND: u64 = 2000;
 /// How much more memory an answer may take, in MiB.
 const MEMORY: f64 = 64.0;
+/// How often a document is run whose least counts: maintenance and other programs only ever add to it.
+const MEASURED: u32 = 3;
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/corpus/worst");
 
 /// The server and who asks it.
@@ -144,10 +146,10 @@ impl Bench {
             .body(Body::from(json!({ "query": text, "variables": variables }).to_string()))?;
         // What was the most is forgotten; where that is not possible, the most of all requests counts.
         let _ = fs::write("/proc/self/clear_refs", "5");
-        let (had, before) = (peak_memory_of(std::process::id()).unwrap_or_default(), cpu());
+        let (had, before) = (peak_memory_of(std::process::id()).unwrap_or_default(), cpu().await);
         let response = self.server.clone().oneshot(request).await?;
         let bytes = body::to_bytes(response.into_body(), usize::MAX).await?;
-        let (spent, has) = (cpu().saturating_sub(before), peak_memory_of(std::process::id()).unwrap_or_default());
+        let (spent, has) = (cpu().await.saturating_sub(before), peak_memory_of(std::process::id()).unwrap_or_default());
         let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let cost = answer["extensions"]["cost"]["requested"].as_u64();
         Ok(cost.map(|cost| Taken { cost, bytes: bytes.len(), cpu: spent, memory: has - had }))
@@ -157,10 +159,15 @@ impl Bench {
     async fn measure(&mut self, name: &str, text: &str, variables: Value) -> Result<()> {
         // What is done once for a document is not looked at.
         let _ = self.run(text, variables.clone()).await?;
-        let Some(taken) = self.run(text, variables).await? else {
-            println!("{name:<48}  refused");
-            return Ok(());
-        };
+        let mut least: Option<Taken> = None;
+        for _ in 0..MEASURED {
+            let Some(taken) = self.run(text, variables.clone()).await? else {
+                println!("{name:<48}  refused");
+                return Ok(());
+            };
+            least = Some(least.filter(|least| least.cpu <= taken.cpu).unwrap_or(taken));
+        }
+        let Some(taken) = least else { return Ok(()) };
         let paid = taken.cost * worst::BYTES + AROUND;
         let long = taken.bytes > BYTES || taken.bytes as u64 > paid;
         let within = taken.micros() <= MICROS && !long && taken.memory <= MEMORY;
@@ -174,6 +181,9 @@ impl Bench {
             taken.micros(),
             taken.memory
         );
+        if !within {
+            println!("  {text}");
+        }
         Ok(())
     }
 
@@ -194,8 +204,9 @@ impl Bench {
     }
 }
 
-/// The time that all threads of this process have spent on processors.
-fn cpu() -> Duration {
+/// The time that all threads of this process have spent on processors. It is counted when they stop for a moment.
+async fn cpu() -> Duration {
+    tokio::time::sleep(Duration::from_millis(2)).await;
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let spent = threads.filter_map(|thread| {
         let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
