@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
-use super::line::{ACQUIRE, Generation, Line};
+use super::line::{Generation, Line};
 use super::transaction::Brief;
 
 /// What connections are for.
@@ -54,7 +54,7 @@ impl ConnectionTrait for Lane {
         }
         let generation = self.line.current()?;
         let work = generation.pool(self.purpose).execute_raw(statement);
-        self.line.within(&generation, ACQUIRE + self.line.answer(), work).await
+        self.line.within(&generation, self.line.answer_after_waiting(), work).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
@@ -63,7 +63,7 @@ impl ConnectionTrait for Lane {
         }
         let generation = self.line.current()?;
         let work = generation.pool(self.purpose).execute_unprepared(sql);
-        self.line.within(&generation, ACQUIRE + self.line.answer(), work).await
+        self.line.within(&generation, self.line.answer_after_waiting(), work).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
@@ -72,7 +72,7 @@ impl ConnectionTrait for Lane {
         }
         let generation = self.line.current()?;
         let work = generation.pool(self.purpose).query_one_raw(statement);
-        self.line.within(&generation, ACQUIRE + self.line.answer(), work).await
+        self.line.within(&generation, self.line.answer_after_waiting(), work).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
@@ -81,6 +81,6 @@ impl ConnectionTrait for Lane {
         }
         let generation = self.line.current()?;
         let work = generation.pool(self.purpose).query_all_raw(statement);
-        self.line.within(&generation, ACQUIRE + self.line.answer(), work).await
+        self.line.within(&generation, self.line.answer_after_waiting(), work).await
     }
 }

@@ -558,11 +558,12 @@ impl Db {
             None if session == Session::Any => options,
             None => {
                 return Err(Error::bad_input(
-                    "this needs a session of its own, which a pooler does not give: set WAYMARK_DATABASE_LISTEN_URL to the                      way past it",
+                    "this needs a session of its own, which a pooler does not give: set WAYMARK_DATABASE_LISTEN_URL to the \
+                     way past it",
                 ));
             }
         };
-        let pool = line::pool_options(1).connect_lazy_with(options);
+        let pool = line::pool_options(1, Deadlines::USUAL).connect_lazy_with(options);
         let connection = line::counted(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), &self.statements);
         let done = self.line.within(&generation, Patience::Long.answer(), work(&connection)).await;
         drop(connection.get_postgres_connection_pool().close());

@@ -33,14 +33,12 @@ use waymark_kernel::failure::{Failure, Trouble};
 
 /// How long opening a connection may take.
 pub(super) const CONNECT: Duration = Duration::from_secs(3);
-/// How long a statement waits for a connection that is free or can be opened.
-pub(super) const ACQUIRE: Duration = Duration::from_secs(5);
+/// How long closing all connections may take.
+const CLOSE: Duration = Duration::from_secs(5);
 /// How much longer its answer may take: the server ends it by itself when it can.
 const ON_THE_WAY: Duration = Duration::from_secs(2);
 /// How long a statement waits for a lock that another transaction has.
 const LOCK: Duration = Duration::from_secs(3);
-/// How long a transaction may stay open with nothing to do: what it has locked is free again when its client is gone.
-const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
 /// The same for what operators run: imports, exports, `verify`, migrations.
 const LONG: Duration = Duration::from_secs(60 * 60);
 const LONG_LOCK: Duration = Duration::from_secs(30);
@@ -97,8 +95,8 @@ impl Split {
 /// How patient the database is with what is done there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Patience {
-    /// With what a request waits for, for which this is the longest statement.
-    Request(Duration),
+    /// With what a request waits for.
+    Request(Deadlines),
     /// With what an operator runs.
     Long,
 }
@@ -106,15 +104,15 @@ pub(super) enum Patience {
 impl Patience {
     const fn statement(self) -> Duration {
         match self {
-            Self::Request(longest) => longest,
+            Self::Request(deadlines) => deadlines.statement,
             Self::Long => LONG,
         }
     }
 
     /// What a session or a transaction asks of the server: names of settings with milliseconds.
-    pub(super) const fn settings(self) -> [(&'static str, u128); 3] {
+    pub(super) fn settings(self) -> [(&'static str, u128); 3] {
         let (lock, idle) = match self {
-            Self::Request(_) => (LOCK, IDLE_IN_TRANSACTION),
+            Self::Request(deadlines) => (LOCK, deadlines.stalled()),
             Self::Long => (LONG_LOCK, LONG),
         };
         [
@@ -262,6 +260,12 @@ pub struct Deadlines {
 impl Deadlines {
     /// Unless the settings say otherwise.
     pub const USUAL: Self = Self { statement: Duration::from_secs(10), silence: Duration::from_secs(4) };
+
+    /// How long a statement waits for a connection that is free or can be opened, and how long a transaction may stay
+    /// open with nothing to do: what it has locked is free again when its client is gone.
+    fn stalled(self) -> Duration {
+        self.silence + Duration::from_secs(1)
+    }
 
     /// Silence after which a fresh connection is tried.
     fn doubtful(self) -> Duration {
@@ -514,6 +518,11 @@ impl Line {
         self.remote.as_ref().map_or(LONG, |remote| remote.patience.answer())
     }
 
+    /// The same where a connection has to be waited for first.
+    pub(super) fn answer_after_waiting(&self) -> Duration {
+        self.remote.as_ref().map_or(LONG, |remote| remote.deadlines.stalled() + remote.patience.answer())
+    }
+
     /// Whether the database is PostgreSQL.
     pub(super) const fn is_remote(&self) -> bool {
         self.remote.is_some()
@@ -681,10 +690,10 @@ impl Line {
             generation.reads.clone().close().await?;
             generation.writes.clone().close().await
         };
-        match self.remote {
+        match &self.remote {
             None => close.await,
             // What does not come back is not waited for.
-            Some(_) => tokio::time::timeout(ACQUIRE, close).await.unwrap_or(Ok(())),
+            Some(_) => tokio::time::timeout(CLOSE, close).await.unwrap_or(Ok(())),
         }
     }
 }
@@ -692,7 +701,7 @@ impl Line {
 impl Remote {
     fn of(approach: Approach<'_>) -> Result<Self> {
         let Approach { url, listen_url, pooler, purpose, max_connections, deadlines } = approach;
-        let patience = Patience::Request(deadlines.statement);
+        let patience = Patience::Request(deadlines);
         let set = |options| if pooler { pooled(options) } else { direct(options, patience) };
         let mut hosts = Hosts::of(url, set)?;
         match (purpose, hosts.wanted) {
@@ -721,7 +730,7 @@ impl Remote {
     fn generation(&self, number: u64, options: &Arc<PgConnectOptions>, statements: &Arc<Statements>) -> Generation {
         let Split { loaders, reads, writes } = self.split;
         let pool = |most: u32| {
-            let pool = pool_options(most).connect_lazy_with(PgConnectOptions::clone(options));
+            let pool = pool_options(most, self.deadlines).connect_lazy_with(PgConnectOptions::clone(options));
             counted(SqlxPostgresConnector::from_sqlx_postgres_pool(pool), statements)
         };
         let reads = pool(reads);
@@ -732,8 +741,8 @@ impl Remote {
 }
 
 /// Returns the options of a pool of at most `most` connections.
-pub(super) fn pool_options(most: u32) -> PgPoolOptions {
-    PgPoolOptions::new().max_connections(most).acquire_timeout(ACQUIRE).test_before_acquire(false)
+pub(super) fn pool_options(most: u32, deadlines: Deadlines) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(most).acquire_timeout(deadlines.stalled()).test_before_acquire(false)
 }
 
 /// Lets every statement on `connection` be counted.

@@ -19,7 +19,7 @@ use sea_orm::{ConnAcquireErr, ConnectionTrait, DbBackend, DbErr, ExecResult, Que
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::lane::Lane;
-use super::line::{ACQUIRE, CONNECT, Generation, Line};
+use super::line::{CONNECT, Generation, Line};
 use super::replicas::Replicas;
 use super::transaction::fetch_alone;
 
@@ -177,7 +177,7 @@ impl<D: Database + HasStatementCache> Shelf<D> {
             return Ok(place);
         }
         let _waiting = Waiting::new(&self.waiting);
-        let place = tokio::time::timeout(ACQUIRE, self.places.acquire()).await;
+        let place = tokio::time::timeout(self.pool.options().get_acquire_timeout(), self.places.acquire()).await;
         place.map_err(|_| unavailable())?.map_err(|_| unavailable())
     }
 

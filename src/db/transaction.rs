@@ -27,7 +27,7 @@ use sea_query_sqlx::SqlxValues;
 use tokio::sync::Mutex;
 
 use super::lane::Lane;
-use super::line::{ACQUIRE, Generation, Line, Patience, is_broken};
+use super::line::{Generation, Line, Patience, is_broken};
 use super::statements::Statements;
 use super::storage::Storage;
 use waymark_kernel::error::Result;
@@ -114,7 +114,7 @@ impl Transaction {
             lent.run(beginning.sql(pool.get_database_backend(), line)).await.map_err(failed)?;
             Ok(lent)
         };
-        let begun = line.within(&generation, ACQUIRE + line.answer(), begun).await;
+        let begun = line.within(&generation, line.answer_after_waiting(), begun).await;
         let lent = begun.inspect_err(|error| storage.note(Failure::of(error)))?;
         Ok(Self {
             open: Arc::new(Open {

@@ -27,7 +27,7 @@ pub(crate) use stage::{Blank, NOW, Stage, token};
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 /// How long a test may take, by far: one that waits for what never comes fails by its name instead of keeping all waiting.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_secs(1200);
 
 /// How much of a long suite is run: `short`, which takes seconds, or `whole` when `TEST_WHOLE=1` is set, which takes minutes.
 /// Both do the same things, the second more often.

@@ -70,8 +70,9 @@ impl Stage {
             ("WAYMARK_JWT_SECRET", SECRET),
             ("WAYMARK_CLOCK", NOW),
             ("WAYMARK_RATE_PER_SECOND", "0"),
-            // On a machine that builds something meanwhile, PostgreSQL may be silent for longer than is usual.
+            // On a machine that builds something meanwhile, all may take longer than is usual.
             ("WAYMARK_DATABASE_SILENCE_SECONDS", "60"),
+            ("WAYMARK_REQUEST_TIMEOUT_SECONDS", "300"),
             ("WAYMARK_SIGNED_FETCH", "true"),
         ];
         let settings = always.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
