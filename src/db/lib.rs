@@ -459,6 +459,12 @@ impl Db {
         self.replicas.is_some()
     }
 
+    /// Whether a replica answers reads, and how many bytes of the primary's log it had yet to replay when it was last
+    /// asked, if one was; `None` without replicas.
+    pub fn replica(&self) -> Option<(bool, Option<u64>)> {
+        Some(self.replicas.as_ref()?.figures())
+    }
+
     /// A write of `principal` has ended, here or elsewhere, about these users; about everybody when they are not known.
     /// Until replicas have it, it is read from the primary.
     pub fn wrote(&self, principal: Option<&str>, users: Option<&[i64]>) {

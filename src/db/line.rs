@@ -303,6 +303,8 @@ struct Remote {
     deadlines: Deadlines,
     /// Wakes the heartbeat before its time.
     doubts: Notify,
+    /// Whether another server is to take over, though this one answers.
+    left: AtomicBool,
     closed: Notify,
     heart: Mutex<Option<JoinHandle<()>>>,
 }
@@ -626,6 +628,14 @@ impl Line {
         }
     }
 
+    /// Lets the next one of several servers take over, if another one is the wanted one too.
+    pub(super) fn leave(&self) {
+        if let Some(remote) = self.remote.as_ref().filter(|remote| remote.hosts.can_change()) {
+            remote.left.store(true, Ordering::Relaxed);
+            remote.doubts.notify_one();
+        }
+    }
+
     /// Begins the next generation in the place of the one with this number, if it is still the current one.
     fn replace(&self, number: u64) {
         let Some(remote) = &self.remote else { return };
@@ -722,6 +732,7 @@ impl Remote {
             patience,
             deadlines,
             doubts: Notify::new(),
+            left: AtomicBool::new(false),
             closed: Notify::new(),
             heart: Mutex::default(),
         })
@@ -818,7 +829,8 @@ impl Heart {
     /// One beat, with what follows from it.
     async fn beat(&mut self, line: &Line, remote: &Remote) {
         let generation = line.last();
-        let beat = match self.connection.take() {
+        let is_left = remote.left.swap(false, Ordering::Relaxed);
+        let beat = match self.connection.take().filter(|_| !is_left) {
             Some(mut connection) => match remote.listen(&mut connection, &generation).await {
                 Beat::Answered(standing) if remote.hosts.suits(standing) => {
                     line.stands(standing);
@@ -838,7 +850,7 @@ impl Heart {
                 self.moves(line, found, &reason, || line.abandon(&generation, &reason));
             }
             Beat::Dead(unfound) => self.cannot(line, unfound.reason),
-            Beat::Broken => match find(&remote.hosts, PROBE).await {
+            Beat::Broken => match find(&remote.candidates(&generation, is_left), PROBE).await {
                 Ok(found) => self.can(line, &generation, found),
                 // The server answers, and other connections to it work.
                 Err(unfound)
@@ -855,7 +867,8 @@ impl Heart {
     fn can(&mut self, line: &Line, generation: &Generation, found: Found) {
         let away = self.away.take();
         let to = place(&found.options);
-        let reason = Arc::from(format!("the database is no more at {}, but at {to}", generation.place()));
+        let reason =
+            Arc::from(format!("connections go to the database at {to}, and no more to {}", generation.place()));
         // What broke this connection may have broken the others: the server was restarted.
         self.moves(line, found, &reason, || {
             if away.is_none() {
@@ -901,6 +914,15 @@ impl Heart {
 }
 
 impl Remote {
+    /// The servers in the order in which they are wanted: those behind the one of `generation` first when that is left.
+    fn candidates(&self, generation: &Generation, is_left: bool) -> Hosts {
+        let mut hosts = self.hosts.clone();
+        if is_left && let Some(at) = hosts.all.iter().position(|one| place(one) == generation.place()) {
+            hosts.all.rotate_left(at + 1);
+        }
+        hosts
+    }
+
     /// Asks over a connection that should be there, and over a fresh one when it is silent.
     async fn listen(&self, connection: &mut PgConnection, generation: &Generation) -> Beat {
         let heard = |answer: Result<Standing, sqlx::Error>| answer.map_or(Beat::Broken, Beat::Answered);

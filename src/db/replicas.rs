@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -57,6 +57,8 @@ pub(super) struct Replicas {
     caught_up: AtomicU64,
     /// The number of the connections that were looked at; others may lead to a replica that is further behind.
     looked_at: AtomicU64,
+    /// How much of the log a replica had yet to replay when it was last asked; less than 0 until one was.
+    behind: AtomicI64,
     marks: Mutex<Marks>,
     marked: Arc<Notify>,
 }
@@ -92,6 +94,7 @@ impl Replicas {
             in_step: AtomicBool::new(false),
             caught_up: AtomicU64::new(0),
             looked_at: AtomicU64::new(0),
+            behind: AtomicI64::new(-1),
             marks: Mutex::default(),
             marked: Arc::default(),
         });
@@ -148,6 +151,11 @@ impl Replicas {
                 None
             }
         }
+    }
+
+    /// Whether one answers reads, and how many bytes of the log it had yet to replay when it was last asked.
+    pub(super) fn figures(&self) -> (bool, Option<u64>) {
+        (self.in_step.load(Ordering::Relaxed), u64::try_from(self.behind.load(Ordering::Relaxed)).ok())
     }
 
     /// Whether it is known how far the replica is that answers now.
@@ -214,6 +222,7 @@ struct Position {
 /// Looks how far replicas are, for as long as there is a use of them.
 async fn watch(weak: Weak<Replicas>, way: Way, primary: Lane, statements: Arc<Statements>) {
     let mut next: Option<Position> = None;
+    let mut left: Option<Instant> = None;
     loop {
         let Some(replicas) = weak.upgrade() else { return };
         let looked = look(&replicas, &way, &primary, &statements, &mut next).await;
@@ -223,6 +232,11 @@ async fn watch(weak: Weak<Replicas>, way: Way, primary: Lane, statements: Arc<St
             (Ok(()), None) => replicas.steps(true, ""),
             (Ok(()), Some(next)) if replicas.now().saturating_sub(next.at) > micros(MOST) => {
                 replicas.steps(false, "no replica is in step");
+                // Each has its time to show that it is nearer.
+                if let Some((_, line)) = replicas.pool.get().filter(|_| left.is_none_or(|left| left.elapsed() > MOST)) {
+                    left = Some(Instant::now());
+                    line.leave();
+                }
             }
             (Ok(()), Some(_)) => {}
         }
@@ -262,7 +276,9 @@ async fn look(
     let now = Position { at: replicas.now(), log: position(fetch_values(primary, &WRITTEN, []).await?.pop())? };
     // After a failover the new primary may lack what the old one had.
     let wanted = next.filter(|next| next.log <= now.log).unwrap_or(now);
-    let has_all = position(fetch_values(pool, &REPLAYED, []).await?.pop())? >= wanted.log;
+    let replayed = position(fetch_values(pool, &REPLAYED, []).await?.pop())?;
+    replicas.behind.store((now.log - replayed).max(0), Ordering::Relaxed);
+    let has_all = replayed >= wanted.log;
     // Where others took over meanwhile, nobody knows which of them has answered.
     let has_all = has_all && line.number() == number;
     if has_all {
@@ -316,6 +332,7 @@ mod tests {
             in_step: AtomicBool::new(true),
             caught_up: AtomicU64::new(1),
             looked_at: AtomicU64::new(0),
+            behind: AtomicI64::new(-1),
             marks: Mutex::default(),
             marked: Arc::default(),
         };

@@ -303,6 +303,10 @@ impl App {
         let (reachable, outages) = self.db.reach();
         metrics.set(names::REACHABLE, &[], u64::from(reachable));
         metrics.count(names::OUTAGES, outages);
+        if let Some((in_step, behind)) = self.db.replica() {
+            metrics.set(names::REPLICA_IN_STEP, &[], u64::from(in_step));
+            behind.into_iter().for_each(|bytes| metrics.set(names::REPLICA_BEHIND, &[], bytes));
+        }
         for connections in self.db.connections() {
             let pool = ("pool", connections.pool);
             metrics.set(names::CONNECTIONS, &[pool, ("state", "used")], connections.used);

@@ -50,6 +50,8 @@ impl Verifier {
         reason: Option<String>,
         told: &mut (dyn FnMut(&Step) + Send),
     ) -> Result<Report> {
+        // Before differences are looked for, which may take minutes.
+        self.db.check_writes()?;
         let mut report = Report::new(self.checks);
         let mut pass = self.pass(whose).await?;
         while let Some(lot) = self.next(&mut pass).await? {

@@ -5,6 +5,8 @@
 mod admin;
 mod data;
 mod doctor;
+mod health;
+mod help;
 mod serve;
 mod transfer;
 mod verify;
@@ -58,6 +60,9 @@ impl Cli {
         {
             let mut command = Self::command();
             return Err(command.error(ErrorKind::ArgumentConflict, "--user HANDLE goes with --only user"));
+        }
+        if let Some(Command::Man { command }) = &self.command {
+            help::named(command)?;
         }
         Ok(self)
     }
@@ -154,6 +159,10 @@ PostgreSQL: pg_restore --clean --if-exists --dbname=\"$WAYMARK_DATABASE_URL\" wa
     #[command(after_help = "Each is a line on stdout that begins with ok or wrong.
 Exit code 0: all are ok. 1: something is wrong.")]
     Doctor,
+    /// Ask the running server whether it is ready, as health checks of containers do.
+    #[command(after_help = "Asks /readyz at WAYMARK_LISTEN on this machine, and prints the answer.
+Exit code 0: it is ready. 1: it is not, or there is none.")]
+    Health,
     /// Look whether every summary and balance follows from its source, and print what does not. Changes nothing.
     #[command(
         after_help = "Each difference is a line on stdout: the user, the check, what differs, what is stored, what should be.
@@ -199,6 +208,25 @@ Example:
         /// Print every setting with its default and what it means.
         #[arg(long)]
         default: bool,
+    },
+    /// Print the script by which a shell completes commands and options.
+    #[command(after_help = "Examples:
+  waymark completions bash > /usr/share/bash-completion/completions/waymark
+  waymark completions zsh > /usr/local/share/zsh/site-functions/_waymark
+  waymark completions fish > ~/.config/fish/completions/waymark.fish")]
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print a page of the manual: on all commands, or on one.
+    #[command(after_help = "Examples:
+  waymark man | man -l -
+  waymark man key create > /usr/local/share/man/man1/waymark-key-create.1")]
+    Man {
+        /// The command, such as serve or key create.
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
     },
 }
 
@@ -344,6 +372,7 @@ async fn execute(cli: Cli) -> Result<()> {
         Command::Backup { file: to } => transfer::backup(&load(file)?, &to).await,
         Command::Restore { file: from } => transfer::restore(load(file)?, &from).await,
         Command::Doctor => doctor::doctor(file).await,
+        Command::Health => health::health(&load(file)?),
         Command::Verify => verify::verify(load(file)?).await,
         Command::Repair { acknowledge } => verify::repair(load(file)?, acknowledge).await,
         Command::Key { command } => admin::key(&load(file)?, command).await,
@@ -352,6 +381,8 @@ async fn execute(cli: Cli) -> Result<()> {
         Command::Openapi => print(server::openapi()?.trim_end()),
         Command::Config { default: true } => print(config::DEFAULTS.trim_end()),
         Command::Config { default: false } => print(load(file)?.to_toml().trim_end()),
+        Command::Completions { shell } => help::completions(shell),
+        Command::Man { command } => help::man(&command),
     }
 }
 

@@ -144,7 +144,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rustix", &["db/file.rs"]),
     ("strsim", &["transfer/faults.rs"]),
     ("figment", &["kernel/config.rs"]),
-    ("clap", &["waymark/cli.rs"]),
+    ("clap", &["waymark/cli.rs", "waymark/cli/help.rs"]),
+    ("clap_complete", &["waymark/cli.rs", "waymark/cli/help.rs"]),
+    ("clap_mangen", &["waymark/cli/help.rs"]),
 ];
 
 /// A source file: its path in `src` and its code without comments and unit tests.

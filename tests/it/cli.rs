@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
-use crate::harness::{Blank, NOW, tests};
+use crate::harness::{Blank, NOW, tests, through_a_pooler};
 
 tests! {
     once: [
@@ -27,6 +27,9 @@ tests! {
         with_json_all_that_is_told_is_json,
         a_second_demo_leaves_the_first_one_its_keys,
         keys_are_unique_within_their_game_where_that_is_said,
+        shells_complete_every_command,
+        every_command_has_a_page_in_the_manual,
+        a_server_says_whether_it_is_healthy,
     ],
     blank: [
         a_database_is_migrated_filled_and_given_credentials,
@@ -59,6 +62,11 @@ impl Scratch {
             command.env_remove(name);
         }
         command.args(arguments).env_remove("RUST_LOG").envs(settings.iter().copied()).current_dir(&self.0);
+        let direct = settings.iter().find(|(name, _)| *name == "WAYMARK_DATABASE_URL").map(|(_, url)| *url);
+        if let Some((direct, pooled)) = direct.and_then(|url| Some((url, through_a_pooler(url)?))) {
+            command.env("WAYMARK_DATABASE_URL", pooled).env("WAYMARK_DATABASE_POOLER", "transaction");
+            command.env("WAYMARK_DATABASE_LISTEN_URL", direct);
+        }
         command
     }
 }
@@ -94,7 +102,7 @@ pub(crate) fn run_in(outer: &mut Command, arguments: &[&str], settings: &[(&str,
     ended(outer)
 }
 
-fn ended(command: &mut Command) -> Ended {
+pub(crate) fn ended(command: &mut Command) -> Ended {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ended { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
@@ -125,6 +133,7 @@ pub(crate) const COMMANDS: &[&[&str]] = &[
     &["backup"],
     &["restore"],
     &["doctor"],
+    &["health"],
     &["verify"],
     &["repair"],
     &["key"],
@@ -135,6 +144,8 @@ pub(crate) const COMMANDS: &[&[&str]] = &[
     &["schema"],
     &["openapi"],
     &["config"],
+    &["completions"],
+    &["man"],
 ];
 
 fn every_command_explains_itself() {
@@ -169,6 +180,10 @@ fn what_makes_no_sense_exits_with_two() {
         &["export", "--only", "user"],
         &["export", "--user", "grace"],
         &["export", "--only", "catalogue", "--user", "grace"],
+        &["completions"],
+        &["completions", "cmd"],
+        &["man", "nothing"],
+        &["man", "key", "burn"],
     ] {
         fails(2, arguments, &[], "--help");
     }
@@ -334,8 +349,13 @@ impl Server {
     }
 
     fn spawn(scratch: Scratch, mut command: Command, words: &str) -> Self {
-        let mut process =
-            command.env("WAYMARK_LISTEN", "127.0.0.1:0").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        command.env("WAYMARK_LISTEN", "127.0.0.1:0");
+        Self::spawn_as_it_is(scratch, command, words)
+    }
+
+    /// Starts a command that says where to listen, and waits until it names that behind `words`.
+    pub(crate) fn spawn_as_it_is(scratch: Scratch, mut command: Command, words: &str) -> Self {
+        let mut process = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let mut said = String::new();
         let address = loop {
@@ -565,6 +585,77 @@ async fn a_database_is_looked_at_by_the_doctor(blank: Blank) {
     assert!(out.contains("127.0.0.1:1") && !out.contains("hunter2"), "{out}");
     let (code, lines, out) = doctor(&[("WAYMARK_NOTHING", "1")]);
     assert_eq!((code, lines), (1, vec!["wrong  settings".to_owned()]), "{out}");
+}
+
+/// The options of a command that its help names.
+pub(crate) fn options_of(command: &[&str]) -> Vec<String> {
+    let help = output(&[command, &["--help"]].concat(), &[]);
+    let own = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+    own.filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--"))).map(str::to_owned).collect()
+}
+
+fn shells_complete_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = output(&["completions", shell], &[]);
+        for command in COMMANDS {
+            assert!(script.contains(command.last().unwrap()), "{shell}: {command:?}");
+            for option in options_of(command) {
+                // fish names options without their dashes.
+                assert!(script.contains(option.trim_start_matches('-')), "{shell}: {command:?} {option}");
+            }
+        }
+    }
+    // What bash makes of it: the words behind these, of which the last is to be completed.
+    let completed = |words: &[&str]| {
+        let ask = "source <(\"$0\" completions bash); COMP_WORDS=(waymark \"$@\"); COMP_CWORD=$#; \
+                   _waymark waymark \"${@: -1}\" \"${COMP_WORDS[-2]}\"; echo \"${COMPREPLY[@]}\"";
+        let mut bash = Command::new("bash");
+        let told = ended(bash.args(["-c", ask, env!("CARGO_BIN_EXE_waymark")]).args(words));
+        assert_eq!((told.code, &*told.err), (0, ""), "{words:?}");
+        told.out.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(completed(&["mi"]), ["migrate"]);
+    assert_eq!(completed(&["key", "c"]), ["create"]);
+    assert_eq!(completed(&["serve", "--read"]), ["--read-only"]);
+    assert_eq!(completed(&["migrate", "s"]), ["status"]);
+    assert_eq!(completed(&["demo", "--scale", ""]), ["demo", "team", "load"]);
+}
+
+fn every_command_has_a_page_in_the_manual() {
+    let overview = output(&["man"], &[]);
+    assert!(overview.contains(".TH waymark 1 ") && overview.contains(".SH EXTRA"), "{overview}");
+    for command in COMMANDS {
+        let name = format!("waymark\\-{}", command.join("\\-"));
+        assert!(command.len() > 1 || overview.contains(&format!("{name}(1)")), "{name}: {overview}");
+        let page = output(&[&["man"][..], command].concat(), &[]);
+        let title = format!(".TH waymark-{} 1 ", command.join("-"));
+        assert!(page.contains(&title) && page.contains(".SH SYNOPSIS"), "{title}: {page}");
+        for option in options_of(command) {
+            assert!(page.contains(&option.replace('-', "\\-")), "{option}: {page}");
+        }
+    }
+}
+
+fn a_server_says_whether_it_is_healthy() {
+    let scratch = Scratch::new();
+    let url = format!("sqlite://{}", scratch.0.join("waymark.db").display());
+    let settings = [("WAYMARK_DATABASE_URL", &*url), ("WAYMARK_JWT_SECRET", SECRET)];
+    let server = Server::start(&["serve", "--migrate"], &settings, "Serving on ");
+    let port = server.address.rsplit(':').next().unwrap().to_owned();
+    // Where it listens everywhere, and whatever proxy there is.
+    let listen = format!("0.0.0.0:{port}");
+    let asked =
+        [("WAYMARK_LISTEN", &*listen), ("http_proxy", "http://127.0.0.1:1"), ("ALL_PROXY", "http://127.0.0.1:1")];
+    assert_eq!(output(&["health"], &asked), "ready\n");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let connection = sea_orm::Database::connect(&url).await.unwrap();
+        connection.execute_unprepared("DELETE FROM seaql_migrations").await.unwrap();
+        connection.close().await.unwrap();
+    });
+    fails(1, &["health"], &asked, "migrations are pending");
+    drop(server);
+    fails(1, &["health"], &asked, &format!("127.0.0.1:{port}"));
 }
 
 fn without_a_command_a_demo_is_served() {

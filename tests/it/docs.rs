@@ -9,10 +9,10 @@ use waymark::config::{Config, DEFAULTS};
 use waymark::db::Kind;
 use waymark::transfer;
 
-use crate::cli::{COMMANDS, SECRET, Scratch, output, run};
+use crate::cli::{COMMANDS, SECRET, Scratch, options_of, output, run};
 use crate::harness::{Stage, tests};
 
-const OPERATIONS: &str = include_str!("../../docs/operations.md");
+pub(crate) const OPERATIONS: &str = include_str!("../../docs/operations.md");
 const GRAPHQL: &str = include_str!("../../docs/graphql.md");
 const IMPORT: &str = include_str!("../../docs/import.md");
 const OTHERS: [&str; 4] = [
@@ -36,29 +36,29 @@ tests! {
 }
 
 /// The rows of the table under a head that begins so, cell by cell.
-fn table(text: &'static str, head: &str) -> Vec<Vec<&'static str>> {
+pub(crate) fn table(text: &'static str, head: &str) -> Vec<Vec<&'static str>> {
     let rest = text.split(head).nth(1).unwrap_or_else(|| panic!("there is a table {head}"));
     let rows = rest.lines().skip(2).take_while(|line| line.starts_with('|'));
     rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect()
 }
 
 /// What stands between pairs of back ticks.
-fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
 
 /// Words of a text that begin so, up to what is no part of a name.
-fn words<'a>(text: &'a str, start: &'a str, is_part: fn(char) -> bool) -> BTreeSet<&'a str> {
+pub(crate) fn words<'a>(text: &'a str, start: &'a str, is_part: fn(char) -> bool) -> BTreeSet<&'a str> {
     let found = text.match_indices(start).map(|(at, _)| &text[at..]);
     found.map(|rest| rest.split(|c| !is_part(c)).next().unwrap()).collect()
 }
 
-fn is_of_name(c: char) -> bool {
+pub(crate) fn is_of_name(c: char) -> bool {
     c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'
 }
 
 /// Every setting as its variable, with its default as TOML; nothing where it has none.
-fn settings() -> BTreeMap<String, String> {
+pub(crate) fn settings() -> BTreeMap<String, String> {
     let all = Config::from_sources(None, []).unwrap().to_toml();
     let lines = all.lines().filter(|line| !line.is_empty() && !line.starts_with('['));
     lines
@@ -163,11 +163,9 @@ fn every_command_and_option_is_documented() {
     }
     let mut options: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for command in COMMANDS {
-        let help = output(&[*command, &["--help"]].concat(), &[]);
-        let own = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
-        let own = own.filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--")));
         let everywhere = ["--config", "--log-format", "--help"];
-        options.entry(command[0]).or_default().extend(own.filter(|name| !everywhere.contains(name)).map(str::to_owned));
+        let own = options_of(command).into_iter().filter(|name| !everywhere.contains(&name.as_str()));
+        options.entry(command[0]).or_default().extend(own);
         let is_group = *command == ["key"];
         assert!(is_group || listed.contains(&*command.join(" ")), "{command:?} has its row");
     }

@@ -27,6 +27,7 @@ mod conformance;
 mod cost;
 mod crash;
 mod credits;
+mod deploy;
 mod docs;
 mod errors;
 mod facts;
@@ -90,6 +91,7 @@ fn main() -> ExitCode {
         ("cost", cost::TESTS),
         ("crash", crash::TESTS),
         ("credits", credits::TESTS),
+        ("deploy", deploy::TESTS),
         ("docs", docs::TESTS),
         ("errors", errors::TESTS),
         ("facts", facts::TESTS),

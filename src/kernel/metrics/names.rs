@@ -87,6 +87,10 @@ metrics! {
         "Connections that a pool may open.";
     CONNECTIONS_WAITING = "waymark_database_connections_waiting", Kind::Gauge, Count,
         "Statements of loaders that wait for a connection.";
+    REPLICA_IN_STEP = "waymark_replica_in_step", Kind::Gauge, Count,
+        "1 while a replica answers reads, 0 while the primary answers all; absent where none is configured.";
+    REPLICA_BEHIND = "waymark_replica_behind_bytes", Kind::Gauge, Bytes,
+        "How much of the primary's log the replica had yet to replay when it was last asked.";
     WRITES = "waymark_writes_total", Kind::Counter, Count, "Writes, by name and outcome.";
     WRITE_SECONDS = "waymark_write_seconds", Kind::Histogram(REQUEST), Seconds,
         "Time until a write was on disk, waiting included, by name.";

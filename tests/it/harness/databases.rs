@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait as _, Database, DbBackend, Statement};
 use waymark::db::Db;
 use waymark::demo;
 
-use super::postgres::{self, Cluster};
+use super::postgres::{self, Cluster, Pooler};
 use super::stage::now;
 
 /// How many users the smaller demo data has.
@@ -41,7 +41,8 @@ enum Source {
 enum Server {
     Directory(PathBuf),
     Given(String),
-    Own(Cluster),
+    /// With the pooler between it and the servers, if there is to be one.
+    Own(Cluster, Option<Pooler>),
 }
 
 /// The engines at hand, and what is to be said about those that are not.
@@ -83,25 +84,30 @@ impl Engine {
                 Server::Directory(directory)
             }
             Source::Given(url) => Server::Given(url.clone()),
-            Source::Own(bin) => Server::Own(Cluster::start(bin)?),
+            Source::Own(bin) => {
+                let cluster = Cluster::start(bin)?;
+                let pooler = Pooler::between(&cluster)?;
+                Server::Own(cluster, pooler)
+            }
         };
         let (url, version, what) = match &server {
             Server::Directory(_) => ("sqlite::memory:".to_owned(), "SELECT sqlite_version()", "SQLite"),
             Server::Given(url) => (url.clone(), "SHOW server_version", "PostgreSQL"),
-            Server::Own(cluster) => (cluster.url.clone(), "SHOW server_version", "PostgreSQL"),
+            Server::Own(cluster, _) => (cluster.url.clone(), "SHOW server_version", "PostgreSQL"),
         };
         let version = ask(&url, version).map_err(|error| format!("{what} cannot be reached: {error}"))?;
         // Distributions add their own name behind a space.
         let version = version.split(' ').next().unwrap_or_default();
         let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-        if matches!(server, Server::Own(_)) && major >= Some(15) {
+        if matches!(server, Server::Own(..)) && major >= Some(15) {
             // Five times as fast as through the log, where a checkpoint costs nothing.
             let _ = self.copying.set(" STRATEGY FILE_COPY");
         }
         let label = match &server {
             Server::Directory(_) => format!("{what} {version}"),
             Server::Given(_) => format!("{what} {version} (TEST_DATABASE_URL)"),
-            Server::Own(_) => format!("{what} {version} (own cluster)"),
+            Server::Own(_, None) => format!("{what} {version} (own cluster)"),
+            Server::Own(_, Some(_)) => format!("{what} {version} (own cluster, through PgBouncer)"),
         };
         *self.server.lock().expect("nobody panicked") = Some(server);
         Ok(label)
@@ -118,7 +124,10 @@ impl Engine {
                     let _ = execute(&url, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
                 }
             }
-            Some(Server::Own(cluster)) => drop(cluster),
+            Some(Server::Own(cluster, pooler)) => {
+                drop(pooler);
+                drop(cluster);
+            }
             None => {}
         }
     }
@@ -182,7 +191,7 @@ impl Engine {
         }
         let server = match self.server.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             Some(Server::Given(url)) => url.clone(),
-            Some(Server::Own(cluster)) => cluster.url.clone(),
+            Some(Server::Own(cluster, _)) => cluster.url.clone(),
             Some(Server::Directory(_)) | None => return,
         };
         let name = database_in(url);
@@ -204,7 +213,7 @@ impl Engine {
                 return url;
             }
             Server::Given(url) => url.clone(),
-            Server::Own(cluster) => cluster.url.clone(),
+            Server::Own(cluster, _) => cluster.url.clone(),
         };
         let how = self.copying.get().copied().unwrap_or_default();
         let template = template.map(|url| format!(" TEMPLATE {}{how}", database_in(url))).unwrap_or_default();

@@ -20,7 +20,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 pub(crate) use actor::{Actor, Answer};
 use databases::Engine;
-pub(crate) use postgres::{Cluster, Pooler, free_port};
+pub(crate) use postgres::{Cluster, Pooler, free_port, through_a_pooler};
 pub(crate) use proxy::{Cut, Proxy, Way};
 pub(crate) use stage::{Blank, NOW, Stage, token};
 

@@ -9,6 +9,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const SCRIPT: &str = r#"
@@ -202,9 +203,35 @@ pub(crate) struct Pooler {
     pub(crate) port: u16,
 }
 
+/// The ports of the cluster and of the pooler before it, where the tests go through one.
+static BETWEEN: OnceLock<(u16, u16)> = OnceLock::new();
+
+/// The URL by which servers reach a database through PgBouncer; `None` unless `TEST_PGBOUNCER=1` is set, and for
+/// databases of other clusters than that of the tests.
+pub(crate) fn through_a_pooler(url: &str) -> Option<String> {
+    let (direct, pooled) = BETWEEN.get()?;
+    let direct = format!("127.0.0.1:{direct}/");
+    url.contains(&direct).then(|| url.replace(&direct, &format!("127.0.0.1:{pooled}/")))
+}
+
 impl Pooler {
+    /// Starts one for all tests, when `TEST_PGBOUNCER=1` is set.
+    pub(super) fn between(cluster: &Cluster) -> Result<Option<Self>, String> {
+        if !std::env::var("TEST_PGBOUNCER").is_ok_and(|value| !value.is_empty() && value != "0") {
+            return Ok(None);
+        }
+        let pooler = Self::with(cluster, 16).ok_or("PgBouncer is not installed")?;
+        let _ = BETWEEN.set((cluster.port, pooler.port));
+        Ok(Some(pooler))
+    }
+
     /// Starts it; `None` where it is not installed.
     pub(crate) fn before(cluster: &Cluster) -> Option<Self> {
+        Self::with(cluster, 4)
+    }
+
+    /// Starts it with so many sessions for each database.
+    fn with(cluster: &Cluster, sessions: u32) -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let places = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
         let program = places.map(|place| place.join("pgbouncer")).find(|program| program.is_file())?;
@@ -215,7 +242,7 @@ impl Pooler {
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={} user=waymark\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n\
-             default_pool_size = 4\nmax_client_conn = 500\n",
+             default_pool_size = {sessions}\nmax_client_conn = 500\n",
             cluster.port
         );
         std::fs::write(&settings, text).expect("the settings are written");

@@ -15,7 +15,7 @@ use waymark::config::Config;
 use waymark::db::Db;
 use waymark::server::{Mode, Server};
 
-use super::Actor;
+use super::{Actor, through_a_pooler};
 
 /// What the clock of every test shows.
 pub(crate) const NOW: &str = "2026-06-17T12:00:00Z";
@@ -75,7 +75,16 @@ impl Stage {
             ("WAYMARK_REQUEST_TIMEOUT_SECONDS", "300"),
             ("WAYMARK_SIGNED_FETCH", "true"),
         ];
-        let settings = always.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let pooled = through_a_pooler(&url);
+        let between = pooled.iter().flat_map(|pooled| {
+            [
+                ("WAYMARK_DATABASE_URL", &**pooled),
+                ("WAYMARK_DATABASE_POOLER", "transaction"),
+                ("WAYMARK_DATABASE_LISTEN_URL", &*url),
+            ]
+        });
+        let settings = always.into_iter().chain(between).chain(settings.iter().copied());
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let config = Config::from_sources(None, settings).expect("the settings fit");
         Self::of(url.clone(), config).await
     }

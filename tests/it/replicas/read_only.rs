@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::{Value, json};
 use waymark::db::{Db, Kind};
 
 use super::{Scene, code, grant, of, query, read, ready, send, until};
 use crate::cli::{SECRET, Server, fails, output};
+use crate::everything;
 use crate::harness::{Stage, tests};
 use crate::subscriptions::{PROTOCOL, Wire};
+use crate::writes::refusals::every_mutation;
 
 tests! {
     own: [
         a_server_that_was_told_to_read_refuses_what_writes,
+        every_mutation_is_refused_where_nothing_is_written,
     ],
     once: [
         a_server_on_a_standby_reads_until_it_is_promoted,
@@ -30,7 +33,7 @@ async fn a_server_that_was_told_to_read_refuses_what_writes(stage: Stage) {
     let counts = async || {
         let sql = "SELECT (SELECT count(*) FROM history_events) + (SELECT count(*) FROM users) + (SELECT count(*) FROM audit_log)";
         let connection = stage.db().reads();
-        let statement = sea_orm::Statement::from_string(connection.get_database_backend(), sql);
+        let statement = Statement::from_string(connection.get_database_backend(), sql);
         connection.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index::<i64>(0).unwrap()
     };
     let before = counts().await;
@@ -39,22 +42,6 @@ async fn a_server_that_was_told_to_read_refuses_what_writes(stage: Stage) {
         let at = &*server.address;
         assert_eq!(ready(at), (200, format!("ready\nread-only: {WORDS}\n")));
         assert_eq!(code(&read(at, key, "grace")), None);
-        let game = json!({ "i": { "game": { "id": "game:fresh", "title": "Fresh" } } });
-        for (text, variables) in [
-            (super::GRANT, json!({ "i": { "user": { "handle": "grace" }, "amount": { "micros": 1 } } })),
-            (
-                "mutation($i: EraseUserInput!) { eraseUser(input: $i) { userErrors { code } } }",
-                json!({ "i": { "user": { "handle": "ada" } } }),
-            ),
-            ("mutation($i: UpsertGameInput!) { upsertGame(input: $i) { userErrors { code } } }", game),
-        ] {
-            let answer = query(at, key, text, &variables);
-            // What the schema asks for otherwise is another test's matter.
-            assert!(
-                matches!(code(&answer), Some("READ_ONLY" | "GRAPHQL_VALIDATION_FAILED" | "BAD_USER_INPUT")),
-                "{answer}"
-            );
-        }
         assert_eq!(code(&grant(at, key, "grace")), Some("READ_ONLY"));
         let update = json!({ "instanceId": "507f1f77bcf86cd799439011", "resourceId": "507f191e810c19729de860ea", "completed": true });
         let (status, text) = send(at, "/api/user-progress", token.trim_end(), Some(&update));
@@ -72,6 +59,37 @@ async fn a_server_that_was_told_to_read_refuses_what_writes(stage: Stage) {
         let writer = Server::start(&["serve"], &settings, "Serving on ");
         tokio::task::block_in_place(|| assert_eq!(code(&grant(&writer.address, key, "grace")), None));
     }
+}
+
+/// The only mutation that writes nothing.
+const READS: &str = "verify";
+
+async fn every_mutation_is_refused_where_nothing_is_written(stage: Stage) {
+    let settings = [("WAYMARK_DATABASE_URL", &*stage.url), ("WAYMARK_JWT_SECRET", SECRET)];
+    let key = output(&["key", "create", "--name", "one", "--scope", "admin"], &settings);
+    let kept = || output(&["export", "--with-keys"], &settings);
+    let counted = async || {
+        let connection = stage.db().reads();
+        let sql = "SELECT count(*) FROM idempotency_keys";
+        let row = connection.query_one_raw(Statement::from_string(connection.get_database_backend(), sql)).await;
+        row.unwrap().unwrap().try_get_by_index::<i64>(0).unwrap()
+    };
+    let (before, keys) = (kept(), counted().await);
+    let server = Server::start(&["serve", "--read-only"], &settings, "Serving on ");
+    let all = every_mutation(&everything::schema());
+    assert!(all.len() >= 40 && all.iter().any(|(name, ..)| name == READS), "{}", all.len());
+    tokio::task::block_in_place(|| {
+        for (name, document, mut variables) in all.into_iter().filter(|(name, ..)| name != READS) {
+            if name == "deleteCatalogueItem" {
+                variables["input"]["id"] = json!("game:1");
+            }
+            let answer = query(&server.address, key.trim_end(), &document, &variables);
+            assert_eq!(code(&answer), Some("READ_ONLY"), "{name}: {answer}");
+            assert!(answer["data"][&name].is_null() && answer["errors"].as_array().unwrap().len() == 1, "{answer}");
+        }
+    });
+    assert!(kept() == before, "nothing was written");
+    assert_eq!(counted().await, keys, "no key is used up");
 }
 
 fn a_server_on_a_standby_reads_until_it_is_promoted() {

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Scene, code, grant, of, query, read, sql, until};
+use super::{Scene, code, grant, of, query, read, send, sql, until, value};
 use crate::cli::{SECRET, Server, output};
 use crate::harness::{Cluster, free_port, tests};
 
 tests! {
     once: [
         what_was_written_is_read_wherever_the_replica_is,
+        one_replica_takes_the_place_of_another_that_is_far_behind,
     ],
 }
 
@@ -168,4 +169,67 @@ fn balance(address: &str, credential: &str, handle: &str) -> i64 {
     assert_eq!(code(&answer), None, "{answer}");
     let micros = &answer["data"]["user"]["credits"]["available"]["micros"];
     micros.as_i64().or_else(|| micros.as_str()?.parse().ok()).unwrap_or_else(|| panic!("{answer}"))
+}
+
+fn one_replica_takes_the_place_of_another_that_is_far_behind() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(take_turns());
+}
+
+/// A figure of a server, if it has that.
+fn figure(server: &Server, name: &str) -> Option<f64> {
+    let (_, text) = send(&server.address, "/metrics", "", None);
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
+    line.map(|number| number.parse().unwrap())
+}
+
+async fn take_turns() {
+    let Some(Scene { cluster: primary, credential, .. }) = Scene::set(2).await else { return };
+    let standby = || tokio::task::block_in_place(|| primary.standby(free_port().unwrap()));
+    let mut standbys = [standby(), standby()];
+    let (url, replicas) = (of(&[primary.port]), of(&[standbys[0].port, standbys[1].port]));
+    let alone = [("WAYMARK_DATABASE_URL", &*url), ("WAYMARK_JWT_SECRET", SECRET)];
+    let settings = [&alone[..], &[("WAYMARK_DATABASE_READ_URL", &*replicas)]].concat();
+    let server = Server::start(&["serve"], &settings, "Serving on ");
+    let in_step = || figure(&server, "waymark_replica_in_step");
+    let replay = async |standby: &Cluster, word: &str| {
+        sql(&standby.url, &format!("SELECT pg_wal_replay_{word}()")).await;
+    };
+    // Only the one that is read from has sessions of the server for longer than a moment.
+    let is_read = async |standby: &Cluster| {
+        let sessions = "SELECT count(*)::text FROM pg_stat_activity WHERE application_name = 'waymark'";
+        value(&standby.url, sessions).await != "0"
+    };
+    until("a replica answers", async || in_step() == Some(1.0)).await;
+    until("it is one of them", async || is_read(&standbys[0]).await != is_read(&standbys[1]).await).await;
+    if is_read(&standbys[1]).await {
+        standbys.reverse();
+    }
+    let [one, other] = &standbys;
+    for (behind, ahead) in [(one, other), (other, one)] {
+        replay(behind, "pause").await;
+        assert_eq!(code(&grant(&server.address, &credential, "crash0")), None);
+        until("how far it is behind is told", async || {
+            figure(&server, "waymark_replica_behind_bytes").is_some_and(|bytes| bytes > 0.0)
+        })
+        .await;
+        until("the other one takes its place", async || is_read(ahead).await && in_step() == Some(1.0)).await;
+        until("it is left out", async || !is_read(behind).await).await;
+        replay(behind, "resume").await;
+    }
+    replay(one, "pause").await;
+    replay(other, "pause").await;
+    assert_eq!(code(&grant(&server.address, &credential, "crash1")), None);
+    until("none is in step", async || in_step() == Some(0.0)).await;
+    assert_eq!(balance(&server.address, &credential, "crash1"), 1, "the primary answers");
+    replay(other, "resume").await;
+    until("the one that is in step is found", async || is_read(other).await && in_step() == Some(1.0)).await;
+    // One that is gone is replaced too.
+    tokio::task::block_in_place(|| standbys[1].kill());
+    sql(&standbys[0].url, "SELECT pg_wal_replay_resume()").await;
+    until("the last one answers", async || is_read(&standbys[0]).await && in_step() == Some(1.0)).await;
+    assert!(!server.log().contains(" failed"), "{}", server.log());
+
+    let single = Server::start(&["serve"], &alone, "Serving on ");
+    assert_eq!(figure(&single, "waymark_replica_in_step"), None, "there are no replicas");
 }

@@ -114,6 +114,23 @@ fn sample(schema: &Schema, ty: &Type, path: &[String], value: &Value, is_named: 
     }
 }
 
+/// Every mutation of the schema: its name, a document that asks for nothing but it, and variables with an input that
+/// has what has to be given, and says whom it is about.
+pub(crate) fn every_mutation(schema: &Schema) -> Vec<(String, String, Value)> {
+    let Some(ExtendedType::Object(root)) = schema.types.get("Mutation") else { panic!("there are mutations") };
+    let mutations = root.fields.iter().map(|(name, field)| {
+        let ty = &field.arguments[0].ty;
+        let document = format!("mutation($input: {ty}) {{ {name}(input: $input) {{ __typename }} }}");
+        let mut input = sample(schema, ty, &[], &Value::Null, false);
+        let object = schema.types.get(ty.inner_named_type());
+        if matches!(object, Some(ExtendedType::InputObject(object)) if object.fields.contains_key("user")) {
+            input["user"] = json!({ "handle": "grace" });
+        }
+        (name.to_string(), document, json!({ "input": input }))
+    });
+    mutations.collect()
+}
+
 fn document(named: &Named, selection: &str) -> String {
     let Named { mutation, input, .. } = named;
     format!("mutation($input: {input}!) {{ {mutation}(input: $input){selection} }}")
