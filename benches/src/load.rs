@@ -13,26 +13,39 @@ use crate::queries::{People, Query};
 use crate::rng::Rng;
 use crate::spelling::Spelling;
 
+/// How a server is told what is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Dialect {
+    /// By the path.
+    Paths,
+    /// By Waymark's documents, spelled so.
+    Waymark(Spelling),
+}
+
 /// Whom to ask, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) key: String,
-    /// How the document that goes along is spelled. The floor gets none; it knows what it is asked for by the path.
-    pub(crate) graphql: Option<Spelling>,
+    pub(crate) dialect: Dialect,
 }
 
 impl Target {
     /// The same target, asked in another spelling, where it is asked by documents.
     pub(crate) fn spelled(&self, spelling: Spelling) -> Self {
-        Self { graphql: self.graphql.map(|_| spelling), ..self.clone() }
+        let dialect = match self.dialect {
+            Dialect::Waymark(_) => Dialect::Waymark(spelling),
+            other => other,
+        };
+        Self { dialect, ..self.clone() }
     }
 
     /// Writes a whole request.
     pub(crate) fn write(&self, query: Query, variables: &str, out: &mut String) {
-        let (path, before, after) = match self.graphql {
-            Some(spelling) => ("graphql", format!("{{\"query\":\"{}\",\"variables\":", query.spelled(spelling)), "}"),
-            None => (query.name(), String::new(), ""),
+        let documented = |document: &str| format!("{{\"query\":\"{document}\",\"variables\":");
+        let (path, before, after) = match self.dialect {
+            Dialect::Paths => (query.name(), String::new(), ""),
+            Dialect::Waymark(spelling) => ("graphql", documented(query.spelled(spelling)), "}"),
         };
         let length = before.len() + variables.len() + after.len();
         out.push_str("POST /");

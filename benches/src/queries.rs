@@ -245,7 +245,7 @@ impl People {
         u32::try_from(self.ulids.len()).unwrap_or(u32::MAX)
     }
 
-    fn ulid(&self, number: u32) -> &str {
+    pub(crate) fn ulid(&self, number: u32) -> &str {
         let place = usize::try_from(number).unwrap_or_default() - 1;
         &self.ulids[place.min(self.ulids.len() - 1)]
     }
