@@ -21,6 +21,7 @@ usage: cargo run --release -p waymark-bench -- [OPTIONS]
   --subscribers N  measure N subscribers (default 10,000) over WebSockets, each to another user, while --rate writes a second
                    (default 500) are made for --seconds (default 30), on PostgreSQL or with --sqlite; exit code 1 if an event is
                    lost, comes twice or out of order. --quick: 200 subscribers for 3 seconds
+  --rivals         measure Q1 to Q4 side by side with the servers in benches/rivals
   --import         measure `waymark import` on both: a million records of progress of 50,000 users
   --users N        how many users there are (default 100,000; with --sqlite 10,000, --writes and --against 20,000, --import 50,000)
   --query Q1       measure this query or write (unlock, claim, unlocks) only; may be repeated
@@ -44,6 +45,7 @@ pub(crate) enum Mode {
     Against,
     Import,
     Subscribers,
+    Rivals,
     Gate,
     Worst,
     /// Be the floor: the benchmark starts itself so.
@@ -113,6 +115,7 @@ impl Arguments {
                     arguments.subscribers = number.map_or(Ok(0), |number| number.replace([',', '_'], "").parse())?;
                 }
                 "--rate" => arguments.rate = value()?.parse()?,
+                "--rivals" => arguments.mode = Mode::Rivals,
                 "--gate" => arguments.mode = Mode::Gate,
                 "--worst" => arguments.mode = Mode::Worst,
                 "--import" => arguments.mode = Mode::Import,

@@ -1,5 +1,6 @@
 //! The load generator: keep-alive connections that each send one request after the other.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 use crate::Result;
-use crate::queries::{People, Query};
+use crate::queries::{self, People, Query};
 use crate::rng::Rng;
 use crate::spelling::Spelling;
 
@@ -20,6 +21,8 @@ pub(crate) enum Dialect {
     Paths,
     /// By Waymark's documents, spelled so.
     Waymark(Spelling),
+    /// By the documents of the schema that PostGraphile makes.
+    PostGraphile,
 }
 
 /// Whom to ask, and how.
@@ -46,6 +49,11 @@ impl Target {
         let (path, before, after) = match self.dialect {
             Dialect::Paths => (query.name(), String::new(), ""),
             Dialect::Waymark(spelling) => ("graphql", documented(query.spelled(spelling)), "}"),
+            Dialect::PostGraphile => ("graphql", documented(query.to_postgraphile()), "}"),
+        };
+        let variables = match self.dialect {
+            Dialect::PostGraphile => Cow::Owned(queries::to_postgraphile(query, variables)),
+            _ => Cow::Borrowed(variables),
         };
         let length = before.len() + variables.len() + after.len();
         out.push_str("POST /");
@@ -56,7 +64,7 @@ impl Target {
         out.push_str(&length.to_string());
         out.push_str("\r\n\r\n");
         out.push_str(&before);
-        out.push_str(variables);
+        out.push_str(&variables);
         out.push_str(after);
     }
 }

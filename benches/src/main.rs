@@ -15,6 +15,7 @@ mod import;
 mod load;
 mod queries;
 mod report;
+mod rivals;
 mod rng;
 mod server;
 mod socket;
@@ -90,6 +91,9 @@ async fn measure(arguments: &Arguments) -> Result<ExitCode> {
     }
     if arguments.mode == Mode::Subscribers {
         return subscribers::measure(arguments).await;
+    }
+    if arguments.mode == Mode::Rivals {
+        return rivals::measure(arguments).await;
     }
     let engine = if arguments.mode == Mode::Sqlite { Engine::Sqlite } else { Engine::Postgres };
     let stage = Stage::set(arguments, engine).await?;

@@ -36,6 +36,8 @@ pub(crate) struct Stage {
     /// Another program, on data of its own.
     pub(crate) other: Option<(Server, Rc<People>)>,
     pub(crate) people: Rc<People>,
+    /// The address of Waymark's database.
+    pub(crate) url: String,
     postgres: Option<Client>,
     counts_statements: bool,
     cluster: Option<Cluster>,
@@ -206,14 +208,14 @@ impl Stage {
             }
             None => None,
         };
-        let floor = if sqlite || writes {
+        let floor = if sqlite || writes || arguments.mode == Mode::Rivals {
             None
         } else {
             let mut serve = Command::new(&program);
             serve.arg("floor").env("FLOOR_DATABASE_URL", &url).env("FLOOR_KEY", &key);
             Some(Server::start(serve, &key, Dialect::Paths)?)
         };
-        Ok(Self { waymark: server, floor, other, people, postgres, counts_statements, cluster, _lock: lock })
+        Ok(Self { waymark: server, floor, other, people, url, postgres, counts_statements, cluster, _lock: lock })
     }
 
     /// Completes the goals of all users, so that their rewards can be claimed.
