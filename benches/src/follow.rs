@@ -157,23 +157,41 @@ async fn connect(scene: &Rc<Scene>, heard: &Rc<RefCell<Heard>>) -> Result<f64> {
     let tasks: Vec<_> = (0..CONNECTING)
         .map(|_| {
             let (scene, heard, next) = (Rc::clone(scene), Rc::clone(heard), Rc::clone(&next));
-            spawn_local(async move {
-                loop {
-                    let place = next.replace(next.get() + 1);
-                    let Some(follower) = scene.followers.get(place) else { return Ok(()) };
-                    let socket = subscribe(scene.address, follower).await?;
-                    spawn_local(follow(Rc::clone(&scene), socket, place, Rc::clone(&heard)));
-                }
-            })
+            spawn_local(connect_in_turn(scene, heard, next))
         })
         .collect();
     for task in tasks {
-        task.await?.map_err(|error: Box<dyn std::error::Error + Send + Sync>| error)?;
+        task.await??;
     }
     Ok(begin.elapsed().as_secs_f64())
 }
 
-async fn subscribe(address: SocketAddr, follower: &Follower) -> Result<Socket> {
+/// Lets one follower after the other subscribe, beside others who do.
+async fn connect_in_turn(scene: Rc<Scene>, heard: Rc<RefCell<Heard>>, next: Rc<Cell<usize>>) -> Result<()> {
+    loop {
+        let place = next.replace(next.get() + 1);
+        if place >= scene.followers.len() {
+            return Ok(());
+        }
+        let socket = subscribe(&scene, place, &heard).await?;
+        spawn_local(follow(Rc::clone(&scene), socket, place, Rc::clone(&heard)));
+    }
+}
+
+/// Lets the one in that place subscribe, again and again if need be.
+async fn subscribe(scene: &Scene, place: usize, heard: &RefCell<Heard>) -> Result<Socket> {
+    const ATTEMPTS: u32 = 10;
+    for _ in 0..ATTEMPTS {
+        match try_to_subscribe(scene.address, &scene.followers[place]).await {
+            Ok(socket) => return Ok(socket),
+            Err(error) => heard.borrow_mut().failures.push(error.to_string()),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Err(format!("one was refused {ATTEMPTS} times: {:?}", heard.borrow().failures.last()).into())
+}
+
+async fn try_to_subscribe(address: SocketAddr, follower: &Follower) -> Result<Socket> {
     let mut socket = Socket::open(address).await?;
     let credential = json!({ "Authorization": format!("Bearer {}", follower.token) });
     socket.send(&json!({ "type": "connection_init", "payload": credential }).to_string()).await?;
@@ -200,8 +218,10 @@ async fn follow(scene: Rc<Scene>, mut socket: Socket, place: usize, heard: Rc<Re
             Ok(event) => heard.borrow_mut().events.push(event),
             Err(error) => {
                 heard.borrow_mut().failures.push(error.to_string());
+                // Its place is free for the next one.
+                drop(socket);
                 tokio::time::sleep(PAUSE).await;
-                match subscribe(scene.address, &scene.followers[place]).await {
+                match subscribe(&scene, place, &heard).await {
                     Ok(anew) => socket = anew,
                     Err(error) => return heard.borrow_mut().failures.push(error.to_string()),
                 }

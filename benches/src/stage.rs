@@ -166,9 +166,9 @@ impl Stage {
 
         let settings = |command: &mut Command, url: &str| {
             if subscribers {
-                // A sixteenth of the streams is for apps.
-                let streams = u64::from(arguments.subscribers) * 16 / 15 + 16;
-                let connections = (streams + 500).to_string();
+                // A sixteenth of the streams is for apps. Some come back before the server knows that they left.
+                let streams = u64::from(arguments.subscribers) * 16 / 15 + 300;
+                let connections = (streams + 200).to_string();
                 command
                     .env("WAYMARK_MAX_STREAMS", streams.to_string())
                     .env("WAYMARK_MAX_CONNECTIONS", &connections)
