@@ -6,8 +6,8 @@ use std::process::Command;
 
 use crate::Result;
 
-/// Makes sure that this program and those it starts may have `needed` files open: begins the program anew with a higher limit
-/// where it is too low.
+/// Makes sure that this program and those it starts may have `needed` files open: begins the program anew with a
+/// higher limit where it is too low.
 ///
 /// # Errors
 /// When the system allows fewer.

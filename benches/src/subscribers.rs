@@ -1,5 +1,5 @@
-//! What subscribers cost, and how soon they hear: many WebSockets, each of a user who follows their own progress, while an app
-//! writes for them at a steady rate.
+//! What subscribers cost, and how soon they hear: many WebSockets, each of a user who follows their own progress, while
+//! an app writes for them at a steady rate.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
