@@ -1,5 +1,6 @@
 //! The load generator: keep-alive connections that each send one request after the other.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -9,30 +10,50 @@ use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 use crate::Result;
-use crate::queries::{People, Query};
+use crate::queries::{self, People, Query};
 use crate::rng::Rng;
 use crate::spelling::Spelling;
+
+/// How a server is told what is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Dialect {
+    /// By the path.
+    Paths,
+    /// By Waymark's documents, spelled so.
+    Waymark(Spelling),
+    /// By the documents of the schema that PostGraphile makes.
+    PostGraphile,
+}
 
 /// Whom to ask, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) key: String,
-    /// How the document that goes along is spelled. The floor gets none; it knows what it is asked for by the path.
-    pub(crate) graphql: Option<Spelling>,
+    pub(crate) dialect: Dialect,
 }
 
 impl Target {
     /// The same target, asked in another spelling, where it is asked by documents.
     pub(crate) fn spelled(&self, spelling: Spelling) -> Self {
-        Self { graphql: self.graphql.map(|_| spelling), ..self.clone() }
+        let dialect = match self.dialect {
+            Dialect::Waymark(_) => Dialect::Waymark(spelling),
+            other => other,
+        };
+        Self { dialect, ..self.clone() }
     }
 
     /// Writes a whole request.
     pub(crate) fn write(&self, query: Query, variables: &str, out: &mut String) {
-        let (path, before, after) = match self.graphql {
-            Some(spelling) => ("graphql", format!("{{\"query\":\"{}\",\"variables\":", query.spelled(spelling)), "}"),
-            None => (query.name(), String::new(), ""),
+        let documented = |document: &str| format!("{{\"query\":\"{document}\",\"variables\":");
+        let (path, before, after) = match self.dialect {
+            Dialect::Paths => (query.name(), String::new(), ""),
+            Dialect::Waymark(spelling) => ("graphql", documented(query.spelled(spelling)), "}"),
+            Dialect::PostGraphile => ("graphql", documented(query.to_postgraphile()), "}"),
+        };
+        let variables = match self.dialect {
+            Dialect::PostGraphile => Cow::Owned(queries::to_postgraphile(query, variables)),
+            _ => Cow::Borrowed(variables),
         };
         let length = before.len() + variables.len() + after.len();
         out.push_str("POST /");
@@ -43,7 +64,7 @@ impl Target {
         out.push_str(&length.to_string());
         out.push_str("\r\n\r\n");
         out.push_str(&before);
-        out.push_str(variables);
+        out.push_str(&variables);
         out.push_str(after);
     }
 }

@@ -7,16 +7,21 @@ mod arguments;
 mod attacks;
 mod check;
 mod cluster;
+mod files;
 mod floor;
+mod follow;
 mod gate;
 mod import;
 mod load;
 mod queries;
 mod report;
+mod rivals;
 mod rng;
 mod server;
+mod socket;
 mod spelling;
 mod stage;
+mod subscribers;
 mod worst;
 mod worst_search;
 
@@ -63,6 +68,10 @@ fn run() -> Result<ExitCode> {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(import::run(&arguments)).map(|()| ExitCode::SUCCESS)
         }
+        Mode::Followers => {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(follow::run()).map(|()| ExitCode::SUCCESS)
+        }
         // The generator takes one thread: what it leaves of the machine belongs to those it measures.
         _ => Builder::new_current_thread().enable_all().build()?.block_on(measure(&arguments)),
     }
@@ -79,6 +88,12 @@ async fn measure(arguments: &Arguments) -> Result<ExitCode> {
     }
     if arguments.mode == Mode::Writes {
         return measure_writes(arguments).await;
+    }
+    if arguments.mode == Mode::Subscribers {
+        return subscribers::measure(arguments).await;
+    }
+    if arguments.mode == Mode::Rivals {
+        return rivals::measure(arguments).await;
     }
     let engine = if arguments.mode == Mode::Sqlite { Engine::Sqlite } else { Engine::Postgres };
     let stage = Stage::set(arguments, engine).await?;

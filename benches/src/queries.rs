@@ -59,6 +59,29 @@ const CLAIM: &str = "mutation($input: ClaimGoalsInput!) { claimGoals(input: $inp
 const COMPLETE: &str = "mutation($input: RecordGoalStepsInput!) { recordGoalSteps(input: $input) { \
     results { status } userErrors { code } } }";
 
+// The same for PostGraphile. What the functions of `rivals/postgraphile.sql` give is flat, and gets Waymark's names.
+const ONE_OF_TABLES: &str = "query($id: String!) { user: userByUlid(ulid: $id) { id: ulid handle } }";
+
+const PROFILE_OF_TABLES: &str = "query($id: String!, $games: [String!]!, $resources: [String!]!) { \
+    user: userByUlid(ulid: $id) { \
+    season { state timeLeft hasStartedProgram currentWeek } \
+    credits { available expiresIn isBlockedForClaiming } \
+    goals: goalsList { title completedSteps totalSteps isClaimed } \
+    resourceProgress: resourceProgressList(resourceIds: $resources) { completed progress completedAt resource: title } \
+    gameSummaries: gameSummariesList(gameIds: $games) { game: title numAchieved numPossible scoreAchieved possibleScore \
+    numAchievedHardcore scoreAchievedHardcore } \
+    collections: collectionsList { collection: key title size collectedCount progressInPercentage status } } }";
+
+const MANY_OF_TABLES: &str = "query($by: [String!]!, $games: [String!]!, $resources: [String!]!) { \
+    users: usersByList(ulids: $by) { handle \
+    gameSummaries: gameSummariesList(gameIds: $games) { game: key numAchieved numPossible scoreAchieved possibleScore \
+    numAchievedHardcore scoreAchievedHardcore } \
+    resourceProgress: resourceProgressList(resourceIds: $resources) { completed progress } } }";
+
+const GAMES_OF_TABLES: &str = "query($id: String!, $games: [String!]!) { user: userByUlid(ulid: $id) { \
+    gameSummaries: gameSummariesList(gameIds: $games) { game: title numAchieved numPossible scoreAchieved possibleScore \
+    numAchievedHardcore scoreAchievedHardcore } } }";
+
 /// Goals of the whole season, which can be claimed at any time.
 pub(crate) const CLAIMABLE: u32 = load::GOALS / 2;
 
@@ -94,6 +117,17 @@ impl Query {
             Self::Unlock | Self::UnlockMany => UNLOCK,
             Self::Claim => CLAIM,
             Self::Complete => COMPLETE,
+        }
+    }
+
+    /// The document that asks PostGraphile for the same; none for writes.
+    pub(crate) const fn to_postgraphile(self) -> &'static str {
+        match self {
+            Self::One => ONE_OF_TABLES,
+            Self::Profile => PROFILE_OF_TABLES,
+            Self::Many => MANY_OF_TABLES,
+            Self::Games => GAMES_OF_TABLES,
+            Self::Unlock | Self::UnlockMany | Self::Claim | Self::Complete => "",
         }
     }
 
@@ -163,6 +197,15 @@ impl Query {
             }
         }
         json.push('}');
+    }
+}
+
+/// The variables as PostGraphile takes them: keys instead of global ids, and users by them alone.
+pub(crate) fn to_postgraphile(query: Query, variables: &str) -> String {
+    let keys = variables.replace("game:", "").replace("resource:", "");
+    match query {
+        Query::Many => keys.replace("{\"id\":\"user:", "\"").replace("\"}", "\""),
+        _ => keys.replace("user:", ""),
     }
 }
 
@@ -245,7 +288,7 @@ impl People {
         u32::try_from(self.ulids.len()).unwrap_or(u32::MAX)
     }
 
-    fn ulid(&self, number: u32) -> &str {
+    pub(crate) fn ulid(&self, number: u32) -> &str {
         let place = usize::try_from(number).unwrap_or_default() - 1;
         &self.ulids[place.min(self.ulids.len() - 1)]
     }

@@ -5,6 +5,9 @@ use crate::queries::Query;
 use crate::spelling::Spelling;
 use crate::stage::{Stage, Usage};
 
+/// Stands where there is no number.
+const NONE: &str = "–";
+
 /// The rounds of one query with one server.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
@@ -37,7 +40,16 @@ impl Measured {
         self.alone.push(round.percentile(0.5));
     }
 
-    fn cells(&self) -> String {
+    /// Throughput, and processor time of server and PostgreSQL, as ratios to another's.
+    pub(crate) fn ratios(&self, other: &Self) -> (String, String) {
+        let cpu = |measured: &Self| Some(median(&measured.server)? + median(&measured.postgres)?);
+        let ratio = |of: Option<f64>, to: Option<f64>| {
+            of.zip(to).map_or_else(|| NONE.to_owned(), |(of, to)| format!("{:.2}", of / to))
+        };
+        (ratio(median(&self.per_second), median(&other.per_second)), ratio(cpu(self), cpu(other)))
+    }
+
+    pub(crate) fn cells(&self) -> String {
         format!(
             "{:>9} | {:>8} | {:>8} | {:>10} | {:>6} | {:>9} | {:>13}",
             number(&self.per_second, 0),
@@ -50,6 +62,11 @@ impl Measured {
         )
     }
 }
+
+/// What `Measured::cells` fills.
+pub(crate) const HEAD: &str = "\n\
+    | query | server | requests/s | p50 ms | p99 ms | p50 ms, 1 conn. | SQL | server µs | PostgreSQL µs | ratio | CPU ratio |\n\
+    | ----- | ------ | ---------: | -----: | -----: | --------------: | --: | --------: | ------------: | ----: | --------: |\n";
 
 /// One query.
 #[derive(Debug)]
@@ -67,26 +84,13 @@ impl Row {
         let waymark =
             format!("{} {name}: Waymark {} requests/s", self.query.name(), number(&self.waymark.per_second, 0));
         match &self.floor {
-            Some(floor) => format!("{waymark}, floor {}, ratio {}", number(&floor.per_second, 0), self.ratio()),
+            Some(floor) => format!("{waymark}, floor {}, ratio {}", number(&floor.per_second, 0), self.ratios().0),
             None => waymark,
         }
     }
 
-    /// The processor time of Waymark and PostgreSQL as a ratio to the floor's.
-    fn cpu_ratio(&self) -> String {
-        let cpu = |measured: &Measured| Some(median(&measured.server)? + median(&measured.postgres)?);
-        match (cpu(&self.waymark), self.floor.as_ref().and_then(cpu)) {
-            (Some(waymark), Some(floor)) => format!("{:.2}", waymark / floor),
-            _ => "–".to_owned(),
-        }
-    }
-
-    fn ratio(&self) -> String {
-        let floor = self.floor.as_ref().and_then(|floor| median(&floor.per_second));
-        match (median(&self.waymark.per_second), floor) {
-            (Some(waymark), Some(floor)) => format!("{:.2}", waymark / floor),
-            _ => "–".to_owned(),
-        }
+    fn ratios(&self) -> (String, String) {
+        self.floor.as_ref().map_or_else(|| (NONE.to_owned(), NONE.to_owned()), |floor| self.waymark.ratios(floor))
     }
 }
 
@@ -102,16 +106,13 @@ impl Report {
     }
 
     pub(crate) fn table(&self, stage: &Stage) -> String {
-        let mut text = "\n\
-            | query | server | requests/s | p50 ms | p99 ms | p50 ms, 1 conn. | SQL | server µs | PostgreSQL µs | ratio | CPU ratio |\n\
-            | ----- | ------ | ---------: | -----: | -----: | --------------: | --: | --------: | ------------: | ----: | --------: |\n"
-            .to_owned();
+        let mut text = HEAD.to_owned();
         for row in &self.rows {
             let name = row.query.name();
             if let Some(floor) = &row.floor {
                 text.push_str(&format!("| {name} | floor | {} | | |\n", floor.cells()));
             }
-            let (spelling, ratio, cpu) = (row.spelling.name(), row.ratio(), row.cpu_ratio());
+            let (spelling, (ratio, cpu)) = (row.spelling.name(), row.ratios());
             text.push_str(&format!("| {name} | Waymark, {spelling} | {} | {ratio} | {cpu} |\n", row.waymark.cells()));
         }
         text.push_str("\nSQL: statements per request. µs: processor time per request.\nPeak memory: ");
@@ -137,5 +138,5 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
 }
 
 fn number(values: &[f64], decimals: usize) -> String {
-    median(values).map_or_else(|| "–".to_owned(), |value| format!("{value:.decimals$}"))
+    median(values).map_or_else(|| NONE.to_owned(), |value| format!("{value:.decimals$}"))
 }

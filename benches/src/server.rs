@@ -7,8 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::Result;
-use crate::load::Target;
-use crate::spelling::Spelling;
+use crate::load::{Dialect, Target};
 
 /// A server in a process of its own. Ends when dropped.
 #[derive(Debug)]
@@ -19,7 +18,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Runs `command` until it says on stderr which address it serves on.
-    pub(crate) fn start(mut command: Command, key: &str, graphql: Option<Spelling>) -> Result<Self> {
+    pub(crate) fn start(mut command: Command, key: &str, dialect: Dialect) -> Result<Self> {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let mut lines = BufReader::new(child.stderr.take().ok_or("a server has no stderr")?).lines();
         let mut said = Vec::new();
@@ -29,7 +28,7 @@ impl Server {
                 let address = address.trim_end_matches('/').parse()?;
                 // Whoever closes the pipe ends the server with its next message; what it says is passed on.
                 std::thread::spawn(move || lines.map_while(std::io::Result::ok).for_each(|line| eprintln!("{line}")));
-                return Ok(Self { child, target: Target { address, key: key.to_owned(), graphql } });
+                return Ok(Self { child, target: Target { address, key: key.to_owned(), dialect } });
             }
             said.push(line);
         }
@@ -44,6 +43,11 @@ impl Server {
     /// The most memory it ever had, pages of mapped files included, in MiB.
     pub(crate) fn peak_memory(&self) -> Option<f64> {
         peak_memory_of(self.pid())
+    }
+
+    /// The memory it has now, in MiB.
+    pub(crate) fn memory(&self) -> Option<f64> {
+        status(self.pid(), "VmRSS:")
     }
 
     /// The memory it has now without pages of mapped files, in MiB.
@@ -72,9 +76,9 @@ impl Drop for Server {
     }
 }
 
-/// The time a process has spent on processors.
+/// The time a process and its children have spent on processors.
 pub(crate) fn cpu(pid: u32) -> Duration {
-    stat(&Path::new("/proc").join(pid.to_string())).map_or(Duration::ZERO, |(_, cpu)| cpu)
+    stat(&Path::new("/proc").join(pid.to_string())).map_or(Duration::ZERO, |(_, cpu)| cpu) + cpu_of_children(pid)
 }
 
 /// The time the children of a process have spent on processors.

@@ -15,7 +15,7 @@ use crate::Result;
 use crate::against;
 use crate::arguments::{Arguments, Mode};
 use crate::cluster::Cluster;
-use crate::load::{self, Round};
+use crate::load::{self, Dialect, Round};
 use crate::queries::{CLAIMABLE, People, Query};
 use crate::report::{Measured, Row};
 use crate::server::{self, Server};
@@ -23,6 +23,9 @@ use crate::spelling::Spelling;
 
 /// The data is made for the day of its making, and goals of the running week go out of date.
 const FRESH: i64 = 2 * 24 * 60 * 60 * 1000;
+
+/// What the servers know of tokens.
+pub(crate) const SECRET: &str = "a secret that nobody has to guess";
 
 /// The servers with everything behind them. Fields are dropped in this order.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub(crate) struct Stage {
     /// Another program, on data of its own.
     pub(crate) other: Option<(Server, Rc<People>)>,
     pub(crate) people: Rc<People>,
+    /// The address of Waymark's database.
+    pub(crate) url: String,
     postgres: Option<Client>,
     counts_statements: bool,
     cluster: Option<Cluster>,
@@ -61,8 +66,10 @@ impl Stage {
 
         let sqlite = engine == Engine::Sqlite;
         let against = arguments.mode == Mode::Against;
-        let writes = arguments.mode == Mode::Writes || against;
+        let subscribers = arguments.mode == Mode::Subscribers;
+        let writes = arguments.mode == Mode::Writes || against || subscribers;
         let users = arguments.users.unwrap_or(match (writes, sqlite) {
+            (true, _) if subscribers => arguments.subscribers.max(20_000),
             (true, _) => 20_000,
             (false, true) => 10_000,
             (false, false) => 100_000,
@@ -146,14 +153,34 @@ impl Stage {
             postgres = Some(client);
         }
 
+        if subscribers {
+            let db = Db::connect(&url, 1).await?;
+            // By which a token names a user.
+            db.run_long(
+                "INSERT INTO accounts (user_id, provider, external_id, linked_at) \
+                 SELECT id, 'jwt', '|' || ulid, created_at FROM users",
+            )
+            .await?;
+            db.close().await?;
+        }
+
         let settings = |command: &mut Command, url: &str| {
+            if subscribers {
+                // A sixteenth of the streams is for apps. Some come back before the server knows that they left.
+                let streams = u64::from(arguments.subscribers) * 16 / 15 + 300;
+                let connections = (streams + 200).to_string();
+                command
+                    .env("WAYMARK_MAX_STREAMS", streams.to_string())
+                    .env("WAYMARK_MAX_CONNECTIONS", &connections)
+                    .env("WAYMARK_MAX_CONNECTIONS_PER_ADDRESS", connections);
+            }
             command
                 .current_dir(&directory)
                 .env("WAYMARK_DATABASE_URL", url)
                 .env("WAYMARK_LISTEN", "127.0.0.1:0")
                 .env("WAYMARK_RATE_PER_SECOND", "0")
                 .env("WAYMARK_APP_RATE_PER_SECOND", "0")
-                .env("WAYMARK_JWT_SECRET", "a secret that nobody has to guess");
+                .env("WAYMARK_JWT_SECRET", SECRET);
         };
         // A key, and the server that knows it.
         let serving = |program: &dyn Fn() -> Command, url: &str| -> Result<(Server, String)> {
@@ -170,7 +197,7 @@ impl Stage {
             }
             let mut serve = program();
             settings(serve.arg("serve"), url);
-            Ok((Server::start(serve, &key, Some(Spelling::Plain))?, key))
+            Ok((Server::start(serve, &key, Dialect::Waymark(Spelling::Plain))?, key))
         };
         let (server, key) = serving(&waymark, &url)?;
         let people = Rc::new(People::new(users));
@@ -181,14 +208,14 @@ impl Stage {
             }
             None => None,
         };
-        let floor = if sqlite || writes {
+        let floor = if sqlite || writes || arguments.mode == Mode::Rivals {
             None
         } else {
             let mut serve = Command::new(&program);
             serve.arg("floor").env("FLOOR_DATABASE_URL", &url).env("FLOOR_KEY", &key);
-            Some(Server::start(serve, &key, None)?)
+            Some(Server::start(serve, &key, Dialect::Paths)?)
         };
-        Ok(Self { waymark: server, floor, other, people, postgres, counts_statements, cluster, _lock: lock })
+        Ok(Self { waymark: server, floor, other, people, url, postgres, counts_statements, cluster, _lock: lock })
     }
 
     /// Completes the goals of all users, so that their rewards can be claimed.
@@ -215,8 +242,23 @@ impl Stage {
     /// Measures both servers in turns.
     pub(crate) async fn measure(&self, query: Query, spelling: Spelling, arguments: &Arguments) -> Result<Row> {
         let servers: Vec<&Server> = self.floor.iter().chain([&self.waymark]).collect();
+        let mut measured = self.turns(&servers, query, spelling, arguments).await?.into_iter();
+        let floor = self.floor.as_ref().and_then(|_| measured.next());
+        let row = Row { query, spelling, floor, waymark: measured.next().unwrap_or_default() };
+        eprintln!("{}", row.line());
+        Ok(row)
+    }
+
+    /// Measures servers in turns.
+    pub(crate) async fn turns(
+        &self,
+        servers: &[&Server],
+        query: Query,
+        spelling: Spelling,
+        arguments: &Arguments,
+    ) -> Result<Vec<Measured>> {
         let mut measured: Vec<Measured> = servers.iter().map(|_| Measured::default()).collect();
-        for server in &servers {
+        for server in servers {
             self.round(server, query, spelling, arguments.connections, Duration::from_secs(1), 0).await?;
         }
         let mut seeds = 1..;
@@ -235,11 +277,7 @@ impl Stage {
                 measured.add_alone(&round);
             }
         }
-        let mut measured = measured.into_iter();
-        let floor = self.floor.as_ref().and_then(|_| measured.next());
-        let row = Row { query, spelling, floor, waymark: measured.next().unwrap_or_default() };
-        eprintln!("{}", row.line());
-        Ok(row)
+        Ok(measured)
     }
 
     async fn round(

@@ -110,61 +110,64 @@ impl Vigil {
     }
 
     async fn look(&self) -> Result<()> {
+        let asked = self.in_use();
         let (mut keys, mut providers, mut ids) = (Vec::new(), Vec::new(), Vec::new());
-        {
-            let mut watched = self.watched();
-            watched.retain(|_, sender| sender.receiver_count() > 0);
-            for who in watched.keys() {
-                match who {
-                    Who::Key(key) => keys.push(*key),
-                    Who::Identity(provider, id) => {
-                        if !providers.contains(provider) {
-                            providers.push(provider.clone());
-                        }
-                        ids.push(id.clone());
+        for (who, _) in &asked {
+            match who {
+                Who::Key(key) => keys.push(*key),
+                Who::Identity(provider, id) => {
+                    if !providers.contains(provider) {
+                        providers.push(provider.clone());
                     }
+                    ids.push(id.clone());
                 }
             }
         }
         if !keys.is_empty() {
-            let now = self.clock.now();
-            let found = api_key::valid(self.db.reads(), keys.clone(), now).await?;
-            for key in keys {
-                let app = found.get(&key).cloned();
-                let revoked = || Error::new(Code::InvalidCredential, "the API key was revoked or has expired");
-                self.publish(&Who::Key(key), |_| app.map(Caller::App).ok_or_else(revoked));
-            }
+            let found = api_key::valid(self.db.reads(), keys, self.clock.now()).await?;
+            let revoked = || Error::new(Code::InvalidCredential, "the API key was revoked or has expired");
+            self.publish(&asked, |who, _| {
+                let Who::Key(key) = who else { return None };
+                Some(found.get(key).cloned().map(Caller::App).ok_or_else(revoked))
+            });
         }
         if !ids.is_empty() {
             let owners = repo::users_of(self.db.reads(), providers, ids).await?;
-            let identities: Vec<Who> =
-                self.watched().keys().filter(|who| matches!(who, Who::Identity(..))).cloned().collect();
-            for who in identities {
-                let Who::Identity(provider, id) = &who else { continue };
+            self.publish(&asked, |who, before| {
+                let (Who::Identity(provider, id), Caller::User(player)) = (who, before) else { return None };
                 let owner = owners.get(&(provider.clone(), id.clone())).cloned();
-                self.publish(&who, |before| match before {
-                    Caller::User(player) => Ok(Caller::User(player.clone().of(owner))),
-                    other => Ok(other.clone()),
-                });
-            }
+                Some(Ok(Caller::User(player.clone().of(owner))))
+            });
         }
         Ok(())
     }
 
-    /// Tells what was found, if it is another than before. What was refused once stays refused.
-    fn publish(&self, who: &Who, find: impl FnOnce(&Caller) -> Result<Caller>) {
-        let watched = self.watched();
-        let Some(sender) = watched.get(who) else { return };
-        sender.send_if_modified(|known| {
-            let Ok(before) = known else { return false };
-            match find(before) {
-                Ok(now) if now == **before => false,
-                found => {
+    /// The credentials to look up, each with whose it is as far as is known.
+    fn in_use(&self) -> Vec<(Who, Arc<Caller>)> {
+        let mut watched = self.watched();
+        watched.retain(|_, sender| sender.receiver_count() > 0);
+        let good =
+            watched.iter().filter_map(|(who, sender)| Some((who.clone(), sender.borrow().as_ref().ok()?.clone())));
+        good.collect()
+    }
+
+    /// Tells what was found of those who were asked for, if it is another than before. What was refused once stays
+    /// refused. Of a credential that was shown while the look-up was under way, the look-up knows nothing, or less.
+    fn publish(&self, asked: &[(Who, Arc<Caller>)], find: impl Fn(&Who, &Caller) -> Option<Result<Caller>>) {
+        for (who, before) in asked {
+            let Some(found) = find(who, before).filter(|found| found.as_ref().ok() != Some(&**before)) else {
+                continue;
+            };
+            let watched = self.watched();
+            let Some(sender) = watched.get(who) else { continue };
+            sender.send_if_modified(|known| {
+                let as_asked = known.as_ref().is_ok_and(|known| Arc::ptr_eq(known, before));
+                if as_asked {
                     *known = found.map(Arc::new);
-                    true
                 }
-            }
-        });
+                as_asked
+            });
+        }
     }
 }
 
@@ -217,8 +220,9 @@ fn expired() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::caller::Owner;
     use crate::repo::testing::{TestDatabase, link, now};
-    use crate::{Player, Scope};
+    use crate::{Player, Scope, UserId};
     use waymark_kernel::clock::{Clock, Ids};
 
     fn stranger(external_id: &str) -> Arc<Caller> {
@@ -264,6 +268,30 @@ mod tests {
         let ada = link(&db, "jwt", "|ada").await;
         tokio::time::timeout(Duration::from_secs(5), session.changed()).await.unwrap();
         assert_eq!((session.caller().unwrap().user(), other.caller().unwrap().user()), (Some(ada), None));
+    }
+
+    #[tokio::test]
+    async fn who_comes_during_a_look_up_stays_who_they_are() {
+        let db = TestDatabase::new().await;
+        let vigil = Vigil::start(db.clone(), Watch::new(Clock::Fixed(now())));
+        let known = |name: &str, id: UserId| {
+            let Caller::User(player) = (*stranger(name)).clone() else { panic!("a stranger is a person") };
+            let owner = Owner { user: id, ulid: name.to_owned(), self_made: false };
+            Arc::new(Caller::User(player.of(Some(owner))))
+        };
+        let (ada, bob) = (link(&db, "jwt", "|ada").await, link(&db, "jwt", "|bob").await);
+        let cleo = vigil.watch(stranger("|cleo"), None, now());
+        let first = vigil.watch(known("|ada", ada), None, now());
+        let asked = vigil.in_use();
+        // One comes who was not asked for, and one becomes a user meanwhile.
+        let second = vigil.watch(known("|bob", bob), None, now());
+        let third = vigil.watch(known("|cleo", UserId(77)), None, now());
+        vigil.publish(&asked, |_, before| match before {
+            Caller::User(player) => Some(Ok(Caller::User(player.clone().of(None)))),
+            _ => None,
+        });
+        let users = [first, second, third, cleo].map(|session| session.caller().unwrap().user());
+        assert_eq!(users, [None, Some(bob), Some(UserId(77)), Some(UserId(77))]);
     }
 
     #[tokio::test]
