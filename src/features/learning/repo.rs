@@ -357,9 +357,12 @@ macro_rules! instances {
 }
 
 // Behind $2 and before $3, $4 of them at the most: the first ones, or the last ones if $5 is not 0.
+// They are numbered before the rest of their rows is read: there may be a thousand with long titles.
 static AT_PLACES: Sql = instances!(
-    "SELECT n.* FROM (SELECT t.*, row_number() OVER (PARTITION BY t.user_id ORDER BY t.seq) AS place, \
-     count(*) OVER (PARTITION BY t.user_id) AS many FROM study_plan_instances t WHERE t.user_id = ANY($1)) n \
+    "SELECT t.*, n.place, n.many FROM (SELECT o.user_id, o.seq, \
+     row_number() OVER (PARTITION BY o.user_id ORDER BY o.seq) AS place, \
+     count(*) OVER (PARTITION BY o.user_id) AS many FROM study_plan_instances o WHERE o.user_id = ANY($1)) n \
+     JOIN study_plan_instances t ON t.user_id = n.user_id AND t.seq = n.seq \
      WHERE n.place > $2 AND n.place < $3 AND CASE WHEN $5 = 0 THEN n.place - $2 - 1 \
      WHEN n.many < $3 THEN n.many - n.place ELSE $3 - 1 - n.place END < $4"
 );
