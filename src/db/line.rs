@@ -39,7 +39,8 @@ const CLOSE: Duration = Duration::from_secs(5);
 const ON_THE_WAY: Duration = Duration::from_secs(2);
 /// How long a statement waits for a lock that another transaction has.
 const LOCK: Duration = Duration::from_secs(3);
-/// The same for what operators run: imports, exports, `verify`, migrations.
+/// How long a statement of what operators run may take (imports, exports, `verify`, migrations), and how long one of
+/// their transactions may stay open with nothing to do; and how long they wait for a lock.
 const LONG: Duration = Duration::from_secs(60 * 60);
 const LONG_LOCK: Duration = Duration::from_secs(30);
 /// How long the server waits for a client that says nothing or takes nothing, in milliseconds, and how it asks for it.

@@ -50,7 +50,7 @@ pub struct Config {
     pub database_max_connections: u32,
     /// Seconds that one statement of a request may take on PostgreSQL, at least 1.
     pub database_statement_seconds: u32,
-    /// Seconds without an answer after which PostgreSQL counts as away, at least 1.
+    /// Seconds without an answer after which PostgreSQL counts as away, 1 to 3,600.
     pub database_silence_seconds: u32,
     /// The secret of HS256 tokens, at least 32 bytes.
     #[serde(default)]
@@ -280,7 +280,7 @@ impl Config {
             ("database_read_url", self.database_read_url.as_deref().is_none_or(is_postgres_url)),
             ("database_max_connections", self.database_max_connections > 0),
             ("database_statement_seconds", self.database_statement_seconds > 0),
-            ("database_silence_seconds", self.database_silence_seconds > 0),
+            ("database_silence_seconds", (1..=3600).contains(&self.database_silence_seconds)),
             ("jwt_secret", self.jwt_secret.as_ref().is_none_or(|it| it.expose().len() >= SHORTEST_JWT_SECRET)),
             ("jwt_jwks_url", self.jwt_jwks_url.as_deref().is_none_or(is_web_address)),
             ("jwt_max_days", self.jwt_max_days > 0),

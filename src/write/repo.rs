@@ -21,8 +21,8 @@ use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
 
 /// The hand-written statements of this file.
-pub static STATEMENTS: [&Sql; 9] =
-    [&SHARE_CATALOGUE, &TAKE_CATALOGUE, &VERSION, &LOCK, &LOCK_FREE, &NUMBER, &NEXT_NUMBER, &TAKE, &TAKE_NOW];
+pub static STATEMENTS: [&Sql; 10] =
+    [&SHARE_CATALOGUE, &TAKE_CATALOGUE, &VERSION, &LOCK, &LOCK_FREE, &NUMBER, &NEXT_NUMBER, &TAKE, &TAKE_NOW, &KEEP];
 
 // Writes of progress share this lock by way of `lock_users`, a change of the catalogue takes it alone: what a write
 // decides by does not change under it. SQLite has one writer at a time anyway.
@@ -453,18 +453,7 @@ pub(super) async fn take_keys(
     let mut rows: Vec<[&str; 3]> = keys.iter().map(|one| [&*one.principal, &*one.key, &*one.body_hash]).collect();
     rows.sort_unstable();
     let mut params = vec![Param::from(*mutation)];
-    if transaction.get_database_backend() == DbBackend::Postgres {
-        let (mut principals, mut names, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
-        for row in &rows {
-            let [principal, name, hash] = row.map(str::to_owned);
-            principals.push(principal);
-            names.push(name);
-            hashes.push(hash);
-        }
-        params.extend([principals, names, hashes].map(Param::Texts));
-    } else {
-        params.push(Param::Text(serde_json::to_string(&rows).map_err(Error::internal)?));
-    }
+    params.extend(columns(transaction, &rows)?);
     if !moment.by_database {
         params.push(Param::Int(moment.now.millis()));
     }
@@ -486,19 +475,35 @@ pub(super) async fn take_keys(
     Ok(earlier)
 }
 
-/// Keeps the outcomes of writes under the keys that they have taken.
-pub(super) async fn keep_outcomes(
-    transaction: &Transaction,
-    outcomes: impl IntoIterator<Item = (&Idempotency, String)>,
-) -> Result<()> {
-    // The rows are there: of these nothing but the outcome is stored.
-    let row = |(taken, outcome): (&Idempotency, String)| {
-        let (principal, mutation, key) = taken.id();
-        let (body_hash, created_at) = (String::new(), Timestamp::MIN);
-        idempotency_key::Model { principal, mutation, key, body_hash, outcome, created_at }
-    };
-    let rows: Vec<_> = outcomes.into_iter().map(row).collect();
-    bulk::upsert(transaction, &rows, &[idempotency_key::Column::Outcome]).await
+// The builder has no update by a list. A key that the write itself took away, with all of somebody who is forgotten, does
+// not come back.
+static KEEP: Sql = Sql::new(
+    "UPDATE idempotency_keys SET outcome = t.outcome \
+     FROM unnest($2::text[], $3::text[], $4::text[]) AS t(principal, key, outcome) \
+     WHERE idempotency_keys.principal = t.principal AND idempotency_keys.mutation = $1 AND idempotency_keys.key = t.key",
+)
+.on_sqlite(
+    "UPDATE idempotency_keys SET outcome = t.value ->> 2 FROM json_each($2) AS t \
+     WHERE idempotency_keys.principal = t.value ->> 0 AND idempotency_keys.mutation = $1 \
+     AND idempotency_keys.key = t.value ->> 1",
+);
+
+/// Keeps the outcomes of writes of one kind under the keys that they have taken.
+pub(super) async fn keep_outcomes(transaction: &Transaction, outcomes: &[(&Idempotency, String)]) -> Result<()> {
+    let Some((Idempotency { mutation, .. }, _)) = outcomes.first() else { return Ok(()) };
+    let rows: Vec<[&str; 3]> = outcomes.iter().map(|(taken, text)| [&*taken.principal, &*taken.key, &**text]).collect();
+    execute(transaction, &KEEP, [Param::from(*mutation)].into_iter().chain(columns(transaction, &rows)?))
+        .await
+        .map(drop)
+}
+
+/// Rows of three texts as parameters: an array a column on PostgreSQL, and one of JSON on SQLite.
+fn columns(transaction: &Transaction, rows: &[[&str; 3]]) -> Result<Vec<Param>> {
+    if transaction.get_database_backend() == DbBackend::Sqlite {
+        return Ok(vec![Param::Text(serde_json::to_string(rows).map_err(Error::internal)?)]);
+    }
+    let column = |place: usize| rows.iter().filter_map(|row| row.get(place)).map(|text| (*text).to_owned()).collect();
+    Ok([0, 1, 2].map(column).map(Param::Texts).to_vec())
 }
 
 /// The principal of what is stored to see whether anything can be.

@@ -371,7 +371,7 @@ impl Tools {
             Written { outcome, at: unit.now, events: unit.finish().await? }
         };
         if let Some(idempotency) = idempotency {
-            repo::keep_outcomes(transaction, [(idempotency, text(write, &written)?)]).await?;
+            repo::keep_outcomes(transaction, &[(idempotency, text(write, &written)?)]).await?;
         }
         Ok(written)
     }
@@ -431,7 +431,7 @@ impl Tools {
                 }
                 answers.insert(*user, Ok(done));
             }
-            repo::keep_outcomes(transaction, kept).await?;
+            repo::keep_outcomes(transaction, &kept).await?;
         }
         Ok(users.iter().map(|user| answers.remove(user)).collect())
     }

@@ -116,7 +116,7 @@ async fn writes_that_arrive_together_share_their_statements(stage: Stage) {
 
 async fn writes_with_keys_share_their_statements_too(stage: Stage) {
     static KEYS: Written = [AtomicU64::new(0), AtomicU64::new(0)];
-    const TABLE: &str = "INSERT INTO idempotency_keys";
+    const TABLE: &str = "idempotency_keys";
     let app = stage.app(&[Scope::ProgressWrite]).await;
     let ([one, _], users) = (achievements(&stage).await, somebodies(&stage, 64).await);
     let keys: Vec<String> = (0..users.len()).map(|place| format!("key {place}")).collect();

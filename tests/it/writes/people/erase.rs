@@ -13,6 +13,7 @@ tests! {
         a_token_of_an_erased_user_is_a_strangers,
         keys_of_an_erased_user_are_revoked,
         erasing_again_is_refused_or_answered_the_same,
+        who_erases_themselves_leaves_no_key_of_that,
         who_may_erase,
     ],
 }
@@ -155,6 +156,13 @@ async fn erasing_again_is_refused_or_answered_the_same(stage: Stage) {
     let refused = erase(&admin, json!({ "user": { "id": first["erasedId"] } })).await;
     assert_eq!(refused["userErrors"], json!([{ "code": "UNKNOWN_USER", "path": ["user"] }]));
     assert_eq!((&refused["erasedId"], &refused["changes"]), (&Value::Null, &Value::Null));
+}
+
+async fn who_erases_themselves_leaves_no_key_of_that(stage: Stage) {
+    let erased = erase(&stage.user("grace"), json!({ "idempotencyKey": "personal" })).await;
+    assert_eq!(erased["userErrors"], json!([]));
+    let kept = "SELECT count(*) FROM idempotency_keys WHERE principal LIKE '%grace%' OR key = 'personal'";
+    assert_eq!(number(&stage, kept).await, 0);
 }
 
 async fn who_may_erase(stage: Stage) {
