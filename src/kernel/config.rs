@@ -48,7 +48,7 @@ pub struct Config {
     pub database_pooler: Pooler,
     /// How many connections of readers there may be (SQLite), or of all kinds together (PostgreSQL), at least 1.
     pub database_max_connections: u32,
-    /// Seconds that one statement of a request may take on PostgreSQL, at least 1.
+    /// Seconds that one statement of a request may take on PostgreSQL, 1 to 2,147,483.
     pub database_statement_seconds: u32,
     /// Seconds without an answer after which PostgreSQL counts as away, 1 to 3,600.
     pub database_silence_seconds: u32,
@@ -279,7 +279,8 @@ impl Config {
             ("database_listen_url", self.database_listen_url.as_deref().is_none_or(is_postgres_url)),
             ("database_read_url", self.database_read_url.as_deref().is_none_or(is_postgres_url)),
             ("database_max_connections", self.database_max_connections > 0),
-            ("database_statement_seconds", self.database_statement_seconds > 0),
+            // PostgreSQL takes as many milliseconds as fit into 31 bits.
+            ("database_statement_seconds", (1..=2_147_483).contains(&self.database_statement_seconds)),
             ("database_silence_seconds", (1..=3600).contains(&self.database_silence_seconds)),
             ("jwt_secret", self.jwt_secret.as_ref().is_none_or(|it| it.expose().len() >= SHORTEST_JWT_SECRET)),
             ("jwt_jwks_url", self.jwt_jwks_url.as_deref().is_none_or(is_web_address)),
@@ -522,6 +523,8 @@ fn expected(key: &str) -> &'static str {
         | "max_connections"
         | "max_connections_per_address" => "a whole number of at least 0",
         "max_answer_bytes" => "a whole number of at least 1024",
+        "database_statement_seconds" => "a whole number from 1 to 2147483",
+        "database_silence_seconds" => "a whole number from 1 to 3600",
         "limits" => "a section of limits",
         _ => "a whole number of at least 1",
     }
@@ -758,6 +761,16 @@ mod tests {
 
     #[test]
     fn a_value_out_of_range_is_refused_with_what_would_be_right() {
+        for (name, most) in [("STATEMENT", "2147483"), ("SILENCE", "3600")] {
+            let name = format!("WAYMARK_DATABASE_{name}_SECONDS");
+            assert!(from_environment(&[(&name, most)]).is_ok(), "{name}");
+            for value in ["0", "2147484", "4294967295"] {
+                assert_refused(
+                    from_environment(&[(&name, value)]),
+                    &format!("{name} in the environment: must be a whole number from 1 to {most}, not {value}"),
+                );
+            }
+        }
         assert_refused(
             from_environment(&[("WAYMARK_MAX_ANSWER_BYTES", "1023")]),
             "WAYMARK_MAX_ANSWER_BYTES in the environment: must be a whole number of at least 1024, not 1023",
