@@ -21,6 +21,7 @@ tests! {
         an_export_with_more_steps_of_a_longer_goal_is_taken,
         what_a_user_can_have_bounds_what_files_tell,
         a_collection_is_completed_by_all_its_cards_wherever_they_stand,
+        cards_that_were_given_away_come_to_the_same_in_any_order,
         what_is_told_of_a_completion_comes_before_what_follows_from_the_cards,
         relocking_takes_the_awards_that_rest_on_it_also_when_the_game_has_grown,
         an_award_without_its_achievements_rests_on_what_was_unlocked_by_then,
@@ -509,6 +510,30 @@ async fn a_collection_is_completed_by_all_its_cards_wherever_they_stand(stage: S
     let input = json!({ "input": { "user": { "handle": "late" }, "collectionId": "winter" } });
     assert_eq!(admin.data(claim, input).await["claimCollectionReward"]["status"], "REFUSED");
     assert_sound(&admin).await;
+}
+
+async fn cards_that_were_given_away_come_to_the_same_in_any_order(stage: Stage) {
+    import(&stage, &catalogue()).await;
+    let card = |user: &str, card: &str, quantity: i64, hours: i64| {
+        json!({ "type": "ownedCard", "user": user, "card": card, "quantity": quantity, "firstAcquiredAt": instant(hours) })
+            .to_string()
+    };
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    let mut states = Vec::new();
+    for (number, order) in orders.iter().enumerate() {
+        let handle = format!("swapper{number}");
+        import(&stage, &[user(&handle)]).await;
+        let told =
+            [card(&handle, "always-0", 2, 20), card(&handle, "always-0", 0, 5), card(&handle, "always-1", 1, 10)];
+        for place in order {
+            import_files(&stage, &[vec![told[*place].clone()]]).await;
+        }
+        states.push(state(&stage, &handle).await);
+    }
+    let completed = states[0].iter().find(|record| record["type"] == "collectionProgress").unwrap();
+    assert_eq!(completed["completedAt"], instant(10));
+    assert!(states.iter().all(|state| *state == states[0]), "{states:#?}");
+    assert_sound(&stage.app(&[Scope::Admin]).await).await;
 }
 
 async fn what_is_told_of_a_completion_comes_before_what_follows_from_the_cards(stage: Stage) {
