@@ -27,6 +27,7 @@ tests! {
         an_award_without_its_achievements_rests_on_what_was_unlocked_by_then,
         an_award_goes_with_the_achievements_it_rests_on_into_another_database,
         an_award_is_dated_by_the_unlock_that_earned_it_everywhere,
+        what_was_reached_has_one_date_in_progress_and_history,
         every_key_that_an_import_takes_can_be_asked_for_and_written,
         imports_and_mutations_refuse_the_same_keys_titles_and_addresses,
         seasons_that_overlap_are_refused_by_imports_too,
@@ -679,6 +680,52 @@ async fn an_award_is_dated_by_the_unlock_that_earned_it_everywhere(stage: Stage)
     admin.data(merge, Value::Null).await;
     let shown = summary(&admin, "ann", "plain").await;
     assert_eq!(shown["gameSummaries"][0]["awards"], json!([{ "award": "COMPLETED", "earnedAt": instant(25) }]));
+    assert_sound(&admin).await;
+}
+
+async fn what_was_reached_has_one_date_in_progress_and_history(stage: Stage) {
+    import(&stage, &catalogue()).await;
+    let facts = [
+        Fact::Enrolment,
+        Fact::Unlock { achievement: 5, hardcore: false, hour: 12 },
+        Fact::Unlock { achievement: 6, hardcore: false, hour: 15 },
+        Fact::Card { card: 2, quantity: 1, hour: 20 },
+        Fact::Card { card: 3, quantity: 1, hour: 25 },
+        Fact::Learning { resource: 0, completed: true, hour: 35 },
+        Fact::Steps { goal: 1, steps: 4, hour: 40 },
+        Fact::Steps { goal: 1, steps: 7, hour: 45 },
+    ];
+    let query = "query($user: String!) { user(by: { handle: $user }) {
+        goals { completedAt goal { key } } resourceProgress(resourceIds: [\"noted\"]) { completedAt }
+        collection(id: \"always\") { completedAt } gameSummaries(gameIds: [\"plain\"]) { awards { earnedAt } }
+        history(first: 50) { nodes { kind occurredAt } } } }";
+    let admin = stage.app(&[Scope::Admin]).await;
+    let born = |handle: &str| json!({ "type": "user", "handle": handle, "createdAt": instant(0) });
+    import(&stage, &[born("written"), born("imported"), born("backwards")]).await;
+    for fact in &facts {
+        fact.write(&stage, "written").await;
+        import_files(&stage, &[vec![fact.record("imported")]]).await;
+    }
+    for fact in facts.iter().rev() {
+        import_files(&stage, &[vec![fact.record("backwards")]]).await;
+    }
+    for handle in ["written", "imported", "backwards"] {
+        let shown = admin.data(query, json!({ "user": handle })).await["user"].clone();
+        let run = shown["goals"].as_array().unwrap().iter().find(|goal| goal["goal"]["key"] == "run").unwrap();
+        let reached = [
+            ("GOAL_COMPLETED", &run["completedAt"], 45),
+            ("RESOURCE_COMPLETED", &shown["resourceProgress"][0]["completedAt"], 35),
+            ("COLLECTION_COMPLETED", &shown["collection"]["completedAt"], 25),
+            ("AWARD_EARNED", &shown["gameSummaries"][0]["awards"][0]["earnedAt"], 15),
+        ];
+        for (kind, date, hour) in reached {
+            assert_eq!(*date, instant(hour), "{handle}: {kind}");
+            let events = shown["history"]["nodes"].as_array().unwrap();
+            let dates: Vec<&Value> =
+                events.iter().filter(|event| event["kind"] == kind).map(|event| &event["occurredAt"]).collect();
+            assert_eq!(dates, [date], "{handle}: {kind}");
+        }
+    }
     assert_sound(&admin).await;
 }
 
