@@ -151,7 +151,7 @@ impl Opening {
             create,
             read_only: false,
             refuses: false,
-            deadlines: Deadlines::USUAL,
+            deadlines: Deadlines::PATIENT,
             pooler: false,
             listen_url: None,
             read_url: None,

@@ -261,6 +261,8 @@ pub struct Deadlines {
 impl Deadlines {
     /// Unless the settings say otherwise.
     pub const USUAL: Self = Self { statement: Duration::from_secs(10), silence: Duration::from_secs(4) };
+    /// For what no request waits for.
+    pub const PATIENT: Self = Self { statement: Duration::from_secs(60), silence: Duration::from_secs(60) };
 
     /// How long a statement waits for a connection that is free or can be opened, and how long a transaction may stay
     /// open with nothing to do: what it has locked is free again when its client is gone.

@@ -72,6 +72,7 @@ impl Stage {
             ("WAYMARK_RATE_PER_SECOND", "0"),
             // On a machine that builds something meanwhile, all may take longer than is usual.
             ("WAYMARK_DATABASE_SILENCE_SECONDS", "60"),
+            ("WAYMARK_DATABASE_STATEMENT_SECONDS", "60"),
             ("WAYMARK_REQUEST_TIMEOUT_SECONDS", "300"),
             ("WAYMARK_SIGNED_FETCH", "true"),
         ];
