@@ -48,7 +48,7 @@ use pool::{ConnectionPool, Stock};
 use replicas::Replicas;
 pub use row::{Column, Columns, FromRow, Only, Row};
 pub use sea_orm::DbErr;
-pub use select::{ColumnIsAny, IsAny, counts, greatest, pair_is_any, pairs, query, select, select_from, values};
+pub use select::{ColumnIsAny, IsAny, counts, pair_is_any, pairs, query, select, select_from, values};
 pub use sql::{Param, Sql, execute, fetch, fetch_values};
 pub use statements::Asker;
 use statements::Statements;

@@ -182,6 +182,11 @@ Example:
         #[arg(long, value_name = "REASON")]
         acknowledge: Option<String>,
     },
+    /// Work with what operators defined: seasons, goals, resources, plans, games and collections.
+    Catalogue {
+        #[command(subcommand)]
+        command: CatalogueCommand,
+    },
     /// Make, list and revoke API keys.
     Key {
         #[command(subcommand)]
@@ -265,6 +270,16 @@ enum Only {
     Progress,
     /// One user and what is theirs.
     User,
+}
+
+#[derive(Debug, Subcommand)]
+enum CatalogueCommand {
+    /// Let all servers read the catalogue anew, after it was changed by hand.
+    #[command(after_help = "Mutations and imports do this by themselves; SQL does not.
+
+Example:
+  psql \"$WAYMARK_DATABASE_URL\" -c \"UPDATE games SET title = 'Tetris' WHERE key = '14'\" && waymark catalogue touch")]
+    Touch,
 }
 
 #[derive(Debug, Subcommand)]
@@ -375,6 +390,7 @@ async fn execute(cli: Cli) -> Result<()> {
         Command::Health => health::health(&load(file)?),
         Command::Verify => verify::verify(load(file)?).await,
         Command::Repair { acknowledge } => verify::repair(load(file)?, acknowledge).await,
+        Command::Catalogue { command: CatalogueCommand::Touch } => data::touch_catalogue(&load(file)?).await,
         Command::Key { command } => admin::key(&load(file)?, command).await,
         Command::Token { user, ttl } => admin::token(&load(file)?, &user, ttl).await,
         Command::Schema => print(schema::sdl().trim_end()),

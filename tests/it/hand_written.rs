@@ -142,6 +142,7 @@ async fn every_statement_can_be_prepared(blank: Blank) {
 /// Tables that grow with the users.
 const GROWING: &[&str] = &[
     "users",
+    "user_counters",
     "accounts",
     "season_enrolments",
     "goal_progress",
@@ -152,6 +153,7 @@ const GROWING: &[&str] = &[
     "resource_progress",
     "study_plan_instances",
     "study_plan_instance_resources",
+    "instance_owners",
     "achievement_unlocks",
     "game_summaries",
     "award_grounds",

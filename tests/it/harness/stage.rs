@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jsonwebtoken::{EncodingKey, Header};
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::EntityTrait as _;
+use sea_orm::{ConnectionTrait as _, EntityTrait as _};
 use sea_orm::sea_query::OnConflict;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -167,6 +167,20 @@ impl Stage {
         }
         panic!("the count does not settle: {counts:?}");
     }
+}
+
+/// Changes the catalogue by hand: what `waymark catalogue touch` does comes behind it.
+pub(crate) async fn by_hand(db: &Db, sql: &str) {
+    for sql in [sql, "UPDATE catalogue_version SET version = version + 1"] {
+        db.writes().execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+}
+
+/// Gives counters to users who have none, as those who were stored without a write.
+pub(crate) async fn count_anew(db: &Db) {
+    let new = "INSERT INTO user_counters (user_id) \
+        SELECT u.id FROM users u WHERE NOT EXISTS (SELECT 1 FROM user_counters c WHERE c.user_id = u.id)";
+    db.writes().execute_unprepared(new).await.expect("they get counters");
 }
 
 /// A database without a schema.

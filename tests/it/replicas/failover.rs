@@ -109,7 +109,7 @@ async fn fail_over() {
     crash::compare(&stored, &clients);
     db.close().await.unwrap();
     assert_eq!(output(&["verify"], &settings), "");
-    let last: i64 = value(&direct, &format!("SELECT history_seq::text FROM users WHERE id = {}", users[watched].0))
+    let last: i64 = value(&direct, &format!("SELECT history_seq::text FROM user_counters WHERE user_id = {}", users[watched].0))
         .await
         .parse()
         .unwrap();

@@ -5,7 +5,7 @@ use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use waymark::auth::Scope;
 
-use crate::harness::{Actor, Answer, Stage, tests};
+use crate::harness::{Actor, Answer, Stage, by_hand, tests};
 
 tests! {
     own: [
@@ -393,7 +393,7 @@ async fn an_instance_keeps_the_list_of_its_plan_until_it_is_refreshed(stage: Sta
         "UPDATE study_plan_resources SET position = 1 WHERE plan_id = 1 AND position = 3",
         "INSERT INTO study_plan_resources (plan_id, position, resource_id) VALUES (1, 4, 10)",
     ] {
-        stage.db().writes().execute_unprepared(statement).await.unwrap();
+        by_hand(stage.db(), statement).await;
     }
     let same = instance(&ada, "updateStudyPlanInstance", json!({ "instanceId": id })).await;
     assert_eq!((&same["studyPlanInstance"]["total"], told(&same)), (&json!(3), vec![]));
