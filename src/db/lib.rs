@@ -7,6 +7,7 @@
 
 pub mod bulk;
 pub mod catalogue;
+pub mod distribute;
 pub mod edits;
 pub mod entity;
 pub mod file;

@@ -99,6 +99,10 @@ enum Command {
         /// What to do.
         #[arg(value_enum, default_value_t = MigrateTo::Up)]
         to: MigrateTo,
+        /// Lay the rows of users on several servers too, where the database has the extension Citus. Goes on where it
+        /// was interrupted; no server may run meanwhile.
+        #[arg(long, conflicts_with = "to")]
+        distribute: bool,
     },
     /// Fill the configured database with demo data. Goes on where it stopped; changes nothing when all is there.
     #[command(after_help = "Examples:
@@ -376,7 +380,7 @@ async fn execute(cli: Cli) -> Result<()> {
         Command::Serve { migrate, read_only } => {
             serve::traced(load(file)?, json, |config| serve::serve(config, migrate, read_only)).await
         }
-        Command::Migrate { to } => data::migrate(&load(file)?, to).await,
+        Command::Migrate { to, distribute } => data::migrate(&load(file)?, to, distribute).await,
         Command::Demo { users, scale } => {
             let scale: Scale =
                 scale.parse().map_err(|error: waymark_demo::ParseScaleError| Error::bad_input(error.to_string()))?;

@@ -12,7 +12,7 @@ use waymark::db::{Db, Kind};
 use waymark::transfer::{self, Complaint, Imported, Scope, Source};
 
 use crate::everything;
-use crate::harness::{Actor, NOW, Stage, tests};
+use crate::harness::{Actor, NOW, Stage, count_anew, tests};
 
 #[path = "../../examples/curriculum.rs"]
 #[allow(dead_code, unreachable_pub, reason = "an example is a program")]
@@ -323,6 +323,7 @@ async fn what_was_erased_or_merged_does_not_come_back(stage: Stage) {
     ] {
         writes.execute_unprepared(sql).await.unwrap();
     }
+    count_anew(stage.db()).await;
     let after = export(stage.db(), Scope::All).await;
     assert!(after.contains(r#""type":"merge""#) && after.contains("erasedAt"));
     let done = import(stage.db(), &before).await;
@@ -825,6 +826,7 @@ async fn users_are_merged_by_exports_only_and_never_in_a_circle(stage: Stage) {
 
     let erased = "UPDATE users SET erased_at = 0, handle = 'x1', handle_lower = 'x1' WHERE handle = 'gus'";
     stage.db().writes().execute_unprepared(erased).await.unwrap();
+    count_anew(stage.db()).await;
     import(stage.db(), "{\"type\":\"user\",\"handle\":\"hal\"}").await;
     let gus = text_of(stage.db(), "SELECT ulid FROM users WHERE handle = 'x1'").await;
     let into_nobody = [header, &merge("hal", &gus)].concat();

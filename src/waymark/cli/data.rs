@@ -13,8 +13,8 @@ use waymark_kernel::config::Config;
 use waymark_kernel::error::Result;
 use waymark_write::{raise_catalogue, take_catalogue};
 
-/// Changes the schema, or shows where it stands.
-pub(super) async fn migrate(config: &Config, to: MigrateTo) -> Result<()> {
+/// Changes the schema, or shows where it stands; distributes users over servers behind it.
+pub(super) async fn migrate(config: &Config, to: MigrateTo, distribute: bool) -> Result<()> {
     let db = match to {
         MigrateTo::Up => open_or_make(config).await?,
         MigrateTo::Down => open_whatever(config).await?,
@@ -37,6 +37,10 @@ pub(super) async fn migrate(config: &Config, to: MigrateTo) -> Result<()> {
     }
     if to == MigrateTo::Up && migrations.len() == before.len() {
         say("The schema is up to date.");
+    }
+    if distribute {
+        db.distribute(say).await?;
+        say("Users are distributed.");
     }
     db.close().await
 }

@@ -176,11 +176,17 @@ pub(crate) async fn by_hand(db: &Db, sql: &str) {
     }
 }
 
-/// Gives counters to users who have none, as those who were stored without a write.
+/// Makes good what a write sees to, for users who were stored, merged or erased by hand: they have counters, which say
+/// who is gone.
 pub(crate) async fn count_anew(db: &Db) {
-    let new = "INSERT INTO user_counters (user_id) \
-        SELECT u.id FROM users u WHERE NOT EXISTS (SELECT 1 FROM user_counters c WHERE c.user_id = u.id)";
-    db.writes().execute_unprepared(new).await.expect("they get counters");
+    for sql in [
+        "INSERT INTO user_counters (user_id) \
+         SELECT u.id FROM users u WHERE NOT EXISTS (SELECT 1 FROM user_counters c WHERE c.user_id = u.id)",
+        "UPDATE user_counters SET gone = TRUE WHERE NOT gone AND user_id IN \
+         (SELECT id FROM users WHERE merged_into IS NOT NULL OR erased_at IS NOT NULL)",
+    ] {
+        db.writes().execute_unprepared(sql).await.expect("they are counted");
+    }
 }
 
 /// A database without a schema.

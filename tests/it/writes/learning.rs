@@ -608,6 +608,9 @@ async fn a_user_has_a_thousand_instances_and_no_more(stage: Stage) {
         values.collect::<Vec<_>>().join(", ")
     );
     stage.db().writes().execute_unprepared(&sql).await.unwrap();
+    let owned = "INSERT INTO instance_owners (external_id, user_id) \
+        SELECT external_id, user_id FROM study_plan_instances WHERE seq > 1000";
+    stage.db().writes().execute_unprepared(owned).await.unwrap();
     let ada = stage.user("ada");
     let refused = instance(&ada, "createStudyPlanInstance", json!({ "studyPlanId": PLAN })).await;
     assert_eq!(refused["userErrors"], json!([{ "code": "TOO_MANY", "path": ["studyPlanId"] }]));

@@ -200,6 +200,10 @@ const WRONGS: &[Wrong] = &[
              ORDER BY 1, 2 LIMIT 1)",
     ),
     mendable(
+        "learning.owners",
+        "DELETE FROM instance_owners WHERE external_id = (SELECT min(external_id) FROM study_plan_instances)",
+    ),
+    mendable(
         "learning.completions",
         "UPDATE resource_progress SET completed_at = NULL WHERE (user_id, resource_id) =
              (SELECT user_id, resource_id FROM resource_progress WHERE completed ORDER BY 1, 2 LIMIT 1)",
