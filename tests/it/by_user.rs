@@ -153,7 +153,7 @@ async fn work(stage: &Stage) {
     let newton = json!({ "input": { "user": { "handle": "newton" } } });
     assert_eq!(admin.data(&erase, newton).await["eraseUser"]["userErrors"], json!([]));
     for mutation in ["verify", "repair"] {
-        admin.data(&format!("mutation {{ {mutation}(input: {{}}) {{ checks {{ name }} }} }}"), Value::Null).await;
+        admin.data(&format!("mutation {{ {mutation}(input: {{}}) {{ checks {{ check }} }} }}"), Value::Null).await;
     }
     stage.app.maintain().await.unwrap();
     let mut exported = Vec::new();
