@@ -129,6 +129,8 @@ pub(crate) fn known() -> Vec<(&'static str, String, Value)> {
         ("12 overviews", own(&aliases(12, &|n| format!("a{n}:overview(first:100){{nodes{{title}}}}"))), none.clone()),
         ("notes", own("resources(first:100){nodes{notes}}"), none.clone()),
         ("lots with their reasons", own(&aliases(20, &|n| format!("a{n}:credits{{lots{{number reason}}}}"))), none.clone()),
+        ("a season of who has a thousand lots", own("season(id:\"first-light\"){state goals(all:true){isClaimable}}"), none.clone()),
+        ("what a thousand lots come to", own("credits{available{credits} expiresIn}"), none.clone()),
         (
             "50 exports",
             format!("{{{}}}", aliases(50, &|n| format!("a{n}:exportUser(user:{{handle:\"{HANDLE}\"}})"))),

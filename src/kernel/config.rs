@@ -83,6 +83,10 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// Further request headers that such pages may send.
     pub cors_headers: Vec<String>,
+    /// Further headers of answers that such pages may read.
+    pub cors_exposed_headers: Vec<String>,
+    /// For how many seconds browsers may remember what such pages may do; 0: they ask before each request.
+    pub cors_max_age_seconds: u32,
     /// Origins whose pictures the pages show; `*` stands for all.
     pub image_origins: Vec<String>,
     /// Whether GraphQL introspection is answered.
@@ -292,6 +296,8 @@ impl Config {
             ("cors_origins", self.cors_origins.iter().all(|origin| is_origin(origin))),
             ("image_origins", self.image_origins.iter().all(|origin| is_origin(origin))),
             ("cors_headers", self.cors_headers.iter().all(|name| is_header(name))),
+            ("cors_exposed_headers", self.cors_exposed_headers.iter().all(|name| is_header(name))),
+            ("cors_max_age_seconds", self.cors_max_age_seconds <= 86_400),
             ("rate_burst_seconds", self.rate_burst_seconds > 0),
             ("limits.max_cost", limits.max_cost > 0),
             ("limits.max_depth", limits.max_depth > 0),
@@ -510,7 +516,7 @@ fn expected(key: &str) -> &'static str {
         "jwt_issuer" | "jwt_audience" => "a text",
         "clock" => "an instant such as 2026-03-15T14:30:00Z or an offset such as +36h or -10m",
         "cors_origins" | "image_origins" => "a list of origins such as https://example.org (without a path), or *",
-        "cors_headers" => "a list of names of headers, such as X-Team",
+        "cors_headers" | "cors_exposed_headers" => "a list of names of headers, such as X-Team",
         "path_prefix" => "a path that begins and does not end with a slash, such as /waymark",
         "introspection" | "apq" | "strict_resources" => "true or false",
         "metrics" => "open, admin or off",
@@ -524,6 +530,7 @@ fn expected(key: &str) -> &'static str {
         | "max_connections_per_address" => "a whole number of at least 0",
         "max_answer_bytes" => "a whole number of at least 1024",
         "database_statement_seconds" => "a whole number from 1 to 2147483",
+        "cors_max_age_seconds" => "a whole number from 0 to 86400",
         "database_silence_seconds" => "a whole number from 1 to 3600",
         "limits" => "a section of limits",
         _ => "a whole number of at least 1",

@@ -10,8 +10,8 @@ use waymark_kernel::config::Config;
 
 /// Headers that what watches requests adds to each of them.
 const OF_TRACES: [&str; 3] = ["traceparent", "tracestate", "x-request-id"];
-/// How long browsers remember what pages may do.
-const MAX_AGE: Duration = Duration::from_hours(2);
+/// Headers of answers that pages may read in any case.
+const READ: [HeaderName; 2] = [RETRY_AFTER, HeaderName::from_static("x-request-id")];
 
 /// Returns the origins of the settings.
 pub fn origins(config: &Config) -> AllowOrigin {
@@ -27,9 +27,10 @@ pub fn cors(config: &Config, origins: AllowOrigin, headers: impl IntoIterator<It
     let always = OF_TRACES.map(HeaderName::from_static);
     let more = config.cors_headers.iter().filter_map(|name| name.parse().ok());
     let headers: Vec<HeaderName> = headers.into_iter().chain(always).chain(more).collect();
+    let exposed = config.cors_exposed_headers.iter().filter_map(|name| name.parse().ok());
     CorsLayer::new()
         .allow_origin(origins)
         .allow_headers(headers)
-        .expose_headers([RETRY_AFTER, HeaderName::from_static("x-request-id")])
-        .max_age(MAX_AGE)
+        .expose_headers(READ.into_iter().chain(exposed).collect::<Vec<_>>())
+        .max_age(Duration::from_secs(config.cors_max_age_seconds.into()))
 }

@@ -21,11 +21,13 @@ tests! {
         an_export_with_more_steps_of_a_longer_goal_is_taken,
         what_a_user_can_have_bounds_what_files_tell,
         a_collection_is_completed_by_all_its_cards_wherever_they_stand,
+        cards_that_were_given_away_come_to_the_same_in_any_order,
         what_is_told_of_a_completion_comes_before_what_follows_from_the_cards,
         relocking_takes_the_awards_that_rest_on_it_also_when_the_game_has_grown,
         an_award_without_its_achievements_rests_on_what_was_unlocked_by_then,
         an_award_goes_with_the_achievements_it_rests_on_into_another_database,
         an_award_is_dated_by_the_unlock_that_earned_it_everywhere,
+        what_was_reached_has_one_date_in_progress_and_history,
         every_key_that_an_import_takes_can_be_asked_for_and_written,
         imports_and_mutations_refuse_the_same_keys_titles_and_addresses,
         seasons_that_overlap_are_refused_by_imports_too,
@@ -511,6 +513,30 @@ async fn a_collection_is_completed_by_all_its_cards_wherever_they_stand(stage: S
     assert_sound(&admin).await;
 }
 
+async fn cards_that_were_given_away_come_to_the_same_in_any_order(stage: Stage) {
+    import(&stage, &catalogue()).await;
+    let card = |user: &str, card: &str, quantity: i64, hours: i64| {
+        json!({ "type": "ownedCard", "user": user, "card": card, "quantity": quantity, "firstAcquiredAt": instant(hours) })
+            .to_string()
+    };
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    let mut states = Vec::new();
+    for (number, order) in orders.iter().enumerate() {
+        let handle = format!("swapper{number}");
+        import(&stage, &[user(&handle)]).await;
+        let told =
+            [card(&handle, "always-0", 2, 20), card(&handle, "always-0", 0, 5), card(&handle, "always-1", 1, 10)];
+        for place in order {
+            import_files(&stage, &[vec![told[*place].clone()]]).await;
+        }
+        states.push(state(&stage, &handle).await);
+    }
+    let completed = states[0].iter().find(|record| record["type"] == "collectionProgress").unwrap();
+    assert_eq!(completed["completedAt"], instant(10));
+    assert!(states.iter().all(|state| *state == states[0]), "{states:#?}");
+    assert_sound(&stage.app(&[Scope::Admin]).await).await;
+}
+
 async fn what_is_told_of_a_completion_comes_before_what_follows_from_the_cards(stage: Stage) {
     import(&stage, &catalogue()).await;
     import(&stage, &[user("one"), user("two")]).await;
@@ -654,6 +680,52 @@ async fn an_award_is_dated_by_the_unlock_that_earned_it_everywhere(stage: Stage)
     admin.data(merge, Value::Null).await;
     let shown = summary(&admin, "ann", "plain").await;
     assert_eq!(shown["gameSummaries"][0]["awards"], json!([{ "award": "COMPLETED", "earnedAt": instant(25) }]));
+    assert_sound(&admin).await;
+}
+
+async fn what_was_reached_has_one_date_in_progress_and_history(stage: Stage) {
+    import(&stage, &catalogue()).await;
+    let facts = [
+        Fact::Enrolment,
+        Fact::Unlock { achievement: 5, hardcore: false, hour: 12 },
+        Fact::Unlock { achievement: 6, hardcore: false, hour: 15 },
+        Fact::Card { card: 2, quantity: 1, hour: 20 },
+        Fact::Card { card: 3, quantity: 1, hour: 25 },
+        Fact::Learning { resource: 0, completed: true, hour: 35 },
+        Fact::Steps { goal: 1, steps: 4, hour: 40 },
+        Fact::Steps { goal: 1, steps: 7, hour: 45 },
+    ];
+    let query = "query($user: String!) { user(by: { handle: $user }) {
+        goals { completedAt goal { key } } resourceProgress(resourceIds: [\"noted\"]) { completedAt }
+        collection(id: \"always\") { completedAt } gameSummaries(gameIds: [\"plain\"]) { awards { earnedAt } }
+        history(first: 50) { nodes { kind occurredAt } } } }";
+    let admin = stage.app(&[Scope::Admin]).await;
+    let born = |handle: &str| json!({ "type": "user", "handle": handle, "createdAt": instant(0) });
+    import(&stage, &[born("written"), born("imported"), born("backwards")]).await;
+    for fact in &facts {
+        fact.write(&stage, "written").await;
+        import_files(&stage, &[vec![fact.record("imported")]]).await;
+    }
+    for fact in facts.iter().rev() {
+        import_files(&stage, &[vec![fact.record("backwards")]]).await;
+    }
+    for handle in ["written", "imported", "backwards"] {
+        let shown = admin.data(query, json!({ "user": handle })).await["user"].clone();
+        let run = shown["goals"].as_array().unwrap().iter().find(|goal| goal["goal"]["key"] == "run").unwrap();
+        let reached = [
+            ("GOAL_COMPLETED", &run["completedAt"], 45),
+            ("RESOURCE_COMPLETED", &shown["resourceProgress"][0]["completedAt"], 35),
+            ("COLLECTION_COMPLETED", &shown["collection"]["completedAt"], 25),
+            ("AWARD_EARNED", &shown["gameSummaries"][0]["awards"][0]["earnedAt"], 15),
+        ];
+        for (kind, date, hour) in reached {
+            assert_eq!(*date, instant(hour), "{handle}: {kind}");
+            let events = shown["history"]["nodes"].as_array().unwrap();
+            let dates: Vec<&Value> =
+                events.iter().filter(|event| event["kind"] == kind).map(|event| &event["occurredAt"]).collect();
+            assert_eq!(dates, [date], "{handle}: {kind}");
+        }
+    }
     assert_sound(&admin).await;
 }
 

@@ -318,6 +318,20 @@ async fn browsers_of_other_origins_are_let_in_when_the_settings_say_so(stage: St
         assert_eq!(answer.headers["access-control-allow-origin"], "https://example.org");
     }
     assert_eq!(allowed(&open, "https://example.com").await, None);
+    // What they may read of an answer, and for how long browsers remember it, is for the settings to say.
+    let settings = [
+        ("WAYMARK_CORS_ORIGINS", "https://example.org"),
+        ("WAYMARK_CORS_EXPOSED_HEADERS", "X-Served-By, server-timing"),
+        ("WAYMARK_CORS_MAX_AGE_SECONDS", "60"),
+    ];
+    let exposing = open.with(&settings).await;
+    let answer = exposing.anonymous().send(asked("https://example.org")).await;
+    assert_eq!(answer.headers["access-control-max-age"], "60");
+    let request = Request::get("/graphql?query=%7B__typename%7D").header("origin", "https://example.org");
+    let answer = exposing.anonymous().send(request.body(Body::empty()).unwrap()).await;
+    let read = answer.headers["access-control-expose-headers"].to_str().unwrap().to_ascii_lowercase();
+    let read: Vec<&str> = read.split(',').map(str::trim).collect();
+    assert_eq!(read, ["retry-after", "x-request-id", "x-served-by", "server-timing"]);
     // Also what clients and what watches them send by themselves, and what the settings add, in REST too.
     let more =
         open.with(&[("WAYMARK_CORS_ORIGINS", "https://example.org"), ("WAYMARK_CORS_HEADERS", "X-Team, x-more")]).await;

@@ -7,7 +7,7 @@ use waymark_write::Unit;
 
 /// Whether a locked user may not claim rewards at the moment.
 pub async fn is_blocked_for_claiming(unit: &Unit<'_>, user: i64) -> Result<bool> {
-    let holdings = repo::holdings(unit.transaction(), vec![user]).await?;
+    let holdings = repo::holdings_of(unit.transaction(), Vec::new(), vec![user]).await?;
     let block = |(_, holding)| match holding {
         Holding::Block(stored) => Some(stored.block),
         Holding::Lot(_) => None,

@@ -162,11 +162,17 @@ impl CreditAccount {
         #[graphql(desc = "How many lots, 1 to 100; 100 when this is not given.")] first: Option<i32>,
         #[graphql(desc = "How many lots are left out before.")] skip: Option<i32>,
     ) -> Result<List<CreditLot>> {
-        let portion = Portion::check(first, skip, DEFAULT_LOTS, context.ask()?)?;
+        let request = context.ask()?;
+        let portion = Portion::check(first, skip, DEFAULT_LOTS, request)?;
         let mut lots: Vec<&StoredLot> =
             self.wallet.lots.iter().filter(|stored| stored.lot.available_micros(self.now) > 0).collect();
         lots.sort_by_key(|stored| (stored.lot.expires_at.unwrap_or(Timestamp::MAX), stored.lot.granted_at, stored.seq));
-        Ok(portion.of(lots).map(CreditLot::from).collect())
+        let lots: Vec<&StoredLot> = portion.of(lots).collect();
+        let reasons = match context.look_ahead().field("reason").exists() {
+            true => service::lot_reasons(request, &self.user, &lots).await?,
+            false => vec![None; lots.len()],
+        };
+        Ok(lots.into_iter().zip(reasons).map(|(stored, reason)| CreditLot::new(stored, reason)).collect())
     }
 
     /// Every change of the user's credits, the newest first. Null when it could not be loaded.
@@ -217,8 +223,8 @@ pub struct CreditLot {
     reason: Option<Arc<str>>,
 }
 
-impl From<&StoredLot> for CreditLot {
-    fn from(stored: &StoredLot) -> Self {
+impl CreditLot {
+    fn new(stored: &StoredLot, reason: Option<Arc<str>>) -> Self {
         Self {
             number: BigInt(stored.seq),
             amount: CreditAmount(stored.lot.amount_micros),
@@ -226,7 +232,7 @@ impl From<&StoredLot> for CreditLot {
             granted_at: stored.lot.granted_at,
             expires_at: stored.lot.expires_at,
             source: stored.source,
-            reason: stored.reason.clone(),
+            reason,
         }
     }
 }

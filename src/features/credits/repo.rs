@@ -13,7 +13,7 @@ use waymark_db::bulk::Stores;
 use waymark_db::owner::Merger;
 use waymark_db::page::{List, Slice};
 use waymark_db::records::{As, Records};
-use waymark_db::{ColumnIsAny as _, Extent, Param, Sql, fetch, row, select, values};
+use waymark_db::{ColumnIsAny as _, Extent, Param, Sql, fetch, pairs, row, select, values};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
 
@@ -26,9 +26,6 @@ pub struct StoredLot {
     pub lot: Lot,
     /// Where its credits come from.
     pub source: LotSource,
-    /// Why they were granted, for people; `None`: no reason was given. Shared with what shows the lot: a reason may
-    /// have 2 KB.
-    pub reason: Option<Arc<str>>,
 }
 
 /// A block with its number and its reason.
@@ -52,14 +49,15 @@ pub(super) enum Holding {
 /// The hand-written statements of this file.
 pub static STATEMENTS: [&Sql; 1] = [&HOLDINGS];
 
-// One statement for both, the rows of one table below those of the other, because what shows credits needs both.
+// One statement for both, the rows of one table below those of the other, because what shows credits needs both. Of lots
+// there may be thousands, and reasons are long: they are read where they are shown.
 static HOLDINGS: Sql = Sql::new(
-    "SELECT l.user_id, l.seq, l.amount_micros, l.remaining_micros, l.granted_at, l.expires_at, l.source, l.reason, \
-     CAST(NULL AS text) AS scope \
+    "SELECT l.user_id, l.seq, l.amount_micros, l.remaining_micros, l.granted_at, l.expires_at, l.source, \
+     CAST(NULL AS text) AS reason, CAST(NULL AS text) AS scope \
      FROM credit_lots l WHERE l.user_id = ANY($1) AND l.remaining_micros > 0 \
      UNION ALL \
      SELECT b.user_id, b.seq, 0, 0, b.from_at, b.until_at, NULL, b.reason, b.scope \
-     FROM user_blocks b WHERE b.user_id = ANY($1) AND b.lifted_at IS NULL",
+     FROM user_blocks b WHERE b.user_id = ANY($2) AND b.lifted_at IS NULL",
 );
 
 row! {
@@ -75,7 +73,7 @@ impl From<HoldingRow> for Holding {
     fn from(HoldingRow { seq, lot, source, reason, scope }: HoldingRow) -> Self {
         let Some(scope) = scope else {
             let source = source.unwrap_or(LotSource::Grant);
-            return Self::Lot(StoredLot { seq, lot, source, reason: reason.map(Arc::from) });
+            return Self::Lot(StoredLot { seq, lot, source });
         };
         let block = Block { scope, from: lot.granted_at, until: lot.expires_at, lifted_at: None };
         Self::Block(StoredBlock { seq, block, reason: reason.unwrap_or_default().into() })
@@ -84,7 +82,17 @@ impl From<HoldingRow> for Holding {
 
 /// The lots with something left, expired or not, and the blocks that were not lifted, each with its user.
 pub(super) async fn holdings(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, Holding)>> {
-    let rows: Vec<(i64, HoldingRow)> = fetch(connection, &HOLDINGS, [Param::Ints(users)]).await?;
+    holdings_of(connection, users.clone(), users).await
+}
+
+/// The same: the lots of some users, and the blocks of others.
+pub(super) async fn holdings_of(
+    connection: &impl ConnectionTrait,
+    lots_of: Vec<i64>,
+    blocks_of: Vec<i64>,
+) -> Result<Vec<(i64, Holding)>> {
+    let params = [Param::Ints(lots_of), Param::Ints(blocks_of)];
+    let rows: Vec<(i64, HoldingRow)> = fetch(connection, &HOLDINGS, params).await?;
     Ok(rows.into_iter().map(|(user, row)| (user, row.into())).collect())
 }
 
@@ -234,6 +242,20 @@ pub(super) async fn lots(connection: &impl ConnectionTrait, user: i64, seqs: Vec
     let lots = Entity::find().filter(Column::UserId.eq(user)).filter(Column::Seq.is_any(connection, seqs));
     let lots = select(connection, lots.order_by_asc(Column::Seq)).await?;
     Ok(lots.into_iter().map(|Numbered { seq, lot }| (seq, lot)).collect())
+}
+
+row! {
+    /// Why a lot was granted.
+    struct LotReason { seq: i64, reason: Option<String> }
+}
+
+/// Why these lots were granted, each with its user and number: of each user in `wanted` the lots beside it.
+pub(super) async fn lot_reasons<'a>(
+    connection: &impl ConnectionTrait,
+    wanted: impl IntoIterator<Item = (i64, &'a [i64])>,
+) -> Result<Vec<((i64, i64), Option<String>)>> {
+    let found = pairs(connection, lot::Column::Seq, wanted, Extent::All).await?;
+    Ok(found.into_iter().map(|(user, LotReason { seq, reason })| ((user, seq), reason)).collect())
 }
 
 /// What is taken away of a lot.

@@ -6,7 +6,7 @@ use serde_json::Number;
 
 use super::entity::EntryKind;
 pub use super::loader::Wallet;
-use super::loader::{EntriesOf, EntryCountOf, WalletOf};
+use super::loader::{EntriesOf, EntryCountOf, ReasonOf, WalletOf};
 pub use super::repo::RECORDS;
 pub use super::repo::{Entry, StoredBlock, StoredLot};
 use super::rules::{self, Block, BlockedAction, Lot};
@@ -18,12 +18,19 @@ use waymark_request::Request;
 
 /// The lots and blocks of a user.
 pub async fn wallet(request: &Request, user: &OwnUser) -> Result<Arc<Wallet>> {
-    Ok(request.load.one(WalletOf(user.key())).await?.unwrap_or_default())
+    Ok(request.load.one(WalletOf { user: user.key(), lots: true }).await?.unwrap_or_default())
 }
 
 /// Whether a user may not claim rewards at the moment.
 pub async fn is_blocked_for_claiming(request: &Request, user: &OwnUser) -> Result<bool> {
-    Ok(wallet(request, user).await?.is_blocked_for_claiming(request.now()))
+    let wallet = request.load.one(WalletOf { user: user.key(), lots: false }).await?.unwrap_or_default();
+    Ok(wallet.is_blocked_for_claiming(request.now()))
+}
+
+/// Why these lots of a user were granted, in their order; `None` where no reason was given.
+pub async fn lot_reasons(request: &Request, user: &OwnUser, lots: &[&StoredLot]) -> Result<Vec<Option<Arc<str>>>> {
+    let keys = lots.iter().map(|stored| ReasonOf { user: user.key(), lot: stored.seq }).collect();
+    Ok(request.load.many(keys).await?.into_iter().map(Option::flatten).collect())
 }
 
 /// An amount of millionths in whole credits, as a number of JSON, which may be rounded.

@@ -1,7 +1,6 @@
 //! Changing credits: the ledger of locked users, what is granted, spent and taken away, expiries, and blocks.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -31,8 +30,9 @@ pub struct Ledger {
 /// A lot that had something left, or was opened by this write.
 struct Held {
     stored: StoredLot,
-    /// Known only of a lot that was opened by this write.
+    /// These two are known only of a lot that was opened by this write; of others they are not stored again.
     goal: Option<i64>,
+    reason: Option<String>,
     changed: bool,
 }
 
@@ -60,7 +60,8 @@ impl Ledger {
         for (user, holding) in repo::holdings(unit.transaction(), users).await? {
             match holding {
                 Holding::Lot(stored) => {
-                    ledger.lots.entry(user).or_default().push(Held { stored, goal: None, changed: false });
+                    let held = Held { stored, goal: None, reason: None, changed: false };
+                    ledger.lots.entry(user).or_default().push(held);
                 }
                 Holding::Block(block) => ledger.blocks.entry(user).or_default().push(block),
             }
@@ -122,8 +123,8 @@ impl Ledger {
         let seq = unit.next_ledger_number(user)?;
         self.enter(user, (seq, seq), EntryKind::Grant, micros, reason, now);
         let lot = Lot { amount_micros: micros, remaining_micros: micros, granted_at: now, expires_at };
-        let stored = StoredLot { seq, lot, source, reason: reason.map(Arc::from) };
-        self.lots.entry(user).or_default().push(Held { stored, goal, changed: true });
+        let (stored, reason) = (StoredLot { seq, lot, source }, reason.map(str::to_owned));
+        self.lots.entry(user).or_default().push(Held { stored, goal, reason, changed: true });
         Ok(seq)
     }
 
@@ -182,7 +183,7 @@ impl Ledger {
         let changed = self.lots.into_iter().flat_map(|(user, lots)| lots.into_iter().map(move |held| (user, held)));
         let lots: Vec<lot::Model> = changed
             .filter(|(_, held)| held.changed)
-            .map(|(user_id, Held { stored, goal, .. })| lot::Model {
+            .map(|(user_id, Held { stored, goal, reason, .. })| lot::Model {
                 user_id,
                 seq: stored.seq,
                 amount_micros: stored.lot.amount_micros,
@@ -191,7 +192,7 @@ impl Ledger {
                 expires_at: stored.lot.expires_at,
                 source: stored.source,
                 goal_id: goal,
-                reason: stored.reason.as_deref().map(str::to_owned),
+                reason,
             })
             .collect();
         repo::store_lots(unit.stores(), lots);

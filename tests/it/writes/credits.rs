@@ -13,6 +13,7 @@ tests! {
         what_is_no_grant_is_refused,
         nobody_gets_more_than_the_most,
         spending_takes_the_earliest_expiry_first,
+        a_lot_keeps_its_reason_while_it_is_spent,
         more_than_is_available_is_not_spent_at_all,
         many_clients_never_spend_more_than_there_is,
         revoking_takes_what_is_there_and_reports_the_rest,
@@ -178,6 +179,21 @@ async fn spending_takes_the_earliest_expiry_first(stage: Stage) {
     // The three entries belong together.
     let operations = "SELECT COUNT(DISTINCT operation) FROM credit_entries WHERE reason = 'Emote: bow'";
     assert_eq!(number(&stage, operations).await, 1);
+}
+
+async fn a_lot_keeps_its_reason_while_it_is_spent(stage: Stage) {
+    let app = stage.app(&[Scope::ProgressWrite]).await;
+    for reason in ["First", "Second"] {
+        let mut input = amount("3");
+        input["reason"] = json!(reason);
+        assert_eq!(code(&change(&app, GRANT, "newton", input).await), "none");
+    }
+    assert_eq!(code(&change(&app, SPEND, "newton", amount("4")).await), "none");
+    let query = "{ user(by: { handle: \"newton\" }) { credits { lots { reason remaining { credits } } } } }";
+    let data = app.data(query, Value::Null).await;
+    assert_eq!(data["user"]["credits"]["lots"], json!([{ "reason": "Second", "remaining": { "credits": "2" } }]));
+    let stored = "SELECT COUNT(*) FROM credit_lots WHERE reason = 'First' AND remaining_micros = 0";
+    assert_eq!(number(&stage, stored).await, 1);
 }
 
 async fn more_than_is_available_is_not_spent_at_all(stage: Stage) {
