@@ -62,11 +62,8 @@ impl MigrationTrait for Migration {
         for column in ["history_seq", "ledger_seq"] {
             manager.alter_table(Table::alter().table("users").drop_column(column).to_owned()).await?;
         }
-        let owners = table("instance_owners")
-            .col(text("external_id"))
-            .col(big_integer("user_id"))
-            .key(&["external_id"])
-            .take();
+        let owners =
+            table("instance_owners").col(text("external_id")).col(big_integer("user_id")).key(&["external_id"]).take();
         manager.create_table(owners).await?;
         db.execute_unprepared(
             "INSERT INTO instance_owners (external_id, user_id) SELECT external_id, user_id FROM study_plan_instances",

@@ -103,7 +103,8 @@ impl Db {
         let done = "SELECT CAST(c.relname AS text) FROM pg_dist_partition p JOIN pg_class c ON c.oid = p.logicalrelid";
         let done = self.reads.query_all_raw(Statement::from_string(DbBackend::Postgres, done)).await?;
         let done = done.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<String>, _>>()?;
-        let (mut by_user, copied): (Vec<_>, Vec<_>) = self.laid_out().await?.into_iter().partition(|table| table.by_user);
+        let (mut by_user, copied): (Vec<_>, Vec<_>) =
+            self.laid_out().await?.into_iter().partition(|table| table.by_user);
         by_user.sort_by_key(|table| table.name != FIRST);
         for Laid { name, by_user } in copied.into_iter().chain(by_user) {
             if done.contains(&name) {

@@ -163,7 +163,8 @@ pub(super) async fn store(
     let column = |number: fn(&Locked) -> i64| Param::Ints(changed().map(|(_, user)| number(user)).collect());
     let numbers = changed().next().map(|_| {
         let ids = Param::Ints(changed().map(|(id, _)| *id).collect());
-        let columns = [column(|user| user.history_seq), column(|user| user.ledger_seq), column(|user| user.gone.into())];
+        let columns =
+            [column(|user| user.history_seq), column(|user| user.ledger_seq), column(|user| user.gone.into())];
         (&NUMBER, [ids].into_iter().chain(columns).collect())
     });
     stores.flush(transaction, numbers).await?;

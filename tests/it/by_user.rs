@@ -53,7 +53,8 @@ async fn nothing_ties_the_rows_of_one_user_to_those_of_another(blank: Blank) {
     let tied = "SELECT c.conrelid::regclass::text || ' refers to ' || c.confrelid::regclass::text FROM pg_constraint c
         WHERE c.contype = 'f' AND c.connamespace = current_schema()::regnamespace";
     let tied: Vec<_> = texts(&db, tied).await;
-    let tied: Vec<_> = tied.iter().filter(|tie| tie.split(" refers to ").any(|table| by_user.contains(table))).collect();
+    let tied: Vec<_> =
+        tied.iter().filter(|tie| tie.split(" refers to ").any(|table| by_user.contains(table))).collect();
     assert!(tied.is_empty(), "{tied:?}");
     let triggers = "SELECT tgname::text FROM pg_trigger WHERE NOT tgisinternal";
     assert_eq!(texts(&db, triggers).await, [""; 0], "a table that lies on several servers has no triggers");
@@ -116,7 +117,10 @@ async fn every_statement_says_whose_rows_it_wants(stage: Stage) {
 
 /// The tables of users that a plan reads without a condition on whose rows they are.
 fn scanned_for_all<'a>(plan: &'a [String], by_user: &BTreeSet<String>) -> Vec<&'a str> {
-    let conditions: Vec<&str> = plan.iter().filter_map(|line| Some(line.split_once(" Cond: ").or_else(|| line.split_once("Filter: "))?.1)).collect();
+    let conditions: Vec<&str> = plan
+        .iter()
+        .filter_map(|line| Some(line.split_once(" Cond: ").or_else(|| line.split_once("Filter: "))?.1))
+        .collect();
     let scans = plan.iter().filter_map(|line| {
         let (how, what) = line.split_once(" on public.")?;
         let mut words = what.split_whitespace();

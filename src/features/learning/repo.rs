@@ -10,9 +10,7 @@ use waymark_db::bulk::Stores;
 use waymark_db::owner::Merger;
 use waymark_db::page::{List, Slice};
 use waymark_db::records::{As, Records};
-use waymark_db::{
-    ColumnIsAny as _, Extent, Param, Sql, bulk, counts, fetch, pair_is_any, pairs, row, select, values,
-};
+use waymark_db::{ColumnIsAny as _, Extent, Param, Sql, bulk, counts, fetch, pair_is_any, pairs, row, select, values};
 use waymark_graphql_kit::batcher::grouped;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};

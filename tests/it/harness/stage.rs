@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jsonwebtoken::{EncodingKey, Header};
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::{ConnectionTrait as _, EntityTrait as _};
 use sea_orm::sea_query::OnConflict;
+use sea_orm::{ConnectionTrait as _, EntityTrait as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use waymark::app::App;

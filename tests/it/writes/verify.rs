@@ -421,8 +421,12 @@ async fn a_difference_says_whose_it_is_and_what_should_be(stage: Stage) {
     let user = "{ user(by: {handle: \"grace\"}) { id history(first: 1) { nodes { number } } } }";
     let grace = admin.data(user, Value::Null).await["user"].clone();
     let last = grace["history"]["nodes"][0]["number"].as_i64().unwrap();
-    execute(stage.db(), "UPDATE user_counters SET history_seq = 100000 \
-         WHERE user_id = (SELECT id FROM users WHERE handle = 'grace')").await;
+    execute(
+        stage.db(),
+        "UPDATE user_counters SET history_seq = 100000 \
+         WHERE user_id = (SELECT id FROM users WHERE handle = 'grace')",
+    )
+    .await;
     execute(stage.db(), "UPDATE games SET num_possible = 7 WHERE key = '1'").await;
     let differences = verify(&admin).await["differences"].clone();
     let expected = json!([

@@ -250,7 +250,8 @@ async fn what_changes_the_catalogue_raises_its_version(stage: Stage) {
         assert_eq!(version().await, before + 1, "{mutation}");
     }
     let before = version().await;
-    let delete = "mutation($input: DeleteCatalogueItemInput!) { deleteCatalogueItem(input: $input) { userErrors { code } } }";
+    let delete =
+        "mutation($input: DeleteCatalogueItemInput!) { deleteCatalogueItem(input: $input) { userErrors { code } } }";
     for (dry_run, raised) in [(true, 0), (false, 1), (false, 1)] {
         admin.data(delete, json!({ "input": { "id": "game:new", "dryRun": dry_run } })).await;
         assert_eq!(version().await, before + raised, "{dry_run}");
