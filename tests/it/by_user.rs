@@ -116,7 +116,7 @@ async fn every_statement_says_whose_rows_it_wants(stage: Stage) {
 }
 
 /// The tables of users that a plan reads without a condition on whose rows they are.
-fn scanned_for_all<'a>(plan: &'a [String], by_user: &BTreeSet<String>) -> Vec<&'a str> {
+fn scanned_for_all(plan: &[String], by_user: &BTreeSet<String>) -> Vec<String> {
     let conditions: Vec<&str> = plan
         .iter()
         .filter_map(|line| Some(line.split_once(" Cond: ").or_else(|| line.split_once("Filter: "))?.1))
@@ -133,7 +133,7 @@ fn scanned_for_all<'a>(plan: &'a [String], by_user: &BTreeSet<String>) -> Vec<&'
         let (left, right) = (format!("({column} = "), format!(" = {column})"));
         conditions.iter().any(|condition| condition.contains(&left) || condition.contains(&right))
     };
-    scans.filter(|(_, alias)| !is_bound(alias)).map(|(table, _)| table).collect()
+    scans.filter(|(_, alias)| !is_bound(alias)).map(|(table, _)| table.to_owned()).collect()
 }
 
 /// What clients, apps and operators do.

@@ -1,7 +1,6 @@
 //! The learning dialect.
 
 use futures_util::future::join_all;
-use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use waymark::auth::Scope;
 
