@@ -40,7 +40,8 @@ impl Spelling {
         let operation = parsed.operations.iter().next().ok_or("there is no operation")?;
         let mut writer = Writer { spelling: self, schema: &schema, fragments: Vec::new() };
         let selections = writer.fields(&operation.selection_set);
-        let variables: Vec<_> = operation.variables.iter().map(|variable| variable.to_string()).collect();
+        let variables: Vec<_> =
+            operation.variables.iter().map(|variable| variable.serialize().no_indent().to_string()).collect();
         let variables = if variables.is_empty() { String::new() } else { format!("({})", variables.join(", ")) };
         let head = format!("{} Spelled{variables} {{ {selections} }}", operation.operation_type);
         Ok(std::iter::once(head).chain(writer.fragments).collect::<Vec<_>>().join(" "))
@@ -67,7 +68,8 @@ impl Writer<'_> {
 
     fn field(&mut self, field: &Field) -> String {
         let alias = field.alias.as_ref().map(|alias| format!("{alias}: ")).unwrap_or_default();
-        let arguments: Vec<_> = field.arguments.iter().map(|one| format!("{}: {}", one.name, one.value)).collect();
+        let arguments: Vec<_> =
+            field.arguments.iter().map(|one| format!("{}: {}", one.name, one.value.serialize().no_indent())).collect();
         let arguments = if arguments.is_empty() { String::new() } else { format!("({})", arguments.join(", ")) };
         let object = if field.selection_set.is_empty() { String::new() } else { self.object(&field.selection_set) };
         format!("{alias}{}{arguments}{object}", field.name)
