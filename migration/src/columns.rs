@@ -30,16 +30,21 @@ pub(crate) fn table(name: &'static str) -> TableCreateStatement {
     Table::create().table(name).take()
 }
 
-/// A table whose primary key starts with `user_id`, a reference to `users`.
+/// A table whose primary key starts with `user_id`.
 ///
 /// On SQLite it is stored in the order of that key, so that one user's rows share pages.
-pub(crate) fn user_table(manager: &SchemaManager, name: &'static str) -> TableCreateStatement {
+pub(crate) fn table_by_user(manager: &SchemaManager, name: &'static str) -> TableCreateStatement {
     let mut table = table(name);
-    table.col(big_integer("user_id")).references("user_id", "users");
+    table.col(big_integer("user_id"));
     if manager.get_database_backend() == DatabaseBackend::Sqlite {
         table.extra("WITHOUT ROWID");
     }
     table
+}
+
+/// The same, where `user_id` is a reference to `users`, as it was until rows could lie on other servers than those.
+pub(crate) fn user_table(manager: &SchemaManager, name: &'static str) -> TableCreateStatement {
+    table_by_user(manager, name).references("user_id", "users").take()
 }
 
 /// Copies a table of SQLite, with its indexes, into one that is defined otherwise and has the same columns.

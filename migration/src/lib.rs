@@ -9,8 +9,9 @@
 //! - `id` is a surrogate key that never leaves the database; `key` is the operator's own name for a row, unique per table.
 //! - An enumeration is text with a `CHECK` constraint that lists its values. JSON is text.
 //! - A table that belongs to users has a primary key that starts with `user_id`, so that the rows of one user lie
-//!   together. Only `users` is referenced from there: rows of the catalogue are never deleted while somebody has
-//!   progress on them, and a foreign key would lock the same catalogue row in the transaction of every user.
+//!   together, on a server of their own where users are spread over several. So whatever is unique there is unique for a
+//!   user, and nothing is referenced from there: rows of the catalogue are never deleted while somebody has progress on
+//!   them, and a foreign key would lock the same catalogue row in the transaction of every user; users are never deleted.
 
 use sea_orm_migration::MigrationTrait;
 pub use sea_orm_migration::{Migration, MigrationStatus, MigratorTrait};
@@ -32,6 +33,7 @@ mod m20261130_000013_steps;
 mod m20261130_000014_resource_keys;
 mod m20261130_000015_retirement;
 mod m20261201_000017_long_rows;
+mod m20261201_000018_by_user;
 
 /// All migrations, oldest first; each runs in a transaction of its own. [`MigratorTrait`] has the operations.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,6 +58,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000014_resource_keys::Migration),
             Box::new(m20261130_000015_retirement::Migration),
             Box::new(m20261201_000017_long_rows::Migration),
+            Box::new(m20261201_000018_by_user::Migration),
         ]
     }
 }

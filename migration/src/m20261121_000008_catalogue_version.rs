@@ -50,35 +50,46 @@ impl MigrationTrait for Migration {
             .take();
         manager.create_table(catalogue_version).await?;
 
-        let db = manager.get_connection();
-        db.execute_unprepared("INSERT INTO catalogue_version (id, version) VALUES (1, 1)").await?;
-        let action = match manager.get_database_backend() {
-            DatabaseBackend::Postgres => {
-                db.execute_unprepared(RAISE_ON_POSTGRES).await?;
-                "EXECUTE FUNCTION raise_catalogue_version()"
-            }
-            _ => "BEGIN UPDATE catalogue_version SET version = version + 1; END",
-        };
-        for trigger in triggers() {
-            let Trigger { name, table, event, condition } = trigger;
-            let create = format!("CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW {condition} {action}");
-            db.execute_unprepared(&create).await?;
-        }
-        Ok(())
+        let first = "INSERT INTO catalogue_version (id, version) VALUES (1, 1)";
+        manager.get_connection().execute_unprepared(first).await?;
+        watch(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let db = manager.get_connection();
-        if manager.get_database_backend() == DatabaseBackend::Postgres {
-            // CASCADE takes the triggers along.
-            db.execute_unprepared("DROP FUNCTION raise_catalogue_version() CASCADE").await?;
-        } else {
-            for Trigger { name, .. } in triggers() {
-                db.execute_unprepared(&format!("DROP TRIGGER {name}")).await?;
-            }
-        }
+        unwatch(manager).await?;
         drop_tables(manager, &["catalogue_version"]).await
     }
+}
+
+/// Makes the triggers.
+pub(crate) async fn watch(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let db = manager.get_connection();
+    let action = match manager.get_database_backend() {
+        DatabaseBackend::Postgres => {
+            db.execute_unprepared(RAISE_ON_POSTGRES).await?;
+            "EXECUTE FUNCTION raise_catalogue_version()"
+        }
+        _ => "BEGIN UPDATE catalogue_version SET version = version + 1; END",
+    };
+    for trigger in triggers() {
+        let Trigger { name, table, event, condition } = trigger;
+        let create = format!("CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW {condition} {action}");
+        db.execute_unprepared(&create).await?;
+    }
+    Ok(())
+}
+
+/// Drops the triggers.
+pub(crate) async fn unwatch(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let db = manager.get_connection();
+    if manager.get_database_backend() == DatabaseBackend::Postgres {
+        // CASCADE takes the triggers along.
+        return db.execute_unprepared("DROP FUNCTION raise_catalogue_version() CASCADE").await.map(drop);
+    }
+    for Trigger { name, .. } in triggers() {
+        db.execute_unprepared(&format!("DROP TRIGGER {name}")).await?;
+    }
+    Ok(())
 }
 
 /// Raises the version once per transaction (the row then carries its number): every update leaves a dead row behind

@@ -33,7 +33,7 @@ impl MigrationTrait for Migration {
 ///
 /// The second statement sees what was committed while the first one waited, since each statement of a volatile function
 /// has a snapshot of its own. So the version is the one that holds until the transaction ends.
-const LOCK_USERS: &str = "
+pub(crate) const LOCK_USERS: &str = "
     CREATE FUNCTION lock_users(ids bigint[])
     RETURNS TABLE (id bigint, ulid text, history_seq bigint, ledger_seq bigint, version bigint)
     LANGUAGE plpgsql VOLATILE AS $$

@@ -30,7 +30,7 @@ impl MigrationTrait for Migration {
 }
 
 /// `lock_users`, but for users whom another transaction has locked, who are left out.
-const LOCK_FREE_USERS: &str = "
+pub(crate) const LOCK_FREE_USERS: &str = "
     CREATE FUNCTION lock_free_users(ids bigint[])
     RETURNS TABLE (id bigint, ulid text, history_seq bigint, ledger_seq bigint, version bigint)
     LANGUAGE plpgsql VOLATILE AS $$

@@ -1,8 +1,8 @@
 //! The catalogue in memory: what operators define and every request reads (games, goals, seasons, …).
 //!
-//! Each feature has its part, built from the database in one go. Every write to a catalogue table raises the number in
-//! `catalogue_version` in its own transaction, by a trigger; a process that wrote calls [`Catalogue::refresh`] before
-//! it answers, and every process compares the number twice a second. A request keeps the snapshot it began with.
+//! Each feature has its part, built from the database in one go. Every write to the catalogue raises the number in
+//! `catalogue_version` in its own transaction; a process that wrote calls [`Catalogue::refresh`] before it answers, and
+//! every process compares the number twice a second. A request keeps the snapshot it began with.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;

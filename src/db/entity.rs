@@ -1,6 +1,6 @@
 //! The tables of the database itself.
 
-/// One row whose number rises with every change of the catalogue, also by other programs: triggers raise it.
+/// One row whose number rises with every change of the catalogue: what changes it raises it in the same transaction.
 pub mod catalogue_version {
     use sea_orm::entity::prelude::*;
 

@@ -7,6 +7,7 @@
 
 pub mod bulk;
 pub mod catalogue;
+pub mod distribute;
 pub mod edits;
 pub mod entity;
 pub mod file;
@@ -48,7 +49,7 @@ use pool::{ConnectionPool, Stock};
 use replicas::Replicas;
 pub use row::{Column, Columns, FromRow, Only, Row};
 pub use sea_orm::DbErr;
-pub use select::{ColumnIsAny, IsAny, counts, greatest, pair_is_any, pairs, query, select, select_from, values};
+pub use select::{ColumnIsAny, IsAny, counts, pair_is_any, pairs, query, select, select_from, values};
 pub use sql::{Param, Sql, execute, fetch, fetch_values};
 pub use statements::Asker;
 use statements::Statements;

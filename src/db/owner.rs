@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{ConnectionTrait, EntityTrait, ModelTrait, QueryFilter as _};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::{ConnectionTrait, EntityTrait, IdenStatic as _, Iterable as _, ModelTrait, QueryFilter as _};
 
 use super::row::Count;
 use super::sql::fetch_text;
 use super::{Extent, Sql, bulk, fetch_values};
-use waymark_kernel::error::Result;
+use waymark_kernel::error::{Error, Result};
 
 /// Two users, of whom one takes over everything of the other.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +55,32 @@ impl Merger {
         E::delete_many().filter(both).exec(connection).await?;
         bulk::insert(connection, &merged).await?;
         Ok(merged)
+    }
+}
+
+impl Merger {
+    /// Hands all rows of the table of `E` over. The numbers in these columns are raised by so much each, so that no row of
+    /// the survivor's has the same. The rows are copied: they lie where their user's rows do.
+    pub async fn renumbered<E: EntityTrait>(
+        self,
+        connection: &impl ConnectionTrait,
+        raised: &[(E::Column, i64)],
+    ) -> Result<()> {
+        let of_other = || Expr::col("user_id").eq(self.from);
+        let mut rows = Query::select().from(E::default()).and_where(of_other()).to_owned();
+        for column in E::Column::iter() {
+            let by = raised.iter().find(|(one, _)| one.as_str() == column.as_str());
+            rows.expr(match by {
+                Some((_, by)) => Expr::col(column).add(*by),
+                None if column.as_str() == "user_id" => Expr::value(self.into),
+                None => Expr::col(column),
+            });
+        }
+        let mut copies = Query::insert();
+        copies.into_table(E::default()).columns(E::Column::iter()).select_from(rows).map_err(Error::internal)?;
+        connection.execute(&copies).await?;
+        E::delete_many().filter(of_other()).exec(connection).await?;
+        Ok(())
     }
 }
 

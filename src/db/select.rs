@@ -1,6 +1,6 @@
 //! What the query builder lacks: many keys as one parameter, and readers that follow from a struct.
 
-use sea_orm::sea_query::{Expr, Func, SelectStatement};
+use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityName as _, EntityTrait, QuerySelect as _, QueryTrait as _, Select,
     StatementBuilder,
@@ -133,11 +133,4 @@ pub async fn pairs<'a, C: ColumnTrait, T: FromRow>(
     };
     let sql = format!("SELECT {columns} FROM {from} JOIN {table} t ON t.user_id = k.u AND t.{id} = k.i");
     fetch_text(connection, sql, params, extent).await
-}
-
-/// The greatest value of a column in some rows, 0 where there are none, as a part of a statement.
-pub fn greatest<E: EntityTrait>(rows: Select<E>, column: E::Column) -> Expr {
-    let greatest = Expr::from(Func::coalesce([column.max(), Expr::value(0)]));
-    let mut greatest = rows.select_only().column_as(greatest, "greatest").into_query();
-    Expr::SubQuery(None, Box::new(greatest.take().into()))
 }

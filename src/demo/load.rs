@@ -30,6 +30,7 @@ use waymark_transfer::records::{
     Season, Visibility,
 };
 use waymark_users::entity::{account, user};
+use waymark_write::entity::counters;
 
 /// How many games there are.
 pub const GAMES: u32 = 1000;
@@ -166,6 +167,7 @@ impl Known {
 #[derive(Debug, Default)]
 struct Rows {
     users: Vec<user::Model>,
+    counters: Vec<counters::Model>,
     accounts: Vec<account::Model>,
     enrolments: Vec<enrolment::Model>,
     goal_progress: Vec<goal_progress::Model>,
@@ -249,6 +251,7 @@ impl Load {
         }
         self.known = Some(known);
         bulk::insert(&transaction, &rows.users).await?;
+        bulk::insert(&transaction, &rows.counters).await?;
         bulk::insert(&transaction, &rows.accounts).await?;
         bulk::insert(&transaction, &rows.enrolments).await?;
         bulk::insert(&transaction, &rows.goal_progress).await?;
@@ -277,12 +280,11 @@ impl Load {
             avatar_url: None,
             visibility: Visibility::Public,
             created_at: MADE_AT,
-            history_seq: 0,
-            ledger_seq: 2,
             self_made: false,
             merged_into: None,
             erased_at: None,
         });
+        rows.counters.push(counters::Model { user_id: id, history_seq: 0, ledger_seq: 2, gone: false });
         rows.accounts.push(account::Model {
             user_id: id,
             provider: "ethereum".to_owned(),

@@ -56,6 +56,7 @@ impl Write for EraseUser {
         unit.lock([user]).await?;
         forget(unit, user).await?;
         repo::erase(unit.transaction(), user, &rules::tombstone(&ulid), unit.now).await?;
+        unit.close(user)?;
         unit.record(user, HistoryKind::Erased, (Kind::User, &ulid), &json!({}))?;
         Ok(ErasedUser { user: Some(ulid), refusals: Vec::new() })
     }

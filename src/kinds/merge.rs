@@ -72,6 +72,7 @@ impl Write for MergeUsers {
         unit.hand_over_references(merger, |kind, outcome| credits::write::renumbered(kind, outcome, offset)).await?;
         api_key::hand_over(unit.transaction(), merger.from, merger.into).await?;
         repo::absorb(unit.transaction(), merger, &rules::tombstone(&from)).await?;
+        unit.close(merger.from)?;
         unit.record(merger.into, HistoryKind::Merged, (Kind::User, &from), &json!({ "into": false }))?;
         unit.record(merger.from, HistoryKind::Merged, (Kind::User, &into), &json!({ "into": true }))?;
         Ok(MergedUsers { survivor: Some(into), absorbed: Some(from), refusals })

@@ -99,6 +99,10 @@ enum Command {
         /// What to do.
         #[arg(value_enum, default_value_t = MigrateTo::Up)]
         to: MigrateTo,
+        /// Lay the rows of users on several servers too, where the database has the extension Citus. Goes on where it
+        /// was interrupted; no server may run meanwhile.
+        #[arg(long, conflicts_with = "to")]
+        distribute: bool,
     },
     /// Fill the configured database with demo data. Goes on where it stopped; changes nothing when all is there.
     #[command(after_help = "Examples:
@@ -181,6 +185,11 @@ Example:
         /// as no difference any more.
         #[arg(long, value_name = "REASON")]
         acknowledge: Option<String>,
+    },
+    /// Work with what operators defined: seasons, goals, resources, plans, games and collections.
+    Catalogue {
+        #[command(subcommand)]
+        command: CatalogueCommand,
     },
     /// Make, list and revoke API keys.
     Key {
@@ -265,6 +274,16 @@ enum Only {
     Progress,
     /// One user and what is theirs.
     User,
+}
+
+#[derive(Debug, Subcommand)]
+enum CatalogueCommand {
+    /// Let all servers read the catalogue anew, after it was changed by hand.
+    #[command(after_help = "Mutations and imports do this by themselves; SQL does not.
+
+Example:
+  psql \"$WAYMARK_DATABASE_URL\" -c \"UPDATE games SET title = 'Tetris' WHERE key = '14'\" && waymark catalogue touch")]
+    Touch,
 }
 
 #[derive(Debug, Subcommand)]
@@ -361,7 +380,7 @@ async fn execute(cli: Cli) -> Result<()> {
         Command::Serve { migrate, read_only } => {
             serve::traced(load(file)?, json, |config| serve::serve(config, migrate, read_only)).await
         }
-        Command::Migrate { to } => data::migrate(&load(file)?, to).await,
+        Command::Migrate { to, distribute } => data::migrate(&load(file)?, to, distribute).await,
         Command::Demo { users, scale } => {
             let scale: Scale =
                 scale.parse().map_err(|error: waymark_demo::ParseScaleError| Error::bad_input(error.to_string()))?;
@@ -375,6 +394,7 @@ async fn execute(cli: Cli) -> Result<()> {
         Command::Health => health::health(&load(file)?),
         Command::Verify => verify::verify(load(file)?).await,
         Command::Repair { acknowledge } => verify::repair(load(file)?, acknowledge).await,
+        Command::Catalogue { command: CatalogueCommand::Touch } => data::touch_catalogue(&load(file)?).await,
         Command::Key { command } => admin::key(&load(file)?, command).await,
         Command::Token { user, ttl } => admin::token(&load(file)?, &user, ttl).await,
         Command::Schema => print(schema::sdl().trim_end()),

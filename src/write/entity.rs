@@ -36,6 +36,29 @@ pub mod event {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// What is counted for a user, and what a write about the user locks.
+pub mod counters {
+    use sea_orm::entity::prelude::*;
+
+    /// One row of `user_counters`. Every user has one.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "user_counters")]
+    pub struct Model {
+        /// Whose row this is.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub user_id: i64,
+        /// The last number given to an event of the user's history; 0: none yet.
+        pub history_seq: i64,
+        /// The last number given in the user's ledger of credits; 0: none yet.
+        pub ledger_seq: i64,
+        /// Whether the user was merged into another one or erased, so that nothing is written for the user any more.
+        pub gone: bool,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// What operators did that belongs to no user: keys, the catalogue, settings.
 pub mod audit_entry {
     use sea_orm::entity::prelude::*;

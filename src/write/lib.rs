@@ -34,7 +34,9 @@ use waymark_vocabulary::ids::Kind;
 pub use input::{Checks, Deletable, Deleted, Notes, Patch, Retire, Telling, Upserted, arranged, told};
 pub use notifier::Following;
 pub use probe::attempt as try_to_write;
-pub use repo::{STATEMENTS, append_entry, append_event, audited, forget_writes, share_catalogue, take_catalogue};
+pub use repo::{
+    STATEMENTS, append_entry, append_event, audited, forget_writes, raise_catalogue, share_catalogue, take_catalogue,
+};
 pub use restored::{restore_audit, restore_events, restore_references};
 pub use unit::{Reference, Unit};
 pub use waymark_vocabulary::HistoryKind;

@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 use serde::{Deserialize, Serialize};
 
-use super::entity::{audit_entry, event, idempotency_key, write_ref};
+use super::entity::{audit_entry, counters, event, idempotency_key, write_ref};
 use super::unit::{Locked, Moment, Reference};
 use super::{Event, HistoryKind};
 use waymark_db::bulk;
@@ -14,7 +14,7 @@ use waymark_db::bulk::Stores;
 use waymark_db::catalogue::no_version;
 use waymark_db::owner::Merger;
 use waymark_db::{
-    ColumnIsAny as _, IsAny as _, Param, Sql, Transaction, execute, fetch, fetch_values, row, select, select_from,
+    ColumnIsAny as _, IsAny as _, Only, Param, Sql, Transaction, execute, fetch, fetch_values, query, row, select,
     values,
 };
 use waymark_kernel::clock::Timestamp;
@@ -43,20 +43,20 @@ static VERSION: Sql = Sql::new(
 // The function has ended, and all locks are taken, before its first row is given and the clock is read: so what was
 // written for these users before was written at an earlier instant, by the same clock.
 static LOCK: Sql = Sql::new(
-    "SELECT id, ulid, history_seq, ledger_seq, version, \
+    "SELECT id, ulid, history_seq, ledger_seq, self_made, version, \
      floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS millis FROM lock_users($1::bigint[])",
 )
 .on_sqlite(LOCK_ON_SQLITE);
 // The same for those of the users whom no other transaction has locked.
 static LOCK_FREE: Sql = Sql::new(
-    "SELECT id, ulid, history_seq, ledger_seq, version, \
+    "SELECT id, ulid, history_seq, ledger_seq, self_made, version, \
      floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS millis FROM lock_free_users($1::bigint[])",
 )
 .on_sqlite(LOCK_ON_SQLITE);
-const LOCK_ON_SQLITE: &str = "SELECT u.id, u.ulid, u.history_seq, u.ledger_seq, \
+const LOCK_ON_SQLITE: &str = "SELECT c.user_id AS id, u.ulid, c.history_seq, c.ledger_seq, u.self_made, \
      (SELECT version FROM catalogue_version WHERE id = 1) AS version, NULL AS millis \
-     FROM users u WHERE u.id IN (SELECT value FROM json_each($1)) \
-     AND u.merged_into IS NULL AND u.erased_at IS NULL ORDER BY u.id";
+     FROM user_counters c JOIN users u ON u.id = c.user_id \
+     WHERE c.user_id IN (SELECT value FROM json_each($1)) AND NOT c.gone ORDER BY c.user_id";
 
 /// Keeps the catalogue from being changed until the transaction ends.
 pub async fn share_catalogue(transaction: &Transaction) -> Result<()> {
@@ -73,6 +73,14 @@ pub async fn take_catalogue(transaction: &Transaction) -> Result<Option<Timestam
         return Ok(None);
     }
     Ok(fetch_values(transaction, &TAKE_CATALOGUE, []).await?.pop())
+}
+
+/// Says that the transaction, which has taken the catalogue, changed it. Gives the new number of its state.
+pub async fn raise_catalogue(transaction: &Transaction) -> Result<i64> {
+    let mut raise = Query::update().table("catalogue_version").and_where(Expr::col("id").eq(1)).to_owned();
+    let raise = raise.value("version", Expr::col("version").add(1)).returning_col("version");
+    let raised = query(transaction, raise).await?.pop();
+    raised.map(|Only(version)| version).ok_or_else(no_version)
 }
 
 fn on_postgres(transaction: &Transaction) -> bool {
@@ -101,7 +109,9 @@ pub(super) async fn lock_free_users(transaction: &Transaction, users: Vec<i64>) 
 
 row! {
     /// A user who was locked, and what is told with each of them.
-    struct LockedRow { id: i64, ulid: String, history_seq: i64, ledger_seq: i64, told: State = (State) }
+    struct LockedRow {
+        id: i64, ulid: String, history_seq: i64, ledger_seq: i64, self_made: bool, told: State = (State),
+    }
 }
 
 row! {
@@ -112,9 +122,9 @@ row! {
 async fn lock(transaction: &Transaction, lock: &'static Sql, users: Vec<i64>) -> Result<Locks> {
     let mut locked = fetch(transaction, lock, [Param::Ints(users)]).await?.into_iter();
     let mut told = None;
-    let users = locked.by_ref().map(|LockedRow { id, ulid, history_seq, ledger_seq, told: all }| {
+    let users = locked.by_ref().map(|LockedRow { id, ulid, history_seq, ledger_seq, self_made, told: all }| {
         told = Some(all);
-        (id, Locked { ulid: ulid.into(), history_seq, ledger_seq, changed: false, vouched: false })
+        (id, Locked { self_made, ..Locked::new(&ulid, [history_seq, ledger_seq]) })
     });
     let users = users.collect();
     let State { version, millis: time } = match told {
@@ -127,16 +137,16 @@ async fn lock(transaction: &Transaction, lock: &'static Sql, users: Vec<i64>) ->
 // Numbers of any number of users by one statement, which the builder has no arrays for. On PostgreSQL it is the end of
 // a longer one.
 static NUMBER: Sql = Sql::new(
-    "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq, \
-     self_made = users.self_made AND k.vouched = 0 \
-     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS k(id, history_seq, ledger_seq, vouched) \
-     WHERE users.id = k.id",
+    "UPDATE user_counters SET history_seq = k.history_seq, ledger_seq = k.ledger_seq, \
+     gone = user_counters.gone OR k.gone <> 0 \
+     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS k(id, history_seq, ledger_seq, gone) \
+     WHERE user_counters.user_id = k.id",
 )
 .on_sqlite(
-    "UPDATE users SET history_seq = k.history_seq, ledger_seq = k.ledger_seq, \
-     self_made = users.self_made AND k.vouched = 0 \
-     FROM (SELECT value ->> 0 AS id, value ->> 1 AS history_seq, value ->> 2 AS ledger_seq, value ->> 3 AS vouched \
-     FROM json_each($1)) AS k WHERE users.id = k.id",
+    "UPDATE user_counters SET history_seq = k.history_seq, ledger_seq = k.ledger_seq, \
+     gone = user_counters.gone OR k.gone <> 0 \
+     FROM (SELECT value ->> 0 AS id, value ->> 1 AS history_seq, value ->> 2 AS ledger_seq, value ->> 3 AS gone \
+     FROM json_each($1)) AS k WHERE user_counters.user_id = k.id",
 );
 
 /// Stores what a write has collected: rows, events, and the last numbers of the users who changed.
@@ -147,22 +157,35 @@ pub(super) async fn store(
     users: &BTreeMap<i64, Locked>,
 ) -> Result<()> {
     stores.insert(events.iter().map(|(user, event)| stored(*user, event)).collect());
-    let changed = || users.iter().filter(|(_, user)| user.changed);
+    let new = users.iter().filter(|(_, user)| user.is_new);
+    stores.insert(new.map(|(id, user)| user.counters(*id)).collect());
+    let changed = || users.iter().filter(|(_, user)| user.changed && !user.is_new);
     let column = |number: fn(&Locked) -> i64| Param::Ints(changed().map(|(_, user)| number(user)).collect());
     let numbers = changed().next().map(|_| {
         let ids = Param::Ints(changed().map(|(id, _)| *id).collect());
         let columns =
-            [column(|user| user.history_seq), column(|user| user.ledger_seq), column(|user| user.vouched.into())];
+            [column(|user| user.history_seq), column(|user| user.ledger_seq), column(|user| user.gone.into())];
         (&NUMBER, [ids].into_iter().chain(columns).collect())
     });
     stores.flush(transaction, numbers).await?;
     if !on_postgres(transaction) && changed().next().is_some() {
         let numbers: Vec<_> =
-            changed().map(|(id, user)| (id, user.history_seq, user.ledger_seq, i64::from(user.vouched))).collect();
+            changed().map(|(id, user)| (id, user.history_seq, user.ledger_seq, i64::from(user.gone))).collect();
         let numbers = serde_json::to_string(&numbers).map_err(Error::internal)?;
         execute(transaction, &NUMBER, [Param::Text(numbers)]).await?;
     }
-    Ok(())
+    let known = users.iter().filter(|(_, user)| user.self_made && user.vouched);
+    vouch(transaction, known.map(|(id, _)| *id).collect()).await
+}
+
+/// Notes that somebody vouches for these users: once in the life of a user at most.
+async fn vouch(transaction: &Transaction, users: Vec<i64>) -> Result<()> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    let mut known = Query::update().table("users").and_where(Expr::col("id").is_any(transaction, users)).to_owned();
+    known.value("self_made", false).and_where(Expr::col("self_made").into());
+    Ok(transaction.execute(&known).await.map(drop)?)
 }
 
 fn stored(user: i64, event: &Event) -> event::Model {
@@ -213,18 +236,18 @@ pub(super) async fn events(transaction: &Transaction, told: &[Told]) -> Result<V
 
 // Raises a number and gives it back.
 static NEXT_NUMBER: Sql =
-    Sql::new("UPDATE users SET history_seq = history_seq + 1, self_made = FALSE WHERE id = $1 RETURNING history_seq");
+    Sql::new("UPDATE user_counters SET history_seq = history_seq + 1 WHERE user_id = $1 RETURNING history_seq");
 
 row! {
     /// The number of a user's last event.
-    struct Last { id: i64, history_seq: i64 }
+    struct Last { user_id: i64, history_seq: i64 }
 }
 
 /// The numbers of the last events of these users.
 pub(super) async fn last_numbers(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, i64)>> {
-    let users = Query::select().from("users").and_where(Expr::col("id").is_any(connection, users)).to_owned();
-    let last = select_from(connection, "users", users).await?;
-    Ok(last.into_iter().map(|Last { id, history_seq }| (id, history_seq)).collect())
+    use counters::{Column, Entity};
+    let last = select(connection, Entity::find().filter(Column::UserId.is_any(connection, users))).await?;
+    Ok(last.into_iter().map(|Last { user_id, history_seq }| (user_id, history_seq)).collect())
 }
 
 /// Appends one event of an operator's to a user's history in a transaction that is no [`Unit`](super::Unit). Locks the
@@ -250,7 +273,8 @@ pub async fn append_event(
         occurred_at: now,
         recorded_at: now,
     };
-    bulk::insert(transaction, &[stored(user, &event)]).await
+    bulk::insert(transaction, &[stored(user, &event)]).await?;
+    vouch(transaction, vec![user]).await
 }
 
 /// An entry of the audit log that is to be written.

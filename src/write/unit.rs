@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::entity::counters;
 use super::repo::{self, AuditEntry};
 use super::{Event, HistoryKind};
 use waymark_db::Transaction;
@@ -37,6 +38,8 @@ pub struct Unit<'a> {
     wishes: BTreeMap<i64, Wish<'a>>,
     catalogue: Arc<Snapshot>,
     users: BTreeMap<i64, Locked>,
+    /// Whether the catalogue is locked for a change.
+    has_catalogue: bool,
     /// Whether all who are to be locked were locked before the unit began.
     locked_before: bool,
     events: Vec<(i64, Event)>,
@@ -71,8 +74,36 @@ pub struct Locked {
     pub(super) history_seq: i64,
     pub(super) ledger_seq: i64,
     pub(super) changed: bool,
+    /// Whether the user was made by this very write, and has no counters yet.
+    pub(super) is_new: bool,
+    /// Whether nothing is written for the user any more after this write.
+    pub(super) gone: bool,
+    /// Whether the user came to be by a wallet, and nobody has vouched for the user before.
+    pub(super) self_made: bool,
     /// Whether an app or an operator has written for the user.
     pub(super) vouched: bool,
+}
+
+impl Locked {
+    /// A user with these last numbers of the history and the ledger.
+    pub(super) fn new(ulid: &str, [history_seq, ledger_seq]: [i64; 2]) -> Self {
+        Self {
+            ulid: ulid.into(),
+            history_seq,
+            ledger_seq,
+            changed: false,
+            is_new: false,
+            gone: false,
+            self_made: false,
+            vouched: false,
+        }
+    }
+
+    /// The counters as they are stored.
+    pub(super) const fn counters(&self, user_id: i64) -> counters::Model {
+        let Self { history_seq, ledger_seq, gone, .. } = *self;
+        counters::Model { user_id, history_seq, ledger_seq, gone }
+    }
 }
 
 /// What a caller calls one of its additive writes, so that it is carried out once and for all.
@@ -124,6 +155,7 @@ impl<'a> Unit<'a> {
             wishes: BTreeMap::new(),
             catalogue,
             users: BTreeMap::new(),
+            has_catalogue: false,
             locked_before: false,
             events: Vec::new(),
             audit: Vec::new(),
@@ -145,10 +177,18 @@ impl<'a> Unit<'a> {
         self.catalogue = catalogue;
     }
 
-    /// Takes over a user whom the transaction has locked or made, with the last numbers of the history and the ledger.
-    pub fn adopt(&mut self, user: i64, ulid: &str, [history_seq, ledger_seq]: [i64; 2]) {
-        let locked = Locked { ulid: ulid.into(), history_seq, ledger_seq, changed: false, vouched: false };
-        self.users.entry(user).or_insert(locked);
+    /// Takes over a user whom the transaction has locked or made, with the last numbers of the history and the ledger,
+    /// and whether the user came to be by a wallet and nobody vouched for the user yet.
+    pub fn adopt(&mut self, user: i64, ulid: &str, numbers: [i64; 2], self_made: bool) {
+        self.users.entry(user).or_insert_with(|| Locked { self_made, ..Locked::new(ulid, numbers) });
+    }
+
+    /// Notes that a locked user was merged into another one or erased by this write: nothing is written for the user any
+    /// more.
+    pub fn close(&mut self, user: i64) -> Result<()> {
+        let locked = self.locked(user)?;
+        (locked.changed, locked.gone) = (true, true);
+        Ok(())
     }
 
     /// Says who wants what is written for this user.
@@ -231,10 +271,12 @@ impl<'a> Unit<'a> {
 
     /// Locks the catalogue for a change. Every other write waits until this one has ended. What the change is decided
     /// by has to be read from the database: the catalogue in memory is behind when another change has just been made,
-    /// and operators who write a lot at a time would be told to try again and again.
+    /// and operators who write a lot at a time would be told to try again and again. Every process reads the catalogue
+    /// anew after it if the audit log tells of a change.
     pub async fn lock_catalogue(&mut self) -> Result<()> {
         let time = repo::take_catalogue(self.transaction).await?;
         self.told(time);
+        self.has_catalogue = true;
         Ok(())
     }
 
@@ -254,10 +296,10 @@ impl<'a> Unit<'a> {
         self.users.get(&user).ok_or_else(|| Error::internal(format!("user {user} is not locked")))
     }
 
-    /// Notes down a user made by this very write, as locked by it.
-    pub fn add_user(&mut self, user: i64, ulid: &str) {
-        self.users
-            .insert(user, Locked { ulid: ulid.into(), history_seq: 0, ledger_seq: 0, changed: false, vouched: false });
+    /// Notes down a user made by this very write, as locked by it; whether by a wallet, and by nobody else. The counters
+    /// are stored at the end.
+    pub fn add_user(&mut self, user: i64, ulid: &str, self_made: bool) {
+        self.users.insert(user, Locked { is_new: true, self_made, ..Locked::new(ulid, [0, 0]) });
     }
 
     /// Takes the next number in a user's ledger, for a lot or an entry.
@@ -366,7 +408,6 @@ impl<'a> Unit<'a> {
     pub fn vouch(&mut self, user: i64) -> Result<()> {
         let vouches = self.wishes.get(&user).unwrap_or(&self.wish).vouches;
         let locked = self.locked(user)?;
-        locked.changed |= vouches;
         locked.vouched |= vouches;
         Ok(())
     }
@@ -413,6 +454,9 @@ impl<'a> Unit<'a> {
     pub async fn finish(mut self) -> Result<Vec<(i64, Event)>> {
         repo::keep_references(&mut self.stores, self.references, self.now);
         repo::store(self.transaction, self.stores, &self.events, &self.users).await?;
+        if self.has_catalogue && !self.audit.is_empty() {
+            repo::raise_catalogue(self.transaction).await?;
+        }
         repo::append_audit(self.transaction, self.audit, self.now).await?;
         Ok(self.events)
     }

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use waymark::db::Db;
 
-use crate::harness::{Stage, tests};
+use crate::harness::{Stage, by_hand, tests};
 
 tests! {
     empty: [
@@ -22,10 +21,6 @@ async fn titles(stage: &Stage) -> Value {
     stage.anonymous().data("{ games { nodes { title } } }", Value::Null).await["games"]["nodes"].clone()
 }
 
-async fn write(db: &Db, sql: &str) {
-    db.writes().execute_unprepared(sql).await.unwrap();
-}
-
 /// Waits until the titles are these: half a second, and the time that a busy machine adds.
 async fn becomes(stage: &Stage, expected: Value) {
     let begun = Instant::now();
@@ -37,10 +32,10 @@ async fn becomes(stage: &Stage, expected: Value) {
 
 async fn what_this_process_wrote_is_visible_once_refreshed(stage: Stage) {
     assert_eq!(titles(&stage).await, json!([]));
-    write(stage.db(), ADD).await;
+    by_hand(stage.db(), ADD).await;
     stage.app.refresh_catalogue().await.unwrap();
     assert_eq!(titles(&stage).await, json!([{ "title": "New Game" }]));
-    write(stage.db(), "UPDATE games SET title = 'Newer Game'").await;
+    by_hand(stage.db(), "UPDATE games SET title = 'Newer Game'").await;
     stage.app.refresh_catalogue().await.unwrap();
     assert_eq!(titles(&stage).await, json!([{ "title": "Newer Game" }]));
 }
@@ -48,13 +43,13 @@ async fn what_this_process_wrote_is_visible_once_refreshed(stage: Stage) {
 async fn what_another_process_wrote_becomes_visible(stage: Stage) {
     assert_eq!(titles(&stage).await, json!([]));
     let other = Db::connect(&stage.url, 1).await.unwrap();
-    write(&other, ADD).await;
+    by_hand(&other, ADD).await;
     becomes(&stage, json!([{ "title": "New Game" }])).await;
 }
 
 async fn what_is_taken_away_is_gone(stage: Stage) {
-    write(stage.db(), ADD).await;
+    by_hand(stage.db(), ADD).await;
     becomes(&stage, json!([{ "title": "New Game" }])).await;
-    write(stage.db(), "DELETE FROM games").await;
+    by_hand(stage.db(), "DELETE FROM games").await;
     becomes(&stage, json!([])).await;
 }

@@ -19,7 +19,7 @@ use waymark::demo;
 use waymark::features::users::entity::{Visibility, user};
 
 use crate::cli::{SECRET, Server, output};
-use crate::harness::{Blank, rounds, tests};
+use crate::harness::{Blank, by_hand, count_anew, rounds, tests};
 
 tests! {
     blank: [
@@ -353,8 +353,6 @@ pub(crate) async fn prepare(db: &Db, users: usize) -> (World, Vec<(i64, String)>
             avatar_url: Set(None),
             visibility: Set(Visibility::Members),
             created_at: Set(now),
-            history_seq: Set(0),
-            ledger_seq: Set(0),
             self_made: Set(false),
             merged_into: Set(None),
             erased_at: Set(None),
@@ -364,6 +362,7 @@ pub(crate) async fn prepare(db: &Db, users: usize) -> (World, Vec<(i64, String)>
     for rows in rows.chunks(2000) {
         user::Entity::insert_many(rows.to_vec()).exec_without_returning(db.writes()).await.unwrap();
     }
+    count_anew(db).await;
     let made = [
         "INSERT INTO collections (key, name, description, environment, created_at, show_before, show_after, updated_at)
          VALUES ('crash', 'Crash', '', 'production', 0, true, true, 0)"
@@ -378,7 +377,7 @@ pub(crate) async fn prepare(db: &Db, users: usize) -> (World, Vec<(i64, String)>
         ),
     ];
     for sql in made {
-        db.writes().execute_unprepared(&sql).await.unwrap();
+        by_hand(db, &sql).await;
     }
     let texts = async |sql: &str| -> Vec<String> {
         let connection = db.reads();

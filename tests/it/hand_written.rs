@@ -28,6 +28,7 @@ tests! {
 
 /// The files with hand-written statements, and their lists.
 const LISTS: &[(&str, &[&Sql])] = &[
+    ("db/distribute.rs", &db::distribute::STATEMENTS),
     ("db/owner.rs", &db::owner::STATEMENTS),
     ("db/replicas.rs", &db::replicas::STATEMENTS),
     ("db/rights.rs", &db::rights::STATEMENTS),
@@ -107,6 +108,17 @@ async fn every_statement_can_be_prepared(blank: Blank) {
     blank.db.migrate().await.expect("the migrations run");
     let db = Database::connect(&blank.url).await.expect("the database is opened");
     let backend = db.get_database_backend();
+    for text in texts(backend) {
+        let prepared = match backend {
+            DbBackend::Postgres => format!("PREPARE one AS {text}; DEALLOCATE one"),
+            _ => format!("EXPLAIN {text}"),
+        };
+        db.execute_unprepared(&prepared).await.unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+}
+
+/// All of them that an engine runs, those of checks and exports too.
+pub(crate) fn texts(backend: DbBackend) -> Vec<String> {
     let mut texts: Vec<String> =
         LISTS.iter().flat_map(|(_, list)| list.iter()).map(|sql| sql.text(backend).to_owned()).collect();
     let checks = [
@@ -130,18 +142,14 @@ async fn every_statement_can_be_prepared(blank: Blank) {
         &history::service::RECORDS,
     ];
     texts.extend(records.into_iter().flatten().map(Records::sql));
-    for text in texts.into_iter().filter(|text| !text.is_empty()) {
-        let prepared = match backend {
-            DbBackend::Postgres => format!("PREPARE one AS {text}; DEALLOCATE one"),
-            _ => format!("EXPLAIN {text}"),
-        };
-        db.execute_unprepared(&prepared).await.unwrap_or_else(|error| panic!("{text}: {error}"));
-    }
+    texts.retain(|text| !text.is_empty());
+    texts
 }
 
 /// Tables that grow with the users.
 const GROWING: &[&str] = &[
     "users",
+    "user_counters",
     "accounts",
     "season_enrolments",
     "goal_progress",
@@ -152,6 +160,7 @@ const GROWING: &[&str] = &[
     "resource_progress",
     "study_plan_instances",
     "study_plan_instance_resources",
+    "instance_owners",
     "achievement_unlocks",
     "game_summaries",
     "award_grounds",
@@ -183,14 +192,15 @@ async fn what_is_asked_for_often_reads_along_indexes(stage: Stage) {
     let hot: Vec<_> = texts.iter().filter(|text| is_hot(text)).collect();
     assert!(hot.len() > 30, "{hot:#?}");
     for text in hot {
-        let plan = plan(&db, text).await;
+        let plan = plan(&db, text, "EXPLAIN").await;
         let scanned: Vec<&String> =
             plan.iter().filter(|line| GROWING.iter().any(|table| scans(line, table, text))).collect();
         assert!(scanned.is_empty(), "{text}\n{}", plan.join("\n"));
     }
 }
 
-async fn ask(stage: &Stage) {
+/// Runs the examples of the page for trying things out.
+pub(crate) async fn ask(stage: &Stage) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("playground/src/explore/examples");
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -251,8 +261,8 @@ async fn fill(db: &DatabaseConnection, count: u32) {
     run("ANALYZE".to_owned()).await;
 }
 
-/// How an engine would carry out a statement, whatever its parameters are.
-async fn plan(db: &DatabaseConnection, text: &str) -> Vec<String> {
+/// How an engine would carry out a statement, whatever its parameters are; as PostgreSQL tells when it is asked so.
+pub(crate) async fn plan(db: &DatabaseConnection, text: &str, explain: &str) -> Vec<String> {
     let backend = db.get_database_backend();
     if backend == DbBackend::Sqlite {
         let rows = db.query_all_raw(Statement::from_string(backend, format!("EXPLAIN QUERY PLAN {text}"))).await;
@@ -265,7 +275,7 @@ async fn plan(db: &DatabaseConnection, text: &str) -> Vec<String> {
     for command in ["SET plan_cache_mode = force_generic_plan".to_owned(), format!("PREPARE one AS {text}")] {
         db.execute_unprepared(&command).await.unwrap_or_else(|error| panic!("{text}: {error}"));
     }
-    let rows = db.query_all_raw(Statement::from_string(backend, format!("EXPLAIN EXECUTE one{nulls}"))).await;
+    let rows = db.query_all_raw(Statement::from_string(backend, format!("{explain} EXECUTE one{nulls}"))).await;
     let rows = rows.unwrap_or_else(|error| panic!("{text}: {error}"));
     db.execute_unprepared("DEALLOCATE one").await.unwrap();
     rows.iter().map(|row| row.try_get("", "QUERY PLAN").unwrap()).collect()

@@ -20,6 +20,7 @@ mod attacks;
 mod auth;
 mod auth_matrix;
 mod batching;
+mod by_user;
 mod catalogue;
 mod cli;
 mod collections;
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
         ("auth", auth::TESTS),
         ("auth_matrix", auth_matrix::TESTS),
         ("batching", batching::TESTS),
+        ("by_user", by_user::TESTS),
         ("catalogue", catalogue::TESTS),
         ("cli", cli::TESTS),
         ("collections", collections::TESTS),

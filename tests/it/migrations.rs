@@ -18,7 +18,6 @@ tests! {
     blank: [
         the_migrations_run_up_and_down_and_up_again,
         entities_match_the_migrated_database,
-        catalogue_changes_raise_the_version,
         what_was_private_is_for_members_and_lone_wallets_are_told_apart,
     ],
 }
@@ -138,46 +137,6 @@ async fn what_was_private_is_for_members_and_lone_wallets_are_told_apart(blank: 
     assert_eq!(profiles("visibility").await, ["PUBLIC", "MEMBERS", "MEMBERS", "PUBLIC", "MEMBERS"]);
 }
 
-/// Whatever changes the catalogue raises its version; what does not, leaves it.
-async fn catalogue_changes_raise_the_version(blank: Blank) {
-    let db = &Database::connect(&blank.url).await.unwrap();
-    Migrator::up(db, None).await.expect("the migrations run");
-    let raising = [
-        "INSERT INTO games (key, title, created_at, updated_at) VALUES ('g', 'G', 0, 0)",
-        "UPDATE games SET title = 'H' WHERE key = 'g'",
-        "DELETE FROM games WHERE key = 'g'",
-        "INSERT INTO resources (key, external_id, title, created_at, updated_at) VALUES ('r', 'r', 'R', 0, 0)",
-        "UPDATE resources SET catalogued = FALSE WHERE key = 'r'",
-        "UPDATE resources SET catalogued = TRUE WHERE key = 'r'",
-        "INSERT INTO collections (key, name, created_at, updated_at) VALUES ('c', 'C', 0, 0)",
-        "INSERT INTO collection_rewards (collection_id, key, name, value) SELECT id, 'w', 'W', '' FROM collections",
-        "UPDATE collection_rewards SET stock = 7, claimed = claimed + 1",
-    ];
-    let silent = [
-        "UPDATE collection_rewards SET claimed = claimed + 1",
-        "INSERT INTO resources (key, external_id, title, catalogued, created_at, updated_at)
-            VALUES ('s', 's', '', FALSE, 0, 0)",
-        "UPDATE resources SET title = 'S' WHERE key = 's'",
-        "DELETE FROM resources WHERE key = 's'",
-        "INSERT INTO idempotency_keys (principal, mutation, key, body_hash, outcome, created_at)
-            VALUES ('p', 'm', 'k', '', '', 0)",
-    ];
-    for (statements, raises) in [(&raising[..], true), (&silent[..], false)] {
-        for statement in statements {
-            let before = catalogue_version(db).await;
-            db.execute_unprepared(statement).await.expect(statement);
-            let after = catalogue_version(db).await;
-            assert_eq!(after > before, raises, "{statement}: {before} to {after}");
-        }
-    }
-}
-
-async fn catalogue_version(db: &DatabaseConnection) -> i64 {
-    let row =
-        database::entity::catalogue_version::Entity::find_by_id(1_i16).one(db).await.expect("the version is read");
-    row.expect("there is one row").version
-}
-
 /// Every entity of the application.
 fn entities(backend: DbBackend) -> Tables {
     let mut tables: Tables = [
@@ -201,6 +160,7 @@ fn entities(backend: DbBackend) -> Tables {
         described::<learning::entity::plan_resource::Entity>(backend),
         described::<learning::entity::instance::Entity>(backend),
         described::<learning::entity::instance_resource::Entity>(backend),
+        described::<learning::entity::instance_owner::Entity>(backend),
         described::<learning::entity::progress::Entity>(backend),
         described::<games::entity::game::Entity>(backend),
         described::<games::entity::achievement::Entity>(backend),
@@ -213,6 +173,7 @@ fn entities(backend: DbBackend) -> Tables {
         described::<collections::entity::reward::Entity>(backend),
         described::<collections::entity::owned_card::Entity>(backend),
         described::<collections::entity::progress::Entity>(backend),
+        described::<write::entity::counters::Entity>(backend),
         described::<write::entity::event::Entity>(backend),
         described::<write::entity::audit_entry::Entity>(backend),
         described::<write::entity::idempotency_key::Entity>(backend),

@@ -43,23 +43,23 @@ pub const CHECKS: &[Check] = &[
     ),
     Check::of_users(
         "credits.numbers",
-        "SELECT u.id AS user_id, 'the last number of the ledger' AS what, u.ledger_seq AS stored,
+        "SELECT c.user_id, 'the last number of the ledger' AS what, c.ledger_seq AS stored,
              CAST(max(n.seq) AS bigint) AS expected
-         FROM users u JOIN (
+         FROM user_counters c JOIN (
              SELECT user_id, seq FROM credit_lots WHERE user_id = ANY($1)
              UNION ALL SELECT user_id, seq FROM credit_entries WHERE user_id = ANY($1)
-         ) n ON n.user_id = u.id GROUP BY u.id, u.ledger_seq HAVING max(n.seq) > u.ledger_seq",
+         ) n ON n.user_id = c.user_id GROUP BY c.user_id, c.ledger_seq HAVING max(n.seq) > c.ledger_seq",
     )
     .mended_by(
-        "UPDATE users SET ledger_seq = (
+        "UPDATE user_counters SET ledger_seq = (
              SELECT max(n.seq) FROM (
                  SELECT user_id, seq FROM credit_lots WHERE user_id = ANY($1)
                  UNION ALL SELECT user_id, seq FROM credit_entries WHERE user_id = ANY($1)
-             ) n WHERE n.user_id = users.id)
-         WHERE id = ANY($1) AND ledger_seq < (
+             ) n WHERE n.user_id = user_counters.user_id)
+         WHERE user_id = ANY($1) AND ledger_seq < (
              SELECT max(n.seq) FROM (
                  SELECT user_id, seq FROM credit_lots WHERE user_id = ANY($1)
                  UNION ALL SELECT user_id, seq FROM credit_entries WHERE user_id = ANY($1)
-             ) n WHERE n.user_id = users.id)",
+             ) n WHERE n.user_id = user_counters.user_id)",
     ),
 ];

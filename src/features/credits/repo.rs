@@ -13,7 +13,7 @@ use waymark_db::bulk::Stores;
 use waymark_db::owner::Merger;
 use waymark_db::page::{List, Slice};
 use waymark_db::records::{As, Records};
-use waymark_db::{ColumnIsAny as _, Extent, Param, Sql, fetch, greatest, pairs, row, select, values};
+use waymark_db::{ColumnIsAny as _, Extent, Param, Sql, fetch, pairs, row, select, values};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
 
@@ -224,28 +224,11 @@ pub(super) async fn entry_count(connection: &impl ConnectionTrait, users: Vec<i6
 
 /// Hands everything over to another user, whose numbers of lots and entries end at `offset`.
 pub(super) async fn hand_over(connection: &impl ConnectionTrait, merger: Merger, offset: i64) -> Result<()> {
-    lot::Entity::update_many()
-        .col_expr(lot::Column::UserId, Expr::value(merger.into))
-        .col_expr(lot::Column::Seq, Expr::col(lot::Column::Seq).add(offset))
-        .filter(lot::Column::UserId.eq(merger.from))
-        .exec(connection)
-        .await?;
-    entry::Entity::update_many()
-        .col_expr(entry::Column::UserId, Expr::value(merger.into))
-        .col_expr(entry::Column::Seq, Expr::col(entry::Column::Seq).add(offset))
-        .col_expr(entry::Column::LotSeq, Expr::col(entry::Column::LotSeq).add(offset))
-        .filter(entry::Column::UserId.eq(merger.from))
-        .exec(connection)
-        .await?;
-    let there = block::Entity::find().filter(block::Column::UserId.eq(merger.into));
-    let behind = Expr::col(block::Column::Seq).add(greatest(there, block::Column::Seq));
-    block::Entity::update_many()
-        .col_expr(block::Column::UserId, Expr::value(merger.into))
-        .col_expr(block::Column::Seq, behind)
-        .filter(block::Column::UserId.eq(merger.from))
-        .exec(connection)
-        .await?;
-    Ok(())
+    merger.renumbered::<lot::Entity>(connection, &[(lot::Column::Seq, offset)]).await?;
+    let numbers = [(entry::Column::Seq, offset), (entry::Column::LotSeq, offset)];
+    merger.renumbered::<entry::Entity>(connection, &numbers).await?;
+    let last = last_block(connection, merger.into).await?;
+    merger.renumbered::<block::Entity>(connection, &[(block::Column::Seq, last)]).await
 }
 
 row! {

@@ -13,16 +13,17 @@ pub const CHECKS: &[Check] = &[
     ),
     Check::of_users(
         "history.counter",
-        "SELECT u.id AS user_id, 'the last number of the history' AS what, u.history_seq AS stored,
+        "SELECT c.user_id, 'the last number of the history' AS what, c.history_seq AS stored,
              COALESCE(h.last, 0) AS expected
-         FROM users u LEFT JOIN (
+         FROM user_counters c LEFT JOIN (
              SELECT user_id, max(seq) AS last FROM history_events WHERE user_id = ANY($1) GROUP BY user_id
-         ) h ON h.user_id = u.id
-         WHERE u.id = ANY($1) AND u.history_seq <> COALESCE(h.last, 0)",
+         ) h ON h.user_id = c.user_id
+         WHERE c.user_id = ANY($1) AND c.history_seq <> COALESCE(h.last, 0)",
     )
     .mended_by(
-        "UPDATE users SET history_seq = COALESCE((SELECT max(h.seq) FROM history_events h WHERE h.user_id = users.id), 0)
-         WHERE id = ANY($1)
-             AND history_seq <> COALESCE((SELECT max(h.seq) FROM history_events h WHERE h.user_id = users.id), 0)",
+        "UPDATE user_counters SET history_seq = COALESCE((
+             SELECT max(h.seq) FROM history_events h WHERE h.user_id = user_counters.user_id), 0)
+         WHERE user_id = ANY($1) AND history_seq <> COALESCE((
+             SELECT max(h.seq) FROM history_events h WHERE h.user_id = user_counters.user_id), 0)",
     ),
 ];

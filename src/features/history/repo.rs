@@ -1,6 +1,6 @@
 //! SQL of the history.
 
-use sea_orm::sea_query::{Expr, Query};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait as _, Iterable as _, QuerySelect as _};
 
 use waymark_db::page::{List, Slice};
@@ -97,7 +97,7 @@ pub struct HistoryState {
     pub erased: bool,
 }
 
-row! { struct HistoryStateOf { id: i64, state: HistoryState = (HistoryState) } }
+row! { struct HistoryStateOf { user_id: i64, state: HistoryState = (HistoryState) } }
 
 row!(HistoryState {
     newest: "history_seq",
@@ -107,9 +107,13 @@ row!(HistoryState {
 
 /// How the histories of these users stand.
 pub(super) async fn state(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<(i64, HistoryState)>> {
-    let users = Query::select().from("users").and_where(Expr::col("id").is_any(connection, users)).to_owned();
-    let found = select_from(connection, "users", users).await?;
-    Ok(found.into_iter().map(|HistoryStateOf { id, state }| (id, state)).collect())
+    let states = Query::select()
+        .from("user_counters")
+        .inner_join("users", Expr::col(("users", "id")).equals(("user_counters", "user_id")))
+        .and_where(Expr::col(("user_counters", "user_id")).is_any(connection, users))
+        .to_owned();
+    let found = select_from(connection, "user_counters", states).await?;
+    Ok(found.into_iter().map(|HistoryStateOf { user_id, state }| (user_id, state)).collect())
 }
 
 /// One page of the audit log, the newest entry first. What changed is read only where it is wanted.

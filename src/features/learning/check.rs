@@ -5,6 +5,17 @@ use waymark_verify::Check;
 /// The checks of this feature's tables, for the verifier.
 pub const CHECKS: &[Check] = &[
     Check::of_users(
+        "learning.owners",
+        "SELECT i.user_id, 'the owner of instance ' || i.external_id AS what, o.user_id AS stored,
+             i.user_id AS expected
+         FROM study_plan_instances i LEFT JOIN instance_owners o ON o.external_id = i.external_id
+         WHERE i.user_id = ANY($1) AND (o.user_id IS NULL OR o.user_id <> i.user_id)",
+    )
+    .mended_by(
+        "INSERT INTO instance_owners (external_id, user_id)
+         SELECT external_id, user_id FROM study_plan_instances WHERE user_id = ANY($1) ON CONFLICT DO NOTHING",
+    ),
+    Check::of_users(
         "learning.completions",
         "SELECT p.user_id, 'completion of resource:' || r.key AS what, p.completed_at AS stored,
              CASE WHEN p.completed THEN p.last_accessed_at END AS expected

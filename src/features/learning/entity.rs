@@ -113,7 +113,7 @@ pub mod instance {
         /// The number of the instance among those of the user; never used again when the instance is gone.
         #[sea_orm(primary_key, auto_increment = false)]
         pub seq: i64,
-        /// The id for dialects that want 24 hexadecimal digits; unique.
+        /// The id for dialects that want 24 hexadecimal digits; unique, which `instance_owners` sees to.
         pub external_id: String,
         /// The plan it is a copy of.
         pub plan_id: i64,
@@ -123,6 +123,25 @@ pub mod instance {
         pub created_at: Timestamp,
         /// When the row last changed.
         pub updated_at: Timestamp,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Whose an instance is, for dialects that name instances without their users.
+pub mod instance_owner {
+    use sea_orm::entity::prelude::*;
+
+    /// One row of `instance_owners`. Every instance has one.
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "instance_owners")]
+    pub struct Model {
+        /// The instance's id of 24 hexadecimal digits.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub external_id: String,
+        /// Whose the instance is.
+        pub user_id: i64,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -177,7 +196,7 @@ pub mod progress {
         /// The same as a relation.
         #[sea_orm(belongs_to, from = "resource_id", to = "id")]
         pub resource: HasOne<super::resource::Entity>,
-        /// The id for dialects that want 24 hexadecimal digits; unique.
+        /// The id for dialects that want 24 hexadecimal digits; unique for a user.
         pub external_id: String,
         /// Whether the user is done with it; independent of `progress`.
         pub completed: bool,

@@ -1,17 +1,16 @@
 //! SQL of resources, study plans, instances and resource progress.
 
-use super::entity::{instance, instance_resource, plan, plan_resource, progress, resource};
+use super::entity::{instance, instance_owner, instance_resource, plan, plan_resource, progress, resource};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
 use std::collections::HashMap;
+use waymark_db::bulk::Stores;
 use waymark_db::owner::Merger;
 use waymark_db::page::{List, Slice};
 use waymark_db::records::{As, Records};
-use waymark_db::{
-    ColumnIsAny as _, Extent, Param, Sql, bulk, counts, fetch, greatest, pair_is_any, pairs, row, select,
-};
+use waymark_db::{ColumnIsAny as _, Extent, Param, Sql, bulk, counts, fetch, pair_is_any, pairs, row, select, values};
 use waymark_graphql_kit::batcher::grouped;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
@@ -208,8 +207,8 @@ pub(super) async fn instance_owners(
     connection: &impl ConnectionTrait,
     external_ids: Vec<String>,
 ) -> Result<Vec<(String, i64)>> {
-    let found = instance::Entity::find().filter(instance::Column::ExternalId.is_any(connection, external_ids));
-    let owners = select(connection, found).await?;
+    use instance_owner::{Column, Entity};
+    let owners = select(connection, Entity::find().filter(Column::ExternalId.is_any(connection, external_ids))).await?;
     Ok(owners.into_iter().map(|OwnerOf { external_id, user_id }| (external_id, user_id)).collect())
 }
 
@@ -587,9 +586,10 @@ pub(super) async fn elsewhere(connection: &impl ConnectionTrait, users: Vec<i64>
 }
 
 /// Adds an instance with its resources.
-pub(super) async fn add_instance(connection: &impl ConnectionTrait, user: i64, new: Instance) -> Result<()> {
+pub(super) fn add_instance(stores: &mut Stores, user: i64, new: Instance) {
     let seq = new.seq;
-    let row = instance::Model {
+    stores.insert(vec![instance_owner::Model { external_id: new.external_id.clone(), user_id: user }]);
+    stores.insert(vec![instance::Model {
         user_id: user,
         seq,
         external_id: new.external_id,
@@ -597,12 +597,12 @@ pub(super) async fn add_instance(connection: &impl ConnectionTrait, user: i64, n
         title: new.title,
         created_at: new.created_at,
         updated_at: new.updated_at,
-    };
-    bulk::insert(connection, &[row]).await?;
-    add_places(connection, user, seq, &new.items).await
+    }]);
+    stores.insert(places_of(user, seq, &new.items));
 }
 
-async fn add_places(connection: &impl ConnectionTrait, user_id: i64, instance_seq: i64, items: &[Item]) -> Result<()> {
+/// The places of an instance with these items, in their order.
+fn places_of(user_id: i64, instance_seq: i64, items: &[Item]) -> Vec<Place> {
     let place = |(position, item): (i32, &Item)| Place {
         user_id,
         instance_seq,
@@ -610,7 +610,7 @@ async fn add_places(connection: &impl ConnectionTrait, user_id: i64, instance_se
         resource_id: item.resource_id,
         marked_at: item.marked_at,
     };
-    bulk::insert(connection, &(1..).zip(items).map(place).collect::<Vec<_>>()).await
+    (1..).zip(items).map(place).collect()
 }
 
 /// Sets the title of an instance, which changes at `now`.
@@ -646,32 +646,35 @@ pub(super) async fn replace_places(
     items: &[Item],
 ) -> Result<()> {
     remove_places(connection, user, instance).await?;
-    add_places(connection, user, instance, items).await
+    bulk::insert(connection, &places_of(user, instance, items)).await
 }
 
 /// Removes an instance with its resources.
-pub(super) async fn remove_instance(connection: &impl ConnectionTrait, user: i64, instance: i64) -> Result<()> {
+pub(super) async fn remove_instance(
+    connection: &impl ConnectionTrait,
+    user: i64,
+    instance: i64,
+    external_id: &str,
+) -> Result<()> {
     remove_places(connection, user, instance).await?;
-    Ok(instance::Entity::delete_by_id((user, instance)).exec(connection).await.map(drop)?)
+    instance::Entity::delete_by_id((user, instance)).exec(connection).await?;
+    Ok(instance_owner::Entity::delete_by_id(external_id).exec(connection).await.map(drop)?)
 }
 
 /// Hands instances over to another user, numbered behind those that are there.
 pub(super) async fn hand_over_instances(connection: &impl ConnectionTrait, merger: Merger) -> Result<()> {
-    let last = || {
-        let there = instance::Entity::find().filter(instance::Column::UserId.eq(merger.into));
-        greatest(there, instance::Column::Seq)
-    };
-    // The resources first: they are numbered by the instances that are there.
-    instance_resource::Entity::update_many()
-        .col_expr(instance_resource::Column::UserId, Expr::value(merger.into))
-        .col_expr(instance_resource::Column::InstanceSeq, Expr::col(instance_resource::Column::InstanceSeq).add(last()))
-        .filter(instance_resource::Column::UserId.eq(merger.from))
-        .exec(connection)
-        .await?;
-    instance::Entity::update_many()
-        .col_expr(instance::Column::UserId, Expr::value(merger.into))
-        .col_expr(instance::Column::Seq, Expr::col(instance::Column::Seq).add(last()))
-        .filter(instance::Column::UserId.eq(merger.from))
+    let handed_over = instance::Entity::find().filter(instance::Column::UserId.eq(merger.from));
+    let ids: Vec<String> = values(connection, handed_over, instance::Column::ExternalId).await?;
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let Numbers { last, .. } = numbers(connection, merger.into).await?;
+    let of_instances = [(instance_resource::Column::InstanceSeq, last)];
+    merger.renumbered::<instance_resource::Entity>(connection, &of_instances).await?;
+    merger.renumbered::<instance::Entity>(connection, &[(instance::Column::Seq, last)]).await?;
+    instance_owner::Entity::update_many()
+        .col_expr(instance_owner::Column::UserId, Expr::value(merger.into))
+        .filter(instance_owner::Column::ExternalId.is_any(connection, ids))
         .exec(connection)
         .await?;
     Ok(())

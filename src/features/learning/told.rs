@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, json};
 
-use super::entity::{instance, instance_resource, progress};
+use super::entity::{instance, instance_owner, instance_resource, progress};
 use super::repo;
 use super::rules::{self, MAX_NOTES_CHARACTERS};
 use super::write::{MOST_ELSEWHERE, MOST_INSTANCES};
 use super::{Learning, Plan};
-use waymark_db::rows;
+use waymark_db::{bulk, rows};
 use waymark_kernel::clock::{Ids, Timestamp};
 use waymark_kernel::error::Result;
 use waymark_kernel::limits;
@@ -296,6 +296,8 @@ struct Instances {
     resources: BTreeMap<(i64, i64, i64), instance_resource::Model>,
     changed: BTreeSet<(i64, i64)>,
     changed_resources: BTreeSet<(i64, i64, i64)>,
+    /// Of those that were made.
+    owners: Vec<instance_owner::Model>,
 }
 
 async fn take_instances(
@@ -331,6 +333,7 @@ async fn take_instances(
             Err(reason) => Err(reason),
         });
     }
+    bulk::insert(unit.transaction(), &instances.owners).await?;
     let changed: Vec<_> = instances.changed.iter().filter_map(|place| instances.rows.remove(place)).collect();
     rows::store(unit.transaction(), &changed).await?;
     let changed: Vec<_> =
@@ -404,6 +407,7 @@ impl Instances {
             created_at,
             updated_at: told.updated_at.unwrap_or(created_at),
         };
+        self.owners.push(instance_owner::Model { external_id: row.external_id.clone(), user_id: row.user_id });
         self.rows.insert(place, row);
         self.changed.insert(place);
         let count = wanted.len();

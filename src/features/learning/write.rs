@@ -595,7 +595,7 @@ impl Write for CreateStudyPlanInstance {
             items: items_of(plan, &[]),
         };
         let changes = json!({ "instance": seq, "resources": instance.items.len() });
-        repo::add_instance(unit.transaction(), user, instance).await?;
+        repo::add_instance(unit.stores(), user, instance);
         unit.record(user, HistoryKind::InstanceCreated, (Kind::StudyPlan, &plan.row.key), &changes)?;
         Ok(InstanceOutcome::Done(external_id))
     }
@@ -695,7 +695,7 @@ impl Write for DeleteStudyPlanInstance {
         let Some(instance) = instance(unit, user, &self.instance).await? else {
             return Ok(InstanceOutcome::Refused(unknown_instance(&self.instance).at(["instanceId"])));
         };
-        repo::remove_instance(unit.transaction(), user, instance.seq).await?;
+        repo::remove_instance(unit.transaction(), user, instance.seq, &instance.external_id).await?;
         tell_of_instance(unit, user, HistoryKind::InstanceDeleted, &instance)?;
         Ok(InstanceOutcome::Done(instance.external_id))
     }

@@ -33,10 +33,6 @@ pub mod user {
         pub visibility: Visibility,
         /// When the row was made.
         pub created_at: Timestamp,
-        /// The last number given to an event of the user's history; 0: none yet.
-        pub history_seq: i64,
-        /// The last number given in the user's ledger of credits; 0: none yet.
-        pub ledger_seq: i64,
         /// Whether the user came to be by a wallet of their own, and no app or operator has written for the user since,
         /// or linked an account: anybody can make a wallet, so this one counts as nobody who is known.
         pub self_made: bool,

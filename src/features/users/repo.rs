@@ -19,7 +19,7 @@ use waymark_db::page::Slice;
 use waymark_db::records::{As, Records};
 use waymark_db::{ColumnIsAny as _, Param, Sql, bulk, fetch, fetch_values, query, row, select};
 use waymark_kernel::clock::Timestamp;
-use waymark_kernel::error::Result;
+use waymark_kernel::error::{Error, Result};
 use waymark_write::HistoryKind;
 use waymark_write::entity::event;
 
@@ -57,7 +57,7 @@ pub(super) struct Found {
 }
 
 /// The hand-written statements of this file.
-pub static STATEMENTS: [&Sql; 4] = [&BY_ULID, &BY_ANYTHING, &SURVIVORS, &LEADS_TO];
+pub static STATEMENTS: [&Sql; 5] = [&BY_ULID, &BY_ANYTHING, &SURVIVORS, &LOCK_ALL, &LEADS_TO];
 
 // Nearly every query begins with it: the builder would make its text each time, which costs more than to run it.
 static BY_ULID: Sql = Sql::new(
@@ -224,8 +224,6 @@ pub(super) async fn insert(
         display_name: Set(profile.display_name),
         avatar_url: Set(profile.avatar_url),
         created_at: Set(now),
-        history_seq: Set(0),
-        ledger_seq: Set(0),
         self_made: Set(self_made),
         merged_into: Set(None),
         erased_at: Set(None),
@@ -480,34 +478,57 @@ row! {
         pub history_seq: i64,
         /// The last number of the ledger.
         pub ledger_seq: i64,
+        /// Whether the user came to be by a wallet, and nobody has vouched for the user.
+        pub self_made: bool,
         /// Whether the user was merged into another one.
-        pub merged: bool = "merged_into IS NOT NULL AS merged",
+        pub merged: bool,
         /// Whether the user was erased.
-        pub erased: bool = "erased_at IS NOT NULL AS erased",
+        pub erased: bool,
+        /// Whether the counters say that the user was merged or erased.
+        gone: bool,
     }
 }
 
 impl Standing {
-    /// The user of a row.
+    /// The user of a new row.
     pub(super) fn of(row: &user::Model) -> Self {
         Self {
             id: row.id,
             ulid: row.ulid.clone(),
-            history_seq: row.history_seq,
-            ledger_seq: row.ledger_seq,
+            history_seq: 0,
+            ledger_seq: 0,
+            self_made: row.self_made,
             merged: row.merged_into.is_some(),
             erased: row.erased_at.is_some(),
+            gone: row.merged_into.is_some() || row.erased_at.is_some(),
         }
     }
 }
+
+// The lock is on the counters, as that of every write is; the builder locks all tables of a statement.
+static LOCK_ALL: Sql = Sql::new(
+    "SELECT c.user_id AS id, u.ulid, c.history_seq, c.ledger_seq, u.self_made, \
+     u.merged_into IS NOT NULL AS merged, u.erased_at IS NOT NULL AS erased, c.gone \
+     FROM user_counters c JOIN users u ON u.id = c.user_id WHERE c.user_id = ANY($1) \
+     ORDER BY c.user_id FOR UPDATE OF c",
+)
+.on_sqlite(
+    "SELECT c.user_id AS id, u.ulid, c.history_seq, c.ledger_seq, u.self_made, \
+     u.merged_into IS NOT NULL AS merged, u.erased_at IS NOT NULL AS erased, c.gone \
+     FROM user_counters c JOIN users u ON u.id = c.user_id WHERE c.user_id = ANY($1) ORDER BY c.user_id",
+);
 
 /// Locks users in ascending order, those who were merged or erased too.
 pub(super) async fn lock(connection: &impl ConnectionTrait, users: Vec<i64>) -> Result<Vec<Standing>> {
     if users.is_empty() {
         return Ok(Vec::new());
     }
-    let users = user::Entity::find().filter(user::Column::Id.is_any(connection, users));
-    select(connection, users.order_by_asc(user::Column::Id).lock_exclusive()).await
+    let locked: Vec<Standing> = fetch(connection, &LOCK_ALL, [Param::Ints(users)]).await?;
+    // Only what is locked is read anew after a lock was waited for.
+    if locked.iter().any(|user| user.gone && !user.merged && !user.erased) {
+        return Err(Error::internal("a user was merged or erased while the lock was waited for").passing());
+    }
+    Ok(locked)
 }
 
 row! {

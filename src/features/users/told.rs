@@ -10,10 +10,11 @@ use super::entity::{Visibility, account, user};
 use super::{repo, rules};
 use waymark_auth::entity::api_key;
 use waymark_auth::{JWT_PROVIDER, Scope};
-use waymark_db::rows;
+use waymark_db::{bulk, rows};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
 use waymark_vocabulary::ids::Kind;
+use waymark_write::entity::counters;
 use waymark_write::{HistoryKind, Origin, Taken, Unit};
 
 pub use super::repo::{Names, Standing, find_named, profiles_updated};
@@ -76,7 +77,7 @@ pub struct TakenUsers {
 pub async fn lock(unit: &mut Unit<'_>, users: Vec<i64>) -> Result<Vec<Standing>> {
     let locked = repo::lock(unit.transaction(), users).await?;
     for user in &locked {
-        unit.adopt(user.id, &user.ulid, [user.history_seq, user.ledger_seq]);
+        unit.adopt(user.id, &user.ulid, [user.history_seq, user.ledger_seq], user.self_made);
     }
     Ok(locked)
 }
@@ -238,8 +239,6 @@ impl Users {
             avatar_url: None,
             visibility: record.visibility.unwrap_or(Visibility::Members),
             created_at: at,
-            history_seq: 0,
-            ledger_seq: 0,
             self_made: record.self_made,
             merged_into: None,
             erased_at: record.erased_at,
@@ -319,11 +318,15 @@ impl Users {
         let mut done = TakenUsers::default();
         let count = self.slots.iter().filter(|slot| slot.is_new).count();
         let ids = rows::new_ids::<user::Model>(unit.transaction(), count).await?;
+        let mut new = Vec::with_capacity(count);
         for (slot, id) in self.slots.iter_mut().filter(|slot| slot.is_new).zip(ids) {
             slot.row.id = id;
-            unit.adopt(id, &slot.row.ulid, [0, 0]);
+            unit.adopt(id, &slot.row.ulid, [0, 0], slot.row.self_made);
             done.users.push(Standing::of(&slot.row));
+            let gone = slot.row.erased_at.is_some();
+            new.push(counters::Model { user_id: id, history_seq: 0, ledger_seq: 0, gone });
         }
+        bulk::insert(unit.transaction(), &new).await?;
         let changed: Vec<user::Model> =
             self.slots.iter().filter(|slot| slot.changed).map(|slot| slot.row.clone()).collect();
         rows::store(unit.transaction(), &changed).await?;
@@ -333,6 +336,9 @@ impl Users {
         let accounts: Vec<account::Model> = self.accounts.into_iter().map(|(_, account)| account).collect();
         rows::store(unit.transaction(), &accounts).await?;
         done.erased = self.slots.iter().filter(|slot| slot.erased).map(|slot| slot.row.id).collect();
+        for user in &done.erased {
+            unit.close(*user)?;
+        }
         done.profiles = self.slots.iter().map(|slot| (slot.row.id, slot.updated_at)).collect();
         for tale in self.tales.into_iter().filter(|tale| !tale.has_history) {
             let row = &self.slots[tale.slot].row;
@@ -463,7 +469,7 @@ pub async fn take_keys(unit: &Unit<'_>, told: Vec<api_key::Model>) -> Result<Vec
 /// Takes that a locked user was merged into another one, as an export says; both by their internal ids, with what the
 /// file calls them.
 pub async fn take_merger(
-    unit: &Unit<'_>,
+    unit: &mut Unit<'_>,
     (user, name): (i64, &str),
     (into, survivor): (i64, &str),
     origin: Origin,
@@ -479,7 +485,11 @@ pub async fn take_merger(
             format!("the user {survivor:?} was merged into {name:?}")
         }));
     }
-    repo::mark_merged(unit.transaction(), user, into).await.map(Ok)
+    let is_news = repo::mark_merged(unit.transaction(), user, into).await?;
+    if is_news {
+        unit.close(user)?;
+    }
+    Ok(Ok(is_news))
 }
 
 #[cfg(test)]

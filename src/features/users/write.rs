@@ -109,7 +109,7 @@ async fn create(
     let (transaction, now) = (unit.transaction(), unit.now);
     let visibility = profile.visibility;
     let id = repo::insert(transaction, ulid, unit.ids.hex24(now), profile, self_made, now).await?;
-    unit.add_user(id, ulid);
+    unit.add_user(id, ulid, self_made);
     unit.record(id, HistoryKind::UserCreated, (Kind::User, ulid), &json!({}))?;
     link(unit, id, ulid, accounts).await?;
     if visibility != Visibility::Members {

@@ -33,7 +33,7 @@ use waymark_kernel::error::{Code, Error, Result};
 use waymark_kinds as features;
 use waymark_seasons::told::settle;
 use waymark_users::told::{Names, Standing, find_named, lock, stored_account};
-use waymark_write::{Origin, Taken, Unit};
+use waymark_write::{Origin, Taken, Unit, raise_catalogue};
 
 pub use restoring::Restoring;
 
@@ -469,7 +469,9 @@ impl<'a> Work<'a> {
         };
         if of_catalogue {
             catalogue::take(&mut work).await?;
-            version = sql::lock_catalogue(transaction, true).await?;
+            if work.outcomes.contains(&Outcome::New) {
+                version = raise_catalogue(transaction).await?;
+            }
         }
         users::take(&mut work).await?;
         work.find_people().await?;

@@ -90,7 +90,7 @@ pub(super) async fn take_mergers(work: &mut Work<'_>) -> Result<()> {
             Ok(into) if into != user && work.is_erased_for(at, into) => {
                 Err(format!("the user {:?} was erased", record.into))
             }
-            Ok(into) => take_merger(&work.unit, (user, &record.user), (into, &record.into), origin).await?,
+            Ok(into) => take_merger(&mut work.unit, (user, &record.user), (into, &record.into), origin).await?,
         };
         work.person(user)?.merged |= taken == Ok(true);
         work.note([(at, taken)]);

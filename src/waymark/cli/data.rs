@@ -1,4 +1,4 @@
-//! `waymark migrate` and `waymark demo`.
+//! `waymark migrate`, `waymark demo` and `waymark catalogue`.
 
 use std::time::Duration;
 
@@ -11,9 +11,10 @@ use waymark_demo::{Options, Scale};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::config::Config;
 use waymark_kernel::error::Result;
+use waymark_write::{raise_catalogue, take_catalogue};
 
-/// Changes the schema, or shows where it stands.
-pub(super) async fn migrate(config: &Config, to: MigrateTo) -> Result<()> {
+/// Changes the schema, or shows where it stands; distributes users over servers behind it.
+pub(super) async fn migrate(config: &Config, to: MigrateTo, distribute: bool) -> Result<()> {
     let db = match to {
         MigrateTo::Up => open_or_make(config).await?,
         MigrateTo::Down => open_whatever(config).await?,
@@ -37,11 +38,26 @@ pub(super) async fn migrate(config: &Config, to: MigrateTo) -> Result<()> {
     if to == MigrateTo::Up && migrations.len() == before.len() {
         say("The schema is up to date.");
     }
+    if distribute {
+        db.distribute(say).await?;
+        say("Users are distributed.");
+    }
     db.close().await
 }
 
 async fn applied(db: &Db) -> Result<Vec<String>> {
     Ok(db.migrations().await?.into_iter().filter_map(|(name, applied)| applied.then_some(name)).collect())
+}
+
+/// Lets all servers read the catalogue anew. Waits for writes that go by the old one.
+pub(super) async fn touch_catalogue(config: &Config) -> Result<()> {
+    let db = open(config).await?;
+    let transaction = db.begin_long(None).await?;
+    take_catalogue(&transaction).await?;
+    raise_catalogue(&transaction).await?;
+    transaction.commit().await?;
+    say("All servers read the catalogue anew, within about a second.");
+    db.close().await
 }
 
 /// Fills the configured database with demo data.

@@ -375,7 +375,7 @@ async fn a_signature_is_good_for_all_of_its_document(stage: Stage) {
     let held = stage.db().begin().await.unwrap();
     if stage.db().kind() == Kind::Postgres {
         stays_idle(&held).await;
-        held.execute_unprepared("SELECT id FROM users WHERE id = 1 FOR UPDATE").await.unwrap();
+        held.execute_unprepared("SELECT user_id FROM user_counters WHERE user_id = 1 FOR UPDATE").await.unwrap();
         assert_eq!(send(&stage, &headers, &body).await.codes(), ["UNAVAILABLE"]);
     } else {
         // Whoever goes away before the turn comes may have come so far that it is carried out all the same.
@@ -437,9 +437,9 @@ async fn a_locked_user_keeps_nobody_else_waiting(stage: Stage) {
     let held = if neighbour.kind() == Kind::Postgres {
         let held = neighbour.begin().await.unwrap();
         stays_idle(&held).await;
-        held.execute_unprepared("SELECT id FROM users WHERE handle IN ('somebody0', 'somebody1') FOR UPDATE")
-            .await
-            .unwrap();
+        let both = "SELECT user_id FROM user_counters WHERE user_id IN \
+            (SELECT id FROM users WHERE handle IN ('somebody0', 'somebody1')) FOR UPDATE";
+        held.execute_unprepared(both).await.unwrap();
         Some(held)
     } else {
         // There is one writer at a time, so that nobody can hold one user.

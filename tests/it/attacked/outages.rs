@@ -413,9 +413,11 @@ async fn writes_that_wait_for_a_lock_keep_no_reads_waiting(stage: Stage) {
     let input = |handle: &str| json!({ "i": { "user": { "handle": handle }, "amount": { "micros": 1 } } });
     assert_eq!(app.data(GRANT, input("grace")).await["grantCredits"]["status"], "APPLIED");
     // Somebody else, who has no deadlines, keeps a user to himself.
+    const ADA: &str = "SELECT 1 FROM user_counters \
+        WHERE user_id = (SELECT id FROM users WHERE handle_lower = 'ada') FOR UPDATE";
     let other = Database::connect(&stage.url).await.unwrap();
     let lock = sea_orm::TransactionTrait::begin(&other).await.unwrap();
-    lock.execute_unprepared("SELECT 1 FROM users WHERE handle_lower = 'ada' FOR UPDATE").await.unwrap();
+    lock.execute_unprepared(ADA).await.unwrap();
     let waiting: Vec<_> = (0..12)
         .map(|number| {
             let (app, query) = (app.clone(), if number % 2 == 0 { GRANT } else { SPEND });

@@ -22,7 +22,7 @@ pub(crate) use actor::{Actor, Answer};
 use databases::Engine;
 pub(crate) use postgres::{Cluster, Pooler, free_port, through_a_pooler};
 pub(crate) use proxy::{Cut, Proxy, Way};
-pub(crate) use stage::{Blank, NOW, Stage, token};
+pub(crate) use stage::{Blank, NOW, Stage, by_hand, count_anew, token};
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 

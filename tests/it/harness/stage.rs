@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jsonwebtoken::{EncodingKey, Header};
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::EntityTrait as _;
 use sea_orm::sea_query::OnConflict;
+use sea_orm::{ConnectionTrait as _, EntityTrait as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use waymark::app::App;
@@ -167,6 +167,26 @@ impl Stage {
             }
         }
         panic!("the count does not settle: {counts:?}");
+    }
+}
+
+/// Changes the catalogue by hand: what `waymark catalogue touch` does comes behind it.
+pub(crate) async fn by_hand(db: &Db, sql: &str) {
+    for sql in [sql, "UPDATE catalogue_version SET version = version + 1"] {
+        db.writes().execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+}
+
+/// Makes good what a write sees to, for users who were stored, merged or erased by hand: they have counters, which say
+/// who is gone.
+pub(crate) async fn count_anew(db: &Db) {
+    for sql in [
+        "INSERT INTO user_counters (user_id) \
+         SELECT u.id FROM users u WHERE NOT EXISTS (SELECT 1 FROM user_counters c WHERE c.user_id = u.id)",
+        "UPDATE user_counters SET gone = TRUE WHERE NOT gone AND user_id IN \
+         (SELECT id FROM users WHERE merged_into IS NOT NULL OR erased_at IS NOT NULL)",
+    ] {
+        db.writes().execute_unprepared(sql).await.expect("they are counted");
     }
 }
 

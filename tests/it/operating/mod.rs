@@ -26,7 +26,7 @@ async fn get(actor: &Actor, path: &str) -> Answer {
 async fn lock(db: &Db) -> Transaction {
     let transaction = db.begin().await.unwrap();
     if db.kind() == Kind::Postgres {
-        transaction.execute_unprepared("LOCK TABLE users IN EXCLUSIVE MODE").await.unwrap();
+        transaction.execute_unprepared("LOCK TABLE user_counters IN EXCLUSIVE MODE").await.unwrap();
     }
     transaction
 }

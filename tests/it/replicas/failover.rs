@@ -109,10 +109,11 @@ async fn fail_over() {
     crash::compare(&stored, &clients);
     db.close().await.unwrap();
     assert_eq!(output(&["verify"], &settings), "");
-    let last: i64 = value(&direct, &format!("SELECT history_seq::text FROM users WHERE id = {}", users[watched].0))
-        .await
-        .parse()
-        .unwrap();
+    let last: i64 =
+        value(&direct, &format!("SELECT history_seq::text FROM user_counters WHERE user_id = {}", users[watched].0))
+            .await
+            .parse()
+            .unwrap();
     until("all events come", async || heard.lock().unwrap().last() == Some(&last)).await;
     following.abort();
     let expected: Vec<i64> = (1..=last).collect();

@@ -1,12 +1,11 @@
 //! The learning dialect.
 
 use futures_util::future::join_all;
-use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use waymark::auth::Scope;
 
 use super::{get, header, lines, send};
-use crate::harness::{Actor, Answer, Stage, tests, token};
+use crate::harness::{Actor, Answer, Stage, by_hand, tests, token};
 
 tests! {
     demo: [
@@ -399,7 +398,7 @@ async fn only_catalogued_resources_where_the_settings_say_so(stage: Stage) {
 
 async fn a_retired_resource_takes_no_progress(stage: Stage) {
     let retire = format!("UPDATE resources SET retired_at = 0 WHERE external_id = '{OPEN}'");
-    stage.db().writes().execute_unprepared(&retire).await.unwrap();
+    by_hand(stage.db(), &retire).await;
     stage.app.refresh_catalogue().await.unwrap();
     let ada = stage.user("ada");
     let before = check(&ada, &[OPEN]).await;

@@ -190,7 +190,10 @@ async fn prepare(db: &Db, count: usize) -> Vec<String> {
     let options = demo::Options { users: Some(2 * u32::try_from(count).unwrap()), ..demo::Options::default() };
     demo::fill(db, options, Clock::System.now(), &|_, _| {}).await.unwrap();
     let connection = db.reads();
-    let sql = format!("SELECT handle FROM users WHERE history_seq > 0 ORDER BY id LIMIT {count}");
+    let sql = format!(
+        "SELECT u.handle FROM users u JOIN user_counters c ON c.user_id = u.id \
+         WHERE c.history_seq > 0 ORDER BY u.id LIMIT {count}"
+    );
     let statement = Statement::from_string(connection.get_database_backend(), sql);
     let rows = connection.query_all_raw(statement).await.unwrap();
     rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()

@@ -191,9 +191,10 @@ async fn events_have_ids_and_who_names_the_last_one_gets_the_rest(stage: Stage) 
     // Neither with one from before a backup was put back.
     let ahead = cursor(&app, "grace", numbers[2]).await;
     for sql in [
-        "DELETE FROM history_events WHERE seq = (SELECT history_seq FROM users WHERE handle = 'grace') \
-         AND user_id = (SELECT id FROM users WHERE handle = 'grace')",
-        "UPDATE users SET history_seq = history_seq - 1 WHERE handle = 'grace'",
+        "DELETE FROM history_events WHERE (user_id, seq) = (SELECT c.user_id, c.history_seq \
+         FROM user_counters c JOIN users u ON u.id = c.user_id WHERE u.handle = 'grace')",
+        "UPDATE user_counters SET history_seq = history_seq - 1 \
+         WHERE user_id = (SELECT id FROM users WHERE handle = 'grace')",
     ] {
         stage.db().writes().execute_unprepared(sql).await.unwrap();
     }

@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::{Value, json};
 use waymark::auth::Scope;
 
-use crate::harness::{Actor, Stage, tests};
+use crate::harness::{Actor, Stage, by_hand, tests};
 
 tests! {
     own: [
@@ -84,7 +84,7 @@ fn quantities(payload: &Value) -> Vec<i64> {
 }
 
 async fn run(stage: &Stage, statement: &str) {
-    stage.db().writes().execute_unprepared(statement).await.unwrap();
+    by_hand(stage.db(), statement).await;
 }
 
 /// The handles of `count` users about whom nothing is known.

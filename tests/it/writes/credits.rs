@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::{Value, json};
 use waymark::auth::Scope;
 
-use crate::harness::{Actor, Stage, tests};
+use crate::harness::{Actor, Stage, count_anew, tests};
 
 tests! {
     own: [
@@ -485,6 +485,7 @@ async fn the_sweep_changes_no_answer(stage: Stage) {
 async fn the_sweep_leaves_out_who_is_gone(stage: Stage) {
     let gone = "UPDATE users SET erased_at = 0 WHERE handle = 'grace'";
     stage.db().writes().execute_unprepared(gone).await.unwrap();
+    count_anew(stage.db()).await;
     let later = stage.with(&[("WAYMARK_CLOCK", "2026-09-18T00:00:00Z")]).await;
     assert!(later.app.maintain().await.unwrap() > 100);
     assert_eq!(later.app.maintain().await.unwrap(), 0);

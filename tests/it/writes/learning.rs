@@ -5,7 +5,7 @@ use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use waymark::auth::Scope;
 
-use crate::harness::{Actor, Answer, Stage, tests};
+use crate::harness::{Actor, Answer, Stage, by_hand, tests};
 
 tests! {
     own: [
@@ -393,7 +393,7 @@ async fn an_instance_keeps_the_list_of_its_plan_until_it_is_refreshed(stage: Sta
         "UPDATE study_plan_resources SET position = 1 WHERE plan_id = 1 AND position = 3",
         "INSERT INTO study_plan_resources (plan_id, position, resource_id) VALUES (1, 4, 10)",
     ] {
-        stage.db().writes().execute_unprepared(statement).await.unwrap();
+        by_hand(stage.db(), statement).await;
     }
     let same = instance(&ada, "updateStudyPlanInstance", json!({ "instanceId": id })).await;
     assert_eq!((&same["studyPlanInstance"]["total"], told(&same)), (&json!(3), vec![]));
@@ -608,6 +608,9 @@ async fn a_user_has_a_thousand_instances_and_no_more(stage: Stage) {
         values.collect::<Vec<_>>().join(", ")
     );
     stage.db().writes().execute_unprepared(&sql).await.unwrap();
+    let owned = "INSERT INTO instance_owners (external_id, user_id) \
+        SELECT external_id, user_id FROM study_plan_instances WHERE seq > 1000";
+    stage.db().writes().execute_unprepared(owned).await.unwrap();
     let ada = stage.user("ada");
     let refused = instance(&ada, "createStudyPlanInstance", json!({ "studyPlanId": PLAN })).await;
     assert_eq!(refused["userErrors"], json!([{ "code": "TOO_MANY", "path": ["studyPlanId"] }]));

@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::{Value, json};
 use waymark::auth::Scope;
 
-use crate::harness::{Actor, Stage, tests};
+use crate::harness::{Actor, Stage, by_hand, tests};
 
 tests! {
     own: [
@@ -79,7 +79,7 @@ async fn number(stage: &Stage, sql: &str) -> i64 {
 }
 
 async fn execute(stage: &Stage, sql: &str) {
-    stage.db().writes().execute_unprepared(sql).await.unwrap();
+    by_hand(stage.db(), sql).await;
 }
 
 async fn spent(stage: &Stage, week: i32) -> i64 {

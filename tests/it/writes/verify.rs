@@ -200,6 +200,10 @@ const WRONGS: &[Wrong] = &[
              ORDER BY 1, 2 LIMIT 1)",
     ),
     mendable(
+        "learning.owners",
+        "DELETE FROM instance_owners WHERE external_id = (SELECT min(external_id) FROM study_plan_instances)",
+    ),
+    mendable(
         "learning.completions",
         "UPDATE resource_progress SET completed_at = NULL WHERE (user_id, resource_id) =
              (SELECT user_id, resource_id FROM resource_progress WHERE completed ORDER BY 1, 2 LIMIT 1)",
@@ -310,7 +314,7 @@ const WRONGS: &[Wrong] = &[
     ),
     mendable(
         "credits.numbers",
-        "UPDATE users SET ledger_seq = 0 WHERE id = (SELECT min(user_id) FROM credit_entries)",
+        "UPDATE user_counters SET ledger_seq = 0 WHERE user_id = (SELECT min(user_id) FROM credit_entries)",
     ),
     unmendable(
         "history.gaps",
@@ -319,7 +323,13 @@ const WRONGS: &[Wrong] = &[
         "UPDATE history_events SET seq = seq - 1 WHERE user_id = 1 AND seq = (
              SELECT max(seq) FROM history_events WHERE user_id = 1)",
     ),
-    mendable("history.counter", "UPDATE users SET history_seq = history_seq + 1 WHERE id = 1"),
+    mendable("history.counter", "UPDATE user_counters SET history_seq = history_seq + 1 WHERE user_id = 1"),
+    mendable("users.counters", "UPDATE users SET erased_at = 0 WHERE id = 200"),
+    unmendable(
+        "users.counters",
+        "UPDATE user_counters SET gone = TRUE WHERE user_id = 1",
+        "UPDATE user_counters SET gone = FALSE WHERE user_id = 1",
+    ),
     unmendable(
         "users.rows",
         "INSERT INTO season_enrolments (user_id, season_id, enrolled_at) VALUES (1000000, 1, 5)",
@@ -368,7 +378,7 @@ async fn what_cannot_be_mended_can_be_acknowledged(stage: Stage) {
         occurred_at, recorded_at FROM history_events WHERE user_id = 1 AND seq = (
         SELECT max(seq) FROM history_events WHERE user_id = 1)";
     execute(stage.db(), grow).await;
-    execute(stage.db(), "UPDATE users SET history_seq = history_seq + 1 WHERE id = 1").await;
+    execute(stage.db(), "UPDATE user_counters SET history_seq = history_seq + 1 WHERE user_id = 1").await;
     assert_clean(&verify(&admin).await);
     let told = run(&["verify"], &settings);
     assert_eq!((told.code, told.out.lines().count()), (0, 2), "{}{}", told.out, told.err);
@@ -376,7 +386,7 @@ async fn what_cannot_be_mended_can_be_acknowledged(stage: Stage) {
     assert!(told.err.contains("2 differences are acknowledged"), "{}", told.err);
     // Another one is another difference.
     execute(stage.db(), lose).await;
-    execute(stage.db(), "UPDATE users SET history_seq = history_seq + 1 WHERE id = 1").await;
+    execute(stage.db(), "UPDATE user_counters SET history_seq = history_seq + 1 WHERE user_id = 1").await;
     assert_eq!(verify(&admin).await["differenceCount"], 1);
     assert_eq!(run(&["verify"], &settings).code, 1);
 }
@@ -411,7 +421,12 @@ async fn a_difference_says_whose_it_is_and_what_should_be(stage: Stage) {
     let user = "{ user(by: {handle: \"grace\"}) { id history(first: 1) { nodes { number } } } }";
     let grace = admin.data(user, Value::Null).await["user"].clone();
     let last = grace["history"]["nodes"][0]["number"].as_i64().unwrap();
-    execute(stage.db(), "UPDATE users SET history_seq = 100000 WHERE handle = 'grace'").await;
+    execute(
+        stage.db(),
+        "UPDATE user_counters SET history_seq = 100000 \
+         WHERE user_id = (SELECT id FROM users WHERE handle = 'grace')",
+    )
+    .await;
     execute(stage.db(), "UPDATE games SET num_possible = 7 WHERE key = '1'").await;
     let differences = verify(&admin).await["differences"].clone();
     let expected = json!([
@@ -431,7 +446,9 @@ async fn a_difference_says_whose_it_is_and_what_should_be(stage: Stage) {
 
 async fn one_user_is_looked_at_alone(stage: Stage) {
     let admin = stage.app(&[Scope::Admin]).await;
-    execute(stage.db(), "UPDATE users SET history_seq = history_seq + 1 WHERE handle IN ('grace', 'ada')").await;
+    let both = "UPDATE user_counters SET history_seq = history_seq + 1 \
+         WHERE user_id IN (SELECT id FROM users WHERE handle IN ('grace', 'ada'))";
+    execute(stage.db(), both).await;
     let of = |handle: &str| json!({ "input": { "user": { "handle": handle } } });
     let grace = admin.data(VERIFY, of("grace")).await["verify"].clone();
     assert_eq!((&grace["usersChecked"], &grace["differenceCount"]), (&json!(1), &json!(1)));
@@ -442,7 +459,7 @@ async fn one_user_is_looked_at_alone(stage: Stage) {
 
 async fn more_than_a_hundred_differences_are_counted_and_cut(stage: Stage) {
     let admin = stage.app(&[Scope::Admin]).await;
-    execute(stage.db(), "UPDATE users SET history_seq = history_seq + 1").await;
+    execute(stage.db(), "UPDATE user_counters SET history_seq = history_seq + 1").await;
     let verified = verify(&admin).await;
     assert_eq!((&verified["differenceCount"], &verified["truncated"]), (&json!(200), &json!(true)));
     assert_eq!(verified["differences"].as_array().unwrap().len(), 100);
@@ -465,9 +482,9 @@ async fn what_its_cap_does_not_cover_is_not_mended(stage: Stage) {
 
 async fn what_a_merged_user_left_behind_is_not_mended(stage: Stage) {
     let admin = stage.app(&[Scope::Admin]).await;
-    let merge = "UPDATE users SET merged_into = 1, history_seq = history_seq + 1 WHERE id = 5";
-    execute(stage.db(), merge).await;
-    execute(stage.db(), "UPDATE users SET history_seq = history_seq + 1 WHERE id = 6").await;
+    execute(stage.db(), "UPDATE users SET merged_into = 1 WHERE id = 5").await;
+    let raise = "UPDATE user_counters SET history_seq = history_seq + 1, gone = user_id = 5 WHERE user_id IN (5, 6)";
+    execute(stage.db(), raise).await;
     let repaired = repair(&admin).await;
     assert_eq!((&repaired["mendedCount"], &repaired["differenceCount"]), (&json!(1), &json!(1)), "{repaired:#}");
 }
@@ -480,7 +497,7 @@ async fn a_repair_stands_in_the_audit_log_and_in_no_history(stage: Stage) {
     let all = number(stage.db(), log).await;
     repair(&admin).await;
     assert_eq!(number(stage.db(), log).await, all, "nothing was mended");
-    execute(stage.db(), "UPDATE users SET ledger_seq = 0").await;
+    execute(stage.db(), "UPDATE user_counters SET ledger_seq = 0").await;
     assert_eq!(repair(&admin).await["differenceCount"], 0);
     assert_eq!(number(stage.db(), count).await, audit + 1, "one entry for a lot of users");
     assert_eq!(number(stage.db(), "SELECT count(*) FROM history_events").await, events);

@@ -19,6 +19,7 @@ tests! {
         only_operators_write_the_catalogue,
         the_audit_log_says_what_was_changed_and_by_whom,
         what_changes_nothing_leaves_no_trace,
+        what_changes_the_catalogue_raises_its_version,
         the_same_idempotency_key_is_carried_out_once,
         another_app_on_the_same_database_sees_it_soon,
         an_unlock_that_races_with_a_catalogue_write_is_counted_once,
@@ -235,6 +236,45 @@ async fn an_unlock_that_races_with_a_catalogue_write_is_counted_once(stage: Stag
         assert!(result["error"].is_null() || result["error"]["code"] == "UNKNOWN_ACHIEVEMENT", "{result}");
     }
     games::assert_summaries(&stage).await;
+}
+
+async fn what_changes_the_catalogue_raises_its_version(stage: Stage) {
+    let admin = stage.app(&[Scope::Admin]).await;
+    let version = async || number(&stage, "SELECT version FROM catalogue_version").await;
+    for (mutation, asked, input) in mutations() {
+        let before = version().await;
+        assert_eq!(refusals(&perform(&admin, mutation, asked, &input).await), [""; 0], "{mutation}");
+        assert_eq!(version().await, before + 1, "{mutation}");
+        // Again it changes nothing, or is refused.
+        perform(&admin, mutation, asked, &input).await;
+        assert_eq!(version().await, before + 1, "{mutation}");
+    }
+    let before = version().await;
+    let delete =
+        "mutation($input: DeleteCatalogueItemInput!) { deleteCatalogueItem(input: $input) { userErrors { code } } }";
+    for (dry_run, raised) in [(true, 0), (false, 1), (false, 1)] {
+        admin.data(delete, json!({ "input": { "id": "game:new", "dryRun": dry_run } })).await;
+        assert_eq!(version().await, before + raised, "{dry_run}");
+    }
+    let game = r#"{"type":"game","key":"told","title":"Told"}"#;
+    for _ in 0..2 {
+        crate::transfer::import(stage.db(), game).await;
+        assert_eq!(version().await, before + 2);
+    }
+    // What users change of it is no news: rewards that are left, and resources that nobody described.
+    let app = stage.app(&[Scope::ProgressWrite]).await;
+    let cards: Vec<Value> = (1..=6).map(|place| json!({ "cardId": format!("founders-{place:02}") })).collect();
+    let grant = "mutation($input: GrantCardsInput!) { grantCards(input: $input) { results { status } } }";
+    let user = json!({ "handle": "newton" });
+    app.data(grant, json!({ "input": { "user": user, "cards": cards } })).await;
+    let claim = "mutation($input: ClaimCollectionRewardInput!) { claimCollectionReward(input: $input) { status } }";
+    let claimed = app.data(claim, json!({ "input": { "user": user, "collectionId": "collection:founders" } })).await;
+    assert_eq!(claimed["claimCollectionReward"]["status"], "CLAIMED");
+    let update = "mutation($input: UpdateResourceProgressInput!) { updateResourceProgress(input: $input) { userErrors { code } } }";
+    let elsewhere = json!({ "resourceId": "eeee00000000000000000001", "completed": true });
+    let done = stage.user("newton").data(update, json!({ "input": elsewhere })).await;
+    assert_eq!(done["updateResourceProgress"]["userErrors"], json!([]));
+    assert_eq!(version().await, before + 2);
 }
 
 async fn malformed_input_is_told_with_its_place(stage: Stage) {

@@ -6,7 +6,7 @@ use waymark::auth::Scope;
 use waymark::db::{Db, Kind};
 
 use super::{audit_log, execute, number, perform, refusals};
-use crate::harness::{Actor, Stage, tests};
+use crate::harness::{Actor, Stage, by_hand, tests};
 
 tests! {
     empty: [
@@ -379,8 +379,8 @@ async fn what_a_season_pushed_back_stays_there_when_it_is_retired(stage: Stage) 
     (b["key"], b["startsAt"]) = (json!("b"), json!("2026-01-11T00:00:00Z"));
     crate::transfer::import(stage.db(), &format!("{a}\n{b}\n")).await;
     // As if it had been paused at the time.
-    execute(
-        &stage,
+    by_hand(
+        stage.db(),
         "INSERT INTO season_pauses (season_id, from_at, until_at) \
          SELECT id, 1767312000000, 1767571200000 FROM seasons WHERE key = 'a'",
     )

@@ -137,8 +137,8 @@ async fn everything_goes_over_and_the_better_state_of_each_pair_wins(stage: Stag
         let key =
             number(&stage, &format!("SELECT id FROM users WHERE ulid = '{}'", &ids.0.as_str().unwrap()[5..])).await;
         let last = format!(
-            "SELECT count(*) FROM history_events e JOIN users u ON u.id = e.user_id \
-            WHERE u.id = {key} AND e.seq = u.history_seq AND e.kind = 'MERGED'"
+            "SELECT count(*) FROM history_events e JOIN user_counters c ON c.user_id = e.user_id \
+            WHERE c.user_id = {key} AND e.seq = c.history_seq AND e.kind = 'MERGED'"
         );
         assert_eq!(number(&stage, &last).await, 1, "MERGED closes the history of {from}");
         for table in [
@@ -204,7 +204,7 @@ async fn of_two_claims_of_one_goal_the_earlier_stays(stage: Stage) {
     .await
         + 3_600_000;
     for sql in [
-        format!("UPDATE users SET ledger_seq = 3 WHERE id = {newton}"),
+        format!("UPDATE user_counters SET ledger_seq = 3 WHERE user_id = {newton}"),
         format!(
             "INSERT INTO credit_lots (user_id, seq, amount_micros, remaining_micros, granted_at, source, goal_id) VALUES ({newton}, 1, {reward}, {}, {at}, 'GOAL', {goal})",
             reward - 1
