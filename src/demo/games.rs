@@ -7,9 +7,9 @@ use serde_json::json;
 use super::dice::Dice;
 use super::page::{Actor, Page};
 use super::{at, days};
-use waymark_games::rules;
-use waymark_games::rules::AchievementFacts;
 use waymark_kernel::clock::Timestamp;
+use waymark_kinds::games::rules;
+use waymark_kinds::games::rules::AchievementFacts;
 use waymark_transfer::records::{Achievement, AchievementKind, At, Awards, Game, Record, Unlock};
 use waymark_vocabulary::HistoryKind;
 
@@ -305,7 +305,7 @@ fn award(
             beaten_hardcore_at: earned.beaten_hardcore.map(At),
             completed_at: earned.completed.map(At),
             mastered_at: earned.mastered.map(At),
-            rests_on: Vec::new(),
+            ..Awards::default()
         }));
     }
 }

@@ -5,8 +5,8 @@ use serde_json::json;
 use super::dice::Dice;
 use super::page::{Actor, Page};
 use super::{at, number};
-use waymark_credits::rules;
 use waymark_kernel::clock::Timestamp;
+use waymark_kinds::credits::rules;
 use waymark_transfer::records::{
     At, Block, BlockScope, CreditEntry, CreditLot, EntryKind, GoalClaim, LotSource, Record,
 };

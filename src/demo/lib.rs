@@ -21,16 +21,13 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 pub use people::DemoPerson;
-use waymark_collections::Collections;
 use waymark_db::{Db, Kind, catalogue};
-use waymark_games::Games;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
-use waymark_learning::Learning;
-use waymark_seasons::Seasons;
+use waymark_kinds::seasons::Seasons;
+use waymark_kinds::users::accounts;
 use waymark_transfer::Restoring;
 use waymark_transfer::records::{At, Record};
-use waymark_users::accounts;
 
 /// How much data to make, and for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -206,13 +203,7 @@ impl Found {
         let snapshot = catalogue::read_in(&transaction, waymark_kinds::CATALOGUE).await?;
         transaction.commit().await?;
         let seasons = snapshot.part::<Seasons>()?.all();
-        let learning = snapshot.part::<Learning>()?;
-        let is_empty = users == 0
-            && seasons.is_empty()
-            && learning.resources().is_empty()
-            && learning.plans().is_empty()
-            && snapshot.part::<Games>()?.all().is_empty()
-            && snapshot.part::<Collections>()?.all().is_empty();
+        let is_empty = users == 0 && waymark_kinds::is_undefined(&snapshot)?;
         let first = seasons.iter().min_by_key(|season| season.id);
         Ok(Self { first_season: first.map(|first| (first.key.clone(), first.created_at)), is_empty, users })
     }

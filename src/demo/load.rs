@@ -12,24 +12,24 @@ use std::ops::RangeInclusive;
 
 use super::dice::{Dice, hex24, mixed, ulid as new_ulid};
 use super::{at, days};
-use waymark_collections::Collections;
-use waymark_collections::entity::{owned_card, progress as collection_progress};
-use waymark_credits::entity::{entry, lot};
 use waymark_db::{Db, bulk, catalogue, rows};
-use waymark_games::Games;
-use waymark_games::entity::{summary, unlock};
-use waymark_games::rules::{self, AchievementFacts};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
-use waymark_learning::Learning;
-use waymark_learning::entity::progress as resource_progress;
-use waymark_seasons::Seasons;
-use waymark_seasons::entity::{enrolment, goal_progress};
+use waymark_kinds::collections::Collections;
+use waymark_kinds::collections::entity::{owned_card, progress as collection_progress};
+use waymark_kinds::credits::entity::{entry, lot};
+use waymark_kinds::games::Games;
+use waymark_kinds::games::entity::{summary, unlock};
+use waymark_kinds::games::rules::{self, AchievementFacts};
+use waymark_kinds::learning::Learning;
+use waymark_kinds::learning::entity::progress as resource_progress;
+use waymark_kinds::seasons::Seasons;
+use waymark_kinds::seasons::entity::{enrolment, goal_progress};
+use waymark_kinds::users::entity::{account, user};
 use waymark_transfer::records::{
     Achievement, AchievementKind, At, Card, Collection, EntryKind, Game, Goal, LotSource, PauseMode, Record, Resource,
     Season, Visibility,
 };
-use waymark_users::entity::{account, user};
 use waymark_write::entity::counters;
 
 /// How many games there are.
@@ -370,11 +370,8 @@ impl Load {
                 score_achieved_hardcore: score.score_achieved_hardcore,
                 first_unlocked_at,
                 last_unlocked_at,
-                // Five achievements would be needed.
-                beaten_at: None,
-                beaten_hardcore_at: None,
-                completed_at: None,
-                mastered_at: None,
+                // An award would need five achievements.
+                ..summary::Model::default()
             });
         }
     }

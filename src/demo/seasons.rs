@@ -6,10 +6,10 @@ use super::dice::Dice;
 use super::ledger::{self, Change, Operation};
 use super::page::{Actor, Page};
 use super::{at, days};
-use waymark_credits::rules::EXPIRES_AFTER_SEASON_SECONDS;
 use waymark_kernel::clock::Timestamp;
-use waymark_seasons::rules;
-use waymark_seasons::rules::Schedule;
+use waymark_kinds::credits::rules::EXPIRES_AFTER_SEASON_SECONDS;
+use waymark_kinds::seasons::rules;
+use waymark_kinds::seasons::rules::Schedule;
 use waymark_transfer::records::{self, At, Budget, Enrolment, Goal, GoalProgress, Pause, PauseMode, Record, WeekTitle};
 use waymark_vocabulary::HistoryKind;
 
@@ -330,7 +330,7 @@ fn aims(effort: Effort, total_steps: i32, place: usize, dice: &mut Dice) -> (i32
 #[cfg(test)]
 mod tests {
     use super::*;
-    use waymark_seasons::rules::SeasonState;
+    use waymark_kinds::seasons::rules::SeasonState;
 
     fn day() -> Timestamp {
         Timestamp::parse("2026-06-01T00:00:00Z").unwrap()

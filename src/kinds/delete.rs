@@ -3,15 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::DELETIONS;
 use waymark_auth::policy::Operator;
-use waymark_collections::delete as collections;
-use waymark_games::delete as games;
 use waymark_kernel::error::Result;
-use waymark_learning::delete as learning;
-use waymark_seasons::delete as seasons;
 use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::{Refusal, UserErrorCode};
-use waymark_write::{Deleted, Unit, Write};
+use waymark_write::{Deleted, Deletion, Unit, Write};
 
 /// Deletes a thing of the catalogue, with all that belongs to it.
 #[derive(Debug, Serialize)]
@@ -64,37 +61,26 @@ impl Write for DeleteCatalogueItem {
     }
 }
 
+/// Returns how things of this type are deleted; `None`: they are not of the catalogue.
+fn deletion(kind: Kind) -> Option<&'static Deletion> {
+    DELETIONS.iter().copied().flatten().find(|deletion| deletion.kind == kind)
+}
+
 /// Returns what stands against deleting a thing, by what is there now; `None`: nothing does.
 async fn against(unit: &Unit<'_>, kind: Kind, key: &str) -> Result<Option<Deleted>> {
-    Ok(match kind {
-        Kind::Season => seasons::deletable_season(unit, key).await?.err(),
-        Kind::Goal => seasons::deletable_goal(unit, key).await?.err(),
-        Kind::Resource => learning::deletable_resource(unit, key).await?.err(),
-        Kind::StudyPlan => learning::deletable_plan(unit, key).await?.err(),
-        Kind::Game => games::deletable_game(unit, key).await?.err(),
-        Kind::Achievement => games::deletable_achievement(unit, key).await?.err(),
-        Kind::Collection => collections::deletable_collection(unit, key).await?.err(),
-        Kind::Card => collections::deletable_card(unit, key).await?.err(),
-        _ => None,
-    })
+    match deletion(kind) {
+        Some(deletion) => (deletion.against)(unit, key).await,
+        None => Ok(None),
+    }
 }
 
 /// Deletes the thing of this kind with `key`, and tells the audit log; or says why that cannot be. The catalogue is
 /// locked.
 async fn delete(unit: &mut Unit<'_>, kind: Kind, key: &str) -> Result<Option<Refusal>> {
-    let (deleted, action) = match kind {
-        Kind::Season => (seasons::season(unit, key).await?, "DELETE_SEASON"),
-        Kind::Goal => (seasons::goal(unit, key).await?, "DELETE_GOAL"),
-        Kind::Resource => (learning::resource(unit, key).await?, "DELETE_RESOURCE"),
-        Kind::StudyPlan => (learning::plan(unit, key).await?, "DELETE_STUDY_PLAN"),
-        Kind::Game => (games::game(unit, key).await?, "DELETE_GAME"),
-        Kind::Achievement => (games::achievement(unit, key).await?, "DELETE_ACHIEVEMENT"),
-        Kind::Collection => (collections::collection(unit, key).await?, "DELETE_COLLECTION"),
-        Kind::Card => (collections::card(unit, key).await?, "DELETE_CARD"),
-        _ => return Ok(Some(not_of_the_catalogue(kind))),
-    };
+    let Some(deletion) = deletion(kind) else { return Ok(Some(not_of_the_catalogue(kind))) };
+    let deleted = (deletion.delete)(unit, key).await?;
     if deleted == Deleted::Done {
-        unit.audit(action, (kind.name(), key), &json!({}));
+        unit.audit(deletion.action, (kind.name(), key), &json!({}));
     }
     Ok(refusal(deleted, kind, key))
 }
@@ -105,21 +91,12 @@ fn not_of_the_catalogue(kind: Kind) -> Refusal {
 
 /// Returns the refusal that says what came of a deletion; `None`: the thing is gone.
 fn refusal(deleted: Deleted, kind: Kind, key: &str) -> Option<Refusal> {
-    use UserErrorCode as Code;
-    let unknown = match kind {
-        Kind::Season => Code::UnknownSeason,
-        Kind::Goal => Code::UnknownGoal,
-        Kind::Resource => Code::UnknownResource,
-        Kind::StudyPlan => Code::UnknownStudyPlan,
-        Kind::Game => Code::UnknownGame,
-        Kind::Achievement => Code::UnknownAchievement,
-        Kind::Collection => Code::UnknownCollection,
-        Kind::Card => Code::UnknownCard,
-        _ => return Some(not_of_the_catalogue(kind)),
-    };
+    let Some(Deletion { unknown, .. }) = deletion(kind) else { return Some(not_of_the_catalogue(kind)) };
     match deleted {
         Deleted::Done => None,
-        Deleted::Unknown => Some(Refusal::new(unknown, format!("there is no {} {key:?}", kind.words()))),
-        Deleted::InUse(why) => Some(Refusal::new(Code::InUse, format!("the {} {key:?} stays: {why}", kind.words()))),
+        Deleted::Unknown => Some(Refusal::new(*unknown, format!("there is no {} {key:?}", kind.words()))),
+        Deleted::InUse(why) => {
+            Some(Refusal::new(UserErrorCode::InUse, format!("the {} {key:?} stays: {why}", kind.words())))
+        }
     }
 }

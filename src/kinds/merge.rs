@@ -3,14 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::MERGES;
 use waymark_auth::api_key;
 use waymark_auth::policy::Operator;
-use waymark_collections as collections;
 use waymark_credits as credits;
 use waymark_db::owner::Merger;
-use waymark_games as games;
 use waymark_kernel::error::Result;
-use waymark_learning as learning;
 use waymark_seasons as seasons;
 use waymark_users::repo;
 use waymark_users::rules::{self, UserWith};
@@ -66,9 +64,9 @@ impl Write for MergeUsers {
         let offset = credits::owner::merge(unit, merger).await?;
         let undone = seasons::owner::merge(unit, merger, offset).await?;
         credits::owner::revoke_lots(unit, merger.into, &undone).await?;
-        learning::owner::merge(unit, merger).await?;
-        games::owner::merge(unit, merger).await?;
-        collections::owner::merge(unit, merger).await?;
+        for hand_over in MERGES {
+            hand_over(unit, merger).await?;
+        }
         unit.hand_over_references(merger, |kind, outcome| credits::write::renumbered(kind, outcome, offset)).await?;
         api_key::hand_over(unit.transaction(), merger.from, merger.into).await?;
         repo::absorb(unit.transaction(), merger, &rules::tombstone(&from)).await?;

@@ -10,6 +10,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::ToSchema;
+use utoipa::openapi::Components;
 
 use super::cors::{cors, origins};
 use super::desk::{Sender, Tab};
@@ -178,6 +179,21 @@ pub(crate) struct CollectionsFault {
     error_code: u16,
     /// What is wrong, for people.
     error_message: String,
+}
+
+/// Adds what the dialects say about faults to the OpenAPI document. The whole of a dialect's fault is named after it, with
+/// `Error` behind.
+pub(super) fn describe_faults(components: &mut Components) {
+    fn schema<T: ToSchema>(components: &mut Components) {
+        components.schemas.insert(T::name().into_owned(), T::schema());
+    }
+    schema::<CreditsError>(components);
+    schema::<LearningError>(components);
+    schema::<AchievementsError>(components);
+    schema::<AchievementsFault>(components);
+    schema::<ParameterError>(components);
+    schema::<CollectionsError>(components);
+    schema::<CollectionsFault>(components);
 }
 
 /// Serves all dialects.

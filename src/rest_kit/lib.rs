@@ -17,10 +17,7 @@ use serde::{Serialize, Serializer};
 
 pub use cors::{cors, origins};
 pub use desk::{Desk, Sender, Tab};
-pub use dialect::{
-    AchievementsError, CollectionsError, CreditsError, Dialect, KEY_HEADERS, LearningError, ParameterError, Part,
-    Server,
-};
+pub use dialect::*;
 pub use fault::{Answer, Fault};
 pub use openapi::document;
 

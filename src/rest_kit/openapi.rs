@@ -1,6 +1,5 @@
 //! The OpenAPI document, put together from what the handlers say about themselves.
 
-use utoipa::ToSchema;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
@@ -8,11 +7,7 @@ use utoipa::openapi::{
     ResponseBuilder, Server, Type,
 };
 
-use super::dialect::{
-    AchievementsError, AchievementsFault, CollectionsError, CollectionsFault, CreditsError, Dialect, LearningError,
-    ParameterError,
-};
-use super::{Part, dialect::KEY_HEADERS};
+use super::dialect::{self, Dialect, KEY_HEADERS, Part};
 use waymark_auth::extract;
 
 /// Everything that REST clients can ask, as OpenAPI 3.1.
@@ -57,15 +52,9 @@ fn complete(dialect: Dialect, item: &mut PathItem) {
 }
 
 fn add_fault(dialect: Dialect, operation: &mut Operation, status: &str, description: &str) {
-    let schema = match dialect {
-        Dialect::Credits => "CreditsError",
-        Dialect::Learning => "LearningError",
-        Dialect::Achievements => "AchievementsError",
-        Dialect::Collections => "CollectionsError",
-    };
     let mut response = ResponseBuilder::new()
         .description(description)
-        .content("application/json", Content::new(Some(Ref::from_schema_name(schema))));
+        .content("application/json", Content::new(Some(Ref::from_schema_name(format!("{}Error", dialect.name())))));
     if matches!(status, "429" | "503") {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).build();
         response = response.header("Retry-After", HeaderBuilder::new().schema(seconds).build());
@@ -75,17 +64,8 @@ fn add_fault(dialect: Dialect, operation: &mut Operation, status: &str, descript
 
 /// The faults of all dialects, and the credentials.
 fn components() -> Components {
-    fn schema<T: ToSchema>(components: &mut Components) {
-        components.schemas.insert(T::name().into_owned(), T::schema());
-    }
     let mut components = Components::new();
-    schema::<CreditsError>(&mut components);
-    schema::<LearningError>(&mut components);
-    schema::<AchievementsError>(&mut components);
-    schema::<AchievementsFault>(&mut components);
-    schema::<ParameterError>(&mut components);
-    schema::<CollectionsError>(&mut components);
-    schema::<CollectionsFault>(&mut components);
+    dialect::describe_faults(&mut components);
 
     let described = ApiKeyValue::with_description;
     let mut schemes = vec![

@@ -4,23 +4,23 @@ use async_graphql::{Context, Object, SimpleObject};
 
 use super::user::User;
 use waymark_auth::{Scope, UserId, api_key, policy};
-use waymark_collections as collections;
-use waymark_credits as credits;
-use waymark_games as games;
 use waymark_graphql_kit::context::{Nullable, elements_show, nullable, present};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::pagination::{Connection, PageArgs};
 use waymark_graphql_kit::scalars::{BigInt, Written};
 use waymark_graphql_kit::search::checked;
-use waymark_history as history;
-use waymark_history::graphql::AuditEntry;
 use waymark_kernel::clock::Timestamp;
-use waymark_learning as learning;
+use waymark_kinds::collections;
+use waymark_kinds::credits;
+use waymark_kinds::games;
+use waymark_kinds::history;
+use waymark_kinds::history::graphql::AuditEntry;
+use waymark_kinds::learning;
+use waymark_kinds::seasons;
+use waymark_kinds::users;
+use waymark_kinds::users::graphql::UserBy;
+use waymark_kinds::users::service::ApiKey as Stored;
 use waymark_request::Ask as _;
-use waymark_seasons as seasons;
-use waymark_users as users;
-use waymark_users::graphql::UserBy;
-use waymark_users::service::ApiKey as Stored;
 
 /// An application's API key. The key itself was shown once, when it was made.
 #[derive(Debug, SimpleObject)]

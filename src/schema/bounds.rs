@@ -7,16 +7,16 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use waymark_collections::Collections;
-use waymark_credits::graphql::DEFAULT_LOTS;
-use waymark_credits::rules::MOST_BLOCKS;
 use waymark_db::catalogue::Snapshot;
 use waymark_db::records;
-use waymark_games::Games;
 use waymark_kernel::error::Result;
 use waymark_kernel::text::json_length;
-use waymark_learning::Learning;
-use waymark_seasons::Seasons;
+use waymark_kinds::collections::Collections;
+use waymark_kinds::credits::graphql::DEFAULT_LOTS;
+use waymark_kinds::credits::rules::MOST_BLOCKS;
+use waymark_kinds::games::Games;
+use waymark_kinds::learning::Learning;
+use waymark_kinds::seasons::Seasons;
 use waymark_vocabulary::refusal::{MOST_ID_BYTES, MOST_MESSAGE_BYTES};
 
 /// What of the catalogue is measured: how many there are, or how many bytes the longest has as JSON.

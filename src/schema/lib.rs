@@ -2,9 +2,10 @@
 
 mod admin;
 pub mod bounds;
+// Its macros declare the mutations of the kinds.
+#[macro_use]
 mod mutation;
-mod node;
-mod progress;
+mod kinds;
 mod query;
 mod subscription;
 mod together;
@@ -13,9 +14,9 @@ mod viewer;
 
 use async_graphql::{SDLExportOptions, SchemaBuilder, ValidationMode};
 
-use mutation::Mutation;
+use kinds::Mutation;
+pub use kinds::Query;
 pub use mutation::READ_WITH_THE_ITEM;
-pub use query::Query;
 use subscription::Subscription;
 
 /// The schema as the server runs it.

@@ -1,26 +1,17 @@
-//! The query root: users and nodes here, the catalogue from the features.
+//! The part of the query root that joins all kinds: users and nodes.
 
-use async_graphql::{Context, ID, MergedObject, Object};
+use async_graphql::{Context, ID, Object};
 
-use super::admin::AdminQuery;
-use super::node::{self, Node};
+use super::kinds::{self, Node};
 use super::together::{Alone, Together};
 use super::user::{ProfileSide, User};
 use super::viewer::Viewer;
-use waymark_collections::graphql::CollectionQuery;
-use waymark_games::graphql::GameQuery;
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
 use waymark_kernel::error::Result;
-use waymark_learning::graphql::LearningQuery;
+use waymark_kinds::users;
+use waymark_kinds::users::graphql::UserBy;
 use waymark_request::Ask as _;
-use waymark_seasons::graphql::SeasonQuery;
-use waymark_users as users;
-use waymark_users::graphql::UserBy;
-
-/// Everything that can be read.
-#[derive(Debug, Default, MergedObject)]
-pub struct Query(UserQuery, SeasonQuery, LearningQuery, GameQuery, CollectionQuery, AdminQuery);
 
 /// Users and nodes.
 #[derive(Debug, Default)]
@@ -78,7 +69,7 @@ impl UserQuery {
         context: &Context<'_>,
         #[graphql(desc = "A global id, such as `game:14402`.")] id: ID,
     ) -> Nullable<Node> {
-        nullable(async { node::find(context.ask()?, &id).await }).await
+        nullable(async { kinds::find(context.ask()?, &id).await }).await
     }
 
     /// The objects with these global ids, in the same order; null in place of an object that does not exist or that the
@@ -90,7 +81,7 @@ impl UserQuery {
     ) -> Result<List<Nullable<Node>>> {
         let request = context.ask()?;
         request.check_ids("nodes", ids.len(), request.config.limits.max_ids)?;
-        let found = ids.iter().map(|id| nullable(node::find(request, id)));
+        let found = ids.iter().map(|id| nullable(kinds::find(request, id)));
         Ok(futures_util::future::join_all(found).await.into())
     }
 }

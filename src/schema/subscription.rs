@@ -4,12 +4,12 @@ use async_graphql::{Context, Subscription};
 use futures_util::{Stream, StreamExt as _};
 
 use waymark_auth::Session;
-use waymark_history as history;
-use waymark_history::graphql::ProgressEvent;
-use waymark_history::live::Marks;
 use waymark_kernel::error::{Error, Result};
+use waymark_kinds::history;
+use waymark_kinds::history::graphql::ProgressEvent;
+use waymark_kinds::history::live::Marks;
+use waymark_kinds::users::graphql::UserBy;
 use waymark_request::Ask as _;
-use waymark_users::graphql::UserBy;
 
 /// Everything that can be followed.
 #[derive(Debug, Default)]

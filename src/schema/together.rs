@@ -14,14 +14,14 @@ use futures_util::future::{BoxFuture, join_all};
 
 use super::user::User;
 use waymark_auth::policy::OwnUser;
-use waymark_games as games;
-use waymark_games::graphql::GameSummary;
 use waymark_graphql_kit::context::Nullable;
 use waymark_graphql_kit::list;
 use waymark_graphql_kit::plan::{self, Plain, Plan, Writer, write_json};
 use waymark_kernel::error::Result;
-use waymark_learning as learning;
-use waymark_learning::graphql::ResourceProgress;
+use waymark_kinds::games;
+use waymark_kinds::games::graphql::GameSummary;
+use waymark_kinds::learning;
+use waymark_kinds::learning::graphql::ResourceProgress;
 use waymark_request::Request;
 use waymark_vocabulary::ids::Kind;
 

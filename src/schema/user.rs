@@ -5,36 +5,36 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID};
 
 use super::bounds::DEFAULT_FIRST;
-use super::progress::{self, Progress};
+use super::kinds::{Overview, Progress};
 use super::together::{self, SideBySide};
 use waymark_auth::policy;
 use waymark_auth::policy::{OwnUser, VisibleUser};
 use waymark_auth::{Caller, Visibility};
-use waymark_collections as collections;
-use waymark_collections::graphql::{CollectionProgress, CollectionStatus};
-use waymark_credits::graphql::CreditAccount;
 use waymark_db::Extent;
-use waymark_games as games;
-use waymark_games::graphql::{Award, GameSummary, GameSummaryOrder};
-use waymark_games::service::Listed;
 use waymark_graphql_kit::context::{Nullable, elements_show, nullable, present};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::pagination::{Connection, PageArgs, Portion};
 use waymark_graphql_kit::plan::{Ready, object};
-use waymark_history as history;
-use waymark_history::graphql::ProgressEvent;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
-use waymark_learning as learning;
-use waymark_learning::graphql::{ResourceProgress, StudyPlanInstance, StudyPlanInstanceStatus};
-use waymark_learning::service::Places;
+use waymark_kinds::collections;
+use waymark_kinds::collections::graphql::{CollectionProgress, CollectionStatus};
+use waymark_kinds::credits::graphql::CreditAccount;
+use waymark_kinds::games;
+use waymark_kinds::games::graphql::{Award, GameSummary, GameSummaryOrder};
+use waymark_kinds::games::service::Listed;
+use waymark_kinds::history;
+use waymark_kinds::history::graphql::ProgressEvent;
+use waymark_kinds::learning;
+use waymark_kinds::learning::graphql::{ResourceProgress, StudyPlanInstance, StudyPlanInstanceStatus};
+use waymark_kinds::learning::service::Places;
+use waymark_kinds::seasons;
+use waymark_kinds::seasons::graphql::{GoalProgress, GoalState, SeasonProgress};
+use waymark_kinds::users;
+use waymark_kinds::users::graphql::Account;
+use waymark_kinds::users::service::User as Stored;
 use waymark_request::Ask as _;
 use waymark_request::Request;
-use waymark_seasons as seasons;
-use waymark_seasons::graphql::{GoalProgress, GoalState, SeasonProgress};
-use waymark_users as users;
-use waymark_users::graphql::Account;
-use waymark_users::service::User as Stored;
 use waymark_vocabulary::HistoryKind;
 use waymark_vocabulary::ids::Kind;
 
@@ -355,7 +355,7 @@ impl User {
             let request = context.ask()?;
             let page = PageArgs { first, after, last, before }.check("overview", request)?;
             let count = context.look_ahead().field("totalCount").exists();
-            progress::overview(request, &self.visible, self.own.as_ref().ok(), page, count).await
+            Overview { request, visible: &self.visible, own: self.own.as_ref().ok(), page, count }.page().await
         })
         .await
     }

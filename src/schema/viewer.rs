@@ -7,9 +7,9 @@ use waymark_auth::{Caller, Scope};
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
 use waymark_kernel::clock::Timestamp;
+use waymark_kinds::users;
 use waymark_request::Ask as _;
 use waymark_request::Request;
-use waymark_users as users;
 
 /// Who makes a request.
 #[derive(Debug)]

@@ -20,12 +20,12 @@ use waymark_kernel::config::Config;
 use waymark_kernel::error::{Error, Result};
 use waymark_kernel::metrics::{Metrics, names};
 use waymark_kinds as features;
+use waymark_kinds::users;
 use waymark_request::Request;
 use waymark_request::admission::Admission;
 use waymark_rest_kit::Desk;
 use waymark_schema as schema;
 use waymark_schema::Schema;
-use waymark_users as users;
 use waymark_verify::{Step, Verifier, Whose};
 use waymark_write::Writer;
 
@@ -208,7 +208,7 @@ impl App {
     /// # Errors
     /// When the database cannot be reached; what was done by then stands.
     pub async fn maintain(&self) -> Result<usize> {
-        let expired = waymark_credits::write::book_expiries(&self.writer, self.clock.now()).await?;
+        let expired = waymark_kinds::credits::write::book_expiries(&self.writer, self.clock.now()).await?;
         self.writer.forget_keys().await?;
         Ok(expired)
     }

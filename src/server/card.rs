@@ -17,14 +17,14 @@ use super::tagged::Tagged;
 use super::{nowhere, refusal, refusal_of};
 use crate::app::App;
 use waymark_auth::{Caller, policy};
-use waymark_collections as collections;
 use waymark_db::page::Slice;
-use waymark_games as games;
-use waymark_games::service::{Listed, Sorted};
 use waymark_kernel::error::{Code, Result};
+use waymark_kinds::collections;
+use waymark_kinds::games;
+use waymark_kinds::games::service::{Listed, Sorted};
+use waymark_kinds::users;
+use waymark_kinds::users::service::Name;
 use waymark_request::Request;
-use waymark_users as users;
-use waymark_users::service::Name;
 
 /// A profile that is hidden is hidden everywhere a minute later.
 const CACHED: &str = "public, max-age=60";

@@ -24,10 +24,10 @@ use crate::app::App;
 use waymark_auth::signed_fetch::Signed;
 use waymark_auth::{Caller, SIGNATURE, extract};
 use waymark_graphql_kit::scalars::beginning;
-use waymark_history::live::Marks;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Code, Error};
 use waymark_kernel::text;
+use waymark_kinds::history::live::Marks;
 use waymark_rest_kit as rest;
 
 /// The id of the last event that a client of server-sent events has seen.

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 
 use super::refusal;
-use waymark_users::rules::{HANDLE, is_handle};
+use waymark_kinds::users::rules::{HANDLE, is_handle};
 
 /// The page loads nothing, and has its few styles in itself.
 const POLICY: &str =

@@ -24,10 +24,10 @@ use crate::app::App;
 use waymark_auth::{Caller, Mark, Session};
 use waymark_graphql_kit::meter::TooLong;
 use waymark_graphql_kit::plan;
-use waymark_history::live::Marks;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Code, Error};
 use waymark_kernel::metrics::End;
+use waymark_kinds::history::live::Marks;
 use waymark_schema::bounds::Sizes;
 
 /// What a client asks.

@@ -14,9 +14,9 @@ use super::peer::{self, Connection};
 use super::{card, nowhere};
 use crate::app::App;
 use waymark_auth::Caller;
-use waymark_users as users;
-use waymark_users::rules::is_handle;
-use waymark_users::service::Name;
+use waymark_kinds::users;
+use waymark_kinds::users::rules::is_handle;
+use waymark_kinds::users::service::Name;
 
 /// What pages may load: files of this server only, and no script or style from inside a page. Pictures of other hosts
 /// come on top where the settings name them.

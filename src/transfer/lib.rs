@@ -5,13 +5,17 @@
 //! records with fewer members. Importing is merging: what is there already stays, and importing a file again changes
 //! nothing. What can be computed (summaries, counts) is in no file and computed on import.
 
+// Its macro declares the types of records.
+#[macro_use]
+pub mod records;
+
 mod backup;
 mod export;
 mod faults;
 mod import;
+mod kinds;
 mod lines;
 mod ranges;
-pub mod records;
 mod sql;
 
 use serde_json::Value;

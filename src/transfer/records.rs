@@ -12,19 +12,17 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use waymark_credits::entity::{BlockScope, EntryKind, LotSource};
-pub use waymark_games::entity::{AchievementKind, Award};
+pub use super::kinds::*;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::text::resource_key;
-pub use waymark_seasons::entity::PauseMode;
-pub use waymark_users::entity::Visibility;
-use waymark_users::rules;
+pub use waymark_kinds::users::entity::Visibility;
+use waymark_kinds::users::rules;
 
 /// The version of the format that this program writes, and reads with all before it.
 ///
 /// 1: a user's visibility is PUBLIC, or PRIVATE for what has been called MEMBERS since; more could stand in names and
 /// addresses of pictures. 2: as it is described.
-pub(super) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 2;
 
 /// An instant as it stands in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,73 +69,71 @@ impl<'de> Deserialize<'de> for At {
     }
 }
 
-/// One line.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
-pub enum Record {
-    Waymark(Header),
-    Season(Season),
-    Goal(Goal),
-    Resource(Resource),
-    StudyPlan(StudyPlan),
-    Game(Game),
-    Achievement(Achievement),
-    Collection(Collection),
-    Card(Card),
-    User(User),
-    Event(Event),
-    Enrolment(Enrolment),
-    GoalProgress(GoalProgress),
-    GoalClaim(GoalClaim),
-    CreditLot(CreditLot),
-    CreditEntry(CreditEntry),
-    Block(Block),
-    ResourceProgress(ResourceProgress),
-    StudyPlanInstance(StudyPlanInstance),
-    Awards(Awards),
-    Unlock(Unlock),
-    CollectionProgress(CollectionProgress),
-    OwnedCard(OwnedCard),
-    WriteRef(WriteRef),
-    Merge(Merge),
-    Audit(Audit),
-    ApiKey(ApiKey),
+/// Declares the types of records: [`Record`](crate::records::Record), and what is known of each type.
+macro_rules! records {
+    ($($kind:ident($record:ident) $name:literal $pass:literal $sort:ident $(of $user:ident)?;)+) => {
+        /// One line.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "type")]
+        pub enum Record {
+            $(#[serde(rename = $name)]
+            $kind($record),)+
+        }
+
+        /// The names of all types, each with its pass.
+        pub(crate) const TYPES: &[(&str, usize)] = &[$(($name, $pass)),+];
+
+        impl Record {
+            /// Whether this is something that has happened to a user, and comes to the same before and after others of
+            /// its kind.
+            pub(crate) const fn is_fact(&self) -> bool {
+                match self { $(Self::$kind(_) => records!(@is_fact $sort)),+ }
+            }
+
+            /// Whether it says something about the catalogue.
+            pub(crate) const fn is_of_catalogue(&self) -> bool {
+                match self { $(Self::$kind(_) => records!(@is_of_catalogue $sort)),+ }
+            }
+
+            /// Whom it is about, as it is written; `None` for what is about nobody, and for the user itself.
+            pub(crate) fn user(&self) -> Option<&str> {
+                match self { $(Self::$kind(_record) => records!(@user _record $($user)?)),+ }
+            }
+
+            /// What it says.
+            pub(crate) fn said(&self) -> &dyn Said {
+                match self { $(Self::$kind(record) => record),+ }
+            }
+        }
+    };
+    (@is_fact fact) => { true };
+    (@is_fact $sort:ident) => { false };
+    (@is_of_catalogue catalogue) => { true };
+    (@is_of_catalogue $sort:ident) => { false };
+    (@user $record:ident) => { None };
+    (@user $record:ident $user:ident) => { $record.$user.named() };
 }
 
-/// The names of all types, each with the pass of an import in which its records are read: what others refer to comes
-/// first, so that files may be given in any order.
-pub(super) const TYPES: [(&str, usize); 27] = [
-    ("waymark", 0),
-    ("season", 0),
-    ("resource", 0),
-    ("game", 0),
-    ("collection", 0),
-    ("user", 0),
-    ("goal", 1),
-    ("studyPlan", 1),
-    ("achievement", 1),
-    ("card", 1),
-    ("event", 2),
-    ("enrolment", 2),
-    ("goalProgress", 2),
-    ("goalClaim", 2),
-    ("creditLot", 2),
-    ("creditEntry", 2),
-    ("block", 2),
-    ("resourceProgress", 2),
-    ("studyPlanInstance", 2),
-    ("awards", 2),
-    ("unlock", 2),
-    ("collectionProgress", 2),
-    ("ownedCard", 2),
-    ("writeRef", 2),
-    ("audit", 2),
-    ("apiKey", 2),
-    ("merge", 3),
-];
+/// What names a user.
+pub(crate) trait Named {
+    /// Returns the name; `None`: nobody is named.
+    fn named(&self) -> Option<&str>;
+}
+
+impl Named for String {
+    fn named(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+impl Named for Option<String> {
+    fn named(&self) -> Option<&str> {
+        self.as_deref()
+    }
+}
 
 /// How many passes there are.
-pub(super) const PASSES: usize = 4;
+pub(crate) const PASSES: usize = 4;
 
 /// The first line of a file that was exported.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -149,272 +145,18 @@ pub struct Header {
     pub history: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Season {
-    pub key: String,
-    pub title: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub description: String,
-    pub starts_at: At,
-    pub duration_seconds: i64,
-    #[serde(default = "week")]
-    pub week_length_seconds: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ended_at: Option<At>,
-    #[serde(default = "freeze")]
-    pub pause_mode: PauseMode,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub weeks: Vec<WeekTitle>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pauses: Vec<Pause>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub budgets: Vec<Budget>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retired_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_at: Option<At>,
-}
-
-const fn week() -> i64 {
-    604_800
-}
-
-const fn freeze() -> PauseMode {
-    PauseMode::Freeze
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct WeekTitle {
-    pub number: i32,
-    pub title: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Pause {
-    pub from: At,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub until: Option<At>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Budget {
-    /// Absent: the whole season.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub week: Option<i32>,
-    pub cap_micros: i64,
-    #[serde(default)]
-    pub spent_micros: i64,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Goal {
-    pub key: String,
-    pub season: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub week: Option<i32>,
-    #[serde(default)]
-    pub position: i32,
-    pub title: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub description: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub thumbnail: Option<String>,
-    pub reward_micros: i64,
-    pub total_steps: i32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retired_at: Option<At>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Resource {
-    pub key: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub external_id: Option<String>,
-    pub title: String,
-    #[serde(default = "course")]
-    pub kind: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub section: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub description: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub estimated_minutes: Option<i32>,
-    #[serde(default = "yes", skip_serializing_if = "is_true")]
-    pub catalogued: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retired_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_at: Option<At>,
-}
-
-fn course() -> String {
-    "course".to_owned()
-}
-
-const fn yes() -> bool {
+pub(crate) const fn yes() -> bool {
     true
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
-const fn is_true(value: &bool) -> bool {
+pub(crate) const fn is_true(value: &bool) -> bool {
     *value
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
-const fn is_false(value: &bool) -> bool {
+pub(crate) const fn is_false(value: &bool) -> bool {
     !*value
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct StudyPlan {
-    pub key: String,
-    pub title: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub description: String,
-    /// Keys, in the plan's order.
-    pub resources: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retired_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_at: Option<At>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Game {
-    pub key: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub number: Option<i64>,
-    pub title: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub platform: Option<String>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub description: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retired_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_at: Option<At>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Achievement {
-    pub key: String,
-    pub game: String,
-    #[serde(default)]
-    pub position: i32,
-    pub title: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub description: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub badge: Option<String>,
-    pub points: i32,
-    #[serde(default = "standard")]
-    pub kind: AchievementKind,
-    #[serde(default = "yes", skip_serializing_if = "is_true")]
-    pub published: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_at: Option<At>,
-}
-
-const fn standard() -> AchievementKind {
-    AchievementKind::Standard
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Collection {
-    pub key: String,
-    pub name: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub description: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image: Option<String>,
-    #[serde(default = "production")]
-    pub environment: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub starts_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ends_at: Option<At>,
-    #[serde(default = "yes", skip_serializing_if = "is_true")]
-    pub show_before: bool,
-    #[serde(default = "yes", skip_serializing_if = "is_true")]
-    pub show_after: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reward: Option<Reward>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retired_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_at: Option<At>,
-}
-
-fn production() -> String {
-    "production".to_owned()
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Reward {
-    pub key: String,
-    pub name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image: Option<String>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub description: String,
-    pub value: String,
-    #[serde(default = "image")]
-    pub view_type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stock: Option<i64>,
-    #[serde(default)]
-    pub claimed: i64,
-}
-
-fn image() -> String {
-    "image".to_owned()
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Card {
-    pub key: String,
-    pub collection: String,
-    #[serde(default)]
-    pub position: i32,
-    pub name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image: Option<String>,
-    #[serde(default = "common")]
-    pub rarity: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retired_at: Option<At>,
-}
-
-fn common() -> String {
-    "common".to_owned()
 }
 
 /// Somebody; what is absent stays as it is where the user is there already.
@@ -481,235 +223,6 @@ pub struct Subject {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Enrolment {
-    pub user: String,
-    pub season: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub at: Option<At>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GoalProgress {
-    pub user: String,
-    pub goal: String,
-    pub completed_steps: i32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub completed_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub at: Option<At>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GoalClaim {
-    pub user: String,
-    pub goal: String,
-    /// The number of the lot it opened; absent: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lot: Option<i64>,
-    /// Absent: what the goal is worth.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reward_micros: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub at: Option<At>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CreditLot {
-    pub user: String,
-    /// Absent: the next one, once per `ref`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub number: Option<i64>,
-    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
-    pub reference: Option<String>,
-    pub amount_micros: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub remaining_micros: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub granted_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<At>,
-    #[serde(default = "brought_along")]
-    pub source: LotSource,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub goal: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-const fn brought_along() -> LotSource {
-    LotSource::Import
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CreditEntry {
-    pub user: String,
-    pub number: i64,
-    pub lot: i64,
-    pub kind: EntryKind,
-    pub amount_micros: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    pub operation: String,
-    pub at: At,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Block {
-    pub user: String,
-    /// Absent: the block that begins at this instant with this scope, or the next one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub number: Option<i64>,
-    pub scope: BlockScope,
-    pub reason: String,
-    pub from: At,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub until: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lifted_at: Option<At>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ResourceProgress {
-    pub user: String,
-    pub resource: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub external_id: Option<String>,
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub completed: bool,
-    #[serde(default)]
-    pub progress: i16,
-    #[serde(default)]
-    pub time_spent_minutes: i32,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub notes: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub completed_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_accessed_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_at: Option<At>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct StudyPlanInstance {
-    pub user: String,
-    /// Absent: the user's instance of the plan, or the next one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub number: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub external_id: Option<String>,
-    pub plan: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
-    /// In their order; absent: what the plan consists of.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resources: Option<Vec<InstanceResource>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_at: Option<At>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct InstanceResource {
-    pub resource: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub marked_at: Option<At>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Awards {
-    pub user: String,
-    pub game: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub beaten_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub beaten_hardcore_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub completed_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mastered_at: Option<At>,
-    /// What the awards rest on whose dates follow from unlocks.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rests_on: Vec<Ground>,
-}
-
-/// The achievements that some awards required when they were earned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Ground {
-    pub awards: Vec<Award>,
-    /// Keys.
-    pub achievements: Vec<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Unlock {
-    pub user: String,
-    /// Within which the key of the achievement is unique, where keys are scoped.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub game: Option<String>,
-    pub achievement: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub at: Option<At>,
-    /// Whether `at` was in hardcore mode.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub hardcore: bool,
-    /// When it was unlocked in hardcore mode, where that was at another instant.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hardcore_at: Option<At>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CollectionProgress {
-    pub user: String,
-    pub collection: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub completed_at: Option<At>,
-    /// Whether that date was told, and does not follow from the cards. Only in exports; elsewhere it always was.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub completed_told: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reward_claimed_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_at: Option<At>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct OwnedCard {
-    pub user: String,
-    /// Within which the key of the card is unique, where keys are scoped.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub collection: Option<String>,
-    pub card: String,
-    #[serde(default = "one")]
-    pub quantity: i32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_acquired_at: Option<At>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_at: Option<At>,
-}
-
-const fn one() -> i32 {
-    1
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WriteRef {
     pub user: String,
     pub kind: String,
@@ -755,7 +268,7 @@ pub struct ApiKey {
 
 impl Record {
     /// The same, from a file of this version of the format, with the names of resources as they are stored.
-    pub(super) fn of_version(mut self, version: u32) -> Self {
+    pub(crate) fn of_version(mut self, version: u32) -> Self {
         let lower = |key: &mut String| *key = resource_key(key).into_owned();
         match &mut self {
             Self::Resource(record) => lower(&mut record.key),
@@ -786,7 +299,7 @@ impl Record {
     ///
     /// # Errors
     /// When the record does not say within what its key is unique, or says so where keys are taken as they are.
-    pub(super) fn scoped(mut self, scope: bool) -> Result<Self, String> {
+    pub(crate) fn scoped(mut self, scope: bool) -> Result<Self, String> {
         let within = |outer: &str, key: &mut String| {
             if !key.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/')) {
                 *key = format!("{outer}/{key}");
@@ -816,59 +329,7 @@ impl Record {
     }
 
     /// The pass of an import in which records of this type are read.
-    pub(super) fn pass(kind: &str) -> Option<usize> {
+    pub(crate) fn pass(kind: &str) -> Option<usize> {
         TYPES.iter().find(|(name, _)| *name == kind).map(|(_, pass)| *pass)
-    }
-
-    /// Whether this is something that has happened to a user, and comes to the same before and after others of its
-    /// kind.
-    pub(super) const fn is_fact(&self) -> bool {
-        matches!(
-            self,
-            Self::Enrolment(_)
-                | Self::GoalProgress(_)
-                | Self::ResourceProgress(_)
-                | Self::Awards(_)
-                | Self::Unlock(_)
-                | Self::OwnedCard(_)
-        )
-    }
-
-    /// Whether it says something about the catalogue.
-    pub(super) const fn is_of_catalogue(&self) -> bool {
-        matches!(
-            self,
-            Self::Season(_)
-                | Self::Goal(_)
-                | Self::Resource(_)
-                | Self::StudyPlan(_)
-                | Self::Game(_)
-                | Self::Achievement(_)
-                | Self::Collection(_)
-                | Self::Card(_)
-        )
-    }
-
-    /// Whom it is about, as it is written; `None` for what is about nobody, and for the user itself.
-    pub(super) fn user(&self) -> Option<&str> {
-        Some(match self {
-            Self::Event(record) => &record.user,
-            Self::Enrolment(record) => &record.user,
-            Self::GoalProgress(record) => &record.user,
-            Self::GoalClaim(record) => &record.user,
-            Self::CreditLot(record) => &record.user,
-            Self::CreditEntry(record) => &record.user,
-            Self::Block(record) => &record.user,
-            Self::ResourceProgress(record) => &record.user,
-            Self::StudyPlanInstance(record) => &record.user,
-            Self::Awards(record) => &record.user,
-            Self::Unlock(record) => &record.user,
-            Self::CollectionProgress(record) => &record.user,
-            Self::OwnedCard(record) => &record.user,
-            Self::WriteRef(record) => &record.user,
-            Self::Merge(record) => &record.user,
-            Self::ApiKey(record) => record.owner.as_deref()?,
-            _ => return None,
-        })
     }
 }

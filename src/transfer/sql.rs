@@ -11,8 +11,8 @@ pub(super) use waymark_db::rows::{all, page, page_of_users, with_int, with_pairs
 use waymark_db::{ColumnIsAny as _, Db, Kind, Param, Sql, Transaction, fetch, row, select};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
-use waymark_learning::entity::resource;
-use waymark_users::entity::user;
+use waymark_kinds::learning::entity::resource;
+use waymark_kinds::users::entity::user;
 use waymark_write::{share_catalogue, take_catalogue};
 
 /// The hand-written statements of this file.

@@ -3,49 +3,16 @@
 //! The key is the operator's own, or a user's ULID. An argument whose type is known also takes the bare key. The id of
 //! what a user has in common with a thing (a game summary) names both: `game_summary:<ULID>:<game's key>`.
 
+use async_graphql::ID;
 use async_graphql::resolver_utils::EnumType as _;
-use async_graphql::{Enum, ID};
 
+pub use crate::lists::Kind;
 use crate::refusal::{Refusal, UserErrorCode};
 use waymark_kernel::error::{Error, Result};
 use waymark_kernel::text::{self, no_key};
 
 /// The most bytes of a key as JSON with its quotes: 255 characters of four bytes.
 const MOST_KEY_BYTES: usize = 1_022;
-
-/// The type part of a global id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
-#[graphql(rename_items = "snake_case")]
-pub enum Kind {
-    /// A person whose progress is recorded; the key is the ULID.
-    User,
-    /// A stretch of time in which goals can be reached.
-    Season,
-    /// What users can reach in a season, step by step.
-    Goal,
-    /// What can be learned from, such as a course.
-    Resource,
-    /// An ordered list of resources.
-    StudyPlan,
-    /// A user's own copy of a study plan: the user's ULID and the 24-digit id.
-    StudyPlanInstance,
-    /// What is played, with its achievements.
-    Game,
-    /// What can be unlocked in a game.
-    Achievement,
-    /// A set of cards to be completed.
-    Collection,
-    /// What users own of a collection.
-    Card,
-    /// How far a user is with a goal: the user's ULID and the goal's key.
-    GoalProgress,
-    /// How far a user is with a resource: the user's ULID and the resource's key.
-    ResourceProgress,
-    /// What a user achieved in a game: the user's ULID and the game's key.
-    GameSummary,
-    /// How far a user is with a collection: the user's ULID and the collection's key.
-    CollectionProgress,
-}
 
 impl Kind {
     /// Returns the type as it stands before the colon of a global id, such as `study_plan`.
@@ -94,18 +61,6 @@ impl Kind {
     /// Returns what a thing of this type is called in a sentence, such as `study plan`.
     pub fn words(self) -> String {
         self.name().replace('_', " ")
-    }
-
-    /// Whether its ids name a user before the key.
-    const fn is_of_users(self) -> bool {
-        matches!(
-            self,
-            Self::StudyPlanInstance
-                | Self::GoalProgress
-                | Self::ResourceProgress
-                | Self::GameSummary
-                | Self::CollectionProgress
-        )
     }
 }
 

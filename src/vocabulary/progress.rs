@@ -2,20 +2,7 @@
 
 use async_graphql::Enum;
 
-/// What kind of thing the progress is made in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Enum)]
-pub enum ProgressKind {
-    /// A goal of a season; counted in steps.
-    Goal,
-    /// An instance of a study plan; counted in resources.
-    StudyPlan,
-    /// A learning resource; counted in percent.
-    Resource,
-    /// A game; counted in achievements.
-    Game,
-    /// A collection; counted in distinct cards.
-    Collection,
-}
+pub use crate::lists::ProgressKind;
 
 /// How far it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]

@@ -26,20 +26,10 @@ pub use waymark_auth as auth;
 pub use waymark_db as db;
 pub use waymark_demo as demo;
 pub use waymark_kernel::{clock, config, error};
+pub use waymark_kinds as features;
 pub use waymark_schema as schema;
 pub use waymark_server as server;
 pub use waymark_server::app;
 pub use waymark_transfer as transfer;
 pub use waymark_verify as verify;
 pub use waymark_write as write;
-
-/// The kinds of progress.
-pub mod features {
-    pub use waymark_collections as collections;
-    pub use waymark_credits as credits;
-    pub use waymark_games as games;
-    pub use waymark_history as history;
-    pub use waymark_learning as learning;
-    pub use waymark_seasons as seasons;
-    pub use waymark_users as users;
-}

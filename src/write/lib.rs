@@ -9,6 +9,7 @@
 //! memory, and writes the rows that changed by a few statements. So a write of a thousand items is no other code than a
 //! write of one, and many small writes of one kind that wait at the same time are carried out as one (`group`).
 
+mod deletion;
 pub mod entity;
 mod group;
 mod input;
@@ -31,6 +32,7 @@ use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::{Error, Result};
 use waymark_vocabulary::ids::Kind;
 
+pub use deletion::Deletion;
 pub use input::{Checks, Deletable, Deleted, Notes, Patch, Retire, Telling, Upserted, arranged, told};
 pub use notifier::Following;
 pub use probe::attempt as try_to_write;

@@ -5,13 +5,33 @@ use super::operate::complete;
 use super::repo;
 use waymark_db::rows;
 use waymark_kernel::error::Result;
-use waymark_write::{Deletable, Deleted, Origin, Unit};
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::UserErrorCode;
+use waymark_write::{Deletable, Deleted, Deletion, Origin, Unit};
+
+/// What can be deleted, type by type.
+pub const DELETIONS: &[Deletion] = &[
+    Deletion {
+        kind: Kind::Collection,
+        unknown: UserErrorCode::UnknownCollection,
+        action: "DELETE_COLLECTION",
+        against: |unit, key| Box::pin(async move { Ok(deletable_collection(unit, key).await?.err()) }),
+        delete: |unit, key| Box::pin(collection(unit, key)),
+    },
+    Deletion {
+        kind: Kind::Card,
+        unknown: UserErrorCode::UnknownCard,
+        action: "DELETE_CARD",
+        against: |unit, key| Box::pin(async move { Ok(deletable_card(unit, key).await?.err()) }),
+        delete: |unit, key| Box::pin(card(unit, key)),
+    },
+];
 
 /// Returns the collection with this key, if nobody has progress with it.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn deletable_collection(unit: &Unit<'_>, key: &str) -> Result<Deletable<collection::Model>> {
+async fn deletable_collection(unit: &Unit<'_>, key: &str) -> Result<Deletable<collection::Model>> {
     let transaction = unit.transaction();
     let Some(row) = rows::by_key::<collection::Model>(transaction, key).await? else {
         return Ok(Err(Deleted::Unknown));
@@ -23,7 +43,7 @@ pub async fn deletable_collection(unit: &Unit<'_>, key: &str) -> Result<Deletabl
 ///
 /// # Errors
 /// When the database fails.
-pub async fn collection(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
+async fn collection(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
     let transaction = unit.transaction();
     let id = match deletable_collection(unit, key).await? {
         Ok(row) => [row.id],
@@ -42,7 +62,7 @@ pub async fn collection(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn deletable_card(unit: &Unit<'_>, key: &str) -> Result<Deletable<card::Model>> {
+async fn deletable_card(unit: &Unit<'_>, key: &str) -> Result<Deletable<card::Model>> {
     let transaction = unit.transaction();
     let Some(row) = rows::by_key::<card::Model>(transaction, key).await? else { return Ok(Err(Deleted::Unknown)) };
     let owned = repo::owned_by_anybody(transaction, &[row.id]).await?;
@@ -53,7 +73,7 @@ pub async fn deletable_card(unit: &Unit<'_>, key: &str) -> Result<Deletable<card
 ///
 /// # Errors
 /// When the database fails.
-pub async fn card(unit: &mut Unit<'_>, key: &str) -> Result<Deleted> {
+async fn card(unit: &mut Unit<'_>, key: &str) -> Result<Deleted> {
     let transaction = unit.transaction();
     let row = match deletable_card(unit, key).await? {
         Ok(row) => row,

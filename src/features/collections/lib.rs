@@ -2,7 +2,7 @@
 
 mod catalogue;
 mod check;
-pub mod delete;
+mod delete;
 pub mod entity;
 pub mod graphql;
 mod loader;
@@ -17,3 +17,4 @@ pub mod write;
 
 pub use catalogue::{Card, Collection, Collections};
 pub use check::CHECKS;
+pub use delete::DELETIONS;

@@ -5,13 +5,33 @@ use super::publish::count_anew;
 use super::repo;
 use waymark_db::rows;
 use waymark_kernel::error::Result;
-use waymark_write::{Deletable, Deleted, Origin, Unit};
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::UserErrorCode;
+use waymark_write::{Deletable, Deleted, Deletion, Origin, Unit};
+
+/// What can be deleted, type by type.
+pub const DELETIONS: &[Deletion] = &[
+    Deletion {
+        kind: Kind::Game,
+        unknown: UserErrorCode::UnknownGame,
+        action: "DELETE_GAME",
+        against: |unit, key| Box::pin(async move { Ok(deletable_game(unit, key).await?.err()) }),
+        delete: |unit, key| Box::pin(game(unit, key)),
+    },
+    Deletion {
+        kind: Kind::Achievement,
+        unknown: UserErrorCode::UnknownAchievement,
+        action: "DELETE_ACHIEVEMENT",
+        against: |unit, key| Box::pin(async move { Ok(deletable_achievement(unit, key).await?.err()) }),
+        delete: |unit, key| Box::pin(achievement(unit, key)),
+    },
+];
 
 /// Returns the game with this key, if nobody has progress with it.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn deletable_game(unit: &Unit<'_>, key: &str) -> Result<Deletable<game::Model>> {
+async fn deletable_game(unit: &Unit<'_>, key: &str) -> Result<Deletable<game::Model>> {
     let transaction = unit.transaction();
     let Some(row) = rows::by_key::<game::Model>(transaction, key).await? else { return Ok(Err(Deleted::Unknown)) };
     Ok(if repo::is_played(transaction, row.id).await? { Err(Deleted::IN_PROGRESS) } else { Ok(row) })
@@ -21,7 +41,7 @@ pub async fn deletable_game(unit: &Unit<'_>, key: &str) -> Result<Deletable<game
 ///
 /// # Errors
 /// When the database fails.
-pub async fn game(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
+async fn game(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
     let transaction = unit.transaction();
     let id = match deletable_game(unit, key).await? {
         Ok(row) => [row.id],
@@ -40,7 +60,7 @@ pub async fn game(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn deletable_achievement(unit: &Unit<'_>, key: &str) -> Result<Deletable<(achievement::Model, Vec<i64>)>> {
+async fn deletable_achievement(unit: &Unit<'_>, key: &str) -> Result<Deletable<(achievement::Model, Vec<i64>)>> {
     let transaction = unit.transaction();
     let Some(row) = rows::by_key::<achievement::Model>(transaction, key).await? else {
         return Ok(Err(Deleted::Unknown));
@@ -55,7 +75,7 @@ pub async fn deletable_achievement(unit: &Unit<'_>, key: &str) -> Result<Deletab
 ///
 /// # Errors
 /// When the database fails.
-pub async fn achievement(unit: &mut Unit<'_>, key: &str) -> Result<Deleted> {
+async fn achievement(unit: &mut Unit<'_>, key: &str) -> Result<Deleted> {
     let transaction = unit.transaction();
     let (row, sets) = match deletable_achievement(unit, key).await? {
         Ok(found) => found,

@@ -150,7 +150,7 @@ pub mod summary {
 
     /// One row of `game_summaries`.
     #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Clone, Debug, PartialEq, Eq, Default, DeriveEntityModel)]
     #[sea_orm(table_name = "game_summaries")]
     pub struct Model {
         /// Whose row this is.

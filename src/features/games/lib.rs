@@ -2,7 +2,7 @@
 
 mod catalogue;
 mod check;
-pub mod delete;
+mod delete;
 pub mod entity;
 pub mod graphql;
 mod loader;
@@ -16,4 +16,5 @@ pub mod write;
 
 pub use catalogue::{Achievement, Game, Games};
 pub use check::CHECKS;
+pub use delete::DELETIONS;
 pub use repo::STATEMENTS;

@@ -4,13 +4,33 @@ use super::entity::{instance, instance_resource, plan, plan_resource, progress, 
 use super::operate::canonical;
 use waymark_db::rows;
 use waymark_kernel::error::Result;
-use waymark_write::{Deletable, Deleted, Unit};
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::UserErrorCode;
+use waymark_write::{Deletable, Deleted, Deletion, Unit};
+
+/// What can be deleted, type by type.
+pub const DELETIONS: &[Deletion] = &[
+    Deletion {
+        kind: Kind::Resource,
+        unknown: UserErrorCode::UnknownResource,
+        action: "DELETE_RESOURCE",
+        against: |unit, key| Box::pin(async move { Ok(deletable_resource(unit, key).await?.err()) }),
+        delete: |unit, key| Box::pin(resource(unit, key)),
+    },
+    Deletion {
+        kind: Kind::StudyPlan,
+        unknown: UserErrorCode::UnknownStudyPlan,
+        action: "DELETE_STUDY_PLAN",
+        against: |unit, key| Box::pin(async move { Ok(deletable_plan(unit, key).await?.err()) }),
+        delete: |unit, key| Box::pin(plan(unit, key)),
+    },
+];
 
 /// Returns the resource with this key, if nobody has progress with it and no study plan lists it.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn deletable_resource(unit: &Unit<'_>, key: &str) -> Result<Deletable<resource::Model>> {
+async fn deletable_resource(unit: &Unit<'_>, key: &str) -> Result<Deletable<resource::Model>> {
     let transaction = unit.transaction();
     let found = rows::by_key::<resource::Model>(transaction, &canonical(key)).await?;
     // Who only has progress with a resource has not put it into the catalogue.
@@ -30,7 +50,7 @@ pub async fn deletable_resource(unit: &Unit<'_>, key: &str) -> Result<Deletable<
 ///
 /// # Errors
 /// When the database fails.
-pub async fn resource(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
+async fn resource(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
     Ok(match deletable_resource(unit, key).await? {
         Ok(row) => {
             rows::remove::<resource::Model>(unit.transaction(), "id", &[row.id]).await?;
@@ -44,7 +64,7 @@ pub async fn resource(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn deletable_plan(unit: &Unit<'_>, key: &str) -> Result<Deletable<plan::Model>> {
+async fn deletable_plan(unit: &Unit<'_>, key: &str) -> Result<Deletable<plan::Model>> {
     let transaction = unit.transaction();
     let Some(row) = rows::by_key::<plan::Model>(transaction, key).await? else { return Ok(Err(Deleted::Unknown)) };
     let is_in_progress = rows::anybody::<instance::Model>(transaction, "plan_id", row.id).await?;
@@ -55,7 +75,7 @@ pub async fn deletable_plan(unit: &Unit<'_>, key: &str) -> Result<Deletable<plan
 ///
 /// # Errors
 /// When the database fails.
-pub async fn plan(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
+async fn plan(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
     let id = match deletable_plan(unit, key).await? {
         Ok(row) => [row.id],
         Err(stays) => return Ok(stays),

@@ -9,13 +9,33 @@ use waymark_credits::delete::paid;
 use waymark_db::catalogue::Part as _;
 use waymark_db::rows;
 use waymark_kernel::error::Result;
-use waymark_write::{Deletable, Deleted, Unit};
+use waymark_vocabulary::ids::Kind;
+use waymark_vocabulary::refusal::UserErrorCode;
+use waymark_write::{Deletable, Deleted, Deletion, Unit};
+
+/// What can be deleted, type by type.
+pub const DELETIONS: &[Deletion] = &[
+    Deletion {
+        kind: Kind::Season,
+        unknown: UserErrorCode::UnknownSeason,
+        action: "DELETE_SEASON",
+        against: |unit, key| Box::pin(async move { Ok(deletable_season(unit, key).await?.err()) }),
+        delete: |unit, key| Box::pin(season(unit, key)),
+    },
+    Deletion {
+        kind: Kind::Goal,
+        unknown: UserErrorCode::UnknownGoal,
+        action: "DELETE_GOAL",
+        against: |unit, key| Box::pin(async move { Ok(deletable_goal(unit, key).await?.err()) }),
+        delete: |unit, key| Box::pin(goal(unit, key)),
+    },
+];
 
 /// Returns the season with this key, if nobody takes part in it and nothing else stands against deleting it.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn deletable_season(unit: &Unit<'_>, key: &str) -> Result<Deletable<season::Model>> {
+async fn deletable_season(unit: &Unit<'_>, key: &str) -> Result<Deletable<season::Model>> {
     let transaction = unit.transaction();
     let Some(row) = rows::by_key::<season::Model>(transaction, key).await? else { return Ok(Err(Deleted::Unknown)) };
     let goals = rows::with_int::<goal::Model>(transaction, "season_id", &[row.id]).await?;
@@ -37,7 +57,7 @@ pub async fn deletable_season(unit: &Unit<'_>, key: &str) -> Result<Deletable<se
 ///
 /// # Errors
 /// When the database fails.
-pub async fn season(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
+async fn season(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
     let transaction = unit.transaction();
     let id = match deletable_season(unit, key).await? {
         Ok(row) => [row.id],
@@ -55,7 +75,7 @@ pub async fn season(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn deletable_goal(unit: &Unit<'_>, key: &str) -> Result<Deletable<goal::Model>> {
+async fn deletable_goal(unit: &Unit<'_>, key: &str) -> Result<Deletable<goal::Model>> {
     let Some(row) = rows::by_key::<goal::Model>(unit.transaction(), key).await? else {
         return Ok(Err(Deleted::Unknown));
     };
@@ -67,7 +87,7 @@ pub async fn deletable_goal(unit: &Unit<'_>, key: &str) -> Result<Deletable<goal
 ///
 /// # Errors
 /// When the database fails.
-pub async fn goal(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
+async fn goal(unit: &Unit<'_>, key: &str) -> Result<Deleted> {
     Ok(match deletable_goal(unit, key).await? {
         Ok(row) => {
             repo::remove_goals(unit.transaction(), vec![row.id]).await?;

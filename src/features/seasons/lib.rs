@@ -2,7 +2,7 @@
 
 mod catalogue;
 mod check;
-pub mod delete;
+mod delete;
 pub mod entity;
 pub mod graphql;
 mod loader;
@@ -17,4 +17,5 @@ pub mod write;
 
 pub use catalogue::{Goal, Season, Seasons};
 pub use check::CHECKS;
+pub use delete::DELETIONS;
 pub use repo::STATEMENTS;

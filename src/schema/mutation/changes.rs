@@ -6,20 +6,20 @@ use std::sync::Arc;
 use async_graphql::{Context, Object};
 
 use crate::user::User;
-use waymark_collections::graphql::CollectionProgress;
-use waymark_credits::graphql::CreditAccount;
-use waymark_games as games;
-use waymark_games::graphql::{GameSummary, NewAward};
 use waymark_graphql_kit::context::{Nullable, nullable, present};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::plan::Ready;
-use waymark_history::graphql::ProgressEvent;
 use waymark_kernel::error::Result;
-use waymark_learning as learning;
-use waymark_learning::graphql::{ResourceProgress, StudyPlanInstance};
+use waymark_kinds::collections::graphql::CollectionProgress;
+use waymark_kinds::credits::graphql::CreditAccount;
+use waymark_kinds::games;
+use waymark_kinds::games::graphql::{GameSummary, NewAward};
+use waymark_kinds::history::graphql::ProgressEvent;
+use waymark_kinds::learning;
+use waymark_kinds::learning::graphql::{ResourceProgress, StudyPlanInstance};
+use waymark_kinds::seasons::graphql::GoalProgress;
+use waymark_kinds::users::service::{self as people, User as Stored};
 use waymark_request::{Ask as _, Request};
-use waymark_seasons::graphql::GoalProgress;
-use waymark_users::service::{self as people, User as Stored};
 use waymark_vocabulary::ids::Kind;
 use waymark_write::{Event, HistoryKind, Written};
 
@@ -35,13 +35,13 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// What `written` changed for `user`.
-    pub(super) fn of<O>(user: &Arc<Stored>, written: &Written<O>) -> Self {
+    pub(crate) fn of<O>(user: &Arc<Stored>, written: &Written<O>) -> Self {
         let own = |(owner, event): &(i64, Event)| (*owner == user.subject.id.0).then(|| event.clone());
         Self { user: Some(Arc::clone(user)), events: written.events.iter().filter_map(own).collect() }
     }
 
     /// What `written` changed for each of `users` for whom it changed anything.
-    pub(super) fn of_many<O>(users: impl Iterator<Item = Arc<Stored>>, written: &Written<O>) -> Vec<Self> {
+    pub(crate) fn of_many<O>(users: impl Iterator<Item = Arc<Stored>>, written: &Written<O>) -> Vec<Self> {
         let mut events: HashMap<i64, Vec<Event>> = HashMap::new();
         for (owner, event) in &written.events {
             events.entry(*owner).or_default().push(event.clone());
@@ -50,18 +50,18 @@ impl Changes {
     }
 
     /// Returns the user's ULID, or the one that names no user.
-    pub(super) fn ulid(&self) -> &str {
+    pub(crate) fn ulid(&self) -> &str {
         self.user.as_ref().map_or(NOBODY, |user| &user.subject.ulid)
     }
 
     /// Returns the user as the caller, who has just written for the user, may see them.
-    pub(super) fn shown<'a>(&self, context: &'a Context<'_>) -> Result<Option<(&'a Request, User)>> {
+    pub(crate) fn shown<'a>(&self, context: &'a Context<'_>) -> Result<Option<(&'a Request, User)>> {
         let (request, Some(user)) = (context.ask()?, &self.user) else { return Ok(None) };
         Ok(Some((request, User::show_written(request, Arc::clone(user))?)))
     }
 
     /// Loads the user again, since the write may have changed the profile.
-    pub(super) async fn read_again(&self, context: &Context<'_>) -> Result<Option<User>> {
+    pub(crate) async fn read_again(&self, context: &Context<'_>) -> Result<Option<User>> {
         let (request, Some(user)) = (context.ask()?, &self.user) else { return Ok(None) };
         let found = people::user_by_id(request, user.subject.id).await?;
         Ok(found.and_then(|stored| User::show(request, stored)))

@@ -8,10 +8,10 @@ use waymark_auth::policy::Operator;
 use waymark_graphql_kit::list::List;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
+use waymark_kinds::users;
+use waymark_kinds::users::graphql::UserBy;
+use waymark_kinds::users::keys::{CreateApiKey, KeyOutcome, RevokeApiKey, Shown};
 use waymark_request::Request;
-use waymark_users as users;
-use waymark_users::graphql::UserBy;
-use waymark_users::keys::{CreateApiKey, KeyOutcome, RevokeApiKey, Shown};
 use waymark_vocabulary::refusal::Refusal;
 
 input! {

@@ -1,26 +1,17 @@
-//! The mutation root, merged from the parts of the features.
-//!
-//! The parts stand here and not in the features' folders, because each payload shows the user and what the write
-//! changed for the user, and both join all features. What all mutations have in common is done in [`pipeline`].
+//! What all mutations have in common, and those that belong to no kind of progress. Those of the kinds stand in
+//! [`crate::kinds`].
 
 #[macro_use]
-mod pipeline;
+pub(crate) mod pipeline;
 
-mod catalogue;
-mod changes;
-mod collections;
-mod credits;
-mod games;
-mod keys;
-mod learning;
+pub(crate) mod catalogue;
+pub(crate) mod changes;
+pub(crate) mod keys;
 mod outcome;
-mod payload;
-mod record;
-mod seasons;
-mod users;
-mod verify;
-
-use async_graphql::MergedObject;
+pub(crate) mod payload;
+pub(crate) mod record;
+pub(crate) mod users;
+pub(crate) mod verify;
 
 use waymark_graphql_kit::scalars::Lenient;
 use waymark_vocabulary::refusal::{Refusal, UserErrorCode};
@@ -34,23 +25,8 @@ pub const READ_WITH_THE_ITEM: [(&str, &str); 4] = [
     ("AchievementUnlockEventInput", "unlockedAt"),
 ];
 
-/// Everything that can be changed.
-#[derive(Debug, Default, MergedObject)]
-pub struct Mutation(
-    catalogue::CatalogueMutation,
-    collections::CollectionMutation,
-    credits::CreditMutation,
-    games::GameMutation,
-    keys::KeyMutation,
-    learning::LearningMutation,
-    record::RecordMutation,
-    seasons::SeasonMutation,
-    users::UserMutation,
-    verify::VerifyMutation,
-);
-
 /// What was given for the member `name` of an item, and why it cannot be read.
-fn given<T: Clone>(value: Option<&Lenient<T>>, name: &str) -> (Option<T>, Option<Refusal>) {
+pub(crate) fn given<T: Clone>(value: Option<&Lenient<T>>, name: &str) -> (Option<T>, Option<Refusal>) {
     match value.map(|value| &value.0) {
         None => (None, None),
         Some(Ok(value)) => (Some(value.clone()), None),

@@ -1,16 +1,16 @@
 //! How the pipeline reads the outcomes of use cases about one user.
 
 use super::pipeline::Items;
-use waymark_collections::write::{CardsChanged, RewardClaim};
-use waymark_credits::write::{Blocked, Changed};
-use waymark_games::write::Unlocked;
-use waymark_learning::write::InstanceOutcome;
-use waymark_seasons::write::{Claim, ClaimStatus, Corrected, Enrolled, StepsOutcome};
+use waymark_kinds::collections::write::{CardsChanged, RewardClaim};
+use waymark_kinds::credits::write::{Blocked, Changed};
+use waymark_kinds::games::write::Unlocked;
+use waymark_kinds::learning::write::InstanceOutcome;
+use waymark_kinds::seasons::write::{Claim, ClaimStatus, Corrected, Enrolled, StepsOutcome};
 use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::{ItemOutcome, Refusal, WriteStatus, refusals};
 
 /// The outcome of a use case about one user.
-pub(super) trait Outcome: Sized {
+pub(crate) trait Outcome: Sized {
     /// Returns what was refused, each with its place in the input. `field` is the list whose items are answered one by
     /// one.
     fn refusals(&self, field: &str) -> Vec<Refusal>;

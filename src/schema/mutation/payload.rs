@@ -7,13 +7,13 @@ use async_graphql::{ComplexObject, Context, ID, Object, SimpleObject};
 use super::changes::Changes;
 use crate::user::User;
 use waymark_auth::policy::OwnUser;
-use waymark_credits::graphql::CreditAccount;
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::plan::Ready;
 use waymark_kernel::error::Result;
+use waymark_kinds::credits::graphql::CreditAccount;
+use waymark_kinds::users::service::User as Stored;
 use waymark_request::Request;
-use waymark_users::service::User as Stored;
 use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::Refusal;
 use waymark_write::Written;
@@ -27,27 +27,27 @@ pub(crate) struct UserPayload {
 
 impl UserPayload {
     /// Of a write for `user`.
-    pub(super) fn of<O>(user: &Arc<Stored>, written: &Written<O>, refusals: Vec<Refusal>) -> Self {
+    pub(crate) fn of<O>(user: &Arc<Stored>, written: &Written<O>, refusals: Vec<Refusal>) -> Self {
         Self { changes: Changes::of(user, written), refusals: refusals.into() }
     }
 
     /// Of a write for a user who does not exist.
-    pub(super) fn nobody(refusal: Refusal) -> Self {
+    pub(crate) fn nobody(refusal: Refusal) -> Self {
         Self { changes: Changes::default(), refusals: vec![refusal].into() }
     }
 
     /// Returns the user for whom something was written.
-    pub(super) fn shown<'a>(&self, context: &'a Context<'_>) -> Result<Option<(&'a Request, User)>> {
+    pub(crate) fn shown<'a>(&self, context: &'a Context<'_>) -> Result<Option<(&'a Request, User)>> {
         self.changes.shown(context)
     }
 
     /// Returns the id of what the user has to do with the thing of `key`.
-    pub(super) fn id_of(&self, kind: Kind, key: &str) -> ID {
+    pub(crate) fn id_of(&self, kind: Kind, key: &str) -> ID {
         kind.id_of(self.changes.ulid(), key)
     }
 
     /// Returns the user for whom something was written, with the proof that the caller may see everything about them.
-    pub(super) fn own<'a>(&self, context: &'a Context<'_>) -> Result<Option<(&'a Request, OwnUser)>> {
+    pub(crate) fn own<'a>(&self, context: &'a Context<'_>) -> Result<Option<(&'a Request, OwnUser)>> {
         let Some((request, user)) = self.shown(context)? else { return Ok(None) };
         Ok(Some((request, user.own()?.clone())))
     }
@@ -88,7 +88,7 @@ impl From<UserPayload> for CreditsPayload {
 
 impl CreditsPayload {
     /// Returns the proof that the caller may see everything about the user.
-    pub(super) fn own<'a>(&self, context: &'a Context<'_>) -> Result<Option<(&'a Request, OwnUser)>> {
+    pub(crate) fn own<'a>(&self, context: &'a Context<'_>) -> Result<Option<(&'a Request, OwnUser)>> {
         self.about.own(context)
     }
 }

@@ -14,9 +14,9 @@ use super::payload::UserPayload;
 use waymark_auth::policy::{self, ActingUser, Operator, RecordedUser, Subject};
 use waymark_auth::{Caller, UserId};
 use waymark_kernel::error::{Code, Error, Result};
+use waymark_kinds::users::graphql::UserBy;
+use waymark_kinds::users::service::{self as people, User as Stored};
 use waymark_request::Request;
-use waymark_users::graphql::UserBy;
-use waymark_users::service::{self as people, User as Stored};
 use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::{ItemOutcome, Refusal};
 use waymark_write::{Write, Written};
@@ -65,7 +65,7 @@ macro_rules! input {
         #[derive(Debug, async_graphql::InputObject)]
         pub(crate) struct $name {
             $(#[doc = $user]
-            user: Option<waymark_users::graphql::UserBy>,)?
+            user: Option<waymark_kinds::users::graphql::UserBy>,)?
             #[doc = "Makes the write safe to repeat: the same key with the same input is carried out once and answered \
                      the same."]
             idempotency_key: Option<String>,
@@ -144,7 +144,7 @@ macro_rules! by_operator {
 }
 
 /// The input of a mutation about one user, whom its field `user` names.
-pub(super) trait AboutUser: Sized + Send + Sync {
+pub(crate) trait AboutUser: Sized + Send + Sync {
     /// What the caller has to prove.
     type Proof: Proof;
     /// The use case.
@@ -165,7 +165,7 @@ pub(super) trait AboutUser: Sized + Send + Sync {
 }
 
 /// The input of a mutation for operators.
-pub(super) trait ByOperator: Sized + Send {
+pub(crate) trait ByOperator: Sized + Send {
     /// The use case.
     type Write: Write;
     /// What of the input the payload needs.
@@ -186,14 +186,14 @@ pub(super) trait ByOperator: Sized + Send {
 }
 
 /// A mutation for operators that was carried out.
-pub(super) struct Done<M: ByOperator> {
-    pub(super) operator: Operator,
-    pub(super) kept: M::Kept,
-    pub(super) written: Written<<M::Write as Write>::Outcome>,
+pub(crate) struct Done<M: ByOperator> {
+    pub(crate) operator: Operator,
+    pub(crate) kept: M::Kept,
+    pub(crate) written: Written<<M::Write as Write>::Outcome>,
 }
 
 /// A proof about one user that a mutation needs.
-pub(super) trait Proof: Sized + Send {
+pub(crate) trait Proof: Sized + Send {
     /// Refuses a caller who may not do this for any user.
     fn check(_caller: &Caller) -> Result<()> {
         Ok(())
@@ -226,7 +226,7 @@ impl Proof for (Operator, RecordedUser) {
 }
 
 /// The list of an input whose items are answered one by one: its field, and what each item names.
-pub(super) struct Items<'a> {
+pub(crate) struct Items<'a> {
     field: &'static str,
     kind: Kind,
     ids: Vec<&'a ID>,
@@ -237,19 +237,19 @@ impl<'a> Items<'a> {
     const NONE: Self = Self { field: "", kind: Kind::User, ids: Vec::new() };
 
     /// The list in this field, whose items name things of this kind.
-    pub(super) fn of(field: &'static str, kind: Kind, ids: impl IntoIterator<Item = &'a ID>) -> Self {
+    pub(crate) fn of(field: &'static str, kind: Kind, ids: impl IntoIterator<Item = &'a ID>) -> Self {
         Self { field, kind, ids: ids.into_iter().collect() }
     }
 
     /// Returns the results of the items of which none was done for this reason.
-    pub(super) fn refused(&self, refusal: &Refusal) -> impl Iterator<Item = ItemOutcome> {
+    pub(crate) fn refused(&self, refusal: &Refusal) -> impl Iterator<Item = ItemOutcome> {
         let id = |id: &&ID| self.kind.id(&self.kind.key_or_all(id));
         self.ids.iter().map(move |one| ItemOutcome::refused(id(one), refusal.clone()))
     }
 }
 
 /// Refuses a list of more items than there may be.
-pub(super) fn check_count(field: &str, count: usize, most: usize) -> Result<()> {
+pub(crate) fn check_count(field: &str, count: usize, most: usize) -> Result<()> {
     if count <= most {
         return Ok(());
     }
@@ -257,12 +257,12 @@ pub(super) fn check_count(field: &str, count: usize, most: usize) -> Result<()> 
 }
 
 /// Refuses a list of more items than one write may have.
-pub(super) fn check_items(request: &Request, field: &str, count: usize) -> Result<()> {
+pub(crate) fn check_items(request: &Request, field: &str, count: usize) -> Result<()> {
     check_count(field, count, request.config.limits.max_bulk_items as usize)
 }
 
 /// Carries out a mutation about one user.
-pub(super) async fn about_user<M: AboutUser>(
+pub(crate) async fn about_user<M: AboutUser>(
     request: &Request,
     user: Option<UserBy>,
     key: Option<String>,
@@ -288,7 +288,7 @@ fn about_nobody<M: AboutUser>(input: M) -> M::Payload {
 }
 
 /// Carries out a mutation for operators.
-pub(super) async fn by_operator<M: ByOperator>(request: &Request, key: Option<String>, input: M) -> Result<M::Payload> {
+pub(crate) async fn by_operator<M: ByOperator>(request: &Request, key: Option<String>, input: M) -> Result<M::Payload> {
     let operator = policy::operate(&request.caller)?;
     for (field, count, most) in input.lists() {
         check_count(field, count, most)?;
@@ -300,7 +300,7 @@ pub(super) async fn by_operator<M: ByOperator>(request: &Request, key: Option<St
 
 /// Returns the user whom a mutation is about: the user that `by` names, else the caller; `None` when there is none whom
 /// the caller may see. A caller who may not write for others is refused alike for every other user.
-pub(super) async fn subject(request: &Request, by: Option<UserBy>) -> Result<Option<Arc<Stored>>> {
+pub(crate) async fn subject(request: &Request, by: Option<UserBy>) -> Result<Option<Arc<Stored>>> {
     let found = match by {
         Some(by) => people::visible(request, by.into()).await?,
         None => match request.caller.user() {
@@ -315,7 +315,7 @@ pub(super) async fn subject(request: &Request, by: Option<UserBy>) -> Result<Opt
 }
 
 /// Carries out a write for a user; `None` when the user has been merged or erased meanwhile.
-pub(super) async fn write_for<W: Write>(
+pub(crate) async fn write_for<W: Write>(
     request: &Request,
     user: Option<UserId>,
     write: W,

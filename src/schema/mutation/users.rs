@@ -12,13 +12,13 @@ use waymark_graphql_kit::list::List;
 use waymark_kernel::error::Result;
 use waymark_kinds::erase::{Erasable, EraseUser};
 use waymark_kinds::merge::{MergeUsers, MergedUsers};
-use waymark_request::Request;
-use waymark_users::graphql::{AccountBy, UserBy};
-use waymark_users::service as people;
-use waymark_users::write::{
+use waymark_kinds::users::graphql::{AccountBy, UserBy};
+use waymark_kinds::users::service as people;
+use waymark_kinds::users::write::{
     Change, LinkAccount, NewAccount, ProfileChange, SetProfileVisibility, UnlinkAccount, UpdateProfile, UpsertUser,
     Upserted,
 };
+use waymark_request::Request;
 use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::Refusal;
 use waymark_write::Written;

@@ -26,11 +26,11 @@ use async_graphql_value::{ConstValue, Value as EngineValue};
 
 use super::Refusal;
 use super::faults::Fault;
-use waymark_credits::graphql::Credits;
 use waymark_graphql_kit::scalars::{BigInt, beginning, expected};
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Code;
 use waymark_kernel::text;
+use waymark_kinds::credits::graphql::Credits;
 use waymark_schema::READ_WITH_THE_ITEM;
 
 /// Checks every value that is written in a document.

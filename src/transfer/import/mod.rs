@@ -5,14 +5,9 @@
 //! sense is reported and left out. Should the database itself refuse a row, the chunk is done again in halves until the
 //! record is found.
 
-mod catalogue;
-mod collections;
-mod credits;
-mod games;
-mod learning;
+pub(crate) mod catalogue;
 mod others;
 mod restoring;
-mod seasons;
 mod users;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -24,15 +19,15 @@ use super::lines::{self, Line, Source};
 use super::ranges;
 use super::records::Record;
 use super::sql;
-use waymark_credits::told::{Place as Lot, Unsettled};
 use waymark_db::catalogue::{self as stored, Snapshot};
 use waymark_db::{Db, Kind as Engine, Transaction, is_held};
 use waymark_kernel::clock::{Ids, Timestamp};
 use waymark_kernel::config::Config;
 use waymark_kernel::error::{Code, Error, Result};
 use waymark_kinds as features;
-use waymark_seasons::told::settle;
-use waymark_users::told::{Names, Standing, find_named, lock, stored_account};
+use waymark_kinds::credits::told::{Place as Lot, Unsettled};
+use waymark_kinds::seasons::told::settle;
+use waymark_kinds::users::told::{Names, Standing, find_named, lock, stored_account};
 use waymark_write::{Origin, Taken, Unit, raise_catalogue};
 
 pub use restoring::Restoring;
@@ -385,10 +380,10 @@ struct Done {
 
 /// Somebody whom records of the chunk are about; their row is locked.
 #[derive(Debug)]
-struct Person {
+pub(crate) struct Person {
     ulid: String,
     merged: bool,
-    erased: bool,
+    pub(crate) erased: bool,
 }
 
 impl From<Standing> for Person {
@@ -398,12 +393,12 @@ impl From<Standing> for Person {
 }
 
 /// A record of one kind, whom it is about, and where it stands in the chunk.
-struct Item<'a, R> {
-    at: usize,
-    user: i64,
-    record: &'a R,
+pub(crate) struct Item<'a, R> {
+    pub(crate) at: usize,
+    pub(crate) user: i64,
+    pub(crate) record: &'a R,
     /// An export brings along what the histories say of it.
-    origin: Origin,
+    pub(crate) origin: Origin,
 }
 
 impl<R> Clone for Item<'_, R> {
@@ -415,11 +410,11 @@ impl<R> Clone for Item<'_, R> {
 impl<R> Copy for Item<'_, R> {}
 
 /// One transaction of an import.
-struct Work<'a> {
+pub(crate) struct Work<'a> {
     transaction: &'a Transaction,
     /// What changes progress, and tells of it.
-    unit: Unit<'a>,
-    now: Timestamp,
+    pub(crate) unit: Unit<'a>,
+    pub(crate) now: Timestamp,
     /// What features have in memory of the catalogue, as soon as somebody has asked for it.
     known: Option<Arc<Snapshot>>,
     earlier: Earlier<'a>,
@@ -428,9 +423,9 @@ struct Work<'a> {
     profiles: Vec<(i64, Timestamp)>,
     /// Users by the names under which the records know them.
     names: HashMap<String, i64>,
-    people: BTreeMap<i64, Person>,
+    pub(crate) people: BTreeMap<i64, Person>,
     /// Lots that do not follow from what has come so far, each with the place of its record.
-    unsettled: Vec<(usize, Lot, Unsettled)>,
+    pub(crate) unsettled: Vec<(usize, Lot, Unsettled)>,
 }
 
 /// Picks the records of one kind.
@@ -442,7 +437,7 @@ macro_rules! only {
         }
     };
 }
-use only;
+pub(crate) use only;
 
 impl<'a> Work<'a> {
     async fn perform(
@@ -468,7 +463,7 @@ impl<'a> Work<'a> {
             unsettled: Vec::new(),
         };
         if of_catalogue {
-            catalogue::take(&mut work).await?;
+            work.take_catalogue().await?;
             if work.outcomes.contains(&Outcome::New) {
                 version = raise_catalogue(transaction).await?;
             }
@@ -477,11 +472,7 @@ impl<'a> Work<'a> {
         work.find_people().await?;
         work.look_into_catalogue(version).await?;
         others::take_events(&mut work).await?;
-        seasons::take(&mut work).await?;
-        credits::take(&mut work).await?;
-        learning::take(&mut work).await?;
-        games::take(&mut work).await?;
-        collections::take(&mut work).await?;
+        work.take_progress().await?;
         others::take_references(&mut work).await?;
         others::take_audit(&mut work).await?;
         users::take_api_keys(&mut work).await?;
@@ -548,14 +539,14 @@ impl<'a> Work<'a> {
     }
 
     /// The records of one kind.
-    fn records<R>(&self, pick: impl Fn(&'a Record) -> Option<&'a R>) -> Vec<(usize, &'a R, bool)> {
+    pub(crate) fn records<R>(&self, pick: impl Fn(&'a Record) -> Option<&'a R>) -> Vec<(usize, &'a R, bool)> {
         let lines = self.lines.iter().enumerate();
         lines.filter_map(|(at, (line, record))| Some((at, pick(record)?, line.has_history))).collect()
     }
 
     /// The records of one kind with whom they are about. Those about nobody are bad; those about users who were merged
     /// into others say nothing any more, nor do those about users who were erased, in files that do not know of it.
-    fn items<R>(&mut self, pick: impl Fn(&'a Record) -> Option<&'a R>) -> Vec<Item<'a, R>> {
+    pub(crate) fn items<R>(&mut self, pick: impl Fn(&'a Record) -> Option<&'a R>) -> Vec<Item<'a, R>> {
         let lines = self.lines;
         let mut items = Vec::new();
         for (at, (line, record)) in lines.iter().enumerate() {
@@ -596,7 +587,7 @@ impl<'a> Work<'a> {
     }
 
     /// Notes what became of records.
-    fn note(&mut self, taken: impl IntoIterator<Item = (usize, Taken)>) {
+    pub(crate) fn note(&mut self, taken: impl IntoIterator<Item = (usize, Taken)>) {
         for (at, taken) in taken {
             match taken {
                 Ok(true) => self.outcomes[at] = Outcome::New,

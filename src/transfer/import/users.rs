@@ -5,7 +5,7 @@ use crate::records::{Account, User};
 use waymark_auth::entity::api_key;
 use waymark_kernel::error::Result;
 use waymark_kinds::erase::forget;
-use waymark_users::told::{ToldAccount, ToldUser, take_keys, take_merger, take_users};
+use waymark_kinds::users::told::{ToldAccount, ToldUser, take_keys, take_merger, take_users};
 use waymark_write::Origin;
 
 /// Takes the records of users.

@@ -5,7 +5,7 @@ use waymark_auth::{api_key, jwt};
 use waymark_db::Db;
 use waymark_kernel::config::Config;
 use waymark_kernel::error::{Error, Result};
-use waymark_users::{accounts, keys};
+use waymark_kinds::users::{accounts, keys};
 
 /// Makes, lists and revokes API keys.
 pub(super) async fn key(config: &Config, command: KeyCommand) -> Result<()> {

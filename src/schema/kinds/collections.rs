@@ -1,20 +1,23 @@
 //! Mutations of collections: cards, and the rewards of collections.
 
+pub(crate) mod catalogue;
+
 use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, SimpleObject};
 
-use super::payload::UserPayload;
-use super::pipeline::Items;
+use super::{COLLECTIONS, Found, Overview, Progress};
+use crate::mutation::payload::UserPayload;
+use crate::mutation::pipeline::Items;
 use waymark_auth::policy::{ActingUser, RecordedUser};
-use waymark_collections as collections;
-use waymark_collections::Collections;
-use waymark_collections::graphql::{CollectionProgress, Reward};
-use waymark_collections::write::{
-    CardAmount, CardsChanged, ClaimCollectionReward, GrantCards, RemoveCards, RewardClaim,
-};
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::plan::Ready;
 use waymark_kernel::error::Result;
+use waymark_kinds::collections;
+use waymark_kinds::collections::Collections;
+use waymark_kinds::collections::graphql::{CollectionProgress, Reward};
+use waymark_kinds::collections::write::{
+    CardAmount, CardsChanged, ClaimCollectionReward, GrantCards, RemoveCards, RewardClaim,
+};
 use waymark_request::Ask as _;
 use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::{BulkMode, ItemOutcome};
@@ -45,7 +48,7 @@ input! {
 #[derive(Debug, InputObject)]
 pub(crate) struct CardAmountInput {
     /// The card's global id or its key. Its collection need not be shown, nor run.
-    pub(super) card_id: ID,
+    pub(crate) card_id: ID,
     /// How many, 1 to 1,000,000.
     #[graphql(default = 1)]
     quantity: i32,
@@ -198,8 +201,14 @@ impl From<RewardClaim> for RewardClaimStatus {
 
 impl CardAmountInput {
     /// Reads an item; a malformed one is to fail alone.
-    pub(super) fn read(&self) -> CardAmount {
+    pub(crate) fn read(&self) -> CardAmount {
         let card = Kind::Card.key_or_all(&self.card_id);
         CardAmount { card, quantity: self.quantity.into(), reference: self.reference.clone() }
     }
+}
+
+/// The collections that are shown.
+pub(super) async fn overview(asked: &Overview<'_>) -> Result<Found> {
+    let all = collections::service::collections(asked.request, asked.visible).await?;
+    Ok(Found::whole(COLLECTIONS, all.into_iter().map(|one| Progress::Collection(CollectionProgress(one)))))
 }

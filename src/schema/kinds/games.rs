@@ -1,18 +1,24 @@
 //! Mutations of games.
 
+pub(crate) mod catalogue;
+
 use async_graphql::{ComplexObject, Context, ID, InputObject, SimpleObject};
 
-use super::given;
-use super::payload::UserPayload;
-use super::pipeline::Items;
+use super::{Found, GAMES, Overview, Progress};
+use crate::mutation::given;
+use crate::mutation::payload::UserPayload;
+use crate::mutation::pipeline::Items;
 use waymark_auth::policy::{Operator, RecordedUser};
-use waymark_games::graphql::GameSummary;
-use waymark_games::write::{NewUnlock, RelockAchievements, UnlockAchievements, Unlocked};
 use waymark_graphql_kit::context::{Nullable, present};
 use waymark_graphql_kit::list::List;
+use waymark_graphql_kit::pagination::only_if;
 use waymark_graphql_kit::plan::Ready;
 use waymark_graphql_kit::scalars::Lenient;
 use waymark_kernel::clock::Timestamp;
+use waymark_kernel::error::Result;
+use waymark_kinds::games::graphql::GameSummary;
+use waymark_kinds::games::service::{self, Listed, Sorted, Summary};
+use waymark_kinds::games::write::{NewUnlock, RelockAchievements, UnlockAchievements, Unlocked};
 use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::{BulkMode, ItemOutcome};
 
@@ -31,7 +37,7 @@ input! {
 #[derive(Debug, InputObject)]
 pub(crate) struct AchievementUnlockInput {
     /// The achievement's global id or its key.
-    pub(super) achievement_id: ID,
+    pub(crate) achievement_id: ID,
     /// Whether it was unlocked in hardcore mode, which counts as unlocked in either mode.
     #[graphql(default)]
     hardcore: bool,
@@ -116,7 +122,7 @@ about_user! {
 
 impl AchievementUnlockInput {
     /// Reads an item; a malformed one is to fail alone.
-    pub(super) fn read(&self) -> NewUnlock {
+    pub(crate) fn read(&self) -> NewUnlock {
         let (unlocked_at, malformed) = given(self.unlocked_at.as_ref(), "unlockedAt");
         NewUnlock {
             achievement: Kind::Achievement.key_or_all(&self.achievement_id),
@@ -125,4 +131,20 @@ impl AchievementUnlockInput {
             malformed,
         }
     }
+}
+
+/// The games that were played, as many as the page may need, from where its cursors stand.
+pub(super) async fn overview(asked: &Overview<'_>) -> Result<Found> {
+    let Overview { request, visible, page, count, .. } = *asked;
+    let games = async {
+        match page.slice_of(GAMES) {
+            Some(slice) => service::played(request, visible, Listed::Played, Sorted::LastUnlocked, slice).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let total = only_if(count, service::played_count(request, visible, Listed::Played));
+    let (games, total) = futures_util::try_join!(games, total)?;
+    let place = |summary: &Summary| GAMES.outer(summary.achieved.place(Sorted::LastUnlocked));
+    let rows = games.into_iter().map(|one| (place(&one), Progress::Game(GameSummary(one))));
+    Ok(Found { rows: rows.collect(), total: total.unwrap_or_default() })
 }

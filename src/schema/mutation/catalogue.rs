@@ -1,12 +1,8 @@
-//! Mutations of the catalogue, a file per kind of thing; all for operators.
+//! What mutations of the catalogue have in common; all of them are for operators.
 
-mod collections;
-mod delete;
-mod games;
-mod learning;
-mod seasons;
+pub(crate) mod delete;
 
-use async_graphql::{ID, MaybeUndefined, MergedObject, SimpleObject};
+use async_graphql::{ID, MaybeUndefined, SimpleObject};
 
 use waymark_graphql_kit::list::List;
 use waymark_kernel::error::Result;
@@ -14,18 +10,8 @@ use waymark_vocabulary::ids::Kind;
 use waymark_vocabulary::refusal::Refusal;
 use waymark_write::Upserted;
 
-/// Mutations of the catalogue.
-#[derive(Debug, Default, MergedObject)]
-pub(crate) struct CatalogueMutation(
-    seasons::CatalogueSeasonMutation,
-    learning::CatalogueLearningMutation,
-    games::CatalogueGameMutation,
-    collections::CatalogueCollectionMutation,
-    delete::CatalogueDeletionMutation,
-);
-
 /// What was given for something that may be without a value: `None` when nothing was, `Some(None)` for null.
-fn given<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
+pub(crate) fn given<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
     match value {
         MaybeUndefined::Undefined => None,
         MaybeUndefined::Null => Some(None),
@@ -34,7 +20,7 @@ fn given<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
 }
 
 /// The keys of things of one kind, each given as a global id or a key.
-fn keys(kind: Kind, ids: &[ID]) -> Result<Vec<String>> {
+pub(crate) fn keys(kind: Kind, ids: &[ID]) -> Result<Vec<String>> {
     ids.iter().map(|id| kind.key(id).map(str::to_owned)).collect()
 }
 
@@ -42,9 +28,9 @@ fn keys(kind: Kind, ids: &[ID]) -> Result<Vec<String>> {
 #[derive(Debug, SimpleObject)]
 pub(crate) struct Edited {
     /// Whether it is new, or would be in a dry run.
-    created: bool,
+    pub(crate) created: bool,
     /// What was refused; nothing was changed then.
-    user_errors: List<Refusal>,
+    pub(crate) user_errors: List<Refusal>,
 }
 
 impl From<Upserted> for Edited {

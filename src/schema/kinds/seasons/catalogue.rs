@@ -2,21 +2,21 @@
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 
-use super::{Edited, given, keys};
+use crate::mutation::catalogue::{Edited, given, keys};
 use crate::mutation::pipeline::{ByOperator, Done};
 use waymark_auth::policy::Operator;
-use waymark_credits::graphql::Credits;
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
-use waymark_request::{Ask as _, Request};
-use waymark_seasons::graphql::{PauseMode, Season, SeasonState};
-use waymark_seasons::operate::{
+use waymark_kinds::credits::graphql::Credits;
+use waymark_kinds::seasons::graphql::{PauseMode, Season, SeasonState};
+use waymark_kinds::seasons::operate::{
     Effect, EndSeason, GivenBudget, GivenGoal, MOST_GOALS, MOST_WEEKS, Moved, PauseSeason, ResumeSeason, SeasonEdited,
     UpsertSeason,
 };
-use waymark_seasons::service;
+use waymark_kinds::seasons::service;
+use waymark_request::{Ask as _, Request};
 use waymark_vocabulary::ids::Kind;
 use waymark_write::{Retire, Write};
 

@@ -2,15 +2,15 @@
 
 use async_graphql::{OneofObject, SimpleObject};
 
-use super::payload::{CreditsPayload, UserPayload};
+use crate::mutation::payload::{CreditsPayload, UserPayload};
 use waymark_auth::policy::RecordedUser;
-use waymark_credits::graphql::{CreditAmount, CreditAmountInput, CreditBlockScope};
-use waymark_credits::write::{
-    Amount, BlockUser, Blocked, Blocks, Changed, GrantCredits, LotBy, RevokeCredits, SpendCredits, UnblockUser,
-};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::scalars::BigInt;
 use waymark_kernel::clock::Timestamp;
+use waymark_kinds::credits::graphql::{CreditAmount, CreditAmountInput, CreditBlockScope};
+use waymark_kinds::credits::write::{
+    Amount, BlockUser, Blocked, Blocks, Changed, GrantCredits, LotBy, RevokeCredits, SpendCredits, UnblockUser,
+};
 use waymark_vocabulary::refusal::WriteStatus;
 
 input! {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_graphql::{ID, MaybeUndefined, SimpleObject};
 
-use super::{Edited, given, keys};
-use waymark_learning::Learning;
-use waymark_learning::graphql::{Resource, StudyPlan};
-use waymark_learning::operate::{MOST_RESOURCES, UpsertResource, UpsertStudyPlan};
+use crate::mutation::catalogue::{Edited, given, keys};
+use waymark_kinds::learning::Learning;
+use waymark_kinds::learning::graphql::{Resource, StudyPlan};
+use waymark_kinds::learning::operate::{MOST_RESOURCES, UpsertResource, UpsertStudyPlan};
 use waymark_vocabulary::ids::Kind;
 use waymark_write::Retire;
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_graphql::{ID, InputObject, MaybeUndefined, SimpleObject};
 
-use super::{Edited, given, keys};
-use waymark_collections::Collections;
-use waymark_collections::graphql::Collection;
-use waymark_collections::operate::{GivenCard, GivenReward, MOST_CARDS, UpsertCollection};
+use crate::mutation::catalogue::{Edited, given, keys};
 use waymark_graphql_kit::scalars::BigInt;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
+use waymark_kinds::collections::Collections;
+use waymark_kinds::collections::graphql::Collection;
+use waymark_kinds::collections::operate::{GivenCard, GivenReward, MOST_CARDS, UpsertCollection};
 use waymark_vocabulary::ids;
 use waymark_vocabulary::ids::Kind;
 use waymark_write::Retire;

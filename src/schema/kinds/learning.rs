@@ -1,19 +1,23 @@
 //! Mutations of learning: progress with resources, and instances of study plans.
 
+pub(crate) mod catalogue;
+
 use std::collections::BTreeSet;
 
 use async_graphql::{ComplexObject, Context, ID, InputObject, SimpleObject};
 
-use super::payload::UserPayload;
-use super::pipeline::Items;
+use super::{Found, INSTANCES, Overview, Progress, RESOURCES};
+use crate::mutation::payload::UserPayload;
+use crate::mutation::pipeline::Items;
 use waymark_auth::policy::ActingUser;
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
+use waymark_graphql_kit::pagination::only_if;
 use waymark_graphql_kit::plan::Ready;
 use waymark_kernel::error::{Error, Result};
-use waymark_learning as learning;
-use waymark_learning::graphql::{ResourceProgress, StudyPlanInstance};
-use waymark_learning::write::{
+use waymark_kinds::learning::graphql::{ResourceProgress, StudyPlanInstance};
+use waymark_kinds::learning::service::{self, Places};
+use waymark_kinds::learning::write::{
     CreateStudyPlanInstance, DeleteStudyPlanInstance, Minutes, NewProgress, SetResourcesCompletion,
     UpdateResourceProgress, UpdateStudyPlanInstance,
 };
@@ -30,10 +34,10 @@ input! {
 
 /// What is written about a resource.
 #[derive(Debug, InputObject)]
-pub(super) struct ResourceProgressInput {
+pub(crate) struct ResourceProgressInput {
     /// The resource's global id or its key. An id of 24 hexadecimal digits that the catalogue does not know gets
     /// progress too, for resources that live elsewhere, unless the server keeps progress for known ones only.
-    pub(super) resource_id: ID,
+    pub(crate) resource_id: ID,
     /// Whether it is complete. Completing again keeps the date; it says nothing about `progress`.
     completed: Option<bool>,
     /// How much of it is done, in percent from 0 to 100. It says nothing about `completed`.
@@ -178,7 +182,7 @@ pub(crate) struct DeleteStudyPlanInstancePayload {
 async fn instance(context: &Context<'_>, about: &UserPayload, id: Option<&str>) -> Result<Option<StudyPlanInstance>> {
     let (Some((request, own)), Some(id)) = (about.own(context)?, id) else { return Ok(None) };
     let key = Kind::StudyPlanInstance.key_of(own.ulid(), id)?;
-    Ok(learning::service::instance(request, &own, key).await?.map(StudyPlanInstance))
+    Ok(service::instance(request, &own, key).await?.map(StudyPlanInstance))
 }
 
 mutations! {
@@ -268,7 +272,7 @@ about_user! {
 
 impl ResourceProgressInput {
     /// What is written, about the user with this ULID.
-    pub(super) fn read(&self, user: &str) -> Result<NewProgress> {
+    pub(crate) fn read(&self, user: &str) -> Result<NewProgress> {
         let time_spent = match (self.time_spent_minutes, self.add_time_spent_minutes) {
             (Some(_), Some(_)) => {
                 return Err(Error::bad_input("send either timeSpentMinutes or addTimeSpentMinutes, and not both"));
@@ -286,4 +290,38 @@ impl ResourceProgressInput {
             instance: instance.transpose()?.map(str::to_owned),
         })
     }
+}
+
+/// Instances and resources, as many of each as the page may need, from where its cursors stand.
+pub(super) async fn overview(asked: &Overview<'_>) -> Result<Found> {
+    let Overview { request, own: Some(own), page, count, .. } = *asked else { return Ok(Found::default()) };
+    let slice = page.slice_of(INSTANCES);
+    let instances = async {
+        match slice {
+            Some(slice) => service::instances(request, own, Places::of(slice)).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    // Instances that are shown say how many there are; where all could stand and none is, there are none.
+    let uncounted = count && slice.is_none_or(|slice| slice.after.is_some() || slice.before.is_some());
+    let instance_count = only_if(uncounted, service::instance_count(request, own));
+    let resources = async {
+        match page.slice_of(RESOURCES) {
+            Some(slice) => service::touched(request, own, None, slice).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let resource_count = only_if(count, service::touched_count(request, own, None));
+    let (instances, instance_count, resources, resource_count) =
+        futures_util::try_join!(instances, instance_count, resources, resource_count)?;
+    let many = instance_count.or_else(|| instances.first().map(|followed| followed.instance.many));
+    let total = many.unwrap_or_default() + resource_count.unwrap_or_default();
+    let instances = instances.into_iter().map(|followed| {
+        let place = INSTANCES.outer((1 - followed.instance.place, 0));
+        (place, Progress::StudyPlan(StudyPlanInstance(followed)))
+    });
+    let resources = resources
+        .into_iter()
+        .map(|learned| (RESOURCES.outer(learned.place()), Progress::Resource(ResourceProgress(learned))));
+    Ok(Found { rows: instances.chain(resources).collect(), total })
 }

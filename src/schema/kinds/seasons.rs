@@ -1,24 +1,27 @@
 //! Mutations of seasons and goals.
 
+pub(crate) mod catalogue;
+
 use std::collections::HashMap;
 
 use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObject};
 
-use super::given;
-use super::payload::{CreditsPayload, UserPayload};
-use super::pipeline::Items;
+use super::{Found, GOALS, Overview, Progress};
+use crate::mutation::given;
+use crate::mutation::payload::{CreditsPayload, UserPayload};
+use crate::mutation::pipeline::Items;
 use waymark_auth::policy::{ActingUser, Operator, RecordedUser};
-use waymark_credits::graphql::CreditAmount;
 use waymark_graphql_kit::context::{Nullable, nullable};
 use waymark_graphql_kit::list::List;
 use waymark_graphql_kit::plan::Ready;
 use waymark_graphql_kit::scalars::Lenient;
 use waymark_kernel::clock::Timestamp;
 use waymark_kernel::error::Result;
-use waymark_seasons::graphql::{GoalProgress, SeasonProgress};
-use waymark_seasons::rules::StepAmount;
-use waymark_seasons::service::{self, GoalStatus};
-use waymark_seasons::write::{
+use waymark_kinds::credits::graphql::CreditAmount;
+use waymark_kinds::seasons::graphql::{GoalProgress, SeasonProgress};
+use waymark_kinds::seasons::rules::StepAmount;
+use waymark_kinds::seasons::service::{self, GoalStatus};
+use waymark_kinds::seasons::write::{
     Claim, ClaimGoals, ClaimStatus, CorrectGoalSteps, Corrected, EnrollInSeason, Enrolled, NewSteps, RecordGoalSteps,
     StepsOutcome,
 };
@@ -73,7 +76,7 @@ input! {
 #[derive(Debug, InputObject)]
 pub(crate) struct GoalStepsInput {
     /// The goal's global id or its key.
-    pub(super) goal_id: ID,
+    pub(crate) goal_id: ID,
     /// How many steps to add, at least 1. Steps beyond what the goal has left are dropped.
     add: Option<i32>,
     /// How many steps are done in all, at least 0. Fewer than are done already change nothing; steps beyond what the
@@ -283,7 +286,7 @@ about_user! {
 
 impl GoalStepsInput {
     /// Reads an item; a malformed one is to fail alone.
-    pub(super) fn read(&self) -> NewSteps {
+    pub(crate) fn read(&self) -> NewSteps {
         let invalid = |message: &str| Refusal::new(UserErrorCode::InvalidInput, message);
         let (amount, malformed) = match (self.add, self.set_to) {
             (Some(steps), None) => (StepAmount::Add(steps.into()), None),
@@ -312,4 +315,14 @@ impl From<StepsOutcome> for GoalStepsResult {
             error: item.error,
         }
     }
+}
+
+/// The goals of the current season.
+pub(super) async fn overview(asked: &Overview<'_>) -> Result<Found> {
+    let (Some(own), Some(timed)) = (asked.own, service::season(asked.request, None)?) else {
+        return Ok(Found::default());
+    };
+    let goals = service::participation(asked.request, own, timed).await?.goals;
+    let listed = goals.into_iter().filter(GoalStatus::is_listed);
+    Ok(Found::whole(GOALS, listed.map(|goal| Progress::Goal(GoalProgress(goal)))))
 }

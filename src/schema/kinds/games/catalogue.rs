@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use async_graphql::{ID, InputObject, MaybeUndefined, SimpleObject};
 
-use super::{Edited, given};
-use waymark_games::Games;
-use waymark_games::graphql::{AchievementKind, Game};
-use waymark_games::publish::{GivenAchievement, MOST_ACHIEVEMENTS, UpsertGame};
+use crate::mutation::catalogue::{Edited, given};
 use waymark_kernel::error::Result;
+use waymark_kinds::games::Games;
+use waymark_kinds::games::graphql::{AchievementKind, Game};
+use waymark_kinds::games::publish::{GivenAchievement, MOST_ACHIEVEMENTS, UpsertGame};
 use waymark_vocabulary::ids::Kind;
 use waymark_write::Retire;
 
