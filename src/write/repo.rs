@@ -184,7 +184,7 @@ async fn vouch(transaction: &Transaction, users: Vec<i64>) -> Result<()> {
         return Ok(());
     }
     let mut known = Query::update().table("users").and_where(Expr::col("id").is_any(transaction, users)).to_owned();
-    known.value("self_made", false).and_where(Expr::col("self_made").into());
+    known.value("self_made", false).and_where(Expr::col("self_made"));
     Ok(transaction.execute(&known).await.map(drop)?)
 }
 
